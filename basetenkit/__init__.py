@@ -1,0 +1,76 @@
+"""basetenkit measures language-model endpoints on Baseten, and any OpenAI-compatible one, from JupyterLab.
+
+    import basetenkit as bk
+    config = bk.RunConfig(endpoint=bk.Endpoint(url="http://127.0.0.1:8099/v1/chat/completions", model="m"))
+    run = await bk.run(config)
+
+Names are loaded when first used, so that importing the package costs nearly nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    from . import emulator
+    from .analysis import charts
+    from .config import Endpoint, RunConfig
+    from .engine.transport import TimedTransport
+    from .findings import Finding
+    from .parsing import parse
+    from .runs import LiveRun, Run, last_run, load, run, run_sync, start
+
+# public name -> the module it lives in; "" where the name is the module itself
+_HOMES = {
+    "Endpoint": "config",
+    "Finding": "findings",
+    "LiveRun": "runs",
+    "Run": "runs",
+    "RunConfig": "config",
+    "TimedTransport": "engine.transport",
+    "charts": "analysis",
+    "emulator": "",
+    "last_run": "runs",
+    "load": "runs",
+    "parse": "parsing",
+    "run": "runs",
+    "run_sync": "runs",
+    "start": "runs",
+}
+
+__all__ = [
+    "Endpoint",
+    "Finding",
+    "LiveRun",
+    "Run",
+    "RunConfig",
+    "TimedTransport",
+    "__version__",
+    "charts",
+    "emulator",
+    "last_run",
+    "load",
+    "parse",
+    "run",
+    "run_sync",
+    "start",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    if home in ("", "analysis"):
+        value: Any = import_module(f"{__name__}.{home}.{name}" if home else f"{__name__}.{name}")
+    else:
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_HOMES))

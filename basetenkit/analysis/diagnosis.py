@@ -1,0 +1,132 @@
+"""What a reader of a run's figures must know: rows -> findings. The sentences stand in `findings`; here is only when each
+of them is true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from ..config import LOOPBACK, RunConfig
+from ..findings import Finding, finding
+
+LEVEL = ["scenario", "load", "level"]
+TOKENS_DIFFER = 0.10
+BOUND_SHARE = 0.05
+LAG_S = 0.010
+
+
+def diagnose(
+    requests: pl.DataFrame, summary: pl.DataFrame, config: RunConfig, document: dict[str, Any], left_out: list[str]
+) -> list[Finding]:
+    """The findings of a run, gravest first: of the whole, then of each (scenario, load, level)."""
+    found = list(_of_the_run(config, document, left_out))
+    for key, rows in requests.group_by(LEVEL, maintain_order=True):
+        where = f"{key[0]} at {str(key[1]).replace('_', ' ')} {key[2]:g}"
+        entries = [x for x in document["levels"] if (x["scenario"], x["load"], x["level"]) == key]
+        found += _of_a_level(where, rows, entries, config, document["metadata"]["tokenizer"])
+    order = ["all_failed", "gave_up", "stopped_early", "some_failed"]
+    return sorted(found, key=lambda f: order.index(f.code) if f.code in order else len(order))
+
+
+def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]) -> Iterator[Finding]:
+    undone = [x for x in document["levels"] if not x["done"]]
+    if undone or left_out:
+        what = [f"{len(undone)} of {len(document['levels'])} level(s) are not done"] if undone else []
+        what += [f"{len(left_out)} file(s) could not be read ({', '.join(left_out)})"] if left_out else []
+        yield finding("stopped_early", what="; ".join(what))
+    endpoint = config.endpoint
+    if endpoint.verify is False:
+        yield finding("verify_off")
+    host = endpoint.host
+    sends_key = document["metadata"].get("key_sent", False)
+    if sends_key and urlsplit(endpoint.url).scheme == "http" and host not in LOOPBACK:
+        yield finding("key_in_clear", host=host)
+    for event in document["metadata"].get("events", []):
+        if event["what"] == "capture_full":
+            yield finding("capture_full", n=event["n"], limit=config.capture_limit_mb)
+        elif event["what"] == "clock_stepped":
+            yield finding("clock_stepped", step_ms=event["step_s"] * 1e3)
+
+
+def _of_a_level(
+    where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig, tokenizer: str
+) -> Iterator[Finding]:
+    ok = rows.filter(pl.col("outcome") == "ok")
+    yield from _of_failures(where, rows, ok, entries, config)
+    if not ok.height:
+        return
+    yield from _of_tokens(where, ok, tokenizer)
+    yield from _of_the_clock(where, rows, ok)
+    unstreamed = ok.filter(pl.col("ttft_s").is_null()).height
+    if config.endpoint.stream and config.task != "text-to-embeddings" and unstreamed:
+        yield finding("not_streamed", where=where, n=unstreamed, ok=ok.height)
+    if rows["in_window"].all() and rows["load"][0] == "concurrency":
+        yield finding("window_uncut", where=where, need=int(10 * rows["level"][0]))
+    held = sum(x.get("held_back", 0) for x in entries)
+    if held:
+        yield finding("in_flight_capped", where=where, limit=config.max_in_flight, n=held)
+    if rows["load"][0] == "request_rate":
+        lag = (rows["start_s"] - rows["scheduled_s"]).quantile(0.99)
+        if lag is not None and lag > LAG_S:
+            yield finding("schedule_lag", where=where, lag_ms=lag * 1e3)
+
+
+def _of_failures(
+    where: str, rows: pl.DataFrame, ok: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig
+) -> Iterator[Finding]:
+    failed = rows.filter(pl.col("outcome") != "ok")
+    if any(x.get("tokens_guard") for x in entries):
+        yield finding("tokens_spent", where=where, limit=config.max_total_tokens)
+    if not failed.height:
+        return
+    counts = failed["outcome"].value_counts(sort=True)
+    outcomes = ", ".join(f"{n} {name}" for name, n in counts.iter_rows())
+    uncut = failed.filter(pl.col("outcome") != "cancelled")
+    message = (uncut if uncut.height else failed)["error_message"].drop_nulls().mode().sort().first() or "no message"
+    if any("give_up_after" in (x.get("ended_by") or "") for x in entries):
+        yield finding("gave_up", where=where, n=config.give_up_after, message=message)
+    if not ok.height:
+        yield finding("all_failed", where=where, sent=rows.height, message=message)
+    else:
+        yield finding("some_failed", where=where, failed=failed.height, sent=rows.height, outcomes=outcomes, message=message)
+
+
+def _of_tokens(where: str, ok: pl.DataFrame, tokenizer: str) -> Iterator[Finding]:
+    counted = ok.filter((pl.col("token_source") == "tokenizer") & pl.col("output_tokens").is_not_null()).height
+    if counted:
+        yield finding("tokens_by_tokenizer", where=where, n=counted, ok=ok.height, tokenizer=repr(tokenizer))
+    for what in ("input", "output"):
+        both = ok.filter(pl.col(f"{what}_tokens_server").is_not_null() & pl.col(f"{what}_tokens_client").is_not_null())
+        server, client = int(both[f"{what}_tokens_server"].sum()), int(both[f"{what}_tokens_client"].sum())
+        if both.height and abs(server - client) > TOKENS_DIFFER * max(server, 1):
+            percent = 100 * abs(server - client) / max(server, 1)
+            cause = _cause(what, both, server, client, tokenizer)
+            numbers = {"percent": percent, "server": server, "client": client, "what": what, "cause": cause}
+            yield finding("tokenizer_differs", where=where, tokenizer=repr(tokenizer), **numbers)
+    asked = ok.filter(pl.col("output_tokens_target").is_not_null() & pl.col("output_tokens").is_not_null())
+    short = asked.filter(pl.col("output_tokens") < 0.9 * pl.col("output_tokens_target"))
+    if short.height:
+        got, want = asked["output_tokens"].median(), asked["output_tokens_target"].median()
+        yield finding("output_short", where=where, n=short.height, ok=ok.height, got=f"{got:g}", asked=f"{want:g}")
+
+
+def _cause(what: str, both: pl.DataFrame, server: int, client: int, tokenizer: str) -> str:
+    """The likely reason for a difference between the server's count and the tokenizer's, in words."""
+    extra = both["input_tokens_server"] - both["input_tokens_client"] if what == "input" else None
+    if extra is not None and server > client and extra.n_unique() == 1:
+        return f"the chat template, which adds {extra[0]} tokens to each prompt"
+    if what == "output" and both["reasoning_tokens"].sum():
+        return "reasoning tokens that are not in the text"
+    return f"another vocabulary than {tokenizer!r}"
+
+
+def _of_the_clock(where: str, rows: pl.DataFrame, ok: pl.DataFrame) -> Iterator[Finding]:
+    by_user = rows.filter(pl.col("clock") == "user").height
+    if by_user:
+        yield finding("clock_user", where=where, n=by_user, sent=rows.height)
+    bound, median = ok["ttft_error_s"].quantile(0.99), ok["ttft_s"].median()
+    if bound is not None and isinstance(median, float) and median > 0 and bound > BOUND_SHARE * median:
+        yield finding("clock_bound", where=where, bound_ms=bound * 1e3, percent=100 * bound / median)

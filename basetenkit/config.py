@@ -1,0 +1,282 @@
+"""What to measure and how: an Endpoint and a RunConfig, validated as they are made.
+
+Secrets are held as secrets: the key, headers and URL query values that look like one appear in no repr, dump or log. What
+a config dumps to JSON comes back as the same config less those.
+
+Field descriptions and examples are the sentences that forms and errors show: they stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from .errors import ConfigError, MissingKeyError
+from .fields import Model, as_list, from_json, looks_secret, redact_url
+from .scenario import parse_scenario
+
+KEY_VARIABLES = ("MODEL_API_KEY", "BASETEN_API_KEY")
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_KEY_PREFIX = re.compile(r"^(api-key|bearer)\s+", re.I)
+
+
+Names = Annotated[dict[str, str], BeforeValidator(from_json)]
+Numbers = Annotated[dict[str, float], BeforeValidator(from_json)]
+Params = Annotated[dict[str, Any], BeforeValidator(from_json)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Endpoint(Model):
+    """Where requests go and in what form."""
+
+    url: str = Field(
+        description="the full URL, used as it is, e.g. https://model-abcd1234.api.baseten.co/production/predict"
+    )
+    model: str | None = Field(None, description="the model's name, sent in chat payloads; may be left out")
+    api_key: SecretStr | None = Field(None, description="the API key; else MODEL_API_KEY, then BASETEN_API_KEY is read")
+    auth_scheme: Literal["auto", "Api-Key", "Bearer", "none"] = Field(
+        "auto", description="'auto' sends Api-Key to Baseten's model hosts and Bearer elsewhere"
+    )
+    request_format: Literal["chat", "prompt"] = Field(
+        "chat", description="'chat' sends messages, 'prompt' a bare prompt"
+    )
+    stream: bool = Field(True, description="whether to ask for a streamed response; the only control of streaming")
+    headers: Names = Field(default_factory=dict, description="further HTTP headers, e.g. {'x-team': 'research'}")
+    verify: bool | str = Field(
+        True, description="True, False (no check), or the path of a CA file for TLS certificates"
+    )
+    timeout_s: Seconds = Field(600.0, description="seconds that a whole request may take, e.g. 600")
+    connect_timeout_s: Seconds = Field(30.0, description="seconds for DNS, TCP and TLS together, e.g. 30")
+    first_byte_timeout_s: Seconds | None = Field(
+        None, description="seconds from the send to the first body byte, or None"
+    )
+    between_bytes_timeout_s: Seconds | None = Field(
+        None, description="seconds without a byte within a response, or None"
+    )
+    response_path: str | None = Field(
+        None, description="where the text stands in an unusual JSON response, e.g. 'a.b.0.c'"
+    )
+    prompt_key: str = Field("prompt", min_length=1, description="the prompt's key in the prompt format, e.g. 'prompt'")
+    max_tokens_key: str = Field("max_tokens", min_length=1, description="the limit's key, e.g. 'max_new_tokens'")
+
+    @classmethod
+    def baseten(
+        cls, model_id: str, environment: str | None = None, deployment: str | None = None, **fields: Any
+    ) -> Self:
+        """The endpoint of a model on Baseten, by its id; environment "production" unless told, or one deployment."""
+        if not re.fullmatch(r"[a-z0-9]{4,16}", model_id):
+            raise ConfigError(
+                f"Endpoint.baseten: {model_id!r} is no model id; it is 7 or 8 lower-case letters and digits"
+            )
+        if environment and deployment:
+            raise ConfigError("Endpoint.baseten: give an environment or a deployment, not both")
+        target = f"deployment/{deployment}" if deployment else f"environments/{environment or 'production'}"
+        return cls(url=f"https://model-{model_id}.api.baseten.co/{target}/predict", **fields)
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        url = url.strip()
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it is no http or https URL")
+        try:
+            _ = parts.port
+        except ValueError:
+            raise ValueError("its port is no number from 0 to 65535") from None
+        return url
+
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _clean_key(cls, key: Any) -> Any:
+        """A key is often pasted with its scheme or a newline: both go."""
+        if isinstance(key, SecretStr):
+            key = key.get_secret_value()
+        if not isinstance(key, str):
+            return key
+        key = _KEY_PREFIX.sub("", key.strip())
+        if re.search(r"[\s\x00-\x1f\x7f]", key):
+            raise ValueError("it has a space or a control character inside")
+        return key or None
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[\r\n\x00]", value):
+                raise ValueError(f"{name!r} is no valid header")
+            if name.lower() in ("content-length", "transfer-encoding", "host", "connection", "content-type"):
+                raise ValueError(f"{name!r} is set by the engine")
+        return headers
+
+    @field_validator("verify")
+    @classmethod
+    def _check_verify(cls, verify: bool | str) -> bool | str:
+        if isinstance(verify, str) and not Path(verify).is_file():
+            raise ValueError(f"there is no CA file {verify!r}")
+        return verify
+
+    @field_serializer("url")
+    def _dump_url(self, url: str) -> str:
+        return redact_url(url)
+
+    @field_serializer("api_key")
+    def _dump_key(self, _key: SecretStr | None) -> None:
+        return None
+
+    @field_serializer("headers")
+    def _dump_headers(self, headers: dict[str, str]) -> dict[str, str]:
+        return {k: v for k, v in headers.items() if not looks_secret(k)}
+
+    @property
+    def host(self) -> str:
+        """The URL's host name, lower case, without brackets."""
+        return (urlsplit(self.url).hostname or "").lower()
+
+    @property
+    def on_baseten(self) -> bool:
+        return self.host == "baseten.co" or self.host.endswith(".baseten.co")
+
+    def key(self, environ: Mapping[str, str] | None = None) -> str | None:
+        """The API key to send, or None. MissingKeyError where a baseten.co URL has none.
+
+        Order: `api_key`, MODEL_API_KEY, BASETEN_API_KEY. The last goes only to baseten.co and to this machine.
+        """
+        if self.auth_scheme == "none" or any(h.lower() == "authorization" for h in self.headers):
+            return None
+        if self.api_key is not None:
+            return self.api_key.get_secret_value()
+        environ = os.environ if environ is None else environ
+        model_key, baseten_key = (self._clean_key(environ.get(v)) for v in KEY_VARIABLES)
+        key: str | None = model_key or (baseten_key if self.on_baseten or self.host in LOOPBACK else None)
+        if key is None and self.on_baseten:
+            raise MissingKeyError(
+                f"{self.host} needs an API key and there is none: set {KEY_VARIABLES[0]} or {KEY_VARIABLES[1]}, "
+                "or give Endpoint(api_key=...)"
+            )
+        return key
+
+    def authorization(self, environ: Mapping[str, str] | None = None) -> str | None:
+        """The Authorization header's value, or None. Holds the key: never log it."""
+        key = self.key(environ)
+        if key is None:
+            return None
+        dedicated = self.on_baseten and self.host.startswith(("model-", "chain-"))
+        scheme = self.auth_scheme if self.auth_scheme != "auto" else "Api-Key" if dedicated else "Bearer"
+        return f"{scheme} {key}"
+
+    def __repr__(self) -> str:
+        fields = self.model_dump(exclude_defaults=True)
+        fields |= {"api_key": "***"} if self.api_key else {}
+        if self.headers:
+            fields["headers"] = {k: "***" if looks_secret(k) else v for k, v in self.headers.items()}
+        return f"Endpoint({', '.join(f'{k}={v!r}' for k, v in fields.items())})"
+
+    __str__ = __repr__
+
+
+class RunConfig(Model):
+    """A whole run: the endpoint, what to send, under what load, within what limits."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    endpoint: Endpoint = Field(description="an Endpoint, or its fields as a dict")
+    task: Literal["text-to-text", "image-text-to-text", "text-to-embeddings"] = Field(
+        "text-to-text", description="the task"
+    )
+    tokenizer: str | None = Field("embedded", description="'embedded', a local folder or file, or a hub id")
+    scenarios: Annotated[list[str], BeforeValidator(as_list)] = Field(
+        default_factory=lambda: ["D(100,100)"],
+        description="traffic scenarios, e.g. 'D(100,100)' or ['N(480,240)/(300,150)']",
+    )
+    concurrency: Annotated[list[Count], BeforeValidator(as_list)] = Field(
+        default_factory=lambda: [1, 8], description="whole numbers of at least 1, e.g. 8 or [1, 8]: each level is a run"
+    )
+    request_rate: Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(as_list)] = Field(
+        default_factory=list, description="requests a second, above 0, e.g. 2.5 or [1, 2]: each level is a run"
+    )
+    arrival: Literal["poisson", "constant", "uniform", "gamma"] = Field("poisson", description="gaps between arrivals")
+    burstiness: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="shape of gamma arrivals: 1 is Poisson, below 1 burstier"
+    )
+    max_in_flight: Count | None = Field(None, description="the most requests in flight in an open loop, or None")
+    batch_size: Annotated[list[Count], BeforeValidator(as_list)] = Field(
+        default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]"
+    )
+    max_requests: Count = Field(200, description="measured requests of each level and repeat, e.g. 200")
+    max_seconds: Seconds = Field(600.0, description="seconds that a level may take at most, e.g. 600")
+    warmup_requests: Annotated[int, Field(ge=0)] = Field(0, description="requests before the measured ones, e.g. 8")
+    repeats: Count = Field(1, description="how often each level is run, e.g. 10")
+    dataset: Any = Field(None, description="a path, a frame or a data set's description")
+    request_params: Params = Field(
+        default_factory=dict, description="further payload fields, e.g. {'temperature': 0.7}"
+    )
+    seed: int = Field(0, description="a whole number; the same seed and salt give the same requests")
+    salt: str | None = Field(None, description="None for a fresh one each run, or a string for the same bytes again")
+    workers: Annotated[int, Field(ge=0)] = Field(0, description="0 for a thread in this process, N for processes")
+    max_total_tokens: Count | None = Field(None, description="the most tokens a run may spend, or None")
+    capture: Literal["none", "errors", "all"] = Field("errors", description="whose raw bytes are kept")
+    capture_limit_mb: Annotated[int, Field(ge=0)] = Field(256, description="megabytes of raw bytes kept a run")
+    slo: Numbers = Field(default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5}")
+    give_up_after: Count | None = Field(50, description="stop a level whose first N requests all fail; None: never")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _imply(cls, data: Any) -> Any:
+        """A rate given alone leaves no concurrency levels; a data set given alone means the scenario `dataset`."""
+        if isinstance(data, dict):
+            data = dict(data)
+            if data.get("request_rate") not in (None, "", [], "[]") and "concurrency" not in data:
+                data["concurrency"] = []
+            if data.get("dataset") is not None and "scenarios" not in data:
+                data["scenarios"] = ["dataset"]
+        return data
+
+    @field_validator("scenarios")
+    @classmethod
+    def _check_scenarios(cls, scenarios: list[str]) -> list[str]:
+        if not scenarios:
+            raise ValueError("at least one scenario is needed")
+        return [str(parse_scenario(s)) for s in scenarios]
+
+    @field_validator("concurrency", "request_rate")
+    @classmethod
+    def _check_levels(cls, levels: list[float]) -> list[float]:
+        if len(set(levels)) < len(levels):
+            raise ValueError("a level stands there twice")
+        return levels
+
+    @field_validator("slo")
+    @classmethod
+    def _check_slo(cls, slo: dict[str, float]) -> dict[str, float]:
+        known = {"ttft_s", "first_content_s", "tpot_s", "e2e_s"}
+        if unknown := set(slo) - known:
+            raise ValueError(f"there is no limit {sorted(unknown)[0]!r}; the limits are {', '.join(sorted(known))}")
+        return slo
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Self:
+        if not self.concurrency and not self.request_rate:
+            raise ValueError("no load is given; set concurrency=[1, 8] or request_rate=[2.0]")
+        if self.endpoint.request_format == "prompt" and self.task != "text-to-text":
+            raise ValueError(f"the prompt format has no place for {self.task}; use request_format='chat'")
+        return self
+
+    @field_serializer("dataset", when_used="json")
+    def _dump_dataset(self, dataset: Any) -> Any:
+        return dataset if isinstance(dataset, (str, dict, type(None))) else str(dataset)[:200]

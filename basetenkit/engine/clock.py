@@ -1,0 +1,129 @@
+"""Kernel stamps, two clocks, and the bound that each arrival proves.
+
+Linux stamps a TCP segment as it comes off the wire (SO_TIMESTAMPNS), on CLOCK_REALTIME. A client that reads this stamp
+knows when a token came however late its own loop is. What a stamp proves depends on what else the read took:
+
+- An event whose bytes end the read came exactly at the stamp: it is that of the last segment in the read.
+- Any other event of the read lies between `earliest` and the stamp. `earliest` is the later of three moments: just before
+  the poll *before* the one that reported this read was called (what was there by then, that poll would have reported), the
+  moment this connection was last read empty, and the send.
+
+A clock read after a poll returns proves nothing about that poll: the process can be put to sleep in between. So the Poller
+notes the time before each poll, and keeps the last two. While requests are in flight it wakes each millisecond, which keeps
+bounds short when little goes on.
+
+Where there are no kernel stamps (macOS, Windows, sandboxes) the interval is [earliest, read] for every event.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections.abc import Sequence
+
+mono = time.monotonic_ns
+
+# Python's socket module has no name for it; 35 is its number on x86-64, arm64 and most other architectures.
+SO_TIMESTAMPNS = 35
+ANCILLARY_BYTES = 64
+TICK_S = 0.001
+# Beyond this a moved offset is a step of the wall clock; the measurement itself repeats to well under it.
+STEP_NS = 50_000
+# A stamp this far before `earliest` is no late queueing but a segment that filled a gap.
+DISORDER_NS = 50_000
+
+_STAMP = struct.Struct("qq")
+_TCP_INFO_BYTES = 228
+_RTT_US, _TOTAL_RETRANS, _RCV_OOOPACK = 68, 100, 224
+
+
+class Poller(selectors.DefaultSelector):
+    """The loop's selector, which notes when the last two polls began and when the last one returned (ns, monotonic)."""
+
+    previous = 0
+    began = 0
+    returned = 0
+    in_flight = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.in_flight:
+            timeout = TICK_S if timeout is None or timeout > TICK_S else timeout
+        self.previous, self.began = self.began, mono()
+        ready = super().select(timeout)
+        self.returned = mono()
+        return ready
+
+
+class NoPoller:
+    """Stands in where the loop is somebody else's and its polls are not noted: bounds then rest on the reads alone."""
+
+    previous = 0
+    returned = 0
+    in_flight = 0
+
+
+class WallClock:
+    """The offset from CLOCK_MONOTONIC to CLOCK_REALTIME, measured again each second. Slewing moves both clocks alike; only
+    a step moves the offset. `steps` holds (when, by how much), both ns."""
+
+    def __init__(self) -> None:
+        self.offset = measure_offset()
+        self.steps: list[tuple[int, int]] = []
+
+    def refresh(self) -> bool:
+        """Measures anew; True where the wall clock was stepped since."""
+        offset = measure_offset()
+        if abs(offset - self.offset) <= STEP_NS:
+            return False
+        self.steps.append((mono(), offset - self.offset))
+        self.offset = offset
+        return True
+
+
+def measure_offset(tries: int = 50) -> int:
+    """CLOCK_REALTIME - CLOCK_MONOTONIC in ns: the narrowest of `tries` sandwiches of three clock reads."""
+    best, offset = 1 << 62, 0
+    for _ in range(tries):
+        a, wall, b = mono(), time.time_ns(), mono()
+        if b - a < best:
+            best, offset = b - a, wall - (a + b) // 2
+    return offset
+
+
+def enable_stamps(sock: socket.socket) -> bool:
+    """Asks the kernel to stamp what this socket receives. False where it cannot."""
+    if not sys.platform.startswith("linux") or not hasattr(sock, "recvmsg_into"):
+        return False
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
+def stamp_of(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
+    """The kernel's stamp in a read's ancillary data, ns on CLOCK_REALTIME; 0 where there is none."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= _STAMP.size:
+            seconds, nanoseconds = _STAMP.unpack_from(data)
+            return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    return 0
+
+
+def tcp_info(sock: socket.socket) -> tuple[int, int, int] | None:
+    """(smoothed round trip in ns, segments sent again, segments received out of order) of a connection, or None where the
+    system does not say. Offsets are those of Linux's `struct tcp_info`; `rcv_ooopack` came with Linux 5.4."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except OSError:
+        return None
+
+    def u32(at: int) -> int:
+        return int.from_bytes(info[at : at + 4], sys.byteorder)
+
+    return u32(_RTT_US) * 1000, u32(_TOTAL_RETRANS), u32(_RCV_OOOPACK)

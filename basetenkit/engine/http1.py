@@ -1,0 +1,183 @@
+"""One HTTP/1.1 response, sans I/O: stamped bytes in; status, headers, body and end out.
+
+httptools (llhttp) finds the framing. This module keeps what a measurement needs beside it: after each read, how long the
+body is and whether the read's stamp is exact for what ends there. It never raises: what is wrong becomes `failure`.
+
+A stamp is exact for body bytes that end the read, their own chunk's CRLF aside. That CRLF is harmless only if it came in
+the same segment; a server that has once sent it apart is not trusted in this again, so such reads are marked CRLF_ENDS and
+settled when the response is over.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+
+import httptools
+
+from ..types import END, EXACT, READ_WIDTH, Exchange, Failure, Outcome
+
+HEAD_LIMIT = 256 << 10
+BODY_LIMIT = 1 << 30
+BARE_ENDS, CRLF_ENDS = 1, 2
+
+
+class ResponseReader:
+    """Reads one response into `exchange`. After each `feed`: `done` (whole, or hopeless), `failure`, `keep_alive`."""
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_fed",
+        "_last",
+        "_length",
+        "_parser",
+        "crlf_apart",
+        "done",
+        "exchange",
+        "failure",
+        "head_done",
+        "keep_alive",
+    )
+
+    def __init__(self, exchange: Exchange, crlf_apart: bool = False) -> None:
+        self.exchange = exchange
+        self._body = exchange.body = bytearray()
+        self._parser = httptools.HttpResponseParser(self)
+        self._last = b""
+        self._fed = 0
+        self._chunked = False
+        self._length = False
+        self.crlf_apart = crlf_apart
+        self.head_done = self.done = self.keep_alive = False
+        self.failure: Failure | None = None
+
+    def feed(self, data: memoryview | bytes, stamp: int, earliest: int, exact: bool) -> None:
+        """`data` of one read with its interval (ns); `exact`: the stamp is that of the last byte of `data`."""
+        self._last = b""
+        reads = self.exchange.reads
+        i = len(reads)
+        reads.extend((stamp, earliest, 0, 0))
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(Outcome.MALFORMED, "the server switched protocols, which was not asked for")
+        except httptools.HttpParserError as error:
+            self._bad_bytes(data, error)
+        if not self.head_done:
+            self._fed += len(data)
+            if self._fed > HEAD_LIMIT and not self.done:
+                self._fail(Outcome.MALFORMED, f"the response's head is longer than {HEAD_LIMIT >> 10} KiB")
+        if exact and self._last:
+            reads[i + EXACT] = self._ends(data, self._last)
+        reads[i + END] = len(self._body)
+
+    def _ends(self, data: memoryview | bytes, last: bytes) -> int:
+        n, k = len(data), len(last)
+        if data[n - k :] == last:
+            self.crlf_apart = self.crlf_apart or (self._chunked and not self.done)
+            return BARE_ENDS
+        if n - k >= 2 and data[n - 2 :] == b"\r\n" and data[n - 2 - k : n - 2] == last:
+            return CRLF_ENDS
+        return 0
+
+    def eof(self) -> None:
+        """The peer closed. A body without a length ends here; anything else is cut short."""
+        if self.done:
+            return
+        if self.head_done and not self._chunked and not self._length:
+            self._finish()
+        elif self.head_done:
+            self._fail(
+                Outcome.INCOMPLETE, f"the connection closed after {len(self._body)} bytes of a body that was not whole"
+            )
+        elif self._fed or self.exchange.reads:
+            self._fail(Outcome.CONNECTION_ERROR, "the connection closed within the response's head")
+        else:
+            self._fail(Outcome.CONNECTION_ERROR, "the server closed the connection without an answer")
+
+    def lost(self, error: BaseException) -> None:
+        """The connection broke."""
+        if not self.done:
+            outcome = Outcome.INCOMPLETE if self.head_done else Outcome.CONNECTION_ERROR
+            where = (
+                f"after {len(self._body)} bytes of the body"
+                if self.head_done
+                else "before the response's head was whole"
+            )
+            self._fail(outcome, f"the connection broke {where}: {describe(error)}")
+
+    def _bad_bytes(self, data: memoryview | bytes, error: Exception) -> None:
+        if self.done:  # bytes behind a whole response: it stands, the connection does not
+            self.keep_alive = False
+            return
+        if isinstance(error, httptools.HttpParserCallbackError):
+            self._fail(Outcome.MALFORMED, f"the body is longer than {BODY_LIMIT >> 20} MiB")
+        elif self.head_done:
+            self._fail(Outcome.MALFORMED, f"the body's chunks break off after {len(self._body)} bytes ({error})")
+        else:
+            begin = bytes(data[:40])
+            self._fail(Outcome.MALFORMED, f"what came is no HTTP/1.1 response ({error}); it begins {begin!r}")
+
+    def _fail(self, outcome: Outcome, message: str) -> None:
+        self.failure = Failure(outcome, message)
+        self.keep_alive = False
+        self._settle()
+
+    def _finish(self) -> None:
+        self._settle()
+
+    def _settle(self) -> None:
+        self.done = True
+        if self.crlf_apart:
+            reads = self.exchange.reads
+            for i in range(EXACT, len(reads), READ_WIDTH):
+                if reads[i] == CRLF_ENDS:
+                    reads[i] = 0
+
+    # What httptools calls, in this order.
+
+    def on_message_begin(self) -> None:
+        if self.done:
+            self.keep_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.done or self.head_done:  # a trailer, or a second response that nobody asked for
+            return
+        key = name.decode("latin-1").lower()
+        self._chunked = self._chunked or (key == "transfer-encoding" and value.rstrip().lower().endswith(b"chunked"))
+        self._length = self._length or key == "content-length"
+        self.exchange.headers.append((key, value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        if self.done:
+            return
+        status = self._parser.get_status_code()
+        if 100 <= status < 200:  # an interim answer: the real one follows
+            self.exchange.headers.clear()
+            self._chunked = self._length = False
+            return
+        self.exchange.status = status
+        self.head_done = True
+        self._length = self._length or status in (204, 304)
+
+    def on_body(self, data: bytes) -> None:
+        if self.done:
+            return
+        if len(self._body) + len(data) > BODY_LIMIT:
+            raise ValueError("body limit")
+        self._last = data
+        self._body += data
+
+    def on_message_complete(self) -> None:
+        if self.head_done and not self.done:
+            self.keep_alive = bool(self._parser.should_keep_alive())
+            self._finish()
+
+
+def describe(error: BaseException) -> str:
+    """An operating system's or TLS error in a few words, without its class's noise."""
+    system = isinstance(error, OSError) and not isinstance(error, (ssl.SSLError, socket.gaierror)) and error.errno
+    text = os.strerror(system) if system else getattr(error, "strerror", None) or getattr(error, "reason", None)
+    return str(text or error or type(error).__name__)

@@ -1,0 +1,47 @@
+"""What can be raised, drawn as a tree. Each message is one sentence: what is wrong, where, and what would be right.
+
+    BasetenkitError
+    ├── ConfigError (ValueError)     a RunConfig, an Endpoint, or a call's arguments
+    │   ├── ScenarioError            a scenario string
+    │   ├── MissingKeyError          an API key is needed and none was found
+    │   └── TokenizerError           a tokenizer that cannot be loaded or used
+    ├── DataError (ValueError)       a file or frame to read prompts from
+    ├── StoreError                   a run folder that cannot be written, read or shared
+    └── EmulatorError (RuntimeError) the embedded endpoint did not start
+
+What an endpoint does is never raised: it stands in rows, findings and the run's own picture.
+"""
+
+from __future__ import annotations
+
+
+class BasetenkitError(Exception):
+    """The root of all that basetenkit raises on purpose."""
+
+
+class ConfigError(BasetenkitError, ValueError):
+    """The configuration is wrong; nothing has been sent."""
+
+
+class ScenarioError(ConfigError):
+    """A traffic scenario does not follow the grammar."""
+
+
+class MissingKeyError(ConfigError):
+    """An endpoint on baseten.co needs a key, and there is none."""
+
+
+class TokenizerError(ConfigError):
+    """A tokenizer cannot be found, loaded or used."""
+
+
+class DataError(BasetenkitError, ValueError):
+    """A data set cannot be read, or has not what was asked for."""
+
+
+class StoreError(BasetenkitError):
+    """A run folder cannot be written, read or shared."""
+
+
+class EmulatorError(BasetenkitError, RuntimeError):
+    """The embedded endpoint did not start."""

@@ -1,0 +1,122 @@
+"""What the configuration's models are made of: a base whose errors are one sentence each, the coercions that papermill's
+scalars need, and what counts as a secret."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import ConfigError
+
+_SECRET_NAME = re.compile(
+    r"auth|key|token|secret|password|passwd|credential|cookie|signature|(^|[^a-z])sig($|[^a-z])", re.I
+)
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a header or query parameter of this name is taken for a secret."""
+    return bool(_SECRET_NAME.search(name))
+
+
+def redact_url(url: str) -> str:
+    """`url` without user info, and with `***` for each query value that looks like a secret."""
+    parts = urlsplit(url)
+    query = urlencode([(k, "***" if looks_secret(k) else v) for k, v in parse_qsl(parts.query, True)], safe="*")
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def from_json(value: Any) -> Any:
+    """A JSON list or object in a string (all that papermill's -p can give) becomes what it says."""
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"it is no valid JSON ({error})") from None
+    return value
+
+
+def as_list(value: Any) -> Any:
+    value = from_json(value)
+    if value is None or value == "":
+        return []
+    return list(value) if isinstance(value, (list, tuple, set, range)) else [value]
+
+
+class Model(BaseModel):
+    """A pydantic model whose errors are one sentence each."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=False, hide_input_in_errors=True, strict=False
+    )
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).model_fields if self._differs(name))
+        return f"{type(self).__name__}({given})"
+
+    __str__ = __repr__
+
+    def _differs(self, name: str) -> bool:
+        field = type(self).model_fields[name]
+        return field.is_required() or getattr(self, name) != field.get_default(call_default_factory=True)
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise _readable(type(self), error) from None
+
+    @classmethod
+    def model_validate(cls, obj: Any, **kwargs: Any) -> Self:
+        try:
+            return super().model_validate(obj, **kwargs)
+        except ValidationError as error:
+            raise _readable(cls, error) from None
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **kwargs: Any) -> Self:
+        try:
+            return super().model_validate_json(json_data, **kwargs)
+        except ValidationError as error:
+            raise _readable(cls, error) from None
+
+
+def _readable(model: type[BaseModel], error: ValidationError) -> ConfigError:
+    """One sentence for each error of a validation, as a ConfigError."""
+    seen: dict[str, str] = {}
+    for e in error.errors(include_url=False):
+        place, owner = [model.__name__], model
+        for step in e["loc"]:
+            if not isinstance(step, str) or step.startswith("function-"):
+                continue
+            place.append(step)
+            inner = owner.model_fields.get(step)
+            if inner is None:
+                break
+            if isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
+                owner = inner.annotation
+        seen.setdefault(".".join(place), _sentence(owner, place, e))
+    return ConfigError("\n".join(seen.values()))
+
+
+def _sentence(owner: type[BaseModel], place: list[str], e: Any) -> str:
+    where, name = ".".join(place), place[-1]
+    if e["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, owner.model_fields, 1)
+        right = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(owner.model_fields)}"
+        return f"{where}: there is no such field; {right}"
+    if len(place) == 1:
+        return f"{where}: {e['msg'].removeprefix('Value error, ')}"
+    if isinstance(e.get("ctx", {}).get("error"), ConfigError):  # already a whole sentence
+        return f"{where}: {e['ctx']['error']}"
+    field = owner.model_fields.get(name)
+    hidden = e["type"] == "missing" or looks_secret(name) or isinstance(e["input"], dict) or name == "url"
+    value = "" if hidden else f"{e['input']!r}"[:80] + " "
+    what = e["msg"].removeprefix("Value error, ")
+    what = (what[0].lower() + what[1:]).replace("input should", "should")
+    right = f"; {field.description}" if field is not None and field.description else ""
+    return f"{where}: {value}{what}{right}"

@@ -1,0 +1,132 @@
+"""Every warning there is. A Finding speaks of a run: a code, a sentence, a cure. A note speaks of one response, or of the
+run's making: "code: sentence". Both take their words from the tables below, so that a warning's sentence stands once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a reader of the figures must know. `code` is stable; `sentence` says what; `cure` what to do about it."""
+
+    code: str
+    sentence: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.sentence} {self.cure}".rstrip()
+
+
+# code -> (sentence, cure); the names in braces are filled in by `finding`.
+RUN_FINDINGS: dict[str, tuple[str, str]] = {
+    "all_failed": (
+        "{where}: none of the {sent} requests succeeded; most often: {message}",
+        "Mend this first: no latency can be told from it.",
+    ),
+    "some_failed": (
+        "{where}: {failed} of {sent} requests did not succeed ({outcomes}); most often: {message}",
+        "Latency and throughput are of the successful ones only.",
+    ),
+    "gave_up": (
+        "{where}: the first {n} requests all failed, so the level was stopped; most often: {message}",
+        "Mend the cause, or set give_up_after=None to go on regardless.",
+    ),
+    "stopped_early": (
+        "The run was stopped before it was whole: {what}.",
+        "Figures are of the requests that finished; the same call with save_to does what is missing.",
+    ),
+    "tokens_by_tokenizer": (
+        "{where}: the server reported no output tokens in {n} of {ok} responses; the tokenizer {tokenizer} counted them.",
+        "Counts are exact only if this is the model's own tokenizer.",
+    ),
+    "tokenizer_differs": (
+        "{where}: server and tokenizer {tokenizer} differ by {percent:.0f}% on {what} tokens ({server} against {client}).",
+        "Likely {cause}. Set tokenizer= to the model's own; latencies per token use the server's count where it sent one.",
+    ),
+    "output_short": (
+        "{where}: {n} of {ok} responses have fewer output tokens than asked for (median {got} of {asked}).",
+        "The model stopped by itself: ignore_eos is not honoured, or the context is full.",
+    ),
+    "not_streamed": (
+        "{where}: {n} of {ok} responses were not streamed although stream=True was asked for.",
+        "TTFT and TPOT are null for them. Check the model's own stream switch.",
+    ),
+    "clock_bound": (
+        "{where}: the clock's proven error (p99 {bound_ms:.2f} ms) is {percent:.0f}% of the median TTFT.",
+        "Give the engine room: workers=1, fewer in flight, or an idle kernel.",
+    ),
+    "clock_user": (
+        "{where}: {n} of {sent} requests were timed by this process and not by the kernel, so their error is wider.",
+        "Kernel stamps need Linux and a direct connection (no proxy, no HTTP/2).",
+    ),
+    "clock_stepped": (
+        "The wall clock was stepped by {step_ms:.1f} ms during the run.",
+        "No figure is bent by it: all times are on the monotonic clock.",
+    ),
+    "few_requests": (
+        "{where}: {n} successful requests are too few for an upper bound on {what}.",
+        "Such a figure stands as '>= low'. Raise max_requests.",
+    ),
+    "window_uncut": (
+        "{where}: fewer than 10 times the level's requests were sent, so start and drain are in the figures.",
+        "Send at least {need} requests to have them cut.",
+    ),
+    "verify_off": ("TLS certificates were not checked (verify=False).", "Anybody on the way can read the key."),
+    "key_in_clear": ("The API key went over plain http to {host}.", "Use https."),
+    "schedule_lag": (
+        "{where}: requests left up to {lag_ms:.0f} ms (p99) after they were due: this client could not keep the rate.",
+        "Lower request_rate, or use workers.",
+    ),
+    "in_flight_capped": (
+        "{where}: max_in_flight={limit} held back {n} requests.",
+        "The offered load was below request_rate; latencies from the due time say so.",
+    ),
+    "capture_full": ("Raw bytes of {n} exchanges were not kept: capture_limit_mb={limit} was reached.", ""),
+    "tokens_spent": ("{where}: max_total_tokens={limit} was reached, so the level ended early.", ""),
+}
+
+# code -> sentence; the names in braces are filled in by `note`.
+NOTES: dict[str, str] = {
+    "no_done": "the stream ended without [DONE]; a finish_reason was seen, so it counts as whole",
+    "completion_unverified": "a plain-text stream has no end mark: a model that died in the middle looks the same",
+    "decode_errors": "{n} byte(s) were no UTF-8 and were replaced",
+    "bom": "a byte order mark at the start was dropped",
+    "after_done": "{n} message(s) came after [DONE] and were ignored",
+    "unwrapped": "the text was inside a JSON string ({levels} level(s)) and was taken out",
+    "gathered": "a whole stream came gathered in one JSON string; it was read as {what}, without times",
+    "not_streamed": "a stream was asked for, and one whole document came: TTFT is not measured",
+    "echo": "the response begins with the prompt; only what follows counts as output",
+    "cumulative": "each event repeats the text so far; only what is new in it counts",
+    "several_choices": "{n} choices came; the text is of choice 0, tokens are the sum",
+    "array": "the body is an array of {n}; the text is of the first",
+    "number": "the body is a bare number or boolean, taken as text",
+    "field": "the text was taken from {path}",
+    "response_path": "the text was taken from response_path {path}",
+    "refusal": "the model refused: the refusal is its output",
+    "content_filter": "the content filter ended the response",
+    "bad_message": "{n} message(s) could not be read and were skipped: {why}",
+    "lenient_json": "the body is not strict JSON ({why}) and was read all the same",
+    "duplicate_keys": "a key stands twice in one JSON object; the last one counts",
+    "trailing_text": "text follows the JSON document and was ignored",
+    "usage_unusable": "the reported {what} is {value}, which cannot be: it was not used",
+    "usage_text": "the reported {what} is a string, and was read as a number",
+    "encoded": "the body came {encoding}-encoded though identity was asked for; times are of the encoded bytes",
+    "out_of_order": "segments of this connection came out of order, so a time may lie earlier than its stamp",
+    "same_time": "{n} output events came in one read: their spacing is not known",
+    "over_max_tokens": "the server reports {value} output tokens where {limit} was the most allowed",
+    "index_missing": "embeddings came without an index; their order was taken as it came",
+    "nested_embedding": "embeddings came as a matrix of one row a token; the first row's length is the dimension",
+}
+
+
+def finding(code: str, **fields: object) -> Finding:
+    """The finding `code`, its sentence filled in. KeyError where the code or a field does not exist."""
+    sentence, cure = RUN_FINDINGS[code]
+    return Finding(code, sentence.format(**fields), cure.format(**fields))
+
+
+def note(code: str, **fields: object) -> str:
+    """The note `code` about one response, as "code: sentence"."""
+    return f"{code}: {NOTES[code].format(**fields)}"

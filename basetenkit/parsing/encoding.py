@@ -1,0 +1,181 @@
+"""Content-Encoding undone: encoded body -> decoded body, and where in it each read ended.
+
+The engine asks for `identity`, and a gateway may compress all the same. Times belong to encoded bytes, so the decoder is
+fed read by read: what it gives out after a read is what a client could know then. No byte comes out before the read that
+brought it, so a time is never too early.
+"""
+
+from __future__ import annotations
+
+import importlib
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+MAX_DECODED = 512 * 1024 * 1024  # bytes; a small body that unpacks to more is an attack or a mistake
+_STEP = 1024 * 1024
+
+
+class _Decoder(Protocol):
+    def feed(self, data: bytes) -> bytes: ...
+
+    def is_over(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A body without its encoding. `read_ends` are offsets in `body`; `encoding` is what was undone ("" for nothing).
+
+    `malformed` says what made decoding impossible, `incomplete` that the encoded stream has no end; `body` is then what
+    could be decoded.
+    """
+
+    body: bytes
+    read_ends: Sequence[int]
+    encoding: str = ""
+    malformed: str | None = None
+    incomplete: str | None = None
+
+
+class _Zlib:
+    """gzip (also several members in a row) and deflate (with or without its zlib wrapping)."""
+
+    def __init__(self, wbits: int) -> None:
+        self._wbits = wbits
+        self._z = zlib.decompressobj(wbits)
+        self._begun = False
+        self._size = 0
+
+    def feed(self, data: bytes) -> bytes:
+        out = bytearray()
+        while data:
+            if self._z.eof:
+                if not data.strip(b"\0"):
+                    break  # padding after the last member is allowed
+                self._z = zlib.decompressobj(self._wbits)
+            out += self._some(data)
+            data = self._z.unconsumed_tail or self._z.unused_data
+            self._size_check(len(out))
+        self._size += len(out)
+        return bytes(out)
+
+    def _some(self, data: bytes) -> bytes:
+        try:
+            out = self._z.decompress(data, _STEP)
+        except zlib.error:
+            if self._begun or self._wbits != zlib.MAX_WBITS:
+                raise
+            # Many servers mean raw deflate when they say deflate; it can only be told from the first bytes.
+            self._wbits = -zlib.MAX_WBITS
+            self._z = zlib.decompressobj(self._wbits)
+            out = self._z.decompress(data, _STEP)
+        self._begun = True
+        return out
+
+    def _size_check(self, more: int) -> None:
+        if self._size + more > MAX_DECODED:
+            raise ValueError(f"it unpacks to more than {MAX_DECODED} bytes")
+
+    def is_over(self) -> bool:
+        return self._z.eof
+
+
+class _Foreign:
+    """A decoder of another library, known by its two method names."""
+
+    def __init__(self, feed: Callable[[bytes], bytes], over: Callable[[], bool]) -> None:
+        self._feed, self._over, self._size = feed, over, 0
+
+    def feed(self, data: bytes) -> bytes:
+        if self._over():
+            return b""
+        out = self._feed(data)
+        self._size += len(out)
+        if self._size > MAX_DECODED:
+            raise ValueError(f"it unpacks to more than {MAX_DECODED} bytes")
+        return out
+
+    def is_over(self) -> bool:
+        return self._over()
+
+
+def _first_module(*names: str) -> Any:
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+def _zstd() -> _Decoder | None:
+    module = _first_module("compression.zstd", "zstandard")
+    if module is None:
+        return None
+    if module.__name__ == "zstandard":
+        d = module.ZstdDecompressor().decompressobj()
+        return _Foreign(d.decompress, lambda: bool(d.eof))
+    d = module.ZstdDecompressor()
+    return _Foreign(d.decompress, lambda: bool(d.eof))
+
+
+def _brotli() -> _Decoder | None:
+    module = _first_module("brotli", "brotlicffi")
+    if module is None:
+        return None
+    d = module.Decompressor()
+    return _Foreign(getattr(d, "process", None) or d.decompress, lambda: bool(d.is_finished()))
+
+
+_DECODERS: dict[str, Callable[[], _Decoder | None]] = {
+    "gzip": lambda: _Zlib(zlib.MAX_WBITS | 16),
+    "x-gzip": lambda: _Zlib(zlib.MAX_WBITS | 16),
+    "deflate": lambda: _Zlib(zlib.MAX_WBITS),
+    "zstd": _zstd,
+    "br": _brotli,
+}
+_NEEDS = {"zstd": "zstandard", "br": "brotli"}
+
+
+def decode(body: bytes, read_ends: Sequence[int], content_encoding: str | None) -> Decoded:
+    """`body` without what the Content-Encoding header names (several, comma separated, are undone last first)."""
+    names = [n for n in (part.strip().lower() for part in (content_encoding or "").split(",")) if n]
+    names = [n for n in names if n not in ("identity", "none")]
+    if not names or not body:
+        return Decoded(body, read_ends)
+    said = ", ".join(names)
+    incomplete = None
+    for name in reversed(names):
+        decoder = _DECODERS[name]() if name in _DECODERS else None
+        if decoder is None:
+            return Decoded(b"", [0] * len(read_ends), said, malformed=_unknown(name))
+        body, read_ends, problem = _undo(decoder, body, read_ends)
+        if problem is not None:
+            sentence = f'the body is not the "{name}" its Content-Encoding says: {problem}'
+            return Decoded(body, read_ends, said, malformed=sentence)
+        if not decoder.is_over():
+            incomplete = f'the "{name}" stream of the body has no end'
+    return Decoded(body, read_ends, said, incomplete=incomplete)
+
+
+def _unknown(name: str) -> str:
+    if name in _NEEDS:
+        return f'the body is "{name}"-encoded, which needs the package {_NEEDS[name]}; or ask for identity'
+    return f'the Content-Encoding "{name}" is unknown; known are {", ".join(_DECODERS)}'
+
+
+def _undo(decoder: _Decoder, body: bytes, read_ends: Sequence[int]) -> tuple[bytes, list[int], str | None]:
+    """Feed read by read: (decoded, decoded read ends, what went wrong)."""
+    out, ends, at = bytearray(), [], 0
+    last = len(body)
+    for end in read_ends or (last,):
+        if end > at:
+            try:
+                out += decoder.feed(body[at:end])
+            except Exception as error:  # each library has exceptions of its own, without a common root
+                rest = [len(out)] * (len(read_ends) - len(ends))
+                return bytes(out), ends + rest, str(error) or type(error).__name__
+            at = end
+        ends.append(len(out))
+    return bytes(out), ends if read_ends else [], None

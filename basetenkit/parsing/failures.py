@@ -1,0 +1,180 @@
+"""Every form in which servers say that something went wrong -> one sentence, its code, and whose fault it is.
+
+A response with status 200 may report an error, and `{"error": null}` reports none: the forms are told apart here, once,
+for whole documents, for messages in the middle of a stream, and for the bodies of 4xx and 5xx.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from basetenkit.parsing.lenient import clean, load
+from basetenkit.types import first_header
+
+SNIPPET = 500  # characters of an error body that is no JSON
+_LOOK = 8192  # bytes of it that are looked at
+_FAILED = frozenset({"error", "failed", "failure", "fail"})
+# The gateway's own words for what went wrong; a body that carries one was written by it and not by the model.
+GATEWAY_CODES = frozenset(
+    {
+        "timeout",
+        "client_error",
+        "model_unavailable",
+        "model_not_ready",
+        "model_does_not_exist",
+        "rate_limited",
+        "payload_too_large",
+        "unauthorized",
+        "internal_baseten_error",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a server says went wrong: one sentence, and its code where it gave one."""
+
+    message: str
+    code: str | None = None
+
+
+def report_of(doc: Any) -> Report | None:
+    """The error that a body or message of a 2xx response reports, or None where it reports none."""
+    if not isinstance(doc, dict):
+        return None
+    if doc.get("error"):
+        return _from_error(doc)
+    status = doc.get("status")
+    failed = isinstance(status, str) and status.lower() in _FAILED
+    if failed or doc.get("object") == "error" or doc.get("type") == "error" or doc.get("success") is False:
+        return Report(_first_text(doc, ("message", "detail", "error_message", "data")) or _dump(doc), _code(doc))
+    if doc.keys() <= {"detail", "message", "code", "error_code", "type"} and ("detail" in doc or "code" in doc):
+        return report_in_body(doc)
+    return None
+
+
+def report_in_body(doc: Any) -> Report:
+    """As `report_of`, for a body that is known to be an error's: any form is read, and the last resort is the body itself."""
+    if isinstance(doc, list) and doc and isinstance(doc[0], dict):
+        doc = doc[0]
+    if not isinstance(doc, dict):
+        return Report(_as_text(doc) or _dump(doc))
+    if doc.get("error"):
+        return _from_error(doc)
+    text = _first_text(doc, ("message", "detail", "errors", "error_message", "error_description", "msg", "reason", "title"))
+    return Report(text or _dump(doc), _code(doc))
+
+
+def _from_error(doc: dict[str, Any]) -> Report:
+    error = doc["error"]
+    if isinstance(error, dict):
+        message = _first_text(error, ("message", "msg", "detail", "error", "reason")) or _dump(error)
+        return Report(_placed(message, error.get("loc")), _code(error) or _code(doc))
+    message = _as_text(error) or _dump(doc)
+    more = doc.get("detail") or doc.get("message")
+    if isinstance(more, str) and more and more != message:
+        message = f"{message}: {more}"
+    return Report(clip(message), _code(doc))
+
+
+def _first_text(doc: dict[str, Any], keys: Sequence[str]) -> str:
+    for key in keys:
+        text = _as_text(doc.get(key))
+        if text:
+            return clip(text)
+    return ""
+
+
+def _as_text(value: Any) -> str:
+    """A readable sentence from a string, from FastAPI's list of {loc, msg}, or from an object with a message."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, list):
+        return "; ".join(text for text in (_item(v) for v in value[:5]) if text)
+    if isinstance(value, dict):
+        return _item(value)
+    return ""
+
+
+def _item(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict):
+        return ""
+    message = next((value[k] for k in ("message", "msg", "detail", "error") if isinstance(value.get(k), str)), "")
+    return _placed(message, value.get("loc")) if message else ""
+
+
+def _placed(message: str, loc: Any) -> str:
+    if isinstance(loc, list) and loc:
+        return clip(f"{'.'.join(str(part) for part in loc[:10])}: {message}")
+    return clip(message)
+
+
+def _code(doc: dict[str, Any]) -> str | None:
+    for key in ("error_code", "code", "error_type", "type"):
+        value = doc.get(key)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value not in ("", "error"):
+            return clean(str(value))[:100]
+    return None
+
+
+def _dump(value: Any) -> str:
+    try:
+        return clip(orjson.dumps(value, default=str).decode())
+    except (TypeError, ValueError):
+        return "an error without a message"
+
+
+def clip(text: str) -> str:
+    """At most 500 characters of `text`, fit to be written anywhere."""
+    text = clean(text)
+    return text if len(text) <= SNIPPET else text[: SNIPPET - 1] + "…"
+
+
+def is_html(body: bytes) -> bool:
+    """True where the body is a web page."""
+    return re.match(rb"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html)[\s>]", body[:2048], re.I | re.S) is not None
+
+
+def snippet(body: bytes) -> str:
+    """The readable beginning of a body that is no JSON; tags are taken out of a web page."""
+    text = body[:_LOOK].decode("utf-8", "replace")
+    if is_html(body) or re.match(r"\s*<", text):
+        text = re.sub(r"<(script|style)\b[^<]*</\1>", " ", text, flags=re.I)
+        text = re.sub(r"<[^<>]*>", " ", text)
+    return clip(" ".join(text.split()))
+
+
+def http_report(status: int, body: bytes) -> Report:
+    """What a response with a status outside 200-299 says: from JSON, from an SSE message, or the text of its page."""
+    data = body.strip()
+    head = re.match(rb"(?:event:[^\r\n]*[\r\n]+)?data:[ \t]*", data)
+    if head:
+        data = data[head.end() :].splitlines()[0] if data[head.end() :] else b""
+    if data[:1] in (b"{", b"[", b'"'):
+        try:
+            return report_in_body(load(data)[0])
+        except ValueError:
+            pass  # an error body that is broken itself is shown as the text it is
+    text = snippet(data)
+    said = f"HTTP {status}: {text}" if text else f"HTTP {status} with an empty body"
+    return Report(said, f"http_{status}")
+
+
+def source_of(headers: Sequence[tuple[str, str]], report: Report, body: bytes, status: int) -> str:
+    """"model", "gateway" or "unknown": who reported the error.
+
+    Baseten's model server marks its errors with x-baseten-error-source; what comes without the mark is the gateway's if it
+    carries one of the gateway's codes or is a proxy's web page. An error inside a 2xx was written by the model.
+    """
+    if first_header(headers, "x-baseten-error-source") or 200 <= status < 300:
+        return "model"
+    if report.code in GATEWAY_CODES or is_html(body):
+        return "gateway"
+    return "unknown"

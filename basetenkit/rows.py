@@ -1,0 +1,308 @@
+"""Exchange + ParsedResponse + tokenizer -> one row: the schema of `run.requests` and of `run.chunks`, here and nowhere else.
+
+What was not measured is null. Times are Float64 seconds, `_s` at the end of their names: those of the schedule since the
+level's start, those of the response since the send.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from .parsing.response import ParsedResponse
+from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome
+
+SCHEMA_VERSION = 1
+
+SCHEMA: dict[str, pl.DataType] = {
+    "request_id": pl.String(),
+    "scenario": pl.String(),
+    "load": pl.String(),
+    "level": pl.Float64(),
+    "repeat": pl.Int32(),
+    "phase": pl.String(),
+    "in_window": pl.Boolean(),
+    "started_at": pl.Datetime("us", "UTC"),
+    "scheduled_s": pl.Float64(),
+    "start_s": pl.Float64(),
+    "sent_s": pl.Float64(),
+    "end_s": pl.Float64(),
+    "upload_s": pl.Float64(),
+    "ttft_s": pl.Float64(),
+    "first_byte_s": pl.Float64(),
+    "first_content_s": pl.Float64(),
+    "tpot_s": pl.Float64(),
+    "e2e_s": pl.Float64(),
+    "ttft_error_s": pl.Float64(),
+    "e2e_error_s": pl.Float64(),
+    "clock": pl.String(),
+    "dns_s": pl.Float64(),
+    "connect_s": pl.Float64(),
+    "tls_s": pl.Float64(),
+    "rtt_s": pl.Float64(),
+    "retransmits": pl.Int64(),
+    "input_tokens": pl.Int64(),
+    "output_tokens": pl.Int64(),
+    "token_source": pl.String(),
+    "input_tokens_target": pl.Int64(),
+    "output_tokens_target": pl.Int64(),
+    "input_tokens_server": pl.Int64(),
+    "output_tokens_server": pl.Int64(),
+    "reasoning_tokens": pl.Int64(),
+    "cached_tokens": pl.Int64(),
+    "input_tokens_client": pl.Int64(),
+    "output_tokens_client": pl.Int64(),
+    "output_chunks": pl.Int64(),
+    "batch_size": pl.Int64(),
+    "embedding_dimension": pl.Int64(),
+    "image_count": pl.Int64(),
+    "image_bytes": pl.Int64(),
+    "image_pixels": pl.Int64(),
+    "outcome": pl.String(),
+    "status": pl.Int64(),
+    "error_message": pl.String(),
+    "error_source": pl.String(),
+    "upstream_request_id": pl.String(),
+    "wire_format": pl.String(),
+    "finish_reason": pl.String(),
+    "text": pl.String(),
+    "warnings": pl.List(pl.String()),
+}
+
+CHUNK_SCHEMA: dict[str, pl.DataType] = {
+    "request_id": pl.String(),
+    "index": pl.Int32(),
+    "arrival_s": pl.Float64(),
+    "error_s": pl.Float64(),
+    "tokens": pl.Int32(),
+    "text_start": pl.Int32(),
+    "text_end": pl.Int32(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LevelKey:
+    """One level of a run, as it is planned and sent: `index` counts them in the order they run."""
+
+    index: int
+    scenario: str
+    load: str
+    level: float
+    repeat: int
+
+    def __str__(self) -> str:
+        unit = "/s" if self.load == "request_rate" else ""
+        repeat = f", repeat {self.repeat + 1}" if self.repeat else ""
+        return f"{self.scenario} at {self.load.replace('_', ' ')} {self.level:g}{unit}{repeat}"
+
+
+@dataclass(slots=True)
+class Times:
+    """Arrival and bound of each output event, float64 seconds since the send; both have one entry an event."""
+
+    arrival: np.ndarray[Any, np.dtype[np.float64]]
+    error: np.ndarray[Any, np.dtype[np.float64]]
+
+
+def event_times(exchange: Exchange, parsed: ParsedResponse) -> Times | None:
+    """When the byte that completed each output event came, and the proven error of that; None without events or a send.
+
+    An event came at its read's stamp, and at most (stamp - earliest) before it; exactly then where the event's bytes end
+    the read. The send happened somewhere within `send_bound_ns`, which is part of every bound.
+    """
+    if exchange.sent_ns is None or not parsed.event_reads or parsed.event_reads[0] < 0:
+        return None
+    reads = np.frombuffer(exchange.reads, np.int64).reshape(-1, READ_WIDTH)[parsed.event_reads]
+    stamp = reads[:, STAMP]
+    exact = (reads[:, EXACT] != 0) & np.asarray(parsed.event_closes, bool)
+    width = np.where(exact, 0, np.maximum(stamp - reads[:, EARLIEST], 0)) + exchange.send_bound_ns
+    return Times((stamp - exchange.sent_ns) / 1e9, width / 1e9)
+
+
+def first_byte_ns(exchange: Exchange) -> int | None:
+    """When the first byte of the body came, ns; None where none did."""
+    reads = exchange.reads
+    for i in range(0, len(reads), READ_WIDTH):
+        if reads[i + END]:
+            return reads[i + STAMP]
+    return None
+
+
+def text_offsets(parsed: ParsedResponse) -> tuple[list[int], list[int]]:
+    """(start, end) of each event within the row's `text`, in characters; -1 for events that are not content."""
+    starts, ends, at = [], [], 0
+    for text, kind in zip(parsed.event_texts, parsed.event_kinds, strict=True):
+        if kind == Kind.CONTENT:
+            starts.append(at)
+            at += len(text)
+            ends.append(at)
+        else:
+            starts.append(-1)
+            ends.append(-1)
+    return starts, ends
+
+
+class Table:
+    """Rows and chunks as they come, in columns, until they are made into frames. Nothing here is tracked by the garbage
+    collector one by one: strings and numbers in lists, times in arrays."""
+
+    def __init__(self, key: LevelKey, origin_ns: int, count: Callable[[str], int]) -> None:
+        self.key, self._origin_ns, self._count = key, origin_ns, count
+        self._columns: dict[str, list[Any]] = {name: [] for name in SCHEMA}
+        self._lists = list(self._columns.values())
+        self._chunk_counts: list[int] = []
+        self._arrival, self._error = array("d"), array("d")
+        self._starts, self._ends = array("i"), array("i")
+
+    def __len__(self) -> int:
+        return len(self._chunk_counts)
+
+    def start(self, origin_ns: int) -> None:
+        """Sets the level's start, from which the schedule's times count."""
+        self._origin_ns = origin_ns
+
+    def successor(self) -> Table:
+        """An empty table of the same level."""
+        return Table(self.key, self._origin_ns, self._count)
+
+    @property
+    def chunk_count(self) -> int:
+        return len(self._arrival)
+
+    def add(self, exchange: Exchange, parsed: ParsedResponse) -> dict[str, Any]:
+        """Appends one row and its chunks; returns the row."""
+        times = event_times(exchange, parsed) if parsed.streamed else None
+        row = self._row(exchange, parsed, times)
+        if times is not None:
+            self._arrival.frombytes(times.arrival.tobytes())
+            self._error.frombytes(times.error.tobytes())
+            starts, ends = text_offsets(parsed)
+            self._starts.extend(starts)
+            self._ends.extend(ends)
+        for column, value in zip(self._lists, row.values(), strict=True):
+            column.append(value)
+        self._chunk_counts.append(len(times.arrival) if times is not None else 0)
+        return row
+
+    def _row(self, exchange: Exchange, parsed: ParsedResponse, times: Times | None) -> dict[str, Any]:
+        request, key = exchange.request, self.key
+        row: dict[str, Any] = dict.fromkeys(SCHEMA)
+        row["request_id"], row["scenario"], row["load"] = request.request_id, key.scenario, key.load
+        row["level"], row["repeat"], row["phase"] = key.level, key.repeat, request.phase
+        self._schedule(row, exchange)
+        self._latency(row, exchange, parsed, times)
+        self._tokens(row, exchange, parsed)
+        row["batch_size"], row["image_count"] = request.batch_size, request.image_count
+        row["image_bytes"], row["image_pixels"] = request.image_bytes, request.image_pixels
+        if parsed.embeddings and parsed.embeddings[0] is not None:
+            row["embedding_dimension"] = len(parsed.embeddings[0])
+        row["outcome"], row["status"] = parsed.outcome.value, exchange.status
+        row["error_message"], row["error_source"] = parsed.error_message, parsed.error_source
+        row["upstream_request_id"], row["wire_format"] = parsed.upstream_request_id, parsed.wire_format
+        row["finish_reason"], row["text"], row["warnings"] = parsed.finish_reason, parsed.text, parsed.warnings
+        if (
+            row["tpot_s"] is None
+            and times is not None
+            and parsed.outcome is Outcome.OK
+            and (row["output_tokens"] or 0) >= 2
+        ):
+            row["tpot_s"] = (row["e2e_s"] - row["ttft_s"]) / (row["output_tokens"] - 1)
+        return row
+
+    def _schedule(self, row: dict[str, Any], x: Exchange) -> None:
+        origin = self._origin_ns
+        row["started_at"] = None if x.started_at_ns is None else x.started_at_ns // 1000
+        row["scheduled_s"], row["start_s"] = (x.scheduled_ns - origin) / 1e9, (x.start_ns - origin) / 1e9
+        row["sent_s"] = None if x.sent_ns is None else (x.sent_ns - origin) / 1e9
+        row["end_s"] = None if x.end_ns is None else (x.end_ns - origin) / 1e9
+        if x.sent_ns is not None and x.uploaded_ns is not None:
+            row["upload_s"] = (x.uploaded_ns - x.sent_ns) / 1e9
+        row["clock"] = None if x.sent_ns is None else x.clock
+        for name, ns in (("dns_s", x.dns_ns), ("connect_s", x.connect_ns), ("tls_s", x.tls_ns), ("rtt_s", x.rtt_ns)):
+            row[name] = None if ns is None else ns / 1e9
+        row["retransmits"] = x.retransmits
+
+    def _latency(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: Times | None) -> None:
+        if x.sent_ns is None:
+            return
+        first = first_byte_ns(x)
+        row["first_byte_s"] = None if first is None else (first - x.sent_ns) / 1e9
+        if times is not None:
+            row["ttft_s"], row["ttft_error_s"] = float(times.arrival[0]), float(times.error[0])
+            if Kind.CONTENT in parsed.event_kinds:
+                row["first_content_s"] = float(times.arrival[parsed.event_kinds.index(Kind.CONTENT)])
+        if parsed.outcome is not Outcome.OK:
+            return
+        if times is not None:
+            row["e2e_s"], row["e2e_error_s"] = float(times.arrival[-1]), float(times.error[-1])
+        elif len(x.reads):
+            row["e2e_s"], row["e2e_error_s"] = self._end_of_body(x)
+
+    @staticmethod
+    def _end_of_body(x: Exchange) -> tuple[float, float]:
+        """(send to the read that brought the body's last byte, its bound), s: the E2E of what was not streamed."""
+        reads, i = x.reads, len(x.reads) - READ_WIDTH
+        while i > 0 and reads[i - READ_WIDTH + END] == reads[i + END]:
+            i -= READ_WIDTH
+        width = 0 if reads[i + EXACT] else max(reads[i + STAMP] - reads[i + EARLIEST], 0)
+        return (reads[i + STAMP] - (x.sent_ns or 0)) / 1e9, (width + x.send_bound_ns) / 1e9
+
+    def _tokens(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse) -> None:
+        request = x.request
+        row["input_tokens_target"], row["output_tokens_target"] = (
+            request.input_tokens_target,
+            request.output_tokens_target,
+        )
+        row["input_tokens_client"] = request.input_tokens_client
+        row["input_tokens_server"], row["output_tokens_server"] = parsed.prompt_tokens, parsed.completion_tokens
+        row["reasoning_tokens"], row["cached_tokens"] = parsed.reasoning_tokens, parsed.cached_tokens
+        row["output_chunks"] = len(parsed.event_texts)
+        if parsed.event_texts:
+            row["output_tokens_client"] = self._count_output(parsed)
+        row["input_tokens"] = parsed.prompt_tokens if parsed.prompt_tokens is not None else request.input_tokens_client
+        server = parsed.completion_tokens if parsed.embeddings is None else None
+        row["output_tokens"] = server if server is not None else row["output_tokens_client"]
+        known = parsed.prompt_tokens if parsed.embeddings is not None else server
+        if row["output_tokens"] is not None or row["input_tokens"] is not None:
+            row["token_source"] = "server" if known is not None else "tokenizer"
+
+    def _count_output(self, parsed: ParsedResponse) -> int:
+        """Tokens of all that was said, each kind's text counted whole."""
+        said: dict[str, list[str]] = {}
+        for kind, text in zip(parsed.event_kinds, parsed.event_texts, strict=True):
+            said.setdefault(kind, []).append(text)
+        return sum(self._count("".join(texts)) for texts in said.values())
+
+    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """(requests, chunks) of what was added so far. Safe while another thread adds: a row that is half there is left out."""
+        n = min(len(self._chunk_counts), *(len(c) for c in self._lists))
+        requests = pl.DataFrame(
+            {name: column[:n] for name, column in self._columns.items()}, schema=SCHEMA, strict=False
+        )
+        counts = np.asarray(self._chunk_counts[:n], np.int64)
+        total = int(counts.sum())
+        ids = pl.Series("request_id", np.repeat(np.arange(n), counts))
+        offsets = np.repeat(np.cumsum(counts) - counts, counts)
+
+        def number(values: array[Any], kind: Any) -> Any:
+            return np.frombuffer(values[:total], kind)  # a copy: the engine's thread goes on appending
+
+        chunks = pl.DataFrame(
+            {
+                "request_id": requests["request_id"].gather(ids) if total else pl.Series([], dtype=pl.String),
+                "index": (np.arange(total) - offsets).astype(np.int32),
+                "arrival_s": number(self._arrival, np.float64),
+                "error_s": number(self._error, np.float64),
+                "tokens": pl.Series([None] * total, dtype=pl.Int32),
+                "text_start": number(self._starts, np.int32),
+                "text_end": number(self._ends, np.int32),
+            },
+            schema=CHUNK_SCHEMA,
+        )
+        missing = [pl.when(pl.col(c) >= 0).then(pl.col(c)).alias(c) for c in ("text_start", "text_end")]
+        return requests, chunks.with_columns(missing)

@@ -1,0 +1,372 @@
+"""Run and LiveRun; `run`, `run_sync`, `start`, `load`.
+
+A wrong configuration raises here, before anything is sent. What the endpoint does never raises: it stands in rows and
+findings. The engine has a thread and a loop of its own, so that the kernel's loop stays free: widgets live, Stop works, the
+next cell runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import secrets
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Generator
+from concurrent.futures import Future
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from . import __version__
+from .analysis.diagnosis import diagnose
+from .analysis.metrics import fates, mark_window, summarise
+from .conductor import Conductor, plan, read, request_head
+from .config import RunConfig
+from .errors import ConfigError, StoreError
+from .findings import Finding
+from .progress import ProgressLine
+from .rows import SCHEMA
+from .scenario import parse_scenario
+from .store import RunFolder, exchange_from_row
+from .types import Exchange
+from .workload.tokenizer import load_tokenizer
+
+OPEN_FILES_SPARE = 64
+_last: list[Run] = []
+
+
+class Run:
+    """What a run left: rows, chunks, and what can be said of them. Made by `run` and by `load`, the same either way."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._document = folder.read_run()
+        self._left_out = folder.leave_out_broken()
+        if not folder.durable:
+            weakref.finalize(self, _remove, folder.path)
+
+    @cached_property
+    def requests(self) -> pl.DataFrame:
+        """One row a request sent, in the schema of `basetenkit.rows.SCHEMA`."""
+        return mark_window(self._folder.scan("requests").collect()).select(list(SCHEMA))
+
+    @property
+    def chunks(self) -> pl.LazyFrame:
+        """One row an output chunk: request_id, index, arrival_s (s since the send), error_s, tokens, text_start, text_end."""
+        return self._folder.scan("chunks")
+
+    @cached_property
+    def summary(self) -> pl.DataFrame:
+        """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%)."""
+        return summarise(self.requests, self.chunks, self.config.slo)
+
+    @cached_property
+    def fates(self) -> pl.DataFrame:
+        """What became of every planned request, a (scenario, load, level): sent, each outcome, never sent; adds up."""
+        return fates(self.requests, self.planned)
+
+    @property
+    def planned(self) -> pl.DataFrame:
+        """Requests planned, warm-up among them, a (scenario, load, level)."""
+        each = self.config.max_requests + self.config.warmup_requests
+        rows = [{**{k: x[k] for k in ("scenario", "load", "level")}, "planned": each} for x in self._document["levels"]]
+        schema = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "planned": pl.Int64}
+        frame = pl.DataFrame(rows, schema=schema)
+        return frame.group_by("scenario", "load", "level", maintain_order=True).agg(pl.col("planned").sum())
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What a reader of the figures must know: code, sentence, cure."""
+        left_out = [str(p.relative_to(self._folder.path)) for p in self._left_out]
+        return diagnose(self.requests, self.summary, self.config, self._document, left_out)
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The run's configuration, less its secrets."""
+        return RunConfig.model_validate(self._document["config"])
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Config, versions, machine, clock, measurement error, salt, and how each level went; no secret."""
+        rows = self.requests
+        error = rows.filter(pl.col("outcome") == "ok")["ttft_error_s"]
+        measured = {f"ttft_error_p{p}_s": error.quantile(p / 100) for p in (50, 99)}
+        clocks = dict(rows["clock"].drop_nulls().value_counts().iter_rows())
+        more = {
+            "config": self._document["config"],
+            "levels": self._document["levels"],
+            "clock": {"requests": clocks, **measured},
+        }
+        return {**self._document["metadata"], **more}
+
+    @property
+    def complete(self) -> bool:
+        """False where the run was stopped, killed or interrupted, or a part of it cannot be read."""
+        return all(level["done"] for level in self._document["levels"]) and not self._left_out
+
+    def exchange(self, request_id: str) -> Exchange:
+        """The raw bytes of one exchange with their arrival times; KeyError where `capture` did not keep it."""
+        rows = self._folder.scan("exchanges").filter(pl.col("request_id") == request_id).collect()
+        if not rows.height:
+            raise KeyError(
+                f"no raw bytes of {request_id!r} were kept (capture={self.config.capture!r}); run with capture='all'"
+            )
+        return exchange_from_row(rows.row(0, named=True))
+
+    def reparse(self) -> pl.DataFrame:
+        """Reads the kept exchanges again with today's parser: request_id, and outcome, text, output chunks before and after."""
+        kept = self._folder.scan("exchanges").collect()
+        before = {r["request_id"]: r for r in self.requests.iter_rows(named=True)}
+        rows = []
+        for row in kept.iter_rows(named=True):
+            parsed, old = read(exchange_from_row(row), self.config.endpoint), before[row["request_id"]]
+            pairs = {
+                "outcome": (old["outcome"], parsed.outcome.value),
+                "text": (old["text"], parsed.text),
+                "output_chunks": (old["output_chunks"], len(parsed.event_texts)),
+                "error_message": (old["error_message"], parsed.error_message),
+            }
+            now = {f"{name}_now": new for name, (_, new) in pairs.items()}
+            changed = [name for name, (a, b) in pairs.items() if a != b]
+            rows.append(
+                {"request_id": row["request_id"], "changed": changed, **{k: v[0] for k, v in pairs.items()}, **now}
+            )
+        text = {f"{n}{end}": pl.String for end in ("", "_now") for n in ("outcome", "text", "error_message")}
+        counts = {"output_chunks": pl.Int64, "output_chunks_now": pl.Int64}
+        return pl.DataFrame(rows, schema_overrides={"changed": pl.List(pl.String), **text, **counts} if rows else None)
+
+    def save(self, path: str | Path) -> None:
+        """Saves the run, whole, to a new or empty folder; StoreError where it is neither. A run's own folder is left as it is."""
+        target = Path(path)
+        if target.resolve() != self._folder.path.resolve():
+            self._folder.copy_to(target)
+
+    def __repr__(self) -> str:
+        ok = int((self.requests["outcome"] == "ok").sum())
+        state = "" if self.complete else ", not complete"
+        return f"<Run: {self.requests.height} requests in {len(self._document['levels'])} level(s), {ok} ok{state}>"
+
+
+class LiveRun:
+    """A run while it goes on. `await live` (or `live.result()`) gives the Run."""
+
+    def __init__(self, conductor: Conductor, folder: RunFolder) -> None:
+        self._conductor, self._folder = conductor, folder
+        self._future: Future[Run] = Future()
+        self._thread = threading.Thread(target=self._work, name="basetenkit-engine", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            with self._folder.locked() if self._folder.durable else contextlib.nullcontext():
+                self._conductor.run()
+                document = self._conductor.document
+                document["metadata"]["ended_at"] = time.time()
+                self._folder.write_run(document)
+            run = Run(self._folder)
+            _last[:] = [run]
+            self._future.set_result(run)
+        except BaseException as error:
+            self._future.set_exception(error)
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """Where the run is: level, planned, sent, finished, in_flight, outcomes, seconds, last_error."""
+        return self._conductor.progress.as_dict()
+
+    @property
+    def requests(self) -> pl.DataFrame:
+        """The rows so far."""
+        return mark_window(self._conductor.frames()[0]).select(list(SCHEMA))
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        """The summary of the rows so far."""
+        requests, chunks = self._conductor.frames()
+        return summarise(mark_window(requests), chunks.lazy(), self._conductor.config.slo)
+
+    @property
+    def done(self) -> bool:
+        return self._future.done()
+
+    def stop(self, reason: str = "stop() was called") -> None:
+        """Stops at once and keeps what finished; what is in flight becomes `cancelled`. Returns without waiting."""
+        self._conductor.stopped = self._conductor.stopped or reason
+        loop = getattr(self._conductor, "loop", None)
+        if loop is not None and not self.done:
+            with contextlib.suppress(RuntimeError):  # the loop has just closed: the run is over
+                loop.call_soon_threadsafe(self._conductor.stop, reason)
+
+    def result(self, timeout: float | None = None) -> Run:
+        """Waits for the end, in s at most `timeout` (TimeoutError), and gives the Run."""
+        return self._future.result(timeout)
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        return asyncio.wrap_future(self._future).__await__()
+
+    def __repr__(self) -> str:
+        p = self.progress
+        return f"<LiveRun: {p['level']}, {p['finished']} of {p['planned']} requests, level {p['levels_done'] + 1} of {p['levels']}>"
+
+
+def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
+    """Starts a run at once, on a thread of its own. ConfigError or StoreError before anything is sent.
+
+    `save_to`: the folder to spool to; the same call again does only the levels that are missing, with the same salt.
+    """
+    if not isinstance(config, RunConfig):
+        raise ConfigError(
+            f"run takes a RunConfig, not {type(config).__name__}; e.g. bk.run(bk.RunConfig(endpoint=...))"
+        )
+    _check_supported(config)
+    request_head(config.endpoint)  # a missing key is told now
+    tokenizer = load_tokenizer(config.tokenizer)
+    _allow_open_files(config)
+    durable = save_to is not None
+    folder = RunFolder(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), durable)
+    folder.create()
+    document = _open_document(folder, config, tokenizer.name)
+    return LiveRun(Conductor(config, folder, tokenizer, document), folder)
+
+
+async def run(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
+    """Runs to the end and gives the Run; `await bk.run(config)` in a cell. Cancelling it stops the engine."""
+    live = start(config, save_to=save_to)
+    line = ProgressLine()
+    try:
+        while not live.done:
+            line.show(live.progress)
+            await asyncio.wait([asyncio.wrap_future(live._future)], timeout=0.25)
+        return live.result()
+    finally:
+        if not live.done:
+            live.stop("the awaiting task was cancelled")
+            live._thread.join(timeout=5)
+        line.close(live.progress)
+
+
+def run_sync(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
+    """`run` for a script, or for a cell that cannot await. Where a loop runs, nest_asyncio keeps it alive meanwhile."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _wait(start(config, save_to=save_to))
+    import nest_asyncio
+
+    try:
+        nest_asyncio.apply(loop)
+    except ValueError:  # a loop that cannot be patched (uvloop): the cell just waits
+        return _wait(start(config, save_to=save_to))
+    return loop.run_until_complete(run(config, save_to=save_to))  # type: ignore[no-any-return, unused-ignore]
+
+
+def _wait(live: LiveRun) -> Run:
+    line = ProgressLine()
+    try:
+        while not live.done:
+            line.show(live.progress)
+            with contextlib.suppress(TimeoutError):
+                return live.result(0.25)
+        return live.result()
+    except BaseException:
+        if not live.done:
+            live.stop("the run was interrupted")
+            live._thread.join(timeout=5)
+        raise
+    finally:
+        line.close(live.progress)
+
+
+def load(path: str | Path) -> Run:
+    """The run saved in a folder. StoreError where there is none or it cannot be read."""
+    return Run(RunFolder(path))
+
+
+def last_run() -> Run | None:
+    """The last run that ended in this process, an interrupted one among them; None where there is none."""
+    return _last[0] if _last else None
+
+
+def _check_supported(config: RunConfig) -> None:
+    for text in config.scenarios:
+        scenario = parse_scenario(text)
+        if config.task not in scenario.tasks:
+            raise ConfigError(
+                f"scenario {text!r} is not for the task {config.task!r}; it is for {', '.join(scenario.tasks)}"
+            )
+        if not scenario.sampled:
+            raise ConfigError(f"scenario {text!r} cannot be run by this version; it runs D, N and U, e.g. D(100,100)")
+    for name, value, only in (
+        ("task", config.task, "text-to-text"),
+        ("dataset", config.dataset, None),
+        ("workers", config.workers, 0),
+    ):
+        if value != only:
+            raise ConfigError(f"RunConfig.{name}: this version runs only {name}={only!r}")
+
+
+def _allow_open_files(config: RunConfig) -> None:
+    """Raises the soft limit on open files where that is allowed; ConfigError where the levels need more."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    need = max([*config.concurrency, config.max_in_flight or 0]) + OPEN_FILES_SPARE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= need or soft == resource.RLIM_INFINITY:
+        return
+    if hard != resource.RLIM_INFINITY and hard < need:
+        most = hard - OPEN_FILES_SPARE
+        raise ConfigError(
+            f"RunConfig.concurrency: {need} open files are needed and the limit is {hard} (ulimit -n); at most {most} fit"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+
+
+def _open_document(folder: RunFolder, config: RunConfig, tokenizer: str) -> dict[str, Any]:
+    """The run's document: of a folder begun before, with the levels that are missing; or a new one."""
+    dumped = config.model_dump(mode="json")
+    if folder.exists():
+        document = folder.read_run()
+        if document["config"] != dumped:
+            changed = [k for k in dumped if document["config"].get(k) != dumped[k]]
+            raise StoreError(
+                f"{folder.path} holds another run: {', '.join(changed)} differ(s); give a new folder or the same config"
+            )
+        return document
+    metadata = {
+        "salt": config.salt or secrets.token_hex(8),
+        "started_at": time.time(),
+        "tokenizer": tokenizer,
+        "key_sent": config.endpoint.authorization() is not None,
+        "versions": {"basetenkit": __version__, "python": platform.python_version(), "polars": pl.__version__},
+        "machine": {
+            "system": platform.system(),
+            "release": platform.release(),
+            "machine": platform.machine(),
+            "cpus": _cpus(),
+        },
+    }
+    levels = [asdict(key) | {"done": False, "sent": 0} for key in plan(config)]
+    document = {"config": dumped, "metadata": metadata, "levels": levels}
+    folder.write_run(document)
+    return document
+
+
+def _cpus() -> int | None:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _remove(path: Path) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)

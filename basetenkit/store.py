@@ -1,0 +1,259 @@
+"""A run as a folder: written as it goes, read back whole, the same layout from the first second to the last.
+
+    run.json                         schema version, config (no secrets), metadata, findings, levels and which are done
+    levels/000/requests-00001.parquet    rows of level 0, a part a second; one part once the level is done
+    levels/000/chunks-00001.parquet      its output chunks
+    levels/000/exchanges-00001.parquet   raw bytes with their arrival times, where `capture` kept them
+    aside/                           rows of levels that were begun and done again
+    lock                             held by the writer
+
+Each file appears whole: it is written beside its place, synced where the run is to last, and renamed. Reading a folder
+executes nothing and follows no path out of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from .errors import StoreError
+from .fields import looks_secret
+from .rows import CHUNK_SCHEMA, SCHEMA, SCHEMA_VERSION
+from .types import Exchange, Failure, Outcome, Request
+
+RUN_FILE, LOCK_FILE = "run.json", "lock"
+
+EXCHANGE_SCHEMA: dict[str, pl.DataType] = {
+    "request_id": pl.String(),
+    "status": pl.Int64(),
+    "headers": pl.String(),
+    "body": pl.Binary(),
+    "reads": pl.Binary(),
+    "sent_ns": pl.Int64(),
+    "send_bound_ns": pl.Int64(),
+    "failure": pl.String(),
+    "request_body": pl.Binary(),
+}
+_SCHEMAS = {"requests": SCHEMA, "chunks": CHUNK_SCHEMA, "exchanges": EXCHANGE_SCHEMA}
+
+
+def _readable_os_error(folder: Path, error: OSError, doing: str) -> StoreError:
+    return StoreError(f"the run folder {folder} cannot be {doing}: {error.strerror or error}")
+
+
+def write_whole(path: Path, data: bytes, durable: bool) -> None:
+    """Writes a file so that it appears whole or not at all; `durable`: synced to the disk before it appears."""
+    beside = path.with_name(f".{path.name}.new")
+    with beside.open("wb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    beside.replace(path)
+
+
+class RunFolder:
+    """One run's folder. `durable` folders are the user's and are synced; others are temporary."""
+
+    def __init__(self, path: str | Path, durable: bool = True) -> None:
+        self.path, self.durable = Path(path), durable
+        self.left_out: set[Path] = set()
+
+    @property
+    def run_file(self) -> Path:
+        return self.path / RUN_FILE
+
+    def exists(self) -> bool:
+        return self.run_file.is_file()
+
+    def create(self) -> None:
+        """StoreError where the folder cannot be made, is no run folder but has files, or cannot be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            others = [p.name for p in self.path.iterdir() if p.name != LOCK_FILE]
+            if others and not self.exists():
+                raise StoreError(
+                    f"{self.path} has files but is no run folder ({others[0]}); give a new or an empty folder"
+                )
+            (self.path / "levels").mkdir(exist_ok=True)
+        except OSError as error:
+            raise _readable_os_error(self.path, error, "made") from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder's lock; StoreError where another writer has it. The lock goes with its process."""
+        try:
+            handle = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _readable_os_error(self.path, error, "written") from None
+        try:
+            if not _lock(handle):
+                raise StoreError(f"another run is writing to {self.path}; wait for it, or give another folder")
+            yield
+        finally:
+            os.close(handle)
+
+    def write_run(self, document: dict[str, Any]) -> None:
+        document = {"schema": SCHEMA_VERSION, **document}
+        try:
+            write_whole(self.run_file, orjson.dumps(document, option=orjson.OPT_INDENT_2), self.durable)
+        except OSError as error:
+            raise _readable_os_error(self.path, error, "written") from None
+
+    def read_run(self) -> dict[str, Any]:
+        """What run.json says; StoreError where it is missing, no JSON, or of a newer schema."""
+        try:
+            document = json.loads(self.run_file.read_bytes())
+        except FileNotFoundError:
+            raise StoreError(f"{self.path} is no run folder: it has no {RUN_FILE}") from None
+        except OSError as error:
+            raise _readable_os_error(self.path, error, "read") from None
+        except ValueError as error:
+            raise StoreError(f"{self.run_file} is damaged: it is no JSON ({error})") from None
+        if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
+            raise StoreError(f"{self.run_file} is no run of basetenkit: it has no schema version")
+        if document["schema"] > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.path} is of schema {document['schema']}, newer than this version reads ({SCHEMA_VERSION})"
+            )
+        return document
+
+    def level(self, index: int) -> Path:
+        return self.path / "levels" / f"{index:03d}"
+
+    def write_part(self, index: int, part: int, kind: str, frame: pl.DataFrame) -> None:
+        """One part of level `index`: `kind` is "requests", "chunks" or "exchanges"."""
+        folder = self.level(index)
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = folder / f".{kind}.new"
+        frame.write_parquet(beside, compression="zstd", compression_level=1)
+        if self.durable:
+            with beside.open("rb+") as file:
+                os.fsync(file.fileno())
+        beside.replace(folder / f"{kind}-{part:05d}.parquet")
+
+    def compact(self, index: int) -> None:
+        """Makes one part of each kind out of a level's parts. Where it appears, it stands for the others."""
+        for kind in _SCHEMAS:
+            parts = self.parts(kind, index)
+            if len(parts) > 1:
+                beside = self.level(index) / f".{kind}.new"
+                pl.scan_parquet(parts).sink_parquet(beside, compression="zstd")
+                beside.replace(self.level(index) / f"{kind}-whole.parquet")
+                for part in parts:
+                    part.unlink()
+
+    def set_aside(self, index: int) -> None:
+        """Moves the rows of a level that is to be done again out of the way; they are kept under aside/."""
+        if self.level(index).is_dir():
+            aside = self.path / "aside"
+            aside.mkdir(exist_ok=True)
+            self.level(index).rename(aside / f"{index:03d}-{len(list(aside.iterdir())) + 1}")
+
+    def parts(self, kind: str, index: int | None = None) -> list[Path]:
+        """The Parquet files of one kind, in order; `index` None: of all levels. Those in `left_out` are not among them."""
+        if index is None:
+            folders = sorted(p for p in (self.path / "levels").glob("[0-9]*") if p.is_dir())
+            return [part for folder in folders for part in self.parts(kind, int(folder.name))]
+        whole = self.level(index) / f"{kind}-whole.parquet"
+        found = [whole] if whole.is_file() else sorted(self.level(index).glob(f"{kind}-[0-9]*.parquet"))
+        return [part for part in found if part not in self.left_out]
+
+    def scan(self, kind: str) -> pl.LazyFrame:
+        """All rows of one kind, lazily, in the order of the levels."""
+        schema = _SCHEMAS[kind]
+        parts = self.parts(kind)
+        if not parts:
+            return pl.LazyFrame(schema=schema)
+        return pl.scan_parquet(parts, schema=schema, missing_columns="insert", extra_columns="ignore")
+
+    def leave_out_broken(self) -> list[Path]:
+        """Leaves out the parts that cannot be read, and returns them; each one's footer is looked at."""
+        for path in [p for kind in _SCHEMAS for p in self.parts(kind)]:
+            try:
+                pl.read_parquet_schema(path)
+            except (pl.exceptions.PolarsError, OSError):
+                self.left_out.add(path)
+        return sorted(self.left_out)
+
+    def copy_to(self, target: Path) -> None:
+        """Copies the run, whole, to a folder that is not there yet or is empty."""
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise StoreError(f"{target} is there already and is not empty; save to a new folder")
+        beside = target.with_name(f".{target.name}.new")
+        try:
+            shutil.rmtree(beside, ignore_errors=True)
+            shutil.copytree(self.path, beside, ignore=shutil.ignore_patterns(LOCK_FILE, ".*.new"))
+            if target.exists():
+                target.rmdir()
+            beside.rename(target)
+        except OSError as error:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise _readable_os_error(target, error, "written") from None
+
+
+def _lock(handle: int) -> bool:
+    """An exclusive lock that ends with the process; False where another holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt  # type: ignore[import-not-found, unused-ignore]
+
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def exchange_frame(exchanges: Sequence[Exchange]) -> pl.DataFrame:
+    """Raw bytes with their arrival times, as rows; values of headers that look like secrets are left out."""
+    rows = [
+        {
+            "request_id": x.request.request_id,
+            "status": x.status,
+            "headers": json.dumps([(k, "***" if looks_secret(k) else v) for k, v in x.headers]),
+            "body": bytes(x.body),
+            "reads": x.reads.tobytes(),
+            "sent_ns": x.sent_ns,
+            "send_bound_ns": x.send_bound_ns,
+            "failure": None if x.failure is None else json.dumps([x.failure.outcome.value, x.failure.message]),
+            "request_body": x.request.body,
+        }
+        for x in exchanges
+    ]
+    return pl.DataFrame(rows, schema=EXCHANGE_SCHEMA)
+
+
+def exchange_from_row(row: dict[str, Any]) -> Exchange:
+    """The Exchange that `exchange_frame` made a row of, less its schedule and its request's targets."""
+    reads = array("q")
+    reads.frombytes(row["reads"])
+    failure = None
+    if row["failure"] is not None:
+        outcome, message = json.loads(row["failure"])
+        failure = Failure(Outcome(outcome), message)
+    return Exchange(
+        Request(row["request_id"], row["request_body"], ""),
+        sent_ns=row["sent_ns"],
+        send_bound_ns=row["send_bound_ns"],
+        status=row["status"],
+        headers=[(k, v) for k, v in json.loads(row["headers"])],
+        body=row["body"],
+        reads=reads,
+        failure=failure,
+    )

@@ -1,0 +1,51 @@
+"""Runs a coroutine on the engine's own kind of loop, and checks that it leaves no task behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from basetenkit.engine.clock import Poller, mono
+from basetenkit.engine.connection import Timeouts
+from basetenkit.engine.transport import Origin, Pool
+from basetenkit.types import Exchange, Request
+
+T = TypeVar("T")
+
+
+def on_loop(work: Callable[[Poller], Awaitable[T]]) -> T:
+    poller = Poller()
+
+    async def main() -> T:
+        result = await asyncio.wait_for(work(poller), 60)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, f"tasks stay behind: {left}"
+        assert poller.in_flight == 0
+        return result
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poller)) as runner:
+        return runner.run(main())
+
+
+def payload(body: bytes = b"{}", request_id: str = "r") -> bytes:
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def exchange_all(
+    url: str, payloads: list[bytes], timeouts: Timeouts | None = None, verify: object = True, **kw: object
+) -> list[Exchange]:
+    """Sends `payloads` one after the other through one pool."""
+
+    async def work(poller: Poller) -> list[Exchange]:
+        pool = Pool(Origin.of(url, verify), timeouts, poller=poller, **kw)  # type: ignore[arg-type]
+        done = []
+        for p in payloads:
+            x = Exchange(Request("r", b"", "s"), start_ns=mono())
+            await pool.exchange(x, p)
+            done.append(x)
+        await pool.close()
+        return done
+
+    return on_loop(work)

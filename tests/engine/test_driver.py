@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from basetenkit.engine.clock import Poller
+from basetenkit.engine.driver import Backlog, Level
+from basetenkit.engine.transport import Origin, Pool
+from basetenkit.types import Exchange, Outcome, Request
+
+from ..peer import OK, peer
+from .loop import on_loop, payload
+
+
+class Gauge:
+    """How many requests the peer holds at once."""
+
+    def __init__(self, hold_s: float) -> None:
+        self.hold_s, self.now, self.peak, self.lock = hold_s, 0, 0, threading.Lock()
+
+    def __call__(self, sock: socket.socket, _request: bytes) -> None:
+        with self.lock:
+            self.now += 1
+            self.peak = max(self.peak, self.now)
+        time.sleep(self.hold_s)
+        with self.lock:
+            self.now -= 1
+        sock.sendall(OK)
+
+
+def drive(
+    url: str, total: int, go: Callable[[Level], Coroutine[Any, Any, None]], max_seconds: float = 30.0
+) -> tuple[list[Exchange], Level]:
+    numbers = iter(range(total))
+
+    def source() -> tuple[Request, bytes] | None:
+        n = next(numbers, None)
+        return None if n is None else (Request(str(n), b"{}", "s"), payload(request_id=str(n)))
+
+    async def work(poller: Poller) -> tuple[list[Exchange], Level]:
+        done: list[Exchange] = []
+        pool = Pool(Origin.of(url), poller=poller)
+        level = Level(pool, poller, source, done.append, max_seconds=max_seconds)
+        await go(level)
+        await pool.close()
+        return done, level
+
+    return on_loop(work)
+
+
+def test_exactly_so_many_are_in_flight_and_each_request_is_sent_once() -> None:
+    gauge = Gauge(0.02)
+    with peer(gauge) as p:
+        done, level = drive(p.url, 60, lambda lv: lv.closed_loop(6))
+        assert p.connections == 6
+    assert sorted(int(x.request.request_id) for x in done) == list(range(60))
+    assert all(x.failure is None for x in done)
+    assert gauge.peak == level.peak == 6
+    assert level.sent == 60
+    assert level.stop_reason is None
+
+
+def test_what_is_in_flight_at_max_seconds_is_cancelled_and_told_and_not_lost() -> None:
+    with peer(Gauge(0.25)) as p:
+        done, level = drive(p.url, 1000, lambda lv: lv.closed_loop(4), max_seconds=0.6)
+    cut = [x for x in done if x.failure is not None]
+    assert len(done) == level.sent
+    assert len(cut) == 4
+    assert all(x.failure.outcome is Outcome.CANCELLED and "max_seconds=0.6" in x.failure.message for x in cut if x.failure)
+    assert all(x.end_ns is not None and x.sent_ns is not None for x in cut)
+
+
+def test_a_stop_while_connecting_still_leaves_one_exchange_a_request() -> None:
+    async def go(level: Level) -> None:
+        asyncio.get_running_loop().call_later(0.2, level.stop, "stop() was called")
+        await level.closed_loop(3)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as silent:  # accepts, and says nothing within the handshake
+        done, level = drive(f"https://127.0.0.1:{silent.getsockname()[1]}/", 50, go)
+    assert len(done) == level.sent == 3
+    assert {x.failure.outcome for x in done if x.failure} == {Outcome.CANCELLED}
+    assert all(x.sent_ns is None for x in done)
+
+
+def test_an_open_loop_sends_by_its_schedule_however_slow_the_answers_are() -> None:
+    due = [i * 0.02 for i in range(20)]
+    with peer(Gauge(0.3)) as p:
+        done, level = drive(p.url, 100, lambda lv: lv.open_loop(iter(due), None))
+    assert level.sent == 20
+    assert level.peak >= 10
+    scheduled = sorted((x.scheduled_ns - level.origin_ns) / 1e9 for x in done)
+    assert all(abs(a - b) < 1e-6 for a, b in zip(scheduled, due, strict=True))
+    assert all(x.start_ns >= x.scheduled_ns for x in done)
+
+
+def test_max_in_flight_holds_an_open_loop_back_and_counts_it() -> None:
+    with peer(Gauge(0.05)) as p:
+        done, level = drive(p.url, 12, lambda lv: lv.open_loop(itertools.repeat(0.0), 3))
+    assert len(done) == 12
+    assert level.peak == 3
+    assert level.held_back >= 3
+
+
+def test_a_backlog_works_off_everything_a_little_each_turn() -> None:
+    async def work(_poller: Poller) -> tuple[list[str], int]:
+        seen: list[str] = []
+        turns = 0
+
+        def slow(x: Exchange) -> None:
+            seen.append(x.request.request_id)
+            time.sleep(0.002)  # longer than a turn's budget: one a turn
+
+        backlog = Backlog(slow, lambda: False)
+        for i in range(10):
+            backlog.add(Exchange(Request(str(i), b"", "s")))
+
+        async def count() -> None:
+            nonlocal turns
+            while len(seen) < 10:
+                turns += 1
+                await asyncio.sleep(0)
+
+        await asyncio.gather(count(), backlog.drained())
+        return seen, turns
+
+    seen, turns = on_loop(work)
+    assert seen == [str(i) for i in range(10)]
+    assert turns >= 9

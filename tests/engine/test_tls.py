@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+
+from basetenkit.engine.tls import TlsLayer
+from basetenkit.types import Outcome
+
+from ..peer import END, HEAD, OK, chunk, peer
+from .loop import exchange_all, payload
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Path]:
+    ca = trustme.CA()
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    ca.cert_pem.write_to_path(path)
+    return ca, path
+
+
+def server_context(ca: trustme.CA, *names: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert(*names).configure_cert(context)
+    return context
+
+
+def test_a_stream_over_tls_keeps_its_kernel_stamps(authority: tuple[trustme.CA, Path]) -> None:
+    ca, path = authority
+
+    def answer(sock: socket.socket, _request: bytes) -> None:
+        sock.sendall(HEAD)
+        for i in range(5):
+            time.sleep(0.01)
+            sock.sendall(chunk(b"data: %d\n\n" % i))
+        time.sleep(0.01)
+        sock.sendall(END)
+
+    with peer(answer, server_context(ca, "127.0.0.1")) as p:
+        first, second = exchange_all(p.url.replace("http", "https"), [payload(), payload()], verify=str(path))
+        assert p.connections == 1
+    assert first.failure is None
+    assert second.failure is None
+    assert first.tls_ns is not None
+    assert second.tls_ns is None
+    assert first.clock == "kernel"
+    assert bytes(first.body) == b"".join(b"data: %d\n\n" % i for i in range(5))
+    assert sum(map(bool, first.reads[2::4])) >= 3  # exact where a record ended the read
+
+
+@pytest.mark.parametrize("names", [["other.example"], []])
+def test_a_certificate_that_does_not_hold_is_a_connection_error_in_words(
+    authority: tuple[trustme.CA, Path], names: list[str]
+) -> None:
+    ca, path = authority
+    context = server_context(ca if names else trustme.CA(), *(names or ["127.0.0.1"]))
+    with peer(lambda s, _: s.sendall(OK), context) as p:
+        (x,) = exchange_all(p.url.replace("http", "https"), [payload()], verify=str(path))
+    assert x.failure is not None
+    assert x.failure.outcome is Outcome.CONNECTION_ERROR
+    assert "certificate" in x.failure.message
+
+
+def test_verify_off_takes_any_certificate() -> None:
+    with peer(lambda s, _: s.sendall(OK), server_context(trustme.CA(), "other.example")) as p:
+        (x,) = exchange_all(p.url.replace("http", "https"), [payload()], verify=False)
+    assert x.failure is None
+    assert x.status == 200
+
+
+def test_plain_http_where_tls_is_spoken_is_a_connection_error() -> None:
+    def serve() -> None:
+        sock, _ = listener.accept()
+        with sock:
+            sock.recv(1000)
+            sock.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        (x,) = exchange_all(f"https://127.0.0.1:{listener.getsockname()[1]}/", [payload()], verify=False)
+        thread.join()
+    assert x.failure is not None
+    assert x.failure.outcome is Outcome.CONNECTION_ERROR
+    assert "TLS handshake" in x.failure.message
+
+
+def record(body: bytes) -> bytes:
+    return b"\x17\x03\x03" + len(body).to_bytes(2, "big") + body
+
+
+def test_record_headers_are_walked_however_they_are_cut() -> None:
+    data = record(b"a" * 300) + record(b"bc") + record(b"d")
+    for size in (1, 2, 7, 304, 305, 306, 1000):
+        layer = TlsLayer(ssl.create_default_context(), "x")
+        walked = [layer._walk(data[i : i + size]) for i in range(0, len(data), size)]
+        assert sum(ended for ended, _ in walked) == 3
+        assert walked[-1][1]
+    assert TlsLayer(ssl.create_default_context(), "x")._walk(data[:-1]) == (2, False)

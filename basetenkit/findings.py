@@ -117,6 +117,8 @@ NOTES: dict[str, str] = {
     "same_time": "{n} output events came in one read: their spacing is not known",
     "over_max_tokens": "the server reports {value} output tokens where {limit} was the most allowed",
     "index_missing": "embeddings came without an index; their order was taken as it came",
+    "dimensions_differ": "the embeddings do not all have the same dimension ({sizes})",
+    "not_finite": "{n} embedding(s) hold NaN or infinite numbers",
     "nested_embedding": "embeddings came as a matrix of one row a token; the first row's length is the dimension",
 }
 

@@ -1,12 +1,12 @@
 """The grammar of traffic scenarios: a short text such as `N(480,240)/(300,150)` becomes a distribution of shapes.
 
-The forms are genai-bench's (upstream's and Baseten's fork's), so that a scenario can be taken over from a command as it is
-written there. Each form is one small class below, which holds all that is known of it: its letters, the texts it may have,
-an example, the tasks it serves. Parsing, printing and the sentences of errors all come from there.
+The forms are genai-bench's (upstream's and Baseten's fork's), so that a scenario can be taken over from a command as it
+is written there. Each form is one small class below, which holds all that is known of it: its letters, the texts it may
+have, an example, the tasks it serves. Parsing, printing and the sentences of errors all come from there.
 
-A form is `sampled` where prompts can be made for it; the others are read and printed (old result folders name them), and a
-run refuses them. Differences from genai-bench, on purpose: lengths are rounded, not cut down; an output length may be 1;
-spaces are allowed; a length of 0 is refused, as nobody can send or ask for it; all forms print as they were written.
+A form is `sampled` where prompts can be made for it; the others are read and printed (old result folders name them), and
+a run refuses them. Differences from genai-bench, on purpose: lengths are rounded, not cut down; an output length may be
+1; spaces are allowed; a length of 0 is refused, as nobody can send or ask for it; all forms print as they were written.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Scenario:
             least = 0 if field.name in self.may_be_zero else 1
             if value is not None and value < least:
                 name = field.name.replace("_", " ")
-                raise ScenarioError(f'scenario "{self}": its {name} is {value}, and must be at least {least}')
+                raise ScenarioError(f'scenario "{self}": {name} is {value}, and must be at least {least}')
 
     @property
     def fixed_output(self) -> bool:
@@ -65,8 +65,7 @@ class Scenario:
         for form, names in self.forms.items():
             values = [getattr(self, name) for name in names]
             if None not in values:
-                numbers = iter(values)
-                return self.letters + re.sub(r"[a-z]+", lambda _: str(next(numbers)), form)
+                return self.letters + re.sub(r"[a-z]+", "{}", form).format(*values)
         raise AssertionError(f"{type(self).__name__}: no form fits its fields")
 
 
@@ -301,7 +300,10 @@ def _pattern(form: str) -> str:
 
 
 def parse_scenario(text: str | Scenario) -> Scenario:
-    """The scenario that `text` describes, e.g. `D(100,100)`; spaces do not matter. ScenarioError says what would be right."""
+    """The scenario that `text` describes, e.g. `D(100,100)`; spaces do not matter.
+
+    ScenarioError says what would be right.
+    """
     if isinstance(text, Scenario):
         return text
     bare = re.sub(r"\s+", "", text)

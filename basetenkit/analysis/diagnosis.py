@@ -91,7 +91,9 @@ def _of_failures(
     if not ok.height:
         yield finding("all_failed", where=where, sent=rows.height, message=message)
     else:
-        yield finding("some_failed", where=where, failed=failed.height, sent=rows.height, outcomes=outcomes, message=message)
+        yield finding(
+            "some_failed", where=where, failed=failed.height, sent=rows.height, outcomes=outcomes, message=message
+        )
 
 
 def _of_tokens(where: str, ok: pl.DataFrame, tokenizer: str) -> Iterator[Finding]:
@@ -109,7 +111,7 @@ def _of_tokens(where: str, ok: pl.DataFrame, tokenizer: str) -> Iterator[Finding
     asked = ok.filter(pl.col("output_tokens_target").is_not_null() & pl.col("output_tokens").is_not_null())
     short = asked.filter(pl.col("output_tokens") < 0.9 * pl.col("output_tokens_target"))
     if short.height:
-        got, want = asked["output_tokens"].median(), asked["output_tokens_target"].median()
+        got, want = (float(asked[c].median() or 0) for c in ("output_tokens", "output_tokens_target"))  # type: ignore[arg-type]
         yield finding("output_short", where=where, n=short.height, ok=ok.height, got=f"{got:g}", asked=f"{want:g}")
 
 

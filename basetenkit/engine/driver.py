@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from ..types import Exchange, Failure, Outcome, Request
 from .clock import Poller, mono
-from .transport import Pool
+from .transport import Gate, Pool
 
 Source = Callable[[], tuple[Request, bytes] | None]
 BUDGET_NS = 1_000_000
@@ -77,7 +77,8 @@ class Level:
 
     async def closed_loop(self, users: int) -> None:
         """`users` requests in flight at any time, until the source is dry."""
-        await self._run(lambda: [self._spawn(self._user()) for _ in range(users)])
+        gate = Gate(users)
+        await self._run(lambda: [self._spawn(self._user(gate)) for _ in range(users)])
 
     async def open_loop(self, due: Iterator[float], max_in_flight: int | None) -> None:
         """Requests at the times of `due` (s since the start), whatever became of those before."""
@@ -111,11 +112,14 @@ class Level:
         self._tasks.discard(task)
         self._room.set()
 
-    async def _user(self) -> None:
+    async def _user(self, gate: Gate | None) -> None:
         while self.stop_reason is None and (item := self._source()) is not None:
             now = mono()
-            if not await self._send(*item, due=now, start=now):
+            if not await self._send(*item, due=now, start=now, gate=gate):
                 return
+            gate = None
+        if gate is not None:  # nothing left to send: nobody needs to wait for this one
+            await gate.arrive()
 
     async def _arrive(self, due: Iterator[float], limit: int | None) -> None:
         for at in due:
@@ -131,14 +135,14 @@ class Level:
                 await self._room.wait()
             self._spawn(self._send(*item, due=self.origin_ns + int(at * 1e9), start=mono()))
 
-    async def _send(self, request: Request, payload: bytes, *, due: int, start: int) -> bool:
+    async def _send(self, request: Request, payload: bytes, *, due: int, start: int, gate: Gate | None = None) -> bool:
         """Sends one request and hands its exchange on; False where the level was stopped meanwhile."""
         exchange = Exchange(request, scheduled_ns=due, start_ns=start)
         self.sent += 1
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:
-            await self._pool.exchange(exchange, payload)
+            await self._pool.exchange(exchange, payload, gate)
         except asyncio.CancelledError:
             message = f"the request was in flight when the level ended: {self.stop_reason or 'the run was cancelled'}"
             exchange.failure = Failure(Outcome.CANCELLED, message)

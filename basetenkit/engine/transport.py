@@ -59,6 +59,23 @@ def tls_context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
+class Gate:
+    """Where the first requests of a closed loop wait until all of them are connected, so that handshakes do not disturb the
+    arrivals of those that were sooner. Opens after `patience_s` at the latest: one slow connection holds nobody up for long."""
+
+    def __init__(self, expected: int, patience_s: float = 3.0) -> None:
+        self._missing = expected
+        self._open = asyncio.Event()
+        self._timer = asyncio.get_running_loop().call_later(patience_s, self._open.set)
+
+    async def arrive(self) -> None:
+        self._missing -= 1
+        if self._missing <= 0:
+            self._open.set()
+            self._timer.cancel()
+        await self._open.wait()
+
+
 class Pool:
     """Connections to one origin, on the running loop. `stamps=False` forgoes the kernel's clock (for comparison)."""
 
@@ -79,13 +96,19 @@ class Pool:
         self._lookup: asyncio.Task[list[AddrInfo]] | None = None
         self._looked_up = 0
 
-    async def exchange(self, exchange: Exchange, payload: bytes) -> None:
+    async def exchange(self, exchange: Exchange, payload: bytes, gate: Gate | None = None) -> None:
         """Sends `payload` and fills `exchange`; whatever happens stands in `exchange.failure`. Cancelling it closes the
-        connection, marks the exchange `cancelled`, and goes on as a cancellation."""
+        connection, marks the exchange `cancelled`, and goes on as a cancellation. `gate`: where to wait, once connected,
+        for the others of a wave."""
         connection: Connection | None = None
         exchange.start_ns = exchange.start_ns or mono()
         try:
-            connection = self._take() or await self._connect(exchange)
+            connection = await self.open(exchange)
+            if gate is not None:
+                await gate.arrive()
+                if connection is not None and not connection.usable:
+                    self._all.discard(connection)
+                    connection = await self.open(exchange)
             if connection is not None:
                 await connection.send(exchange, payload)
         except asyncio.CancelledError:

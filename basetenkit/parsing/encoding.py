@@ -44,34 +44,33 @@ class _Zlib:
     def __init__(self, wbits: int) -> None:
         self._wbits = wbits
         self._z = zlib.decompressobj(wbits)
-        self._begun = False
+        self._head: bytes | None = b"" if wbits == zlib.MAX_WBITS else None
         self._size = 0
 
     def feed(self, data: bytes) -> bytes:
+        if self._head is not None:
+            data = self._head = self._head + data
+            if len(data) < 2:
+                return b""
+            self._choose(data)
         out = bytearray()
         while data:
             if self._z.eof:
                 if not data.strip(b"\0"):
                     break  # padding after the last member is allowed
                 self._z = zlib.decompressobj(self._wbits)
-            out += self._some(data)
+            out += self._z.decompress(data, _STEP)
             data = self._z.unconsumed_tail or self._z.unused_data
             self._size_check(len(out))
         self._size += len(out)
         return bytes(out)
 
-    def _some(self, data: bytes) -> bytes:
-        try:
-            out = self._z.decompress(data, _STEP)
-        except zlib.error:
-            if self._begun or self._wbits != zlib.MAX_WBITS:
-                raise
-            # Many servers mean raw deflate when they say deflate; it can only be told from the first bytes.
+    def _choose(self, head: bytes) -> None:
+        """Many servers mean raw deflate when they say deflate: the two bytes of zlib's header (RFC 1950) tell them apart."""
+        self._head = None
+        if head[0] & 15 != 8 or (head[0] * 256 + head[1]) % 31:
             self._wbits = -zlib.MAX_WBITS
             self._z = zlib.decompressobj(self._wbits)
-            out = self._z.decompress(data, _STEP)
-        self._begun = True
-        return out
 
     def _size_check(self, more: int) -> None:
         if self._size + more > MAX_DECODED:
@@ -167,7 +166,8 @@ def _unknown(name: str) -> str:
 
 def _undo(decoder: _Decoder, body: bytes, read_ends: Sequence[int]) -> tuple[bytes, list[int], str | None]:
     """Feed read by read: (decoded, decoded read ends, what went wrong)."""
-    out, ends, at = bytearray(), [], 0
+    ends: list[int] = []
+    out, at = bytearray(), 0
     last = len(body)
     for end in read_ends or (last,):
         if end > at:

@@ -66,7 +66,9 @@ def report_in_body(doc: Any) -> Report:
         return Report(_as_text(doc) or _dump(doc))
     if doc.get("error"):
         return _from_error(doc)
-    text = _first_text(doc, ("message", "detail", "errors", "error_message", "error_description", "msg", "reason", "title"))
+    text = _first_text(
+        doc, ("message", "detail", "errors", "error_message", "error_description", "msg", "reason", "title")
+    )
     return Report(text or _dump(doc), _code(doc))
 
 
@@ -168,7 +170,7 @@ def http_report(status: int, body: bytes) -> Report:
 
 
 def source_of(headers: Sequence[tuple[str, str]], report: Report, body: bytes, status: int) -> str:
-    """"model", "gateway" or "unknown": who reported the error.
+    """ "model", "gateway" or "unknown": who reported the error.
 
     Baseten's model server marks its errors with x-baseten-error-source; what comes without the mark is the gateway's if it
     carries one of the gateway's codes or is a proxy's web page. An error inside a 2xx was written by the model.

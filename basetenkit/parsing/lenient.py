@@ -16,6 +16,7 @@ import orjson
 MAX_DOCUMENT = 64 * 1024 * 1024  # bytes; one line or document longer than this is refused, not read
 _SMALL = 64 * 1024  # bytes; up to here a second look for keys that stand twice costs next to nothing
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -90,7 +91,7 @@ def is_cut_off(data: bytes) -> bool:
     data = data.strip()
     if data[:1] == b'"':
         match = _TOKEN.match(data)
-        return match is not None and match.end() == len(data) and (len(data) == 1 or not data.endswith(b'"'))
+        return match is not None and match.end() == len(data) and not _STRING.fullmatch(data)
     return any(not closed for _, _, closed in document_ends(data))
 
 

@@ -1,0 +1,1 @@
+"""From rows to figures: definitions, intervals, findings, charts."""

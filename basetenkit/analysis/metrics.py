@@ -1,0 +1,295 @@
+"""Each metric's definition, once: its column or expression, unit, formula, source, and which way is better.
+
+Latencies are of successful requests in the measured window. Where requests were cut at a level's end, percentiles come from a
+survival curve in which those are censored values, not dropped: dropping them makes a slow server look fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..types import Estimate, Outcome
+from . import statistics as st
+
+LEVEL = ["scenario", "load", "level"]
+UNIT = [*LEVEL, "repeat"]
+PERCENTILES = (50, 90, 95, 99)
+OUTCOMES = [str(o) for o in Outcome]
+TOKENS = [
+    "input_tokens",
+    "output_tokens",
+    "input_tokens_target",
+    "output_tokens_target",
+    "input_tokens_server",
+    "output_tokens_server",
+    "input_tokens_client",
+    "output_tokens_client",
+    "reasoning_tokens",
+    "cached_tokens",
+    "output_chunks",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One definition. `expression` is over the rows of `run.requests` (over `run.chunks` where `kind` is "chunk")."""
+
+    name: str
+    title: str
+    unit: str
+    expression: pl.Expr
+    formula: str
+    source: str
+    better: str = "lower"
+    kind: str = "latency"
+
+
+def _metrics() -> Iterator[Metric]:
+    c, wire = pl.col, "arrival of bytes, stamped by the kernel"
+    yield Metric("ttft_s", "Time to first token", "s", c("ttft_s"), "first output event - send", wire)
+    yield Metric(
+        "first_content_s", "Time to first content", "s", c("first_content_s"), "first content event - send", wire
+    )
+    yield Metric(
+        "tpot_s",
+        "Time per output token",
+        "s",
+        c("tpot_s"),
+        "(E2E - TTFT) / (output tokens - 1)",
+        "arrivals and token count",
+    )
+    yield Metric(
+        "itl_s", "Inter-token latency", "s", c("arrival_s").diff(), "gap between output chunks", wire, kind="chunk"
+    )
+    yield Metric("e2e_s", "End-to-end latency", "s", c("e2e_s"), "last output event - send", wire)
+    yield Metric("output_latency_s", "Output latency", "s", c("e2e_s") - c("ttft_s"), "E2E - TTFT", wire)
+    speed = 1 / c("tpot_s")
+    yield Metric(
+        "output_inference_speed", "Output inference speed", "tokens/s", speed, "1 / TPOT", "TPOT", "higher", "speed"
+    )
+    yield Metric(
+        "output_tokens_per_s",
+        "Output throughput",
+        "tokens/s",
+        c("output_tokens"),
+        "output tokens / time, over one window",
+        "accounted tokens",
+        "higher",
+        "rate",
+    )
+    yield Metric(
+        "input_tokens_per_s",
+        "Input throughput",
+        "tokens/s",
+        c("input_tokens"),
+        "input tokens / time, over one window",
+        "accounted tokens",
+        "higher",
+        "rate",
+    )
+    yield Metric(
+        "requests_per_s",
+        "Requests a second",
+        "1/s",
+        pl.lit(1),
+        "successes / time, over one window",
+        "ends of requests",
+        "higher",
+        "rate",
+    )
+    yield Metric(
+        "error_rate",
+        "Error rate",
+        "",
+        c("outcome") != "ok",
+        "requests that did not succeed / requests not cut",
+        "outcomes",
+        "lower",
+        "share",
+    )
+    yield Metric(
+        "goodput",
+        "Goodput",
+        "",
+        c("outcome") == "ok",
+        "requests within every limit / requests not cut",
+        "outcomes and latencies",
+        "higher",
+        "share",
+    )
+
+
+METRICS: dict[str, Metric] = {m.name: m for m in _metrics()}
+
+
+def mark_window(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sets `in_window`: measured requests, less the first 2C and the last C by start order of each closed-loop level C where
+    at least 10C were sent. Below that, and in an open loop, nothing is cut."""
+    measured = pl.col("phase") == "measured"
+    rank = pl.col("start_s").rank("ordinal").over([*UNIT, "phase"]) - 1
+    n, level = pl.len().over([*UNIT, "phase"]), pl.col("level")
+    cut = (pl.col("load") == "concurrency") & (n >= 10 * level)
+    inside = ~cut | ((rank >= 2 * level) & (rank < n - level))
+    return rows.with_columns(in_window=(measured & inside).fill_null(False))
+
+
+def summarise(
+    rows: pl.DataFrame, chunks: pl.LazyFrame | None = None, slo: Mapping[str, float] | None = None
+) -> pl.DataFrame:
+    """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%); tokens; the clock's error.
+
+    `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput. What cannot be measured is null.
+    """
+    gaps = _gaps(rows, chunks)
+    found = []
+    for key, level in rows.group_by(LEVEL, maintain_order=True):
+        itl = gaps.get(key)
+        found.append(dict(zip(LEVEL, key, strict=True)) | _level(level.sort("repeat", "start_s"), itl, slo or {}))
+    schema: dict[str, Any] = _schema()
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in found], schema=schema)
+
+
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "sent": pl.Int64}
+    schema |= dict.fromkeys(OUTCOMES, pl.Int64) | {"in_window": pl.Int64, "duration_s": pl.Float64}
+    names = [
+        f"{m.name}_{stat}"
+        for m in METRICS.values()
+        if m.kind in ("latency", "chunk", "speed")
+        for stat in ("mean", *(f"p{p}" for p in PERCENTILES))
+    ]
+    names += [m.name for m in METRICS.values() if m.kind in ("rate", "share")]
+    schema |= {f"{n}{end}": pl.Float64 for n in names for end in ("", "_low", "_high")}
+    schema |= dict.fromkeys(TOKENS, pl.Int64)
+    return schema | {"clock_error_p50_s": pl.Float64, "clock_error_p99_s": pl.Float64, "rtt_s_p50": pl.Float64}
+
+
+def _gaps(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> dict[tuple[object, ...], np.ndarray[Any, Any]]:
+    """Gaps between output chunks (s) of each level's successful requests in the window, in start order."""
+    if chunks is None or not rows.height:
+        return {}
+    kept = rows.lazy().filter(pl.col("in_window") & (pl.col("outcome") == "ok")).select("request_id", *LEVEL, "start_s")
+    gap = pl.col("arrival_s").diff().over("request_id", order_by="index")
+    frame = chunks.select("request_id", "index", "arrival_s").join(kept, on="request_id").with_columns(gap=gap)
+    frame = frame.filter(pl.col("gap").is_not_null()).sort("start_s", "index").group_by(LEVEL).agg("gap")
+    return {tuple(row[:3]): np.asarray(row[3], float) for row in frame.collect().iter_rows()}
+
+
+def _level(rows: pl.DataFrame, itl: np.ndarray[Any, Any] | None, slo: Mapping[str, float]) -> dict[str, Any]:
+    window = rows.filter("in_window")
+    ok = window.filter(pl.col("outcome") == "ok")
+    out: dict[str, Any] = {"sent": rows.height, "in_window": window.height}
+    out |= {name: int((rows["outcome"] == name).sum()) for name in OUTCOMES}
+    for metric in METRICS.values():
+        if metric.kind in ("latency", "speed"):
+            out |= _distribution(metric, ok, window)
+    if itl is not None:
+        out |= _named("itl_s_mean", st.mean(itl))
+        for p in PERCENTILES:
+            out |= _named(f"itl_s_p{p}", st.quantile(itl, p / 100))
+    out |= _rates(rows, ok) | _shares(window, slo)
+    out |= {name: int(ok[name].sum()) if ok[name].count() else None for name in TOKENS}
+    out |= {f"clock_error_p{p}_s": ok["ttft_error_s"].quantile(p / 100) for p in (50, 99)}
+    return out | {"rtt_s_p50": ok["rtt_s"].median()}
+
+
+def _distribution(metric: Metric, ok: pl.DataFrame, window: pl.DataFrame) -> dict[str, Any]:
+    values = ok.select(metric.expression.alias("x"))["x"].drop_nulls().to_numpy()
+    cut = window.filter(
+        (pl.col("outcome") == "cancelled") & pl.col("sent_s").is_not_null() & pl.col("end_s").is_not_null()
+    )
+    out = _named(f"{metric.name}_mean", st.mean(values))
+    censored = np.zeros(0)
+    if metric.name in ("ttft_s", "e2e_s") and len(values) and cut.height:
+        unfinished = cut.filter(pl.col("ttft_s").is_null()) if metric.name == "ttft_s" else cut
+        began = np.concatenate([values, cut["ttft_s"].drop_nulls().to_numpy()]) if metric.name == "ttft_s" else values
+        censored, values = (unfinished["end_s"] - unfinished["sent_s"]).to_numpy(), began
+    for p in PERCENTILES:
+        if len(censored):
+            marks = np.concatenate([np.zeros(len(values), bool), np.ones(len(censored), bool)])
+            estimate = st.censored_quantile(np.concatenate([values, censored]), marks, p / 100)
+        else:
+            estimate = st.quantile(values, p / 100)
+        out |= _named(f"{metric.name}_p{p}", estimate)
+    return out
+
+
+def _named(name: str, estimate: Estimate) -> dict[str, Any]:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _rates(rows: pl.DataFrame, ok: pl.DataFrame) -> dict[str, Any]:
+    """Throughput: what ended successfully within the window, over the time in which it ended; repeats one after the other."""
+    out: dict[str, Any] = {}
+    ends, weights, at = [], {"output_tokens": [], "input_tokens": []}, 0.0  # type: tuple[list[Any], dict[str, list[Any]], float]
+    for _, part in ok.group_by("repeat", maintain_order=True):
+        part = part.sort("end_s")
+        if part.height < 2:
+            continue
+        end = part["end_s"].to_numpy()
+        ends.append(end - end[0] + at)
+        at = float(ends[-1][-1])
+        for name, kept in weights.items():
+            kept.append(part[name].fill_null(0).to_numpy())
+    out["duration_s"] = at or None
+    if not ends:
+        return out
+    joined = np.concatenate(ends)
+    out |= _named("requests_per_s", st.rate(joined))
+    for name, kept in weights.items():
+        if ok[name].count():
+            out |= _named(f"{name}_per_s", st.rate(joined, np.concatenate(kept)))
+    return out
+
+
+def _shares(window: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, Any]:
+    judged = window.filter(pl.col("outcome") != "cancelled")
+    out = _named("error_rate", st.fraction((judged["outcome"] != "ok").to_numpy()))
+    if slo:
+        good = pl.all_horizontal(
+            pl.col("outcome") == "ok", *((pl.col(k) <= v).fill_null(False) for k, v in slo.items())
+        )
+        out |= _named("goodput", st.fraction(judged.select(good.alias("good"))["good"].to_numpy()))
+    return out
+
+
+def fates(rows: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
+    """What became of every planned request: planned, sent, each outcome, never sent, a (scenario, load, level). Adds up:
+    planned = sent + never_sent, sent = the sum over outcomes."""
+    count = [(pl.col("outcome") == o).sum().cast(pl.Int64).alias(o) for o in OUTCOMES]
+    sent = rows.group_by(LEVEL).agg(pl.len().cast(pl.Int64).alias("sent"), *count)
+    joined = planned.join(sent, on=LEVEL, how="left", maintain_order="left").with_columns(
+        pl.col("sent", *OUTCOMES).fill_null(0)
+    )
+    return joined.with_columns(never_sent=pl.col("planned") - pl.col("sent"))
+
+
+def token_table(rows: pl.DataFrame) -> pl.DataFrame:
+    """Tokens by the four accounts, summed over successful requests, a (scenario, load, level) and direction: asked for,
+    reported by the server, counted by the tokenizer, and output chunks; null where an account has nothing."""
+    ok = rows.filter((pl.col("outcome") == "ok") & (pl.col("phase") == "measured"))
+
+    def total(name: str) -> pl.Expr:
+        return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum())
+
+    parts = []
+    for what in ("input", "output"):
+        accounts = {
+            "asked": f"{what}_tokens_target",
+            "reported": f"{what}_tokens_server",
+            "counted": f"{what}_tokens_client",
+            "used": f"{what}_tokens",
+        }
+        expressions = [total(column).alias(name) for name, column in accounts.items()]
+        chunks = total("output_chunks") if what == "output" else pl.lit(None, pl.Int64)
+        parts.append(
+            ok.group_by(LEVEL, maintain_order=True).agg(
+                pl.lit(what).alias("tokens"), pl.len().alias("requests"), *expressions, chunks.alias("chunks")
+            )
+        )
+    return pl.concat(parts).sort(LEVEL, maintain_order=True)

@@ -1,0 +1,173 @@
+"""Honest 95% intervals for one run whose requests depend on each other.
+
+Requests of a run share waves, batches and a server that drifts; a bootstrap over requests is then far too sure of itself.
+Here batch means give the standard error of a series in start order (Schmeiser 1982), and with it the number of independent
+requests that would say as much; a quantile's interval is the binomial rank interval of that number (Woodruff 1952; Heidelberger
+and Lewis 1984), a fraction's is Clopper-Pearson on it (Korn and Graubard 1998).
+
+Where so few requests cannot bound a tail from above, `high` is None: print ">= low". Below 20 values there is no interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..types import Estimate
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+LEAST = 20
+Z975 = 1.959964
+NOTHING = Estimate(None, how="nothing to estimate from")
+
+
+@cache
+def _special() -> Any:
+    from scipy import special
+
+    return special
+
+
+@cache
+def t975(df: int) -> float:
+    """The 97.5% point of Student's t."""
+    return float(_special().stdtrit(df, 0.975))
+
+
+def standard_error(psi: Array) -> tuple[float, int]:
+    """(standard error of the mean of a series in start order, degrees of freedom); at least LEAST values.
+
+    The wider of 10 and 20 batch means, the latter inflated for their lag-1 autocorrelation, and never under the one that
+    independence would give.
+    """
+    n, centred = len(psi), psi - psi.mean()
+    ten, twenty = _batch_means(centred, 10), _batch_means(centred, 20)
+    d = twenty - twenty.mean()
+    phi = min(max(float((d[1:] * d[:-1]).sum() / max(float((d * d).sum()), 1e-300)), 0.0), 0.8)
+    se10 = float(ten.std(ddof=1)) / math.sqrt(10)
+    se20 = float(twenty.std(ddof=1)) / math.sqrt(20) * math.sqrt((1 + phi) / (1 - phi))
+    independent = float(centred.std()) / math.sqrt(n)
+    wider, df = (se20, 19) if t975(19) * se20 > t975(9) * se10 else (se10, 9)
+    return max(wider, independent), df
+
+
+def _batch_means(centred: Array, batches: int) -> Array:
+    size = len(centred) // batches
+    means: Array = centred[len(centred) - size * batches :].reshape(batches, size).mean(1)
+    return means
+
+
+def effective_n(psi: Array, p: float) -> float:
+    """How many independent requests would say as much about a proportion `p`."""
+    se, df = standard_error(psi)
+    if se == 0:
+        return float(len(psi))
+    return float(min(len(psi), p * (1 - p) / se**2 * (Z975 / t975(df)) ** 2))
+
+
+def mean(values: Sequence[float] | Array) -> Estimate:
+    """The mean, t interval on batch means. Values in start order."""
+    x = np.asarray(values, float)
+    if not len(x):
+        return NOTHING
+    value = float(x.mean())
+    if len(x) < LEAST:
+        return Estimate(value, n=len(x), how="too few for an interval")
+    se, df = standard_error(x)
+    n = len(x) if se == 0 else min(len(x), float(x.var()) / se**2)
+    return Estimate(value, value - t975(df) * se, value + t975(df) * se, n, "batch means")
+
+
+def quantile(values: Sequence[float] | Array, p: float) -> Estimate:
+    """The p-quantile (inverse of the ECDF), binomial rank interval of the effective n. Values in start order."""
+    x = np.asarray(values, float)
+    n = len(x)
+    if not n:
+        return NOTHING
+    ordered = np.sort(x)
+    q = float(ordered[max(math.ceil(n * p - 1e-9) - 1, 0)])
+    if n < LEAST:
+        return Estimate(q, n=n, how="too few for an interval")
+    e = max(int(effective_n((x <= q).astype(float), p)), 1)
+    low, high = _binomial_rank(0.025, e, p), _binomial_rank(0.975, e, p)
+    i, j = int(n * low / e + 1e-9), math.ceil(n * high / e - 1e-9) + 1
+    bottom = float(ordered[i - 1]) if i >= 1 else float(ordered[0])
+    top = None if high + 1 > e or j > n else float(ordered[j - 1])
+    return Estimate(q, bottom, top, e, "rank interval on batch means")
+
+
+@cache
+def _binomial_rank(level: float, n: int, p: float) -> int:
+    """The smallest k with P(Binomial(n, p) <= k) >= level."""
+    special = _special()
+    k = int(np.clip(math.ceil(n * p + special.ndtri(level) * math.sqrt(n * p * (1 - p))), 0, n))
+    while k > 0 and special.bdtr(k - 1, n, p) >= level:
+        k -= 1
+    while special.bdtr(k, n, p) < level:
+        k += 1
+    return k
+
+
+def fraction(good: Sequence[bool] | Array) -> Estimate:
+    """The share of true values, Clopper-Pearson on the effective n. Values in start order."""
+    x = np.asarray(good, float)
+    if not len(x):
+        return NOTHING
+    p = float(x.mean())
+    if len(x) < LEAST:
+        return Estimate(p, n=len(x), how="too few for an interval")
+    e = float(len(x)) if p in (0.0, 1.0) else max(effective_n(x, p), 1.0)
+    hits, inverse = e * p, _special().betaincinv
+    low = 0.0 if hits <= 0 else float(inverse(hits, e - hits + 1, 0.025))
+    high = 1.0 if e - hits < 1e-9 else float(inverse(hits + 1, e - hits, 0.975))
+    return Estimate(p, low, high, e, "Clopper-Pearson on batch means")
+
+
+def rate(ends: Sequence[float] | Array, weights: Sequence[float] | Array | None = None) -> Estimate:
+    """What comes a second, from departures in time order (s): with `weights`, tokens a second; without, requests.
+
+    The sum over the gaps' sum, both over the same window: what the first departure brought came before it and is left out.
+    The interval is that of a ratio (delta method) on batch means of weight - rate * gap.
+    """
+    at = np.asarray(ends, float)
+    if len(at) < 2 or at[-1] <= at[0]:
+        return NOTHING
+    gaps = np.diff(at)
+    w = np.ones(len(gaps)) if weights is None else np.asarray(weights, float)[1:]
+    value = float(w.sum() / gaps.sum())
+    if len(gaps) < LEAST:
+        return Estimate(value, n=len(gaps), how="too few for an interval")
+    residual = w - value * gaps
+    se, df = standard_error(residual)
+    half = t975(df) * se / float(gaps.mean())
+    return Estimate(value, max(value - half, 0.0), value + half, len(gaps), "ratio on batch means")
+
+
+def censored_quantile(values: Array, cut: Array, p: float) -> Estimate:
+    """The p-quantile where some values are only known to be larger: `values` (s) with `cut` true for those that were ended
+    before they were over. Kaplan and Meier 1958, with Greenwood's variance on the log-log scale. None above where the curve
+    does not come down so far."""
+    order = np.lexsort((cut, values))
+    x, event = values[order], np.logical_not(cut[order])
+    n = len(x)
+    at_risk: Any = n - np.arange(n)
+    survival = np.cumprod(np.where(event, 1 - 1 / at_risk, 1.0))
+    value = _first(x, survival, 1 - p)
+    if n < LEAST:
+        return Estimate(value, n=n, how="Kaplan-Meier; too few for an interval")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        greenwood = np.cumsum(np.where(event, 1 / (at_risk * np.maximum(at_risk - 1, 1e-9)), 0.0))
+        spread = Z975 * np.sqrt(greenwood) / np.log(survival)
+        low, high = survival ** np.exp(-spread), survival ** np.exp(spread)
+    bounds = sorted((np.nan_to_num(low, nan=1.0), np.nan_to_num(high, nan=1.0)), key=lambda s: float(s.sum()))
+    return Estimate(value, _first(x, bounds[0], 1 - p), _first(x, bounds[1], 1 - p), float(event.sum()), "Kaplan-Meier")
+
+
+def _first(x: Array, survival: Any, level: float) -> float | None:
+    """The first value at which a survival curve is down to `level`."""
+    down = np.nonzero(survival <= level + 1e-12)[0]
+    return float(x[down[0]]) if len(down) else None

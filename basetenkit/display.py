@@ -1,0 +1,208 @@
+"""How things show: charts without a network, and tables that a person can read.
+
+altair's own renderers fetch Vega from a CDN. Here a chart is compiled to Vega by vl-convert and shipped as one MIME bundle:
+`application/vnd.vega.v5+json`, which JupyterLab draws by itself, and a small PNG, which papermill's readers, nbconvert and
+everything else show. The theme is a card of its own, with its own background, so that it is legible in light and dark alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import csv
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+SCALE = 1.5
+# Okabe and Ito's palette, which colour-blind readers can tell apart; yellow is left out: it is too pale on white.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555"]
+INK, FAINT, GRID = "#222", "#888", "#ddd"
+
+
+def theme() -> dict[str, Any]:
+    """The card: white background, dark ink, pale grid."""
+    text = {"labelColor": INK, "titleColor": INK}
+    return {
+        "config": {
+            "background": "white",
+            "title": {"color": INK, "subtitleColor": "#555", "anchor": "start", "fontSize": 14, "subtitleFontSize": 11},
+            "style": {name: {"fill": INK} for name in ("guide-label", "guide-title", "group-title")},
+            "axis": {**text, "domainColor": FAINT, "tickColor": FAINT, "gridColor": GRID, "titleFontWeight": "normal"},
+            "legend": {**text, "titleFontWeight": "normal"},
+            "header": text,
+            "text": {"color": INK},
+            "rule": {"color": INK},
+            "view": {"stroke": GRID},
+            "range": {"category": PALETTE},
+        }
+    }
+
+
+def enable_charts() -> None:
+    """Registers and enables the theme and the renderer in altair; safe to call often."""
+    import altair as alt
+
+    if "basetenkit" not in alt.renderers.names():
+        alt.theme.register("basetenkit", enable=True)(lambda: theme())  # type: ignore[arg-type, return-value]
+        alt.renderers.register("basetenkit", render)
+        alt.renderers.enable("basetenkit")
+    alt.data_transformers.disable_max_rows()
+
+
+def render(spec: dict[str, Any], **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(MIME bundle, metadata) of a Vega-Lite spec: interactive Vega, a palette PNG, and plain text."""
+    import vl_convert
+
+    live = copy.deepcopy(spec)
+    _pack(live, live.get("datasets", {}))
+    vega = vl_convert.vegalite_to_vega(live)
+    vega["$schema"] = "https://vega.github.io/schema/vega/v5.json"  # what JupyterLab brings; vl-convert names its own
+    title = spec.get("config", {}).get("title", {})  # else JupyterLab's dark theme whitens it on the white card
+    vega.setdefault("config", {}).setdefault("title", {}).update(
+        {k: title[k] for k in ("color", "subtitleColor") if k in title}
+    )
+    png, width, height = picture(spec)
+    bundle = {
+        "application/vnd.vega.v5+json": vega,
+        "image/png": base64.b64encode(png).decode(),
+        "text/plain": describe(spec),
+    }
+    return bundle, {
+        "image/png": {"width": width, "height": height},
+        "application/vnd.vega.v5+json": {"embed_options": {"actions": False}},
+    }
+
+
+def picture(spec: dict[str, Any], scale: float = SCALE) -> tuple[bytes, int, int]:
+    """(PNG of 128 colours, width, height in CSS pixels) of a Vega-Lite spec: a quarter of the full-colour size."""
+    import vl_convert
+    from PIL import Image
+
+    raw = vl_convert.vegalite_to_png({**spec, "background": "white"}, scale=scale)
+    image = Image.open(io.BytesIO(raw)).convert("RGB")
+    small = io.BytesIO()
+    image.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue(), round(image.width / scale), round(image.height / scale)
+
+
+def describe(spec: Mapping[str, Any]) -> str:
+    """A chart in words, for whoever sees no picture: its title and subtitle."""
+    title = spec.get("title", "")
+    if isinstance(title, Mapping):
+        subtitle = title.get("subtitle", "")
+        lines = subtitle if isinstance(subtitle, list) else [subtitle]
+        return "Chart: " + ". ".join(str(x) for x in (title.get("text", ""), *lines) if x)
+    return f"Chart: {title}" if title else "Chart"
+
+
+def _pack(node: Any, datasets: dict[str, Any]) -> None:
+    """Turns data sets of rows into CSV text inside the spec: an .ipynb puts each JSON value on a line of its own."""
+    formats: dict[str, dict[str, Any] | None] = {}
+    stack = [node]
+    while stack:
+        x = stack.pop()
+        if isinstance(x, list):
+            stack.extend(x)
+        elif isinstance(x, dict):
+            data = x.get("data")
+            data = data if isinstance(data, dict) else {}
+            name = data.get("name")
+            if name in datasets and "format" not in data:
+                if name not in formats:
+                    formats[name] = _to_csv(datasets, name)
+                if formats[name] is not None:
+                    data["format"] = formats[name]
+            stack.extend(v for k, v in x.items() if k != "datasets")
+
+
+def _to_csv(datasets: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Replaces one data set by CSV text and returns its format; None, and nothing replaced, where CSV would lose something."""
+    rows = datasets[name]
+    if not (isinstance(rows, list) and rows and isinstance(rows[0], dict)):
+        return None
+    parse = {}
+    for key in rows[0]:
+        column = [row.get(key) for row in rows]
+        kinds = {type(v) for v in column if v is not None}
+        if kinds and kinds <= {int, float}:
+            parse[key] = "number"
+        elif kinds == {bool} and None not in column:
+            parse[key] = "boolean"
+        elif kinds != {str} or None in column or "" in column or set(key) & set(".[]\\'\""):
+            return None
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows([_cell(row.get(key)) for key in rows[0]] for row in rows)
+    datasets[name] = out.getvalue()
+    return {"type": "csv", "parse": parse}
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else value
+
+
+class Html:
+    """A piece of HTML with its plain text, as the last line of a cell. Whatever stands in it was escaped on the way in."""
+
+    def __init__(self, markup: str, text: str) -> None:
+        self._markup, self._text = markup, text
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self._markup, "text/plain": self._text}
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def html_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> Html:
+    """A table of text, first row's keys as its head; every value is shown as the text it is."""
+    names = list(rows[0]) if rows else []
+    head = "".join(f'<th scope="col" style="text-align:{_align(rows, n)}">{html.escape(n)}</th>' for n in names)
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td style="text-align:{_align(rows, n)}">{html.escape(show(r[n]))}</td>' for n in names)
+        + "</tr>"
+        for r in rows
+    )
+    title = f"<caption style='text-align:left'>{html.escape(caption)}</caption>" if caption else ""
+    widths = {n: max(len(n), *(len(show(r[n])) for r in rows)) for n in names}
+    lines = [
+        "  ".join(n.ljust(widths[n]) for n in names),
+        *("  ".join(show(r[n]).ljust(widths[n]) for n in names) for r in rows),
+    ]
+    text = "\n".join(([caption] if caption else []) + (lines if rows else ["(nothing)"]))
+    return Html(f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", text)
+
+
+def _align(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+    text = any(isinstance(r[name], str) and not r[name][:1].isdigit() and r[name] not in ("–", "") for r in rows)
+    return "left" if text else "right"
+
+
+def show(value: Any) -> str:
+    """A value as a person reads it: an en dash for null, no more digits than help."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.3g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def interval(value: float | None, low: float | None, high: float | None, factor: float = 1.0) -> str:
+    """ "50.1 (49.8-50.6)"; "≥ 49.8" where the tail has no honest top; the bare value where there is no interval."""
+    if value is None:
+        return "–" if low is None else f"≥ {_digits(low * factor, low * factor)}"
+    x = value * factor
+    if low is None and high is None:
+        return _digits(x, x)
+    if high is None and low is not None:
+        return f"≥ {_digits(low * factor, x)}"
+    return f"{_digits(x, x)} ({_digits((low or 0) * factor, x)}–{_digits((high or 0) * factor, x)})"
+
+
+def _digits(x: float, like: float) -> str:
+    size = abs(like)
+    return f"{x:,.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"

@@ -1,0 +1,131 @@
+"""The embedded endpoint: a language model's server without the model, on 127.0.0.1, in a process of its own.
+
+It speaks chat, completions, Baseten's predict forms and embeddings, with the timing it is told, and it keeps the truth about
+that timing. In a notebook or a test:
+
+    with bk.emulator.serve(ttft_ms=50, itl_ms=20) as server:
+        run = bk.run_sync(bk.RunConfig(endpoint=bk.Endpoint(url=server.url, model="emulated")))
+        server.truth()["peak_in_flight"]
+
+From a shell: `python -m basetenkit.emulator --port 8099 --ttft-ms 50 --itl-ms 20`. Whatever key is sent is accepted, unless
+`api_key` is given. It stands apart: of the rest of the package it imports only the errors.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import EmulatorError
+
+START_WITHIN_S = 20.0
+
+
+class Emulator:
+    """A running embedded endpoint. `url` is its chat URL; `prompt_url`, `embeddings_url`, `base_url` the others; `ca_file` the
+    authority of its certificate where it speaks TLS. Ends with `stop()`, at the end of its `with`, or with its parent."""
+
+    def __init__(self, options: list[str], ca_folder: str | None = None) -> None:
+        self._ca_folder = ca_folder
+        command = [sys.executable, "-m", "basetenkit.emulator", "--watch-stdin", *options]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.base_url = self._started()
+        self.url = f"{self.base_url}/v1/chat/completions"
+        self.prompt_url = f"{self.base_url}/predict"
+        self.embeddings_url = f"{self.base_url}/v1/embeddings"
+        self.ca_file = None if ca_folder is None else str(Path(ca_folder) / "ca.pem")
+
+    def _started(self) -> str:
+        assert self.process.stdout is not None
+        timer = threading.Timer(START_WITHIN_S, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        timer.cancel()
+        if not line.startswith("listening on "):
+            self.process.kill()
+            _, said = self.process.communicate()
+            last = said.strip().splitlines()[-1:] or [f"it said nothing within {START_WITHIN_S:g} s"]
+            self._clean()
+            raise EmulatorError(f"the embedded endpoint did not start: {last[0]}")
+        return line.removeprefix("listening on ").strip()
+
+    def truth(self, reset: bool = False, writes: bool = False) -> dict[str, Any]:
+        """What really happened: `requests` (received_ns; first_write_ns, last_write_ns and, with `writes`, each token's write
+        as [before, after]; all ns on CLOCK_MONOTONIC), `peak_in_flight`, the last `bodies`. `reset` forgets it afterwards."""
+        query = "&".join(name for name, on in (("reset=1", reset), ("writes=1", writes)) if on)
+        handler = urllib.request.ProxyHandler({})
+        handlers: list[Any] = [handler]
+        if self.ca_file is not None:
+            import ssl
+
+            handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.ca_file)))
+        with urllib.request.build_opener(*handlers).open(f"{self.base_url}/truth?{query}", timeout=30) as response:
+            return json.load(response)  # type: ignore[no-any-return]
+
+    def stop(self) -> None:
+        """Ends the process; safe to call twice."""
+        if self.process.stdin is not None and not self.process.stdin.closed:
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+        self._clean()
+
+    def _clean(self) -> None:
+        if self._ca_folder is not None:
+            shutil.rmtree(self._ca_folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Emulator {self.url}>"
+
+
+def serve(*, port: int = 0, tls: bool = False, fail: dict[str, float] | None = None, **options: Any) -> Emulator:
+    """Starts an embedded endpoint and returns when it listens. Options are those of `python -m basetenkit.emulator`, with
+    underscores: ttft_ms, itl_ms, jitter, batch_slope_ms, tail_ms, role_frame, tokens_per_chunk, output_tokens, form, usage,
+    stamp_frames, dimension, api_key, max_concurrency, seed; `fail`: {"http_500": 0.05, ...}; `tls`: with a certificate made
+    for it (needs trustme). EmulatorError where it does not start or does not know an option."""
+    from .__main__ import arguments
+
+    folder = _certificate() if tls else None
+    try:
+        line = arguments(port=port, fail=fail or {}, **options)
+    except TypeError as error:
+        raise EmulatorError(str(error)) from None
+    if folder is not None:
+        line += ["--certfile", f"{folder}/server.pem"]
+    return Emulator(line, folder)
+
+
+def _certificate() -> str:
+    """A folder with an authority (ca.pem) and a certificate of it for 127.0.0.1 and localhost (server.pem)."""
+    try:
+        import trustme
+    except ImportError:
+        raise EmulatorError(
+            "serve(tls=True) makes a certificate with trustme, which is not installed: pip install trustme"
+        ) from None
+    folder = tempfile.mkdtemp(prefix="basetenkit-tls-")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(f"{folder}/ca.pem")
+    authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(f"{folder}/server.pem")
+    return folder

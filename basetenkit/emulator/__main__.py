@@ -1,0 +1,104 @@
+"""`python -m basetenkit.emulator`: the embedded endpoint from a shell. Its flags are made from `Options`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import ssl
+import sys
+from typing import Any
+
+from .server import serve_until_stopped
+from .speech import FAILURES, FORMS, Options
+
+HELP = {
+    "ttft_ms": "milliseconds from a request's arrival to its first token",
+    "itl_ms": "milliseconds between tokens",
+    "jitter": "coefficient of variation of both (lognormal)",
+    "batch_slope_ms": "milliseconds more of TTFT for each other request in flight",
+    "tail_ms": "milliseconds from the last token to finish, usage and [DONE]",
+    "role_frame": "send a role-only message at once, as most engines do",
+    "tokens_per_chunk": "output tokens in one message",
+    "output_tokens": "output tokens where the request sets no limit",
+    "form": f"the JSON form of predict: {', '.join(FORMS)}",
+    "usage": "report token usage",
+    "stamp_frames": "put each message's write time (monotonic ns) into it",
+    "dimension": "of embeddings",
+    "api_key": "accept this key only",
+    "max_concurrency": "requests worked on at once, others wait; 0: no limit",
+    "fail": f"failures and their shares, e.g. http_500:0.05,reset:0.01; of {', '.join(FAILURES)}",
+    "seed": "of all that is drawn",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    out = argparse.ArgumentParser(
+        "python -m basetenkit.emulator", description="A language model's endpoint without the model."
+    )
+    out.add_argument("--port", type=int, default=8099, help="on 127.0.0.1; 0: any free one")
+    out.add_argument("--certfile", help="speak TLS with this certificate and key (PEM)")
+    out.add_argument("--keyfile", help="the key, where it is not in --certfile")
+    out.add_argument("--watch-stdin", action="store_true", help="end when standard input ends")
+    for field in dataclasses.fields(Options):
+        flag, default = f"--{field.name.replace('_', '-')}", field.default
+        if field.name == "fail":
+            out.add_argument(flag, type=_shares, default={}, help=HELP["fail"], metavar="KIND:SHARE,...")
+        elif isinstance(default, bool):
+            out.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=HELP[field.name])
+        elif field.name == "form":
+            out.add_argument(flag, choices=FORMS, default=default, help=HELP["form"])
+        else:
+            out.add_argument(
+                flag, type=str if default is None else type(default), default=default, help=HELP[field.name]
+            )
+    return out
+
+
+def _shares(text: str) -> dict[str, float]:
+    out = {}
+    for part in filter(None, text.split(",")):
+        kind, _, share = part.partition(":")
+        if kind not in FAILURES:
+            raise argparse.ArgumentTypeError(f"there is no failure {kind!r}; there are {', '.join(FAILURES)}")
+        try:
+            out[kind] = float(share)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{part!r} needs a share from 0 to 1, e.g. {kind}:0.05") from None
+    return out
+
+
+def arguments(port: int, fail: dict[str, float], **options: Any) -> list[str]:
+    """The command line for `options`; TypeError for one that does not exist."""
+    known = {f.name for f in dataclasses.fields(Options)} - {"fail"}
+    if unknown := sorted(set(options) - known):
+        raise TypeError(f"the emulator has no option {unknown[0]!r}; it has {', '.join(sorted(known))}")
+    line = ["--port", str(port)]
+    if fail:
+        line += ["--fail", ",".join(f"{kind}:{share}" for kind, share in fail.items())]
+    for name, value in options.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            line.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is not None:
+            line += [f"--{flag}", str(value)]
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = vars(parser().parse_args(argv))
+    port, certfile, keyfile, watch = (args.pop(n) for n in ("port", "certfile", "keyfile", "watch_stdin"))
+    tls = None
+    try:
+        if certfile:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certfile, keyfile)
+        asyncio.run(serve_until_stopped(Options(**args), port, tls, watch))
+    except OSError as error:
+        sys.stderr.write(f"the emulator cannot listen on 127.0.0.1:{port}: {error.strerror or error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

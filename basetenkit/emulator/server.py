@@ -1,0 +1,383 @@
+"""The embedded endpoint's sockets, its schedule, and the truth it keeps.
+
+The kernel stamps when a request's last byte came; each write is stamped before and after. Both are on CLOCK_MONOTONIC, so a
+client on the same machine can be held against them. Bare non-blocking sockets: its own cost must stay small beside a client's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+from collections import deque
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from .speech import Options, Piece, Reply, Speaker, sse_message
+
+SO_TIMESTAMPNS = 35
+_REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    429: b"Too Many Requests",
+}
+
+
+def realtime_offset() -> int:
+    """CLOCK_REALTIME - CLOCK_MONOTONIC, ns: the narrowest of 50 sandwiches."""
+    best, offset = 1 << 62, 0
+    for _ in range(50):
+        a, wall, b = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        if b - a < best:
+            best, offset = b - a, wall - (a + b) // 2
+    return offset
+
+
+class Truth:
+    """What really happened: one record a request, and the last bodies as they came."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.bodies: deque[dict[str, Any]] = deque(maxlen=32)
+        self.in_flight = self.peak = 0
+
+    def begin(self, record: dict[str, Any], head: dict[str, str], body: bytes) -> None:
+        self.records.append(record)
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        shown = {k: "***" if k in ("authorization", "x-api-key", "cookie") else v for k, v in head.items()}
+        self.bodies.append({"body": body.decode("utf8", "replace"), "headers": shown})
+
+    def answer(self, writes: bool, reset: bool) -> dict[str, Any]:
+        records = [r if writes else {k: v for k, v in r.items() if k != "writes"} for r in self.records]
+        out = {
+            "requests": records,
+            "in_flight": self.in_flight,
+            "peak_in_flight": self.peak,
+            "bodies": list(self.bodies),
+        }
+        if reset:
+            self.records, self.peak = [], self.in_flight
+            self.bodies.clear()
+        return out
+
+
+class Server:
+    """Listens on 127.0.0.1 and answers on the running loop."""
+
+    def __init__(self, options: Options, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.options, self.truth, self.speaker, self.tls = options, Truth(), Speaker(options), tls
+        self.offset, self.loop = realtime_offset(), asyncio.get_running_loop()
+        self.waiting: deque[Connection] = deque()
+        self.connections: set[Connection] = set()
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            self.listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # inherited by what it accepts
+        self.listener.bind(("127.0.0.1", port))
+        self.listener.listen(4096)
+        self.listener.setblocking(False)
+        self.port = self.listener.getsockname()[1]
+        self.loop.add_reader(self.listener.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(64):
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.connections.add(Connection(self, sock))
+
+    def admitted(self) -> bool:
+        """Whether a request may be worked on now; with `max_concurrency` others wait their turn, first come, first served."""
+        return (
+            not self.options.max_concurrency or self.truth.in_flight - len(self.waiting) <= self.options.max_concurrency
+        )
+
+    def ended(self) -> None:
+        self.truth.in_flight -= 1
+        if self.waiting:
+            self.waiting.popleft().go()
+
+    def close(self) -> None:
+        self.loop.remove_reader(self.listener.fileno())
+        self.listener.close()
+        for connection in list(self.connections):
+            connection.close()
+
+
+class Connection:
+    """One client: reads requests, writes the pieces of each reply when they are due."""
+
+    def __init__(self, server: Server, sock: socket.socket) -> None:
+        self.server, self.sock, self.inbox, self.unsent = server, sock, b"", b""
+        self.record: dict[str, Any] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.closed = self.closing = False
+        self.tls: ssl.SSLObject | None = None
+        if server.tls is not None:
+            self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self.tls = server.tls.wrap_bio(self.incoming, self.outgoing, server_side=True)
+            self.shaken = False
+        server.loop.add_reader(sock.fileno(), self._readable)
+
+    def _readable(self) -> None:
+        try:
+            data, ancillary, _, _ = self.sock.recvmsg(1 << 18, 64)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data, ancillary = b"", []
+        now = time.monotonic_ns()
+        stamps = [
+            struct.unpack("qq", d)
+            for level, kind, d in ancillary
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS
+        ]
+        arrived = stamps[0][0] * 1_000_000_000 + stamps[0][1] - self.server.offset if stamps else now
+        if not data:
+            self.close()
+            return
+        try:
+            self.inbox += data if self.tls is None else self._decrypt(data)
+        except ssl.SSLError:
+            self.close()
+            return
+        self._take(min(arrived, now))
+
+    def _decrypt(self, data: bytes) -> bytes:
+        assert self.tls is not None
+        self.incoming.write(data)
+        plain = b""
+        try:
+            if not self.shaken:
+                self.tls.do_handshake()
+                self.shaken = True
+            while piece := self.tls.read(1 << 16):
+                plain += piece
+        except ssl.SSLWantReadError:
+            pass
+        self._push(self.outgoing.read())
+        return plain
+
+    def _take(self, arrived: int) -> None:
+        """Takes one whole request out of the inbox, where there is one and none is being answered."""
+        end = self.inbox.find(b"\r\n\r\n")
+        if end < 0 or self.record is not None:
+            return
+        first, *lines = self.inbox[:end].decode("latin-1").split("\r\n")
+        head = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+        length = int(head.get("content-length") or 0)
+        if len(self.inbox) < end + 4 + length:
+            return
+        body, self.inbox = self.inbox[end + 4 : end + 4 + length], self.inbox[end + 4 + length :]
+        method, _, rest = first.partition(" ")
+        url = urlsplit(rest.partition(" ")[0])
+        self.closing = head.get("connection", "").lower() == "close"
+        if method == "GET":
+            self._get(url.path, parse_qs(url.query))
+        elif method == "POST":
+            self._post(url.path, head, body, arrived)
+        else:
+            self._whole(405, {"error": f"{method} is not allowed"})
+
+    def _get(self, path: str, query: dict[str, list[str]]) -> None:
+        if path == "/truth":
+            self._whole(200, self.server.truth.answer("writes" in query, "reset" in query))
+        elif path.endswith("/models"):
+            self._whole(200, {"object": "list", "data": [{"id": "emulated", "object": "model"}]})
+        elif path == "/health":
+            self._whole(200, {"status": "ok"})
+        else:
+            self._whole(404, {"detail": "Not Found"})
+
+    def _whole(self, status: int, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self._push(
+            self._encrypt(_head(Reply(status, "application/json", [Piece(0, data)])))
+            if self.tls
+            else _head(Reply(status, "application/json", [Piece(0, data)]))
+        )
+        self._next()
+
+    def _post(self, path: str, head: dict[str, str], body: bytes, arrived: int) -> None:
+        truth = self.server.truth
+        self.record = {"request_id": head.get("x-request-id"), "received_ns": arrived, "writes": [], "tokens": 0}
+        truth.begin(self.record, head, body)
+        reply = self.server.speaker.reply(path, body, head, truth.in_flight)
+        self.reply, self.index, self.arrived = reply, 0, arrived
+        self.record |= {"prompt_tokens": reply.prompt_tokens, "outcome": reply.outcome}
+        if self.server.admitted():
+            self.go()
+        else:
+            self.server.waiting.append(self)
+
+    def go(self) -> None:
+        """Starts the reply's schedule: from the request's arrival, or from now where it had to wait."""
+        waited = time.monotonic_ns() - self.arrived > 20_000_000
+        self.base = (time.monotonic_ns() if waited else self.arrived) / 1e9
+        if self.reply.chunked:
+            self.pending = _head(self.reply)
+            self._at_next()
+        else:
+            self.timer = self.server.loop.call_at(self.base + self.reply.pieces[0].at, self._document)
+
+    def _document(self) -> None:
+        self._write(_head(self.reply), self.reply.tokens)
+        self._over()
+
+    def _at_next(self) -> None:
+        if self.index < len(self.reply.pieces):
+            self.timer = self.server.loop.call_at(self.base + self.reply.pieces[self.index].at, self._piece)
+        else:
+            self._ending()
+
+    def _piece(self) -> None:
+        piece = self.reply.pieces[self.index]
+        data = piece.data
+        if self.server.options.stamp_frames and data.startswith(b'data: {"id"'):
+            data = data.replace(b'data: {"id"', b'data: {"t": %d, "id"' % time.monotonic_ns(), 1)
+        self.index += 1
+        last = self.index == len(self.reply.pieces) and self.reply.ending == "whole" and not piece.tokens
+        self._write(self.pending + _chunk(data) + (b"0\r\n\r\n" if last else b""), piece.tokens)
+        self.pending = b""
+        if last:
+            self._over()
+        elif not self.closed:
+            self._at_next()
+
+    def _ending(self) -> None:
+        kind = self.reply.ending
+        if kind == "reset":
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close()
+        elif kind != "stall":
+            self._write(self.pending + b"0\r\n\r\n", 0)
+            self._over()
+
+    def _write(self, data: bytes, tokens: int) -> None:
+        """Writes, and notes when: only writes that hold output are part of the truth."""
+        if self.tls is not None:
+            data = self._encrypt(data)
+        before = time.monotonic_ns()
+        self._push(data)
+        after = time.monotonic_ns()
+        if tokens and self.record is not None:
+            self.record["writes"].append([before, after])
+            self.record["tokens"] += tokens
+            self.record.setdefault("first_write_ns", [before, after])
+            self.record["last_write_ns"] = [before, after]
+
+    def _encrypt(self, data: bytes) -> bytes:
+        assert self.tls is not None
+        self.tls.write(data)
+        return self.outgoing.read()
+
+    def _push(self, data: bytes) -> None:
+        if self.closed or not data:
+            return
+        if self.unsent:
+            self.unsent += data
+            return
+        try:
+            n = self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            n = 0
+        except OSError:
+            self.close()
+            return
+        if n < len(data):
+            self.unsent = data[n:]
+            self.server.loop.add_writer(self.sock.fileno(), self._writable)
+
+    def _writable(self) -> None:
+        data, self.unsent = self.unsent, b""
+        self.server.loop.remove_writer(self.sock.fileno())
+        self._push(data)
+
+    def _over(self) -> None:
+        if self.record is not None:
+            self.record = None
+            self.server.ended()
+        self._next()
+
+    def _next(self) -> None:
+        if self.closing:
+            self.close()
+        elif self.inbox:
+            self._take(time.monotonic_ns())
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.server.connections.discard(self)
+        self.server.loop.remove_reader(self.sock.fileno())
+        self.server.loop.remove_writer(self.sock.fileno())
+        self.sock.close()
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.record is not None:
+            self.record["outcome"] = "disconnected" if self.record["outcome"] == "ok" else self.record["outcome"]
+            self.record = None
+            with contextlib.suppress(ValueError):
+                self.server.waiting.remove(self)
+            self.server.ended()
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def _head(reply: Reply) -> bytes:
+    """The status line and headers, and for a whole document its body."""
+    lines = [
+        b"HTTP/1.1 %d %s" % (reply.status, _REASONS.get(reply.status, b"Error")),
+        b"content-type: " + reply.content_type.encode(),
+    ]
+    lines += [f"{k}: {v}".encode() for k, v in reply.headers]
+    if reply.chunked:
+        return b"\r\n".join((*lines, b"transfer-encoding: chunked", b"", b""))
+    body = b"".join(p.data for p in reply.pieces)
+    return b"\r\n".join((*lines, b"content-length: %d" % len(body), b"", body))
+
+
+async def serve_until_stopped(options: Options, port: int, tls: ssl.SSLContext | None, watch_stdin: bool) -> None:
+    """Serves until SIGTERM or SIGINT, or until standard input ends: so it never outlives the process that started it."""
+    server, stop = Server(options, port, tls), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    if watch_stdin:
+
+        def watch() -> None:
+            sys.stdin.buffer.read()
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(stop.set)
+
+        threading.Thread(target=watch, daemon=True).start()
+    scheme = "http" if tls is None else "https"
+    base = f"{scheme}://127.0.0.1:{server.port}"
+    sys.stdout.write(f"listening on {base}\n")
+    sys.stdout.write(
+        f"  chat {base}/v1/chat/completions   predict {base}/predict   embeddings {base}/v1/embeddings   truth {base}/truth\n"
+    )
+    sys.stdout.flush()
+    await stop.wait()
+    server.close()
+
+
+__all__ = ["Server", "serve_until_stopped", "sse_message"]

@@ -1,0 +1,37 @@
+"""One file a dialect: how one family of servers says what the model said.
+
+A dialect is a function `read(doc, out, start, end) -> bool`. It looks at one JSON object (a message of a stream or a
+whole document; both look alike in every dialect), puts what it finds into the Collector, and gives False where the object
+is not of its kind. To add one: write its file, and put it into READERS before any that would take its objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from basetenkit.parsing.collector import Collector
+from basetenkit.parsing.dialects import anthropic, baseten, ollama, openai, responses, sglang, tgi
+
+Reader = Callable[[dict[str, Any], Collector, int, int], bool]
+
+READERS: dict[str, Reader] = {
+    "OpenAI": openai.read,
+    "OpenAI Responses": responses.read,
+    "Anthropic": anthropic.read,
+    "TGI": tgi.read,
+    "SGLang": sglang.read,
+    "Ollama": ollama.read,
+    "a model's own keys": baseten.read,  # takes nearly anything: last
+}
+
+
+def find(doc: dict[str, Any], out: Collector, start: int, end: int) -> Reader | None:
+    """The first dialect that takes `doc` in; None where none does. Its name is left in `out.dialect`."""
+    for name, reader in READERS.items():
+        if reader(doc, out, start, end):
+            if out.dialect != name:
+                out.because(f"dialect: {name}", start, end)
+            out.dialect = name
+            return reader
+    return None

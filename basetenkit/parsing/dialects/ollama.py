@@ -1,0 +1,39 @@
+"""Ollama's /api/generate and /api/chat: NDJSON, a line a token, the last line with `done: true` and the counts.
+
+Definition: Ollama's API documentation, "Generate a completion" and "Generate a chat completion".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from basetenkit.parsing.collector import CONTENT, REASONING, TOOL_CALL, Collector
+
+
+def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+    """Takes in one line; False where it has no `done` beside `response` or `message`."""
+    done, message = doc.get("done"), doc.get("message")
+    if not isinstance(done, bool) or not ("response" in doc or isinstance(message, dict)):
+        return False
+    out.opened = True
+    if isinstance(message, dict):
+        out.is_chat = True
+    else:
+        message = {"content": doc.get("response"), "thinking": doc.get("thinking")}
+    for key, kind in (("thinking", REASONING), ("content", CONTENT)):
+        text = message.get(key)
+        if isinstance(text, str) and text:
+            out.emit(text, kind, start, end)
+    calls = message.get("tool_calls")
+    if isinstance(calls, list) and calls:
+        functions = [
+            call["function"] for call in calls if isinstance(call, dict) and isinstance(call.get("function"), dict)
+        ]
+        names = "".join(str(f.get("name") or "") for f in functions)
+        if names:
+            out.emit(names, TOOL_CALL, start, end)
+    if done:
+        out.finished = True
+        out.take_finish(doc.get("done_reason") or "stop")
+        out.take_usage({key: doc[key] for key in ("prompt_eval_count", "eval_count") if key in doc})
+    return True

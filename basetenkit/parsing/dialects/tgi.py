@@ -1,0 +1,36 @@
+"""Text Generation Inference's own /generate_stream: one token an event, the last one with the whole text once more.
+
+Definition: TGI's OpenAPI document, "StreamResponse". Special tokens (end of sequence) are not part of the text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from basetenkit.parsing.collector import CONTENT, Collector
+
+
+def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+    """Takes in one token's event, or a whole answer with details; False where the document is neither."""
+    token, whole, details = doc.get("token"), doc.get("generated_text"), doc.get("details")
+    if isinstance(token, dict):
+        text = token.get("text")
+        if isinstance(text, str) and text and not token.get("special"):
+            out.emit(text, CONTENT, start, end)
+        if isinstance(whole, str):
+            out.finished = True
+    elif isinstance(whole, str) and isinstance(details, dict):
+        if whole:
+            out.emit(whole, CONTENT, start, end)
+        out.finished = True
+    else:
+        return False
+    out.opened = True
+    if isinstance(details, dict):
+        out.take_finish(details.get("finish_reason"))
+        prefill = details.get("prefill")
+        usage = {"completion_tokens": details.get("generated_tokens")}
+        if isinstance(prefill, list) and prefill:
+            usage["prompt_tokens"] = len(prefill)
+        out.take_usage(usage)
+    return True

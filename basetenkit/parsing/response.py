@@ -1,0 +1,201 @@
+"""A response's bytes -> what it said and how it ended: the road from `wire` through the dialects, joined.
+
+Whole body in, events with byte ranges out. When an event came is a look-up by offset among the reads, so the same bytes
+split anywhere parse the same. The one exception is a plain-text stream, which has no messages: each read is an event.
+Nothing here raises over what a server sends; what is wrong with it becomes the outcome and one sentence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from basetenkit.parsing import encoding
+from basetenkit.parsing.body import Asked, read_body
+from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector
+from basetenkit.parsing.failures import http_report, source_of
+from basetenkit.parsing.settle import settle
+from basetenkit.parsing.usage import Counts, believe
+from basetenkit.parsing.wire import framing
+from basetenkit.types import Failure, Outcome, OutputEvent, first_header
+
+_REQUEST_IDS = ("x-baseten-request-id", "x-request-id", "request-id")
+
+
+@dataclass(slots=True, eq=False)
+class ParsedResponse:
+    """What a response said. The `event_*` columns have one entry an output event, in the order they came.
+
+    `event_starts`, `event_ends`: its message's byte range in the decoded body; `event_reads`: the index of the read that
+    completed it, -1 where no reads were given; `event_closes`: whether it ends exactly where that read ended.
+    `usage` is as the server said it, under OpenAI's names; the `*_tokens` properties are what of it can be believed.
+    `embeddings`: one vector an input.
+    """
+
+    outcome: Outcome = Outcome.EMPTY
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    error_message: str | None = None
+    error_source: str | None = None
+    error_code: str | None = None
+    upstream_request_id: str | None = None
+    wire_format: str | None = None
+    streamed: bool = False
+    embeddings: list[list[float]] | None = None
+    warnings: list[str] = field(default_factory=list)
+    event_texts: list[str] = field(default_factory=list)
+    event_kinds: list[str] = field(default_factory=list)
+    event_starts: list[int] = field(default_factory=list)
+    event_ends: list[int] = field(default_factory=list)
+    event_reads: list[int] = field(default_factory=list)
+    event_closes: list[bool] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    read_times: Sequence[float] = ()
+    decisions: list[str] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[OutputEvent]:
+        """The output events as objects; `arrival_s` where the times of the reads were given."""
+        times = self.read_times
+        columns = zip(
+            self.event_texts, self.event_kinds, self.event_starts, self.event_ends, self.event_reads, strict=True
+        )
+        return [OutputEvent(t, k, s, e, times[r] if times and r >= 0 else None) for t, k, s, e, r in columns]
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """Input tokens, as the server reported and as can be."""
+        return self.counts.prompt
+
+    @property
+    def completion_tokens(self) -> int | None:
+        """Output tokens, as the server reported and as can be."""
+        return self.counts.completion
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        """How many of the output tokens were reasoning."""
+        return self.counts.reasoning
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """How many of the input tokens came from the server's prefix cache."""
+        return self.counts.cached
+
+    def explain(self) -> str:
+        """The decisions in order, each with the bytes that led to it."""
+        lines = [*self.decisions, *(f"note: {warning}" for warning in self.warnings)]
+        lines.append(f"outcome: {self.outcome.value}" + (f", {self.error_message}" if self.error_message else ""))
+        return "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
+
+
+def parse_response(
+    body: bytes | bytearray,
+    read_ends: Sequence[int] = (),
+    *,
+    status: int = 200,
+    headers: Sequence[tuple[str, str]] = (),
+    stream: bool = True,
+    failure: Failure | None = None,
+    response_path: str | None = None,
+    prompt: str | None = None,
+    inputs: int | None = None,
+    max_tokens: int | None = None,
+) -> ParsedResponse:
+    """Reads one response. Raises nothing over its bytes.
+
+    `read_ends`: length of the (encoded) body after each read, ascending; `stream`: whether a stream was asked for;
+    `failure`: the transport's verdict, which becomes the outcome; `prompt`: to see its echo; `inputs`: how many
+    embeddings there must be; `max_tokens`: the most output tokens that were allowed.
+    """
+    decoded = encoding.decode(bytes(body), read_ends, first_header(headers, "content-encoding"))
+    out = Collector(decoded.body)
+    parsed = ParsedResponse()
+    parsed.upstream_request_id = next((v for v in (first_header(headers, n) for n in _REQUEST_IDS) if v), None)
+    if decoded.encoding:
+        out.warn("encoded", encoding=decoded.encoding)
+        out.because(f"content-encoding: {decoded.encoding}", 0, 0)
+    out.broken, out.cut = decoded.malformed, decoded.incomplete
+    if out.broken is None and (200 <= status < 300 or (failure is not None and not status)):
+        asked = Asked(stream, failure is not None, response_path, inputs)
+        read_body(out, decoded.read_ends, headers, asked)
+    elif not 200 <= status < 300:
+        _read_error(out, status)
+    whole = failure is None and out.cut is None and out.error is None
+    settle(out, None if out.is_chat else prompt)
+    _fill(out, parsed)
+    _judge(out, parsed, status, failure)
+    _blame(out, parsed, status, headers)
+    _time(out, parsed, decoded.read_ends, bool(decoded.encoding))
+    limit = None if max_tokens is None else max_tokens * (len(out.others) + 1)
+    parsed.counts, notes = believe(out.usage, has_output=bool(out.texts), limit=limit, is_whole=whole)
+    parsed.warnings, parsed.decisions = out.notes + notes, out.trace
+    return parsed
+
+
+def _read_error(out: Collector, status: int) -> None:
+    out.error = http_report(status, out.body)
+    kind = framing(out.body, None).kind
+    out.wire_format = "text" if kind == "html" else kind
+    out.because(f"status {status}: the body is an error's")
+
+
+def _fill(out: Collector, parsed: ParsedResponse) -> None:
+    if out.kinds.count(CONTENT) == len(out.kinds):
+        parsed.text = "".join(out.texts)
+    else:
+        parsed.text, parsed.reasoning, parsed.refusal = (out.text_of(kind) for kind in (CONTENT, REASONING, REFUSAL))
+    parsed.event_texts, parsed.event_kinds = out.texts, out.kinds
+    parsed.event_starts, parsed.event_ends = out.starts, out.ends
+    parsed.finish_reason, parsed.usage, parsed.embeddings = out.finish_reason, out.usage, out.embeddings
+    parsed.wire_format, parsed.streamed = out.wire_format, out.streamed
+
+
+def _judge(out: Collector, parsed: ParsedResponse, status: int, failure: Failure | None) -> None:
+    """The outcome, by what weighs most; and its sentence."""
+    if failure is not None:
+        parsed.outcome, parsed.error_message = Outcome(failure.outcome), failure.message
+    elif not 200 <= status < 300:
+        parsed.outcome, parsed.error_message = Outcome.HTTP_ERROR, out.error.message if out.error else f"HTTP {status}"
+    elif out.broken:
+        parsed.outcome, parsed.error_message = Outcome.MALFORMED, out.broken
+    elif out.error is not None:
+        parsed.outcome, parsed.error_message = Outcome.API_ERROR, out.error.message
+    elif out.cut:
+        parsed.outcome, parsed.error_message = Outcome.INCOMPLETE, out.cut
+    elif out.texts or out.embeddings or out.finish_reason == "content_filter":
+        parsed.outcome = Outcome.OK
+    else:
+        parsed.outcome = Outcome.EMPTY
+        parsed.error_message = (
+            "the response is well-formed and holds no output" if out.body else "the body has no bytes"
+        )
+
+
+def _blame(out: Collector, parsed: ParsedResponse, status: int, headers: Sequence[tuple[str, str]]) -> None:
+    if out.error is None or parsed.outcome not in (Outcome.API_ERROR, Outcome.HTTP_ERROR):
+        return
+    parsed.error_source = source_of(headers, out.error, out.body, status)
+    parsed.error_code = out.error.code or first_header(headers, "x-baseten-error-code")
+
+
+def _time(out: Collector, parsed: ParsedResponse, read_ends: Sequence[int], encoded: bool) -> None:
+    """Finds the read that completed each event. Both ascend, so one walk along both does it."""
+    reads, closes = parsed.event_reads, parsed.event_closes
+    i, last = 0, len(read_ends) - 1
+    if last < 0:
+        reads.extend([-1] * len(out.ends))
+        closes.extend([False] * len(out.ends))
+        return
+    for end in out.ends:
+        while i < last and read_ends[i] < end:
+            i += 1
+        reads.append(i)
+        closes.append(not encoded and read_ends[i] == end)
+    if out.streamed and len(set(reads)) < len(reads):
+        out.warn("same_time", n=Counter(reads).most_common(1)[0][1])

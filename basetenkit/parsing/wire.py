@@ -1,0 +1,260 @@
+"""Body bytes -> messages, each with its byte range.
+
+The framing (SSE, NDJSON, one JSON document, plain text) is decided once, from the content type and the first bytes,
+because servers lie: Baseten's own model server sends Server-Sent Events as application/octet-stream. What is decided is
+never revised half-way, so no byte is read in two meanings.
+
+Server-Sent Events follow the WHATWG HTML standard, section 9.2.6 (event stream interpretation), with one difference: an
+event that the end of the body cuts off is given too, marked as not whole, since many servers leave out its blank line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from basetenkit.parsing.failures import is_html
+from basetenkit.parsing.lenient import document_ends, is_cut_off
+
+BOM = b"\xef\xbb\xbf"
+# (event name, data, start, end, whole): a message; `end` is after the byte that completes it; `whole` is False where the
+# end of the body cut it off. A plain tuple, for one is made for every token.
+Message = tuple[str | None, bytes, int, int, bool]
+
+_FIELD = re.compile(rb"(?:data|event|id|retry)(?::|[\r\n]|\Z)|:")
+_ANY_FIELD = re.compile(rb"^(?:(?:data|event|id|retry):|:)", re.MULTILINE)
+_FIELD_NAMES = (b"data", b"event", b"id", b"retry")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BLANK_LINE = re.compile(rb"\n\n|\r\r|\r\n\r\n")
+_NDJSON_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "stream+json")
+
+
+class Framing(NamedTuple):
+    """How a body is cut into messages, the reason, for people, and whether JSON that cannot be read may yet be text."""
+
+    kind: str  # "sse" | "ndjson" | "json" | "text" | "html"
+    why: str
+    is_declared: bool = True
+
+
+def framing(body: bytes, content_type: str | None) -> Framing:
+    """Decides the framing of a decoded body."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    said = f"content type {kind}" if kind else "no content type"
+    head = body[:4096].removeprefix(BOM).lstrip()
+    first = head[:1]
+    if kind == "text/event-stream" and not (first in (b"{", b"[", b"<") and not _ANY_FIELD.search(body)):
+        if _ANY_FIELD.search(body) or _FIELD.match(head) or any(name.startswith(head) for name in _FIELD_NAMES):
+            return Framing("sse", said)
+        return Framing("text", f"{said}, but no line of the body is one of Server-Sent Events")
+    if any(name in kind for name in _NDJSON_TYPES):
+        return Framing("ndjson", said)
+    if kind == "text/html" or (kind != "application/octet-stream" and is_html(head)):
+        return Framing("html", f"{said} and the first bytes are a web page's" if is_html(head) else said)
+    if _is_sse(body):
+        return Framing("sse", f"{said}, but the first bytes are a Server-Sent Event")
+    declared = kind == "application/json" or kind.endswith("+json") or kind == "text/event-stream"
+    return _json_or_text(body, head, kind, said, declared)
+
+
+def _json_or_text(body: bytes, head: bytes, kind: str, said: str, declared: bool) -> Framing:
+    if head[:1] in (b"{", b"["):
+        if _is_ndjson(body):
+            return Framing("ndjson", f"{said}, and each of the first lines is a JSON document")
+        if declared or not kind or _is_document(body):
+            # Without a type, what is JSON is held for JSON: its reader is better told than guessed for.
+            sure = declared or (not kind and (_is_json(body.strip()) or is_cut_off(body)))
+            return Framing("json", f"{said}, and the body begins like JSON", sure)
+    elif declared or (not kind and _is_json(body.strip(), numbers=True)):
+        return Framing("json", said if declared else f"{said}, and the body is JSON")
+    return Framing("text", f"{said}, and the first bytes are neither JSON's nor an event's")
+
+
+def _is_sse(body: bytes) -> bool:
+    """True where the body begins with an event whose data is JSON or [DONE], or with a named event."""
+    at = 0
+    for _ in range(64):  # comments and empty blocks before the first event with data
+        at = _skip_blank(body, at)
+        if at >= len(body) or not _FIELD.match(body, at):
+            return False
+        message, at = _block(body, at)
+        if message is None:
+            if at >= len(body):
+                return at > 1 and body.endswith((b"\n\n", b"\r\r", b"\r\n\r\n"))  # nothing but comments so far
+            continue
+        name, data, _, _, whole = message
+        data = data.strip()
+        return bool(name) or data == b"[DONE]" or _is_json(data) or (not whole and data[:1] in (b"{", b"["))
+    return True
+
+
+def _skip_blank(body: bytes, at: int) -> int:
+    if at == 0 and body.startswith(BOM):
+        at = len(BOM)
+    while at < len(body) and body[at] in b" \t\r\n":
+        at += 1
+    return at
+
+
+def _block(body: bytes, at: int) -> tuple[Message | None, int]:
+    """The message of the block of lines at `at` (None where it has no data), and where the next one begins."""
+    found = _BLANK_LINE.search(body, at)
+    end = found.end() if found else len(body)
+    message = next(_by_lines(body[at:end], 0), None)
+    return message, end
+
+
+def _is_json(data: bytes, numbers: bool = False) -> bool:
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return numbers or isinstance(value, (dict, list, str)) or value is None
+
+
+def _is_ndjson(body: bytes) -> bool:
+    """True where the first line is a JSON object by itself, and the second too unless the body ends in it."""
+    lines = body[: 8 * 1024 * 1024].removeprefix(BOM).lstrip().split(b"\n", 2)
+    if len(lines) < 2 or not lines[1].strip() or not _is_object(lines[0]):
+        return False
+    return _is_object(lines[1]) or (len(lines) == 2 and lines[1].lstrip()[:1] == b"{")
+
+
+def _is_object(line: bytes) -> bool:
+    line = line.strip()
+    return line[:1] == b"{" and _is_json(line)
+
+
+def _is_document(body: bytes) -> bool:
+    """True where a body that says it is text is one JSON object, or objects in a row with nothing between them."""
+    body = body.removeprefix(BOM).strip()
+    if body[:1] == b"{":
+        ends = document_ends(body)
+        at = 0
+        for start, end, closed in ends:
+            if body[at:start].strip() or not closed:
+                return False
+            at = end
+        return at == len(body)
+    return body[:2] == b"[{" and _is_json(body)
+
+
+def sse_messages(body: bytes) -> Iterator[Message]:
+    """The events of a Server-Sent Events body that have data, in order. Nothing raises; comments are left out."""
+    if b"\r" in body:
+        yield from _by_lines(body, len(BOM) if body.startswith(BOM) else 0)
+        return
+    at = len(BOM) if body.startswith(BOM) else 0
+    parts = (body[at:] if at else body).split(b"\n\n")
+    last = parts.pop()
+    for part in parts:
+        end = at + len(part) + 2
+        # The common event by far, one data line, is cut here without looking at lines.
+        if part.startswith(b"data: ") and part.find(b"\n", 6) < 0:
+            yield None, part[6:], at, end, True
+        else:
+            for name, data, start, _, _ in _by_lines(part + b"\n\n", 0):
+                yield name, data, at + start, end, True
+        at = end
+    if last:
+        for name, data, start, _, _ in _by_lines(last, 0):
+            yield name, data, at + start, len(body), False
+
+
+def _by_lines(body: bytes, at: int) -> Iterator[Message]:
+    """The same for any line ends, line by line."""
+    data: list[bytes] = []
+    name: str | None = None
+    begin = at
+    for match in _LINE_END.finditer(body, at):
+        line = body[at : match.start()]
+        at = match.end()
+        if line:
+            name = _field(line, data, name)
+            continue
+        if data:
+            yield name, b"\n".join(data), begin, at, True
+        data, name, begin = [], None, at
+    if at < len(body):
+        name = _field(body[at:], data, name)
+    if data:
+        yield name, b"\n".join(data), begin, len(body), False
+
+
+def _field(line: bytes, data: list[bytes], name: str | None) -> str | None:
+    """Takes in one line; gives the event's name so far."""
+    key, colon, value = line.partition(b":")
+    if colon and value[:1] == b" ":
+        value = value[1:]
+    if key == b"data":
+        data.append(value)
+    elif key == b"event":
+        return value.decode("utf-8", "replace")
+    return name
+
+
+def ndjson_messages(body: bytes) -> Iterator[Message]:
+    """The lines of an NDJSON body; where a line is no document by itself, the documents by their brackets."""
+    at = len(BOM) if body.startswith(BOM) else 0
+    if not _lines_are_documents(body, at):
+        yield from _by_brackets(body, at)
+        return
+    while at < len(body):
+        newline = body.find(b"\n", at)
+        end = newline + 1 if newline >= 0 else len(body)
+        line = body[at:end].strip(b" \t\r\n\x1e")  # RFC 7464 puts a record separator before each document
+        if line:
+            yield None, line, at, end, newline >= 0
+        at = end
+
+
+def _lines_are_documents(body: bytes, at: int) -> bool:
+    """True unless the first line holds only a part of a document, or several."""
+    while at < len(body):
+        newline = body.find(b"\n", at)
+        line = body[at : newline if newline >= 0 else len(body)].strip(b" \t\r\x1e")
+        if line:
+            spans = document_ends(line)
+            first, second = next(spans, None), next(spans, None)
+            return first is None or (first[2] and second is None) or (newline < 0 and second is None)
+        if newline < 0:
+            return True
+        at = newline + 1
+    return True
+
+
+def _by_brackets(body: bytes, at: int) -> Iterator[Message]:
+    for start, end, closed in document_ends(body, at):
+        yield None, body[start:end], start, end, closed
+
+
+def text_events(body: bytes, read_ends: Sequence[int], cut: bool) -> Iterator[tuple[str, int, int]]:
+    """(text, start, end) for each read of a plain-text stream: the characters that the read completed.
+
+    A read that completes none belongs to the next. At the end of the body half a character is dropped where the body is
+    known to be cut off, and replaced where it is not.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    start = at = len(BOM) if body.startswith(BOM) else 0
+    held: tuple[str, int, int] | None = None
+    for end in read_ends or (len(body),):
+        if end <= at:
+            continue
+        text = decoder.decode(body[at:end])
+        at = end
+        if text:
+            if held is not None:
+                yield held
+            held = (text, start, end)
+            start = end - len(decoder.getstate()[0])
+    rest = "" if cut else decoder.decode(b"", True)
+    if held is not None and rest:
+        held = (held[0] + rest, held[1], len(body))
+    if held is not None:
+        yield held
+    elif rest:
+        yield rest, start, len(body)

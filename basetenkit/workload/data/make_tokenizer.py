@@ -1,0 +1,87 @@
+"""Makes tokenizer.json: a byte-level BPE of 16,384 pieces for English, code and, byte by byte, anything else. Run by hand.
+
+    python make_tokenizer.py [FOLDER_OR_FILE ...]
+
+It learns from the corpus beside it, from this Python's standard library (code and docstrings), and from the .py, .rst,
+.md and .txt files (.gz too) under the folders named: the shipped one was made with the Jargon File (public domain) and the
+documentation inside the permissively licensed packages of a Python environment. Only the statistics of letter pairs go into
+the result. It is made once and shipped, not built at first use, because its merges depend on the files found.
+
+The count of a text is meant to be near that of today's models (numbers in groups of up to three digits, words with
+their leading space), never equal to it: whoever needs equal counts gives the model's own tokenizer.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+PIECES = 16_384
+CODE_LIMIT = 6_000_000
+PROSE_LIMIT = 12_000_000
+ENDINGS = {".py", ".rst", ".md", ".txt"}
+# Words with their leading space and contractions, groups of up to three digits, runs of signs, line ends, spaces.
+PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """The text files under a folder, in a fixed order; a file stands for itself."""
+    if folder.is_file():
+        yield folder
+        return
+    for path in sorted(folder.rglob("*")):
+        if Path(path.name.removesuffix(".gz")).suffix in ENDINGS and path.is_file() and "/test" not in str(path):
+            yield path
+
+
+def texts(paths: Iterator[Path], limit: int, largest: int = 400_000) -> Iterator[str]:
+    """The texts of files up to `limit` bytes in all; what is no UTF-8 or larger than `largest` is passed over."""
+    total = 0
+    for path in paths:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if len(data) > largest and path.suffix != ".gz":
+            continue
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            continue
+        total += len(data)
+        if total > limit:
+            return
+        yield text
+
+
+def material(folders: list[Path]) -> Iterator[str]:
+    """All that is learnt from: the corpus, code of the standard library, and what was named."""
+    here = Path(__file__).parent
+    yield gzip.decompress((here / "corpus.txt.gz").read_bytes()).decode("ascii").replace("\n", " ")
+    yield from texts(Path(sysconfig.get_path("stdlib")).glob("*.py"), CODE_LIMIT)
+    for folder in folders:
+        yield from texts(files(folder), PROSE_LIMIT)
+
+
+def main(folders: list[str]) -> None:
+    """Train, and write the tokenizer beside this script."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PATTERN), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=PIECES, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"])
+    tokenizer.train_from_iterator(material([Path(f) for f in folders]), trainer)
+    target = Path(__file__).with_name("tokenizer.json")
+    target.write_text(tokenizer.to_str(pretty=False), encoding="utf-8")
+    sys.stdout.write(f"{tokenizer.get_vocab_size()} pieces, {target.stat().st_size} bytes\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,99 @@
+"""The JSON body of a request: chat or prompt format, as Baseten's endpoints and OpenAI-compatible ones take it.
+
+The chat format says what a measurement needs: `ignore_eos` where the scenario fixes the output length, so that the model
+does not stop early, and `stream_options.include_usage`, so that the server counts its tokens. The prompt format sends only
+the prompt, the limit, the stream switch and what the user gave: many custom models hand their whole input on to the
+sampler, and answer 500 to any key they do not know.
+
+`request_params` add to the payload and win over what stands there, with three exceptions: `stream` is the endpoint's,
+`use_prompt_format` chooses the format and is never sent, and null for a key that would be there by itself
+(`max_tokens`, `ignore_eos`, `stream_options`) leaves it out. They belong to all requests and are never changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import orjson
+
+from ..config import RunConfig
+
+_NEVER_SENT = frozenset({"stream", "use_prompt_format"})
+
+
+def uses_prompt_format(config: RunConfig) -> bool:
+    """Whether payloads have the prompt format: by the endpoint, or by `use_prompt_format` in request_params."""
+    return config.endpoint.request_format == "prompt" or bool(config.request_params.get("use_prompt_format"))
+
+
+def build_payload(config: RunConfig, prompt: str, max_tokens: int | None, *, fixed_output: bool) -> dict[str, Any]:
+    """The payload of one request, its keys in the order of Baseten's documentation; all of it a fresh copy.
+
+    `max_tokens` None: no limit is sent. `fixed_output`: the scenario fixes the output length.
+    """
+    params = _own_params(config)
+    if uses_prompt_format(config):
+        return _prompt_payload(config, prompt, max_tokens, params)
+    return _chat_payload(config, prompt, max_tokens, params, fixed_output)
+
+
+def payload_bytes(config: RunConfig, prompt: str, max_tokens: int | None, *, fixed_output: bool) -> bytes:
+    """`build_payload` as it goes on the wire: compact UTF-8 JSON."""
+    return orjson.dumps(build_payload(config, prompt, max_tokens, fixed_output=fixed_output))
+
+
+def carries_own_text(config: RunConfig) -> bool:
+    """Whether request_params give the messages or the prompt themselves, so that no prompt of ours is sent."""
+    key = config.endpoint.prompt_key if uses_prompt_format(config) else "messages"
+    return key in config.request_params
+
+
+def output_limit(config: RunConfig, payload: dict[str, Any]) -> int | None:
+    """The limit on output tokens that a payload carries, or None."""
+    value = payload.get(config.endpoint.max_tokens_key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _own_params(config: RunConfig) -> dict[str, Any]:
+    """The user's parameters, copied; `max_tokens` under the name that this endpoint has for it."""
+    params = {k: copy.deepcopy(v) for k, v in config.request_params.items() if k not in _NEVER_SENT}
+    key = config.endpoint.max_tokens_key
+    if key != "max_tokens" and "max_tokens" in params:
+        limit = params.pop("max_tokens")
+        params.setdefault(key, limit)
+    return params
+
+
+def _prompt_payload(config: RunConfig, prompt: str, max_tokens: int | None, params: dict[str, Any]) -> dict[str, Any]:
+    endpoint = config.endpoint
+    payload: dict[str, Any] = {endpoint.prompt_key: prompt, endpoint.max_tokens_key: max_tokens}
+    payload |= params
+    _drop_null(payload, endpoint.max_tokens_key)
+    payload["stream"] = endpoint.stream
+    return payload
+
+
+def _chat_payload(
+    config: RunConfig, prompt: str, max_tokens: int | None, params: dict[str, Any], fixed_output: bool
+) -> dict[str, Any]:
+    endpoint = config.endpoint
+    options = params.pop("stream_options", {})
+    payload: dict[str, Any] = {} if endpoint.model is None else {"model": endpoint.model}
+    payload["messages"] = [{"role": "user", "content": prompt}]
+    payload[endpoint.max_tokens_key] = max_tokens
+    payload |= params
+    if fixed_output:
+        payload.setdefault("ignore_eos", True)
+    _drop_null(payload, endpoint.max_tokens_key, "ignore_eos")
+    payload["stream"] = endpoint.stream
+    # Servers refuse stream_options in a request that is not streamed, so then not even the user's are sent.
+    if endpoint.stream and options is not None:
+        payload["stream_options"] = {"include_usage": True, **options} if isinstance(options, dict) else options
+    return payload
+
+
+def _drop_null(payload: dict[str, Any], *keys: str) -> None:
+    for key in keys:
+        if key in payload and payload[key] is None:
+            del payload[key]

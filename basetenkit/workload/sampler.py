@@ -1,0 +1,197 @@
+"""Makes the next Request: a shape drawn from the scenario, and a prompt of exactly that many tokens.
+
+A prompt is a few random words, then whole sentences of the corpus, the last one chosen so that the tokens add up. What each
+word and sentence adds is measured once for a tokenizer; nearly always the sum is right, but tokens of a whole are not
+bound to be the sum over its parts, so each prompt is encoded as it stands before it is used. Where the count is off, the
+tail is chosen again by that much.
+
+The words come first because servers cache by prefix: prompts that differ from the first token on share nothing with
+each other, nor (by the salt) with those of another run. The lengths do not depend on the salt: two runs with one seed ask
+for the same shapes in the same order, so that they can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+
+import orjson
+
+from ..config import RunConfig
+from ..errors import ScenarioError
+from ..scenario import Scenario
+from ..types import Request
+from . import corpus
+from .payload import build_payload, carries_own_text, output_limit
+from .tokenizer import Tokenizer
+
+OPENING_WORDS = 6
+REPAIRS = 12
+REDRAWS = 8
+LEAST_POOL = 20
+# What a sentence or word adds is measured behind a word, as what a tokenizer does at the start of a text is peculiar to it.
+_ANCHOR = "and"
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """Words and sentences with their tokens, under one tokenizer.
+
+    `starts`: words that can open a text, all of `start_tokens` tokens. `words`: those that follow with `word_tokens`
+    each. `sentences`: (text, tokens). `by_tokens`: texts that add so many tokens. `longest`: the most in a `sentence`.
+    `sums`: which counts, up to four times `longest`, can be put together from `by_tokens`.
+    """
+
+    starts: Sequence[str]
+    start_tokens: int
+    words: Sequence[str]
+    word_tokens: int
+    sentences: Sequence[tuple[str, int]]
+    by_tokens: dict[int, list[str]]
+    longest: int
+    sums: frozenset[int]
+
+    def reaches(self, tokens: int) -> bool:
+        """Whether some texts add exactly so many tokens."""
+        return tokens in self.sums or tokens > 3 * self.longest
+
+    def tail(self, tokens: int, rng: Random) -> list[str]:
+        """Texts that add `tokens` together, or as nearly as there are any, in as few pieces as can be."""
+        tokens = next((n for n in range(tokens, 0, -1) if self.reaches(n)), 0)
+        chosen = []
+        while tokens > 0:
+            sizes = range(min(tokens, self.longest), 0, -1)
+            size = next(n for n in sizes if n in self.by_tokens and self.reaches(tokens - n))
+            pool = self.by_tokens[size]
+            chosen.append(pool[int(rng.random() * len(pool))])
+            tokens -= size
+        return chosen
+
+
+def _sums(sizes: Sequence[int], most: int) -> frozenset[int]:
+    """All sums of `sizes` (each as often as wanted) up to `most`."""
+    found = {0}
+    for total in range(1, most + 1):
+        if any(total - size in found for size in sizes):
+            found.add(total)
+    return frozenset(found)
+
+
+def _pools(texts: Sequence[str], tokens: Sequence[int], longest: int) -> dict[int, list[str]]:
+    """The texts by what they add, up to `longest`. Pools of a few are left out, else prompts would share their ends."""
+    pools: dict[int, list[str]] = {}
+    for text, n in zip(texts, tokens, strict=True):
+        if 0 < n <= longest:
+            pools.setdefault(n, []).append(text)
+    return {n: pool for n, pool in pools.items() if n <= 2 or len(pool) >= LEAST_POOL}
+
+
+def _least(words: Sequence[str], tokens: Sequence[int]) -> tuple[list[str], int]:
+    """The words of the fewest tokens, and how many those are."""
+    least = max(min(tokens), 1)
+    return [word for word, n in zip(words, tokens, strict=True) if n == least], least
+
+
+@lru_cache(maxsize=8)
+def lexicon(tokenizer: Tokenizer) -> Lexicon:
+    """The corpus measured with `tokenizer`; takes some tenths of a second, once."""
+    words, lines = corpus.words(), corpus.lines()
+    if tokenizer.is_slow:
+        words, lines = words[:1000], lines[::11]
+    base = tokenizer.count(_ANCHOR)
+    added = [n - base for n in tokenizer.counts([f"{_ANCHOR} {text}" for text in (*words, *lines)])]
+    of_words, of_lines = added[: len(words)], added[len(words) :]
+    # The longest quarter is left out, so that a tail can be long without being one of a few rare sentences.
+    longest = sorted(of_lines)[len(of_lines) * 3 // 4]
+    by_tokens = _pools((*words, *lines), added, longest)
+    starts, start_tokens = _least(words, tokenizer.counts(words))
+    follow, word_tokens = _least(words, of_words)
+    sentences = [(text, n) for text, n in zip(lines, of_lines, strict=True) if 0 < n <= longest]
+    sums = _sums(sorted(by_tokens), 4 * longest)
+    return Lexicon(starts, start_tokens, follow, word_tokens, sentences, by_tokens, longest, sums)
+
+
+class Sampler:
+    """The requests of one (scenario, load level, repeat), one after another.
+
+    `stream` tells levels and repeats of a run apart. The same config, scenario, tokenizer, salt and stream give the same
+    requests. ScenarioError where requests cannot be made for the scenario.
+    """
+
+    def __init__(self, config: RunConfig, scenario: Scenario, tokenizer: Tokenizer, *, salt: str, stream: str) -> None:
+        if not scenario.sampled:
+            scenario.sample(Random(0))
+            raise ScenarioError(f'scenario "{scenario}": requests cannot be made for it yet')
+        self._config, self._scenario, self._tokenizer = config, scenario, tokenizer
+        self._shapes = Random(repr(("shapes", config.seed, str(scenario), stream)))
+        self._rng = Random(repr(("texts", config.seed, salt, str(scenario), stream)))
+        self._lexicon = lexicon(tokenizer)
+        self._openings: set[int] = set()
+        self._own_text = carries_own_text(config)
+
+    def request(self, request_id: str, phase: str = "measured") -> Request:
+        """The next request, its body built. `input_tokens_client` is the prompt's true count.
+
+        `output_tokens_target` is the limit that the payload carries: the scenario's, unless request_params give another.
+        Where they give the messages or prompt, the text is not ours: prompt and input tokens are None.
+        """
+        shape = self._scenario.sample(self._shapes)
+        prompt, tokens = ("", 0) if self._own_text else self.prompt(shape.input_tokens)
+        fixed = self._scenario.fixed_output
+        payload = build_payload(self._config, prompt, shape.output_tokens, fixed_output=fixed)
+        return Request(
+            request_id=request_id,
+            body=orjson.dumps(payload),
+            scenario=str(self._scenario),
+            prompt=None if self._own_text else prompt,
+            input_tokens_target=None if self._own_text else shape.input_tokens,
+            output_tokens_target=output_limit(self._config, payload),
+            input_tokens_client=None if self._own_text else tokens,
+            phase=phase,
+        )
+
+    def prompt(self, tokens: int) -> tuple[str, int]:
+        """A new prompt and its token count: `tokens`, or the nearest that could be reached with this tokenizer."""
+        pieces, sizes, rest = self._head(tokens)
+        best, best_count = "", 0
+        for _ in range(REPAIRS):
+            while len(pieces) > 1 and (rest < 0 or not self._lexicon.reaches(rest)):
+                pieces.pop()
+                rest += sizes.pop()
+            text = " ".join([*pieces, *self._lexicon.tail(rest, self._rng)])
+            count = self._tokenizer.count(text)
+            if not best or abs(count - tokens) < abs(best_count - tokens):
+                best, best_count = text, count
+            if count == tokens:
+                break
+            rest -= count - tokens
+        return best, best_count
+
+    def _head(self, tokens: int) -> tuple[list[str], list[int], int]:
+        """The pieces of a prompt up to its tail, their sizes, and how many tokens are left for the tail."""
+        lex, random = self._lexicon, self._rng.random
+        pieces, sizes = self._opening(tokens)
+        rest = tokens - sum(sizes)
+        sentences, total, longest = lex.sentences, len(lex.sentences), lex.longest
+        while rest > longest:
+            text, size = sentences[int(random() * total)]
+            pieces.append(text)
+            sizes.append(size)
+            rest -= size
+        return pieces, sizes, rest
+
+    def _opening(self, tokens: int) -> tuple[list[str], list[int]]:
+        """The words a prompt begins with, unlike any before as far as so few tokens allow."""
+        lex, random = self._lexicon, self._rng.random
+        follow = max(0, min(OPENING_WORDS - 1, (tokens - lex.start_tokens) // lex.word_tokens))
+        pieces: list[str] = []
+        for _ in range(REDRAWS):
+            pieces = [lex.starts[int(random() * len(lex.starts))]]
+            pieces += [lex.words[int(random() * len(lex.words))] for _ in range(follow)]
+            mark = hash(tuple(pieces))
+            if mark not in self._openings:
+                self._openings.add(mark)
+                break
+        return pieces, [lex.start_tokens] + [lex.word_tokens] * follow

@@ -1,0 +1,61 @@
+"""Which tests need a tool that may be missing, and how to get it. With CI set nothing is skipped: a missing tool fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .real import servers
+
+CHROMIUM = os.environ.get("BASETENKIT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+BROWSER = "needs Chromium: `apt-get install chromium`, or set BASETENKIT_CHROMIUM to where it is"
+REAL = f"needs the real model servers: `{servers.HOW}`"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("CI"):
+        return
+    missing = {"browser": BROWSER} if CHROMIUM is None else {}
+    if not (servers.installed("truss") and servers.installed("llama")):
+        missing["real"] = REAL
+    for item in items:
+        for marker, how in missing.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skipif(True, reason=how))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_hub_and_no_proxy() -> Iterator[None]:
+    """Tests reach nothing but this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        for name in ("MODEL_API_KEY", "BASETEN_API_KEY"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def truss_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The predict URL of a real Truss server; see tests/real/truss_model.py for what it answers."""
+    with servers.truss(tmp_path_factory.mktemp("truss")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def llama_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL of a real llama.cpp server with SmolLM2-135M."""
+    with servers.llama(tmp_path_factory.mktemp("llama")) as url:
+        yield url
+
+
+@pytest.fixture
+def artifacts(request: pytest.FixtureRequest) -> Path:
+    """A folder outside git where a test leaves what a person may want to look at."""
+    folder = Path(request.config.rootpath) / ".artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder

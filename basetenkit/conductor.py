@@ -25,7 +25,7 @@ from .engine.clock import Poller, WallClock, mono
 from .engine.connection import Timeouts
 from .engine.driver import Backlog, Level
 from .engine.pacer import schedule
-from .engine.transport import Origin, Pool
+from .engine.pool import Origin, Pool
 from .parsing.response import ParsedResponse, parse_response
 from .rows import LevelKey, Table
 from .scenario import parse_scenario

@@ -47,7 +47,9 @@ class ProgressLine:
 
     def _write(self, text: str) -> None:
         if self._notebook:
-            from IPython.display import display
+            import IPython.display
+
+            display: Any = IPython.display.display
 
             bundle = {"text/plain": text}
             if self._handle is None:

@@ -9,36 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform
-import secrets
 import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from . import __version__
 from .analysis.diagnosis import diagnose
 from .analysis.metrics import fates, mark_window, summarise
-from .conductor import Conductor, plan, read, request_head
+from .conductor import Conductor, read, request_head
 from .config import RunConfig
-from .errors import ConfigError, StoreError
+from .errors import ConfigError
 from .findings import Finding
+from .preparation import allow_open_files, check_supported, open_document
 from .progress import ProgressLine
 from .rows import SCHEMA
-from .scenario import parse_scenario
 from .store import RunFolder, exchange_from_row
 from .types import Exchange
 from .workload.tokenizer import load_tokenizer
 
-OPEN_FILES_SPARE = 64
 _last: list[Run] = []
 
 
@@ -225,14 +220,14 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
         raise ConfigError(
             f"run takes a RunConfig, not {type(config).__name__}; e.g. bk.run(bk.RunConfig(endpoint=...))"
         )
-    _check_supported(config)
+    check_supported(config)
     request_head(config.endpoint)  # a missing key is told now
     tokenizer = load_tokenizer(config.tokenizer)
-    _allow_open_files(config)
+    allow_open_files(config)
     durable = save_to is not None
     folder = RunFolder(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), durable)
     folder.create()
-    document = _open_document(folder, config, tokenizer.name)
+    document = open_document(folder, config, tokenizer.name)
     return LiveRun(Conductor(config, folder, tokenizer, document), folder)
 
 
@@ -292,78 +287,6 @@ def load(path: str | Path) -> Run:
 def last_run() -> Run | None:
     """The last run that ended in this process, an interrupted one among them; None where there is none."""
     return _last[0] if _last else None
-
-
-def _check_supported(config: RunConfig) -> None:
-    for text in config.scenarios:
-        scenario = parse_scenario(text)
-        if config.task not in scenario.tasks:
-            raise ConfigError(
-                f"scenario {text!r} is not for the task {config.task!r}; it is for {', '.join(scenario.tasks)}"
-            )
-        if not scenario.sampled:
-            raise ConfigError(f"scenario {text!r} cannot be run by this version; it runs D, N and U, e.g. D(100,100)")
-    for name, value, only in (
-        ("task", config.task, "text-to-text"),
-        ("dataset", config.dataset, None),
-        ("workers", config.workers, 0),
-    ):
-        if value != only:
-            raise ConfigError(f"RunConfig.{name}: this version runs only {name}={only!r}")
-
-
-def _allow_open_files(config: RunConfig) -> None:
-    """Raises the soft limit on open files where that is allowed; ConfigError where the levels need more."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    need = max([*config.concurrency, config.max_in_flight or 0]) + OPEN_FILES_SPARE
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= need or soft == resource.RLIM_INFINITY:
-        return
-    if hard != resource.RLIM_INFINITY and hard < need:
-        most = hard - OPEN_FILES_SPARE
-        raise ConfigError(
-            f"RunConfig.concurrency: {need} open files are needed and the limit is {hard} (ulimit -n); at most {most} fit"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
-
-
-def _open_document(folder: RunFolder, config: RunConfig, tokenizer: str) -> dict[str, Any]:
-    """The run's document: of a folder begun before, with the levels that are missing; or a new one."""
-    dumped = config.model_dump(mode="json")
-    if folder.exists():
-        document = folder.read_run()
-        if document["config"] != dumped:
-            changed = [k for k in dumped if document["config"].get(k) != dumped[k]]
-            raise StoreError(
-                f"{folder.path} holds another run: {', '.join(changed)} differ(s); give a new folder or the same config"
-            )
-        return document
-    metadata = {
-        "salt": config.salt or secrets.token_hex(8),
-        "started_at": time.time(),
-        "tokenizer": tokenizer,
-        "key_sent": config.endpoint.authorization() is not None,
-        "versions": {"basetenkit": __version__, "python": platform.python_version(), "polars": pl.__version__},
-        "machine": {
-            "system": platform.system(),
-            "release": platform.release(),
-            "machine": platform.machine(),
-            "cpus": _cpus(),
-        },
-    }
-    levels = [asdict(key) | {"done": False, "sent": 0} for key in plan(config)]
-    document = {"config": dumped, "metadata": metadata, "levels": levels}
-    folder.write_run(document)
-    return document
-
-
-def _cpus() -> int | None:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _remove(path: Path) -> None:

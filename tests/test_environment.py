@@ -25,12 +25,19 @@ def test_what_would_downgrade_others_is_kept_out() -> None:
     document = tomllib.loads((ROOT / "pyproject.toml").read_text())
     held = {line.partition("<")[0] for line in document["tool"]["uv"]["constraint-dependencies"]}
     assert held == {"litellm", "mistral-common"}
-    declared = [d for group in (document["project"]["dependencies"], *document["project"]["optional-dependencies"].values()) for d in group]
+    declared = [
+        d
+        for group in (document["project"]["dependencies"], *document["project"]["optional-dependencies"].values())
+        for d in group
+    ]
     assert not [d for d in declared if d.startswith(("litellm", "mistral"))]
 
 
 def test_no_committed_file_names_a_package_registry_or_a_path_of_one_machine() -> None:
-    hosts = [".".join(x) for x in (("pypi", "org"), ("pythonhosted", "org"), ("registry", "npmjs", "org"), ("deb", "debian", "org"))]
+    hosts = [
+        ".".join(x)
+        for x in (("pypi", "org"), ("pythonhosted", "org"), ("registry", "npmjs", "org"), ("deb", "debian", "org"))
+    ]
     kinds = {".py", ".md", ".toml", ".yml", ".yaml", ".ipynb", ".sh", ".txt"}
     skipped = {".venv", ".git", "runs", ".artifacts"}
     found = []

@@ -6,7 +6,7 @@ survival curve in which those are censored values, not dropped: dropping them ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,86 +45,38 @@ class Metric:
     expression: pl.Expr
     formula: str
     source: str
-    better: str = "lower"
-    kind: str = "latency"
+    better: str
+    kind: str
 
 
-def _metrics() -> Iterator[Metric]:
-    c, wire = pl.col, "arrival of bytes, stamped by the kernel"
-    yield Metric("ttft_s", "Time to first token", "s", c("ttft_s"), "first output event - send", wire)
-    yield Metric(
-        "first_content_s", "Time to first content", "s", c("first_content_s"), "first content event - send", wire
-    )
-    yield Metric(
-        "tpot_s",
-        "Time per output token",
-        "s",
-        c("tpot_s"),
-        "(E2E - TTFT) / (output tokens - 1)",
-        "arrivals and token count",
-    )
-    yield Metric(
-        "itl_s", "Inter-token latency", "s", c("arrival_s").diff(), "gap between output chunks", wire, kind="chunk"
-    )
-    yield Metric("e2e_s", "End-to-end latency", "s", c("e2e_s"), "last output event - send", wire)
-    yield Metric("output_latency_s", "Output latency", "s", c("e2e_s") - c("ttft_s"), "E2E - TTFT", wire)
-    speed = 1 / c("tpot_s")
-    yield Metric(
-        "output_inference_speed", "Output inference speed", "tokens/s", speed, "1 / TPOT", "TPOT", "higher", "speed"
-    )
-    yield Metric(
-        "output_tokens_per_s",
-        "Output throughput",
-        "tokens/s",
-        c("output_tokens"),
-        "output tokens / time, over one window",
-        "accounted tokens",
-        "higher",
-        "rate",
-    )
-    yield Metric(
-        "input_tokens_per_s",
-        "Input throughput",
-        "tokens/s",
-        c("input_tokens"),
-        "input tokens / time, over one window",
-        "accounted tokens",
-        "higher",
-        "rate",
-    )
-    yield Metric(
-        "requests_per_s",
-        "Requests a second",
-        "1/s",
-        pl.lit(1),
-        "successes / time, over one window",
-        "ends of requests",
-        "higher",
-        "rate",
-    )
-    yield Metric(
-        "error_rate",
-        "Error rate",
-        "",
-        c("outcome") != "ok",
-        "requests that did not succeed / requests not cut",
-        "outcomes",
-        "lower",
-        "share",
-    )
-    yield Metric(
-        "goodput",
-        "Goodput",
-        "",
-        c("outcome") == "ok",
-        "requests within every limit / requests not cut",
-        "outcomes and latencies",
-        "higher",
-        "share",
-    )
-
-
-METRICS: dict[str, Metric] = {m.name: m for m in _metrics()}
+# fmt: off
+_c = pl.col
+# name, title, unit, expression, formula, source, better, kind
+_DEFINITIONS: list[tuple[str, str, str, pl.Expr, str, str, str, str]] = [
+    ("ttft_s", "Time to first token", "s", _c("ttft_s"), "first output event - send", "arrivals", "lower", "latency"),
+    ("first_content_s", "Time to first content", "s",
+     _c("first_content_s"), "first content - send", "arrivals", "lower", "latency"),
+    ("tpot_s", "Time per output token", "s",
+     _c("tpot_s"), "(E2E - TTFT) / (output tokens - 1)", "arrivals, tokens", "lower", "latency"),
+    ("itl_s", "Inter-token latency", "s",
+     _c("arrival_s").diff(), "gap between output chunks", "arrivals", "lower", "chunk"),
+    ("e2e_s", "End-to-end latency", "s", _c("e2e_s"), "last output event - send", "arrivals", "lower", "latency"),
+    ("output_latency_s", "Output latency", "s",
+     _c("e2e_s") - _c("ttft_s"), "E2E - TTFT", "arrivals", "lower", "latency"),
+    ("output_inference_speed", "Output inference speed", "tokens/s", 1 /
+     _c("tpot_s"), "1 / TPOT", "TPOT", "higher", "speed"),
+    ("output_tokens_per_s", "Output throughput", "tokens/s",
+     _c("output_tokens"), "tokens / time, one window", "tokens", "higher", "rate"),
+    ("input_tokens_per_s", "Input throughput", "tokens/s",
+     _c("input_tokens"), "tokens / time, one window", "tokens", "higher", "rate"),
+    ("requests_per_s", "Requests a second", "1/s",
+     pl.lit(1), "successes / time, one window", "ends", "higher", "rate"),
+    ("error_rate", "Error rate", "", _c("outcome") != "ok", "not ok / not cut", "outcomes", "lower", "share"),
+    ("goodput", "Goodput", "",
+     _c("outcome") == "ok", "within every limit / not cut", "outcomes, latencies", "higher", "share"),
+]
+# fmt: on
+METRICS: dict[str, Metric] = {d[0]: Metric(*d) for d in _DEFINITIONS}
 
 
 def mark_window(rows: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from ..types import Exchange, Failure, Outcome, Request
 from .clock import Poller, mono
-from .transport import Gate, Pool
+from .pool import Gate, Pool
 
 Source = Callable[[], tuple[Request, bytes] | None]
 BUDGET_NS = 1_000_000

@@ -99,9 +99,9 @@ def _read_json(out: Collector, asked: Asked) -> None:
     bad = bad_bytes(data) if why else 0
     if bad:
         out.warn("decode_errors", n=bad)
-    if has_duplicate_keys(data):
-        out.warn("duplicate_keys")
     read_document(doc, out, asked.response_path, asked.inputs)
+    if out.embeddings is None and has_duplicate_keys(data):
+        out.warn("duplicate_keys")
 
 
 def _read_odd_json(out: Collector, data: bytes, error: ValueError, asked: Asked) -> None:

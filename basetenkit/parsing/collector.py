@@ -39,7 +39,8 @@ class Collector:
         self.kinds: list[str] = []
         self.starts: list[int] = []
         self.ends: list[int] = []
-        self.others: dict[int, list[str]] = {}  # choice 1, 2, ... -> its texts, where several came
+        # Choice 1, 2, ... -> the texts of its events by their position in the columns, where several choices came.
+        self.others: dict[int, dict[int, str]] = {}
         self.finish_reason: str | None = None
         self.finished = self.done = self.opened = self.is_chat = self.can_repeat = False
         self.wire_format: str | None = None
@@ -68,7 +69,7 @@ class Collector:
 
     def emit_other(self, choice: int, text: str, kind: str, start: int, end: int) -> None:
         """An output event of another choice than the first: it counts in time, but its text is not in the response's."""
-        self.others.setdefault(choice, []).append(text)
+        self.others.setdefault(choice, {})[len(self.texts)] = text
         self.emit("", kind, start, end)
 
     def take_usage(self, said: Any) -> None:

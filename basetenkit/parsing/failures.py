@@ -63,7 +63,7 @@ def report_in_body(doc: Any) -> Report:
     if isinstance(doc, list) and doc and isinstance(doc[0], dict):
         doc = doc[0]
     if not isinstance(doc, dict):
-        return Report(_as_text(doc) or _dump(doc))
+        return Report(clip(_as_text(doc)) or _dump(doc))
     if doc.get("error"):
         return _from_error(doc)
     text = _first_text(
@@ -114,7 +114,8 @@ def _item(value: Any) -> str:
 
 def _placed(message: str, loc: Any) -> str:
     if isinstance(loc, list) and loc:
-        return clip(f"{'.'.join(str(part) for part in loc[:10])}: {message}")
+        steps = [str(step) for step in loc[:10] if isinstance(step, (str, int))]
+        return clip(f"{'.'.join(steps)}: {message}")
     return clip(message)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.dialects.baseten import find_text
 
+_POSITION = re.compile(r"-?[0-9]{1,9}")
 _END_KEYS = ("done", "stop", "is_finished", "finished")
 
 
@@ -15,8 +17,8 @@ def follow(doc: Any, path: str) -> tuple[bool, Any]:
     for step in path.split("."):
         if isinstance(doc, dict) and step in doc:
             doc = doc[step]
-        elif isinstance(doc, list) and step.lstrip("-").isdecimal() and -len(doc) <= int(step[:9]) < len(doc):
-            doc = doc[int(step[:9])]
+        elif isinstance(doc, list) and _POSITION.fullmatch(step) and -len(doc) <= int(step) < len(doc):
+            doc = doc[int(step)]
         else:
             return False, None
     return True, doc

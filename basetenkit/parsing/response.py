@@ -16,6 +16,7 @@ from basetenkit.parsing import encoding
 from basetenkit.parsing.body import Asked, read_body
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector
 from basetenkit.parsing.failures import http_report, source_of
+from basetenkit.parsing.lenient import clean
 from basetenkit.parsing.settle import settle
 from basetenkit.parsing.usage import Counts, believe
 from basetenkit.parsing.wire import framing
@@ -175,6 +176,9 @@ def _judge(out: Collector, parsed: ParsedResponse, status: int, failure: Failure
         parsed.error_message = (
             "the response is well-formed and holds no output" if out.body else "the body has no bytes"
         )
+
+    if parsed.error_message is not None:
+        parsed.error_message = clean(parsed.error_message)
 
 
 def _blame(out: Collector, parsed: ParsedResponse, status: int, headers: Sequence[tuple[str, str]]) -> None:

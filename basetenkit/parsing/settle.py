@@ -52,13 +52,15 @@ def _differences(out: Collector) -> None:
 
 def _first_choice(out: Collector) -> None:
     """Several choices: the text is of choice 0, or of the lowest there is; a lone one is simply the answer."""
+    count = len(out.others) + 1
     if not any(out.texts):
-        lowest = min(out.others)
-        texts = iter(out.others.pop(lowest))
-        if not out.others:
-            out.texts[:] = list(texts)
-            return
-    out.warn("several_choices", n=len(out.others) + 1)
+        for position, text in out.others[min(out.others)].items():
+            out.texts[position] = text
+        count -= 1
+    if count == 1:
+        out.others.clear()
+        return
+    out.warn("several_choices", n=count)
 
 
 def _is_clean(texts: list[str]) -> bool:

@@ -48,6 +48,10 @@ def normalise(said: dict[str, Any]) -> dict[str, Any]:
     return usage
 
 
+def _shown(value: Any) -> str:
+    return repr(value)[:40] if isinstance(value, (int, float, str)) else f"of type {type(value).__name__}"
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -90,6 +94,6 @@ def _count(value: Any, what: str, notes: list[str], least: int = 0) -> int | Non
         number = int(value)
         notes.append(note("usage_text", what=what))
     if number is None or not least <= number <= _MOST:
-        notes.append(note("usage_unusable", what=what, value=repr(value)[:40]))
+        notes.append(note("usage_unusable", what=what, value=_shown(value)))
         return None
     return number

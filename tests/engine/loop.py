@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from basetenkit.engine.clock import Poller, mono
 from basetenkit.engine.connection import Timeouts
-from basetenkit.engine.transport import Origin, Pool
+from basetenkit.engine.pool import Origin, Pool
 from basetenkit.types import Exchange, Request
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from typing import Any
 
 from basetenkit.engine.clock import Poller
 from basetenkit.engine.driver import Backlog, Level
-from basetenkit.engine.transport import Origin, Pool
+from basetenkit.engine.pool import Origin, Pool
 from basetenkit.types import Exchange, Outcome, Request
 
 from ..peer import OK, peer
@@ -71,7 +71,9 @@ def test_what_is_in_flight_at_max_seconds_is_cancelled_and_told_and_not_lost() -
     cut = [x for x in done if x.failure is not None]
     assert len(done) == level.sent
     assert len(cut) == 4
-    assert all(x.failure.outcome is Outcome.CANCELLED and "max_seconds=0.6" in x.failure.message for x in cut if x.failure)
+    assert all(
+        x.failure.outcome is Outcome.CANCELLED and "max_seconds=0.6" in x.failure.message for x in cut if x.failure
+    )
     assert all(x.end_ns is not None and x.sent_ns is not None for x in cut)
 
 

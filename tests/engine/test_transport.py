@@ -10,7 +10,7 @@ import pytest
 from basetenkit import TimedTransport
 from basetenkit.engine.clock import Poller, mono
 from basetenkit.engine.connection import Timeouts
-from basetenkit.engine.transport import Origin, Pool
+from basetenkit.engine.pool import Origin, Pool
 from basetenkit.types import Exchange, Outcome, Request
 
 from ..peer import END, HEAD, OK, chunk, peer

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import importlib.util
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +22,11 @@ def raw_deflate(data: bytes) -> bytes:
     return z.compress(data) + z.flush()
 
 
-ENCODERS = {"gzip": gzip.compress, "x-gzip": gzip.compress, "deflate": zlib.compress}
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -95,12 +101,10 @@ def test_a_small_body_cannot_unpack_without_bound(monkeypatch: pytest.MonkeyPatc
 def compressed(name: str) -> tuple[bytes, Any]:
     """`TEXT` in an encoding whose library may not be there (None then)."""
     if name == "br" and importlib.util.find_spec("brotli"):
-        import brotli
-
+        brotli = importlib.import_module("brotli")
         return brotli.compress(TEXT), brotli
     if name == "zstd" and importlib.util.find_spec("zstandard"):
-        import zstandard
-
+        zstandard = importlib.import_module("zstandard")
         return zstandard.ZstdCompressor().compress(TEXT), zstandard
     return b"whatever", None
 

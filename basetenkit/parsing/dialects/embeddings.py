@@ -47,7 +47,7 @@ def _items(doc: Any, inputs: int | None) -> list[Any] | None:
             return [doc["embedding"]]
         items = doc.get("embeddings", doc.get("data", doc.get("predictions")))
         if isinstance(items, dict):
-            return _items(items, inputs)
+            items = items.get("embeddings", items.get("data"))
         expected = "embeddings" in doc or (inputs is not None and "data" in doc)
     else:
         items, expected = doc, inputs is not None

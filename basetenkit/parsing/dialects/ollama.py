@@ -29,7 +29,7 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
         functions = [
             call["function"] for call in calls if isinstance(call, dict) and isinstance(call.get("function"), dict)
         ]
-        names = "".join(str(f.get("name") or "") for f in functions)
+        names = "".join(f["name"] for f in functions if isinstance(f.get("name"), str))
         if names:
             out.emit(names, TOOL_CALL, start, end)
     if done:

@@ -70,7 +70,8 @@ def _close(response: dict[str, Any], out: Collector) -> None:
 def _item(item: dict[str, Any], out: Collector, start: int, end: int) -> None:
     kind = item.get("type")
     if kind == "function_call":
-        call = f"{item.get('name') or ''}{item.get('arguments') or ''}"
+        said = (item.get("name"), item.get("arguments"))
+        call = "".join(text for text in said if isinstance(text, str))
         if call:
             out.emit(call, TOOL_CALL, start, end)
     for key in ("summary", "content"):

@@ -35,7 +35,8 @@ def files(folder: Path) -> Iterator[Path]:
         yield folder
         return
     for path in sorted(folder.rglob("*")):
-        if Path(path.name.removesuffix(".gz")).suffix in ENDINGS and path.is_file() and "/test" not in str(path):
+        inside = f"/{path.relative_to(folder)}"
+        if Path(path.name.removesuffix(".gz")).suffix in ENDINGS and path.is_file() and "/test" not in inside:
             yield path
 
 
@@ -60,7 +61,7 @@ def material(folders: list[Path]) -> Iterator[str]:
     """All that is learnt from: the corpus, code of the standard library, and what was named."""
     here = Path(__file__).parent
     yield gzip.decompress((here / "corpus.txt.gz").read_bytes()).decode("ascii").replace("\n", " ")
-    yield from texts(Path(sysconfig.get_path("stdlib")).glob("*.py"), CODE_LIMIT)
+    yield from texts(iter(sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))), CODE_LIMIT)
     for folder in folders:
         yield from texts(files(folder), PROSE_LIMIT)
 

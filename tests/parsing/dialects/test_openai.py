@@ -56,7 +56,7 @@ def test_completions_and_the_legacy_string_delta() -> None:
 def test_other_choices_count_in_time_and_keep_their_texts_apart() -> None:
     out = read_all(read, chunk({"content": "a"}), chunk({"content": "x"}, 1, "length"), chunk({}, 0, "stop"))
     assert events(out) == [("a", "content"), ("", "content")]
-    assert out.others == {1: ["x"]}
+    assert out.others == {1: {1: "x"}}
     assert out.finish_reason == "stop"
 
 

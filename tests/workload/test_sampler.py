@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from functools import cache
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from tokenizers import Tokenizer as Inner
+from tokenizers import models, normalizers, pre_tokenizers, trainers
+
+from basetenkit.config import RunConfig
+from basetenkit.errors import ScenarioError
+from basetenkit.scenario import parse_scenario
+from basetenkit.workload import corpus
+from basetenkit.workload.sampler import OPENING_WORDS, Sampler, lexicon
+from basetenkit.workload.tokenizer import Tokenizer, load_tokenizer
+
+PIECES = 3000
+
+
+@cache
+def trained(family: str, folder: str) -> Tokenizer:
+    """A small tokenizer of a family, trained on the corpus and loaded as a user would load it."""
+    common: dict[str, Any] = {"vocab_size": PIECES, "show_progress": False}
+    inner: Any
+    trainer: Any
+    if family == "bpe":
+        inner = Inner(models.BPE())
+        inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **common)
+    elif family == "unigram":
+        inner = Inner(models.Unigram())
+        inner.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(special_tokens=["<unk>"], unk_token="<unk>", **common)
+    elif family == "wordpiece":
+        inner = Inner(models.WordPiece(unk_token="[UNK]"))
+        inner.normalizer, inner.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(special_tokens=["[UNK]"], **common)
+    elif family == "whole":  # pieces that reach over words, as where a tokenizer does not split at spaces
+        inner = Inner(models.BPE(unk_token="<unk>"))
+        inner.normalizer = normalizers.Replace(" ", "_")
+        trainer = trainers.BpeTrainer(special_tokens=["<unk>"], max_token_length=12, **common)
+    else:  # every byte a token
+        inner = Inner(models.BPE())
+        inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), vocab_size=256)
+    lines = corpus.lines()[::7]
+    inner.train_from_iterator([" ".join(lines[i : i + 2]) for i in range(0, len(lines), 2)], trainer)
+    path = f"{folder}/{family}.json"
+    inner.save(path)
+    return load_tokenizer(path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("tokenizers"))
+
+
+def config(**fields: Any) -> RunConfig:
+    return RunConfig(endpoint={"url": "http://127.0.0.1:1/", "model": "m"}, **fields)
+
+
+def sampler(text: str = "D(100,20)", tokenizer: Tokenizer | None = None, **fields: Any) -> Sampler:
+    salt, stream = fields.pop("salt", "s"), fields.pop("stream", "concurrency:1:0")
+    tokenizer = tokenizer or load_tokenizer(None)
+    return Sampler(config(**fields), parse_scenario(text), tokenizer, salt=salt, stream=stream)
+
+
+def mixed_lengths(n: int) -> list[int]:
+    rng = Random(n)
+    short, middle, long = range(1, 40), range(40, 300), range(300, 2001)
+    return [rng.choice(rng.choices((short, middle, long), (6, 3, 1))[0]) for _ in range(n - 2)] + [1, 2000]
+
+
+@pytest.mark.parametrize("family", ["bpe", "unigram", "wordpiece", "whole"])
+def test_a_thousand_prompts_have_exactly_the_tokens_asked_for(family: str, folder: str) -> None:
+    tokenizer = trained(family, folder)
+    source = sampler(tokenizer=tokenizer)
+    inner = Inner.from_file(f"{folder}/{family}.json")
+    prompts = [(tokens, *source.prompt(tokens)) for tokens in mixed_lengths(1000)]
+    found = [len(e.ids) for e in inner.encode_batch([p for _, p, _ in prompts], add_special_tokens=False)]
+    assert found == [tokens for tokens, _, _ in prompts]
+    assert [said for _, _, said in prompts] == found
+    assert len({" ".join(p.split()[:6]) for tokens, p, _ in prompts if tokens > 20}) == sum(
+        n > 20 for n, _, _ in prompts
+    )
+
+
+def test_the_embedded_tokenizer_is_reached_exactly_too() -> None:
+    source = sampler("U(1,1200)/(1,9)")
+    for i in range(300):
+        request = source.request(str(i))
+        assert request.prompt is not None
+        assert len(load_tokenizer(None).encode(request.prompt)) == request.input_tokens_target
+        assert request.input_tokens_client == request.input_tokens_target
+
+
+def test_where_a_count_cannot_be_reached_the_nearest_is_told(folder: str) -> None:
+    # No word has fewer than three letters, so under a tokenizer of single bytes nothing has one or two tokens.
+    tokenizer = trained("bytes", folder)
+    source = sampler(tokenizer=tokenizer)
+    for tokens in (1, 2):
+        text, said = source.prompt(tokens)
+        assert said == tokenizer.count(text) == 3
+    for tokens in range(8, 300):
+        text, said = source.prompt(tokens)
+        assert said == tokens == tokenizer.count(text)
+
+
+def test_the_same_seed_salt_and_stream_give_the_same_bytes() -> None:
+    first, second = sampler("N(60,30)/(9,3)", seed=3), sampler("N(60,30)/(9,3)", seed=3)
+    assert [first.request(str(i)) for i in range(30)] == [second.request(str(i)) for i in range(30)]
+
+
+@pytest.mark.parametrize("other", [{"salt": "t"}, {"stream": "concurrency:8:0"}, {"seed": 4}])
+def test_another_salt_stream_or_seed_shares_no_beginning(other: dict[str, Any]) -> None:
+    def beginnings(source: Sampler) -> set[str]:
+        return {" ".join((source.request(str(i)).prompt or "").split()[:3]) for i in range(300)}
+
+    assert not beginnings(sampler("D(40,9)")) & beginnings(sampler("D(40,9)", **other))
+
+
+def test_another_salt_asks_for_the_same_lengths() -> None:
+    def lengths(salt: str) -> list[tuple[int | None, int | None]]:
+        requests = [source.request(str(i)) for source in [sampler("N(50,20)/(9,3)", salt=salt)] for i in range(30)]
+        return [(r.input_tokens_target, r.output_tokens_target) for r in requests]
+
+    assert lengths("s") == lengths("t")
+    assert len(set(lengths("s"))) > 20
+
+
+def test_a_thousand_long_prompts_begin_apart_and_share_no_order_of_lines() -> None:
+    source = sampler()
+    texts = [source.prompt(2000)[0] for _ in range(1000)]
+    assert len({" ".join(text.split()[:3]) for text in texts}) == 1000
+    known = {line: i for i, line in enumerate(corpus.lines())}
+    runs: set[tuple[int, ...]] = set()
+    total = 0
+    for text in texts[:200]:
+        sentences = text.replace(". ", ".\n").replace("? ", "?\n").replace("! ", "!\n").split("\n")[1:]
+        ids = [known.get(sentence, -1) for sentence in sentences]
+        triples = {triple for triple in zip(ids, ids[1:], ids[2:], strict=False) if -1 not in triple}
+        total += len(triples)
+        runs |= triples
+    assert total > 10_000
+    assert len(runs) == total
+
+
+def test_even_the_shortest_prompts_hardly_repeat() -> None:
+    source = sampler("D(2,1)")
+    assert len({source.request(str(i)).prompt for i in range(1000)}) == 1000
+
+
+def test_a_request_is_whole() -> None:
+    request = sampler("D(30,20)").request("r-1", "warmup")
+    body = orjson.loads(request.body)
+    assert body == {
+        "model": "m",
+        "messages": [{"role": "user", "content": request.prompt}],
+        "max_tokens": 20,
+        "ignore_eos": True,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert (request.request_id, request.phase, request.scenario) == ("r-1", "warmup", "D(30,20)")
+    assert (request.input_tokens_target, request.output_tokens_target, request.input_tokens_client) == (30, 20, 30)
+
+
+def test_the_phase_is_measured_unless_told() -> None:
+    assert sampler().request("r").phase == "measured"
+
+
+def test_the_output_target_is_what_the_payload_asks_for() -> None:
+    assert sampler("D(30,20)", request_params={"max_tokens": 7}).request("r").output_tokens_target == 7
+    assert sampler("D(30,20)", request_params={"max_tokens": None}).request("r").output_tokens_target is None
+
+
+def test_messages_of_the_user_have_no_count_of_ours() -> None:
+    mine = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+    request = sampler("D(30,20)", request_params={"messages": mine}).request("r")
+    assert orjson.loads(request.body)["messages"] == mine
+    assert request.prompt is request.input_tokens_target is request.input_tokens_client is None
+
+
+@pytest.mark.parametrize("text", ["E(64)", "dataset", "I(512,512)", "RD(200)"])
+def test_a_scenario_without_a_sampler_is_refused(text: str) -> None:
+    with pytest.raises(ScenarioError, match="requests cannot be made for"):
+        sampler(text)
+
+
+def test_the_lexicon_says_what_its_texts_add() -> None:
+    tokenizer = load_tokenizer(None)
+    lex = lexicon(tokenizer)
+    assert {tokenizer.count(word) for word in lex.starts} == {lex.start_tokens} == {1}
+    assert {tokenizer.count(f" {word}") for word in lex.words} == {lex.word_tokens} == {1}
+    assert len(lex.starts) * len(lex.words) ** (OPENING_WORDS - 1) > 2**60
+    for tokens, pool in lex.by_tokens.items():
+        assert tokenizer.counts([f" {text}" for text in pool[:5]]) == [tokens] * len(pool[:5])

@@ -80,7 +80,8 @@ class Source:
     def _build(self) -> None:
         phase = "warmup" if self._built < self._config.warmup_requests else "measured"
         request = self._sampler.request(f"{self._prefix}-{self._built:06d}", phase)
-        tail = f"x-request-id: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
+        # Not x-request-id: some servers refuse one that is no UUID.
+        tail = f"x-baseten-customer-request-id: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
         self._ready.append((request, self._head + tail + request.body))
         self._built += 1
 

@@ -63,8 +63,8 @@ _DEFINITIONS: list[tuple[str, str, str, pl.Expr, str, str, str, str]] = [
     ("e2e_s", "End-to-end latency", "s", _c("e2e_s"), "last output event - send", "arrivals", "lower", "latency"),
     ("output_latency_s", "Output latency", "s",
      _c("e2e_s") - _c("ttft_s"), "E2E - TTFT", "arrivals", "lower", "latency"),
-    ("output_inference_speed", "Output inference speed", "tokens/s", 1 /
-     _c("tpot_s"), "1 / TPOT", "TPOT", "higher", "speed"),
+    ("output_inference_speed", "Output inference speed", "tokens/s",
+     1 / _c("tpot_s"), "1 / TPOT", "TPOT", "higher", "speed"),
     ("output_tokens_per_s", "Output throughput", "tokens/s",
      _c("output_tokens"), "tokens / time, one window", "tokens", "higher", "rate"),
     ("input_tokens_per_s", "Input throughput", "tokens/s",

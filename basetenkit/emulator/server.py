@@ -176,7 +176,7 @@ class Connection:
 
     def _post(self, path: str, head: dict[str, str], body: bytes, arrived: int) -> None:
         truth = self.server.truth
-        self.record = {"request_id": head.get("x-request-id"), "received_ns": arrived, "writes": [], "tokens": 0}
+        self.record = {"request_id": head.get("x-baseten-customer-request-id"), "received_ns": arrived, "writes": [], "tokens": 0}
         truth.begin(self.record, head, body)
         reply = self.server.speaker.reply(path, body, head, truth.in_flight)
         self.reply, self.index, self.arrived = reply, 0, arrived

@@ -151,7 +151,8 @@ def llama(folder: Path, *options: str) -> Iterator[str]:
         "--port",
         str(port),
     ]
-    command += ["--n_ctx", "2048", "--n_threads", "2", *options]
+    # By default a new request interrupts the one before it; here it waits its turn.
+    command += ["--n_ctx", "2048", "--n_threads", "2", "--interrupt_requests", "False", *options]
     with _process(command, f"http://127.0.0.1:{port}/v1/models", folder / "llama.log", within_s=120):
         yield f"http://127.0.0.1:{port}/v1"
 

@@ -15,8 +15,8 @@ import time
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
+import httpx
 import polars as pl
 
 from . import __version__
@@ -50,9 +50,8 @@ def plan(config: RunConfig) -> list[LevelKey]:
 
 def request_head(endpoint: Endpoint) -> bytes:
     """The request's head up to its request id and content length. It holds the key: never log it."""
-    parts = urlsplit(endpoint.url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    host = parts.netloc.rpartition("@")[2]
+    url = httpx.URL(endpoint.url)
+    target, host = url.raw_path.decode("ascii"), url.netloc.decode("ascii")
     # Never `accept: application/json` on a stream: Truss then gathers all of it into one JSON string.
     headers = {
         "host": host,
@@ -126,7 +125,9 @@ class Spend:
         return True
 
     def settle(self, request: Request, row: dict[str, Any]) -> None:
-        if row["input_tokens"] is not None and row["output_tokens"] is not None:
+        if row["sent_s"] is None:
+            self.tokens -= self._promised(request)
+        elif row["input_tokens"] is not None and row["output_tokens"] is not None:
             self.tokens += row["input_tokens"] + row["output_tokens"] - self._promised(request)
 
 
@@ -197,7 +198,8 @@ class Conductor:
         """One level, whatever happens in it: its rows are in the folder and its entry says how it ended."""
         key = LevelKey(**{k: entry[k] for k in ("index", "scenario", "load", "level", "repeat")})
         config, total = self.config, self.config.warmup_requests + self.config.max_requests
-        self.folder.set_aside(key.index)
+        with self.lock:
+            self.folder.set_aside(key.index)
         self._new_progress(key, total)
         scenario, salt = parse_scenario(key.scenario), self.document["metadata"]["salt"]
         sampler = Sampler(config, scenario, self.tokenizer, salt=salt, stream=f"{key.load}:{key.level:g}:{key.repeat}")
@@ -228,7 +230,8 @@ class Conductor:
             await pool.close()
             self._level = None
         await self._flush(key.index)
-        self.folder.compact(key.index)
+        with self.lock:  # another thread may be reading the parts that this puts together
+            self.folder.compact(key.index)
         seconds = (mono() - level.origin_ns) / 1e9
         entry |= {"sent": level.sent, "peak_in_flight": level.peak, "held_back": level.held_back, "started_at": started}
         entry |= {
@@ -340,4 +343,4 @@ def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         message = f"basetenkit failed to read this response ({what}); please report it with its bytes"
-        return parse_response(b"", failure=Failure(Outcome.MALFORMED, message), **arguments)
+        return parse_response(b"", status=exchange.status or 0, failure=Failure(Outcome.MALFORMED, message))

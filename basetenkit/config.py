@@ -88,6 +88,16 @@ class Endpoint(Model):
         target = f"deployment/{deployment}" if deployment else f"environments/{environment or 'production'}"
         return cls(url=f"https://model-{model_id}.api.baseten.co/{target}/predict", **fields)
 
+    @staticmethod
+    def key_from(variable: str, environ: Mapping[str, str] | None = None) -> str | None:
+        """The key in the environment variable of that name; None for "". MissingKeyError where it is not set or empty."""
+        if not variable:
+            return None
+        key = (os.environ if environ is None else environ).get(variable, "").strip()
+        if not key:
+            raise MissingKeyError(f"the environment variable {variable} is not set: export it, or name another")
+        return key
+
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: str) -> str:

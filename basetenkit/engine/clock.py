@@ -108,8 +108,10 @@ def stamp_of(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
     """The kernel's stamp in a read's ancillary data, ns on CLOCK_REALTIME; 0 where there is none."""
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= _STAMP.size:
+            seconds: int
+            nanoseconds: int
             seconds, nanoseconds = _STAMP.unpack_from(data)
-            return int(seconds) * 1_000_000_000 + int(nanoseconds)
+            return seconds * 1_000_000_000 + nanoseconds
     return 0
 
 

@@ -46,7 +46,6 @@ class Connection:
         timeouts: Timeouts,
         tls: TlsLayer | None = None,
         stamps: bool = True,
-        buffer: bytearray | None = None,
     ) -> None:
         self._sock, self._loop, self._poller, self._wall, self._timeouts, self._tls = (
             sock,
@@ -56,8 +55,7 @@ class Connection:
             timeouts,
             tls,
         )
-        self._buffer = _buffer if buffer is None else buffer
-        self._buffers, self._view = (self._buffer,), memoryview(self._buffer)
+        self._buffer, self._buffers, self._view = _buffer, (_buffer,), memoryview(_buffer)
         self._recv = getattr(sock, "recvmsg_into", None) if stamps else None
         self._drained = self._inherited = 0
         self._reader: ResponseReader | None = None
@@ -128,7 +126,9 @@ class Connection:
                 self._reader.exchange.uploaded_ns = mono()
 
     def _readable(self) -> None:
-        poller, asked = self._poller, mono()
+        """One read: stamp, feed, store. It runs for every token, so its plain path is kept free of calls."""
+        poller = self._poller
+        asked = poller.returned or mono()
         try:
             if self._recv is not None:
                 n, ancillary, _, _ = self._recv(self._buffers, ANCILLARY_BYTES)
@@ -141,18 +141,24 @@ class Connection:
             self._lost(error)
             return
         earliest = self._inherited or max(poller.previous, self._drained)
-        full = n == len(self._buffer)
-        self._inherited = earliest if full else 0  # what a full read left behind may be as old as what it took
-        if not full:
-            self._drained = poller.returned or asked
-        if not n:
-            self._ended()
-            return
-        if self._reader is None:
-            self._idle(n)
+        full = n == READ_BYTES
+        if full:
+            self._inherited = earliest  # what a full read left behind may be as old as what it took
+        else:
+            self._inherited, self._drained = 0, asked
+        reader = self._reader
+        if not n or reader is None:
+            self._ended() if not n else self._idle(n)
             return
         stamp, earliest, exact = self._judge(stamp, earliest, full)
-        self._feed(n, stamp, earliest, exact)
+        if self._tls is not None:
+            self._feed_tls(n, stamp, earliest, exact)
+            return
+        reader.feed(self._view[:n], stamp, earliest, exact)
+        if reader.done:
+            self._finish()
+        elif self.on_progress is not None:
+            self.on_progress()
 
     def _judge(self, stamp: int, earliest: int, full: bool) -> tuple[int, int, bool]:
         """(latest, earliest, exact) for a read, from its stamp on the wall clock (0: none)."""
@@ -185,24 +191,22 @@ class Connection:
             return now, stamp, False
         return stamp, stamp, not full
 
-    def _feed(self, n: int, stamp: int, earliest: int, exact: bool) -> None:
-        reader = self._reader
+    def _feed_tls(self, n: int, stamp: int, earliest: int, exact: bool) -> None:
+        reader, tls = self._reader, self._tls
         assert reader is not None
-        if self._tls is None:
-            reader.feed(self._view[:n], stamp, earliest, exact)
-        else:
-            try:
-                pieces, ends_record = self._tls.decrypt(self._view[:n])
-            except ssl.SSLError as error:
-                self._lost(error)
-                return
-            for i, piece in enumerate(pieces):
-                if not reader.done:
-                    reader.feed(piece, stamp, earliest, exact and ends_record and i == len(pieces) - 1)
-            self._flush_tls()
-            if self._tls.closed:
-                reader.eof()
-        if reader.done:
+        assert tls is not None
+        try:
+            pieces, ends_record = tls.decrypt(self._view[:n])
+        except ssl.SSLError as error:
+            self._lost(error)
+            return
+        for i, piece in enumerate(pieces):
+            if not reader.done:
+                reader.feed(piece, stamp, earliest, exact and ends_record and i == len(pieces) - 1)
+        self._flush_tls()
+        if tls.closed:
+            reader.eof()
+        if reader.done and self._reader is not None:
             self._finish()
         elif self.on_progress is not None:
             self.on_progress()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import deque
 from dataclasses import dataclass, field
 
 import aiohappyeyeballs
@@ -17,6 +18,7 @@ from .connection import Connection, Timeouts
 from .http1 import describe
 from .tls import TlsLayer
 
+SENDS_A_TURN = 32
 DNS_KEPT_NS = 60 * 1_000_000_000
 HAPPY_EYEBALLS_DELAY_S = 0.25
 AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
@@ -68,6 +70,39 @@ class Gate:
         await self._open.wait()
 
 
+class Turnstile:
+    """Lets so many sends through each turn of the loop, so that reads come in between: when a thousand responses end at
+    once, a thousand new requests must not keep the next tokens waiting in the kernel, where they would merge."""
+
+    def __init__(self, a_turn: int = SENDS_A_TURN) -> None:
+        self._a_turn = self._left = a_turn
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._armed = False
+        self._loop = asyncio.get_running_loop()
+
+    async def enter(self) -> None:
+        if not self._armed:
+            self._armed = True
+            self._loop.call_soon(self._turn)
+        if self._left and not self._queue:
+            self._left -= 1
+            return
+        turn = self._loop.create_future()
+        self._queue.append(turn)
+        await turn
+
+    def _turn(self) -> None:
+        self._left = self._a_turn
+        while self._queue and self._left:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._left -= 1
+        self._armed = bool(self._queue)
+        if self._armed:
+            self._loop.call_soon(self._turn)
+
+
 class Pool:
     """Connections to one origin, on the running loop. `stamps=False` forgoes the kernel's clock (for comparison)."""
 
@@ -83,6 +118,7 @@ class Pool:
         self._origin, self._timeouts = origin, timeouts or Timeouts()
         self._loop = asyncio.get_running_loop()
         self._poller, self._wall, self._stamps = poller or NoPoller(), wall or WallClock(), stamps
+        self._turnstile = Turnstile()
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._lookup: asyncio.Task[list[AddrInfo]] | None = None
@@ -101,6 +137,7 @@ class Pool:
                 if connection is not None and not connection.usable:
                     self._all.discard(connection)
                     connection = await self.open(exchange)
+            await self._turnstile.enter()
             if connection is not None:
                 await connection.send(exchange, payload)
         except asyncio.CancelledError:

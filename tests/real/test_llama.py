@@ -46,8 +46,15 @@ def test_a_context_that_overflows_on_a_stream_is_empty_and_never_ok(llama_url: s
 
 
 def test_the_quickstart_runs_on_a_real_model(llama_url: str, tmp_path: Path) -> None:
-    parameters = {"url": f"{llama_url}/chat/completions", "model": "smollm2", "scenarios": "D(30,12)", "concurrency": "[1, 2]"}
-    notebook = papermill.execute_notebook(NOTEBOOK, tmp_path / "out.ipynb", parameters | {"max_requests": 6}, progress_bar=False)
+    parameters = {
+        "url": f"{llama_url}/chat/completions",
+        "model": "smollm2",
+        "scenarios": "D(30,12)",
+        "concurrency": "[1, 2]",
+    }
+    notebook = papermill.execute_notebook(
+        NOTEBOOK, tmp_path / "out.ipynb", parameters | {"max_requests": 6}, progress_bar=False
+    )
     said = str(notebook)
     assert "tokens_by_tokenizer" in said
     assert "12 ok" in said

@@ -1,0 +1,79 @@
+"""The notebooks as papermill runs them: on defaults, on an endpoint that is not there, and with a wrong parameter."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import pytest
+
+import basetenkit as bk
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+QUICKSTART = NOTEBOOKS[0]
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+
+
+def shown(notebook: Any) -> str:
+    return "\n".join(str(o.get("data", {}).get("text/plain", o.get("text", ""))) for o in outputs(notebook))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_committed_notebook_is_clean_and_short_in_its_cells(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    assert code[0].metadata["tags"] == ["parameters"]
+    assert [c for c in code if c.outputs or c.execution_count] == []
+    assert max(c.source.count("\n") + 1 for c in code) < 15
+
+
+def test_the_quickstart_on_defaults_leaves_tables_and_charts_that_need_no_network(tmp_path: Path) -> None:
+    parameters = {"max_requests": 24, "save_to": str(tmp_path / "run")}
+    notebook = papermill.execute_notebook(QUICKSTART, tmp_path / "out.ipynb", parameters, progress_bar=False)
+    bundles = [o["data"] for o in outputs(notebook) if "data" in o]
+    charts = [b for b in bundles if "application/vnd.vega.v5+json" in b]
+    assert len(charts) == 5
+    assert all("image/png" in c for c in charts)
+    assert not [o for o in outputs(notebook) if o.output_type == "error"]
+    text = shown(notebook)
+    assert "48 ok" in text
+    assert "24 of 24" in text
+    assert "TTFT p50, ms" in text
+    assert "cdn." not in json.dumps(notebook)
+    assert bk.load(tmp_path / "run").requests.height == 48
+
+
+def test_an_endpoint_that_is_not_there_leaves_a_whole_notebook_that_says_so(tmp_path: Path) -> None:
+    parameters = {"url": "http://127.0.0.1:9/v1/chat/completions", "max_requests": 4}
+    notebook = papermill.execute_notebook(QUICKSTART, tmp_path / "out.ipynb", parameters, progress_bar=False)
+    text = shown(notebook)
+    assert "all_failed" in text
+    assert "no connection to 127.0.0.1:9: Connection refused" in text
+    assert "0 of 4" in text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"scenarios": "N(480)"}, 'scenario "N(480)": N needs (mean,sd)/(mean,sd)'),
+        ({"concurrency": -1}, "RunConfig.concurrency: -1 should be greater than or equal to 1"),
+        ({"tokenizer": "/no/such/folder"}, "/no/such/folder"),
+        ({"url": "not a url"}, "Endpoint.url: it is no http or https URL"),
+        ({"api_key_env": "NO_SUCH_VARIABLE"}, "the environment variable NO_SUCH_VARIABLE is not set"),
+        ({"url": "https://model-abcd1234.api.baseten.co/production/predict"}, "set MODEL_API_KEY or BASETEN_API_KEY"),
+    ],
+)
+def test_a_wrong_parameter_fails_the_notebook_with_one_sentence(
+    tmp_path: Path, parameters: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(papermill.PapermillExecutionError) as caught:
+        papermill.execute_notebook(QUICKSTART, tmp_path / "out.ipynb", parameters, progress_bar=False)
+    assert sentence in caught.value.evalue
+    assert "\n" not in caught.value.evalue

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .findings import Finding
     from .parsing import parse
     from .runs import LiveRun, Run, last_run, load, run, run_sync, start
+    from .studies.preflight import preflight
 
 # public name -> the module it lives in; "" where the name is the module itself
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "last_run": "runs",
     "load": "runs",
     "parse": "parsing",
+    "preflight": "studies.preflight",
     "run": "runs",
     "run_sync": "runs",
     "start": "runs",
@@ -54,6 +56,7 @@ __all__ = [
     "last_run",
     "load",
     "parse",
+    "preflight",
     "run",
     "run_sync",
     "start",

@@ -1,0 +1,1 @@
+"""Questions that need more than the rows of one run."""

@@ -7,9 +7,10 @@ import difflib
 import json
 import re
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from .errors import ConfigError
 
@@ -24,10 +25,15 @@ def looks_secret(name: str) -> bool:
 
 
 def redact_url(url: str) -> str:
-    """`url` without user info, and with `***` for each query value that looks like a secret."""
+    """`url` without user info, and with `***` for each query value that looks like a secret; the rest stays as it is."""
     parts = urlsplit(url)
-    query = urlencode([(k, "***" if looks_secret(k) else v) for k, v in parse_qsl(parts.query, True)], safe="*")
+    query = "&".join(map(_redact_pair, parts.query.split("&")))
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def _redact_pair(pair: str) -> str:
+    name, has_value, _ = pair.partition("=")
+    return f"{name}=***" if has_value and looks_secret(unquote_plus(name)) else pair
 
 
 def from_json(value: Any) -> Any:
@@ -89,34 +95,50 @@ def _readable(model: type[BaseModel], error: ValidationError) -> ConfigError:
     """One sentence for each error of a validation, as a ConfigError."""
     seen: dict[str, str] = {}
     for e in error.errors(include_url=False):
-        place, owner = [model.__name__], model
-        for step in e["loc"]:
-            if not isinstance(step, str) or step.startswith("function-"):
-                continue
-            place.append(step)
-            inner = owner.model_fields.get(step)
-            if inner is None:
-                break
-            if isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
-                owner = inner.annotation
-        seen.setdefault(".".join(place), _sentence(owner, place, e))
+        place, owner, field = _place(model, e["loc"])
+        inner = e.get("ctx", {}).get("error")
+        if isinstance(inner, ConfigError):  # already whole sentences: a model's within this one, or a scenario's
+            for line in str(inner).split("\n"):
+                own = re.match(rf"{owner.__name__}(?=[.:])", line)
+                said = place + line[own.end() :] if own else f"{place}: {line}"
+                seen.setdefault(said, said)
+        else:
+            seen.setdefault(place, _sentence(owner, place, field, e))
     return ConfigError("\n".join(seen.values()))
 
 
-def _sentence(owner: type[BaseModel], place: list[str], e: Any) -> str:
-    where, name = ".".join(place), place[-1]
+def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, type[BaseModel], FieldInfo | None]:
+    """(where an error is, the model that is responsible for what is there, the field it is in)."""
+    place, owner, field = [model.__name__], model, None
+    for step in loc:
+        if not isinstance(step, str) or step.startswith("function-"):
+            continue
+        place.append(step)
+        inner = owner.model_fields.get(step)
+        if inner is None:
+            break
+        field = inner
+        if isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
+            owner = inner.annotation
+    return ".".join(place), owner, field
+
+
+def _sentence(owner: type[BaseModel], place: str, field: FieldInfo | None, e: Any) -> str:
+    _, nested, name = place.rpartition(".")
     if e["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, owner.model_fields, 1)
         right = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(owner.model_fields)}"
-        return f"{where}: there is no such field; {right}"
-    if len(place) == 1:
-        return f"{where}: {e['msg'].removeprefix('Value error, ')}"
-    if isinstance(e.get("ctx", {}).get("error"), ConfigError):  # already a whole sentence
-        return f"{where}: {e['ctx']['error']}"
-    field = owner.model_fields.get(name)
-    hidden = e["type"] == "missing" or looks_secret(name) or isinstance(e["input"], dict) or name == "url"
-    value = "" if hidden else f"{e['input']!r}"[:80] + " "
+        return f"{place}: there is no such field; {right}"
     what = e["msg"].removeprefix("Value error, ")
+    if not nested:
+        return f"{place}: {what}"
+    value = "" if e["type"] == "missing" or _may_hold_secret(name, field, e["input"]) else f"{e['input']!r}"[:80] + " "
     what = (what[0].lower() + what[1:]).replace("input should", "should")
     right = f"; {field.description}" if field is not None and field.description else ""
-    return f"{where}: {value}{what}{right}"
+    return f"{place}: {value}{what}{right}"
+
+
+def _may_hold_secret(name: str, field: FieldInfo | None, value: Any) -> bool:
+    """Whether a wrong value must not be shown: what it would have been, had it been right, has places for secrets."""
+    within = field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    return within or looks_secret(name) or name in ("url", "headers") or isinstance(value, dict)

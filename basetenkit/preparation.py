@@ -45,14 +45,16 @@ def allow_open_files(config: RunConfig) -> None:
         import resource
     except ImportError:  # Windows has no such limit
         return
-    need = max([*config.concurrency, config.max_in_flight or 0]) + OPEN_FILES_SPARE
+    wanted = {"concurrency": max(config.concurrency, default=0), "max_in_flight": config.max_in_flight or 0}
+    name = max(wanted, key=lambda n: wanted[n])
+    need = wanted[name] + OPEN_FILES_SPARE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= need or soft == resource.RLIM_INFINITY:
         return
     if hard != resource.RLIM_INFINITY and hard < need:
-        most = hard - OPEN_FILES_SPARE
+        most = max(hard - OPEN_FILES_SPARE, 0)
         raise ConfigError(
-            f"RunConfig.concurrency: {need} open files are needed and the limit is {hard} (ulimit -n); at most {most} fit"
+            f"RunConfig.{name}: {need} open files are needed and the limit is {hard} (ulimit -n); at most {most} fit"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
 
@@ -62,6 +64,8 @@ def open_document(folder: RunFolder, config: RunConfig, tokenizer: str) -> dict[
     dumped = config.model_dump(mode="json")
     if folder.exists():
         document = folder.read_run()
+        if missing := {"config", "metadata", "levels"} - document.keys():
+            raise StoreError(f"{folder.run_file} is damaged: it has no {sorted(missing)[0]!r}; give a new folder")
         if document["config"] != dumped:
             changed = [k for k in dumped if document["config"].get(k) != dumped[k]]
             raise StoreError(

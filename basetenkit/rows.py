@@ -240,7 +240,7 @@ class Table:
             return
         if times is not None:
             row["e2e_s"], row["e2e_error_s"] = float(times.arrival[-1]), float(times.error[-1])
-        elif len(x.reads):
+        elif len(x.reads) and not parsed.streamed:
             row["e2e_s"], row["e2e_error_s"] = self._end_of_body(x)
 
     @staticmethod

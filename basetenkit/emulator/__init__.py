@@ -106,11 +106,11 @@ def serve(*, port: int = 0, tls: bool = False, fail: dict[str, float] | None = N
     for it (needs trustme). EmulatorError where it does not start or does not know an option."""
     from .__main__ import arguments
 
-    folder = _certificate() if tls else None
     try:
         line = arguments(port=port, fail=fail or {}, **options)
     except TypeError as error:
         raise EmulatorError(str(error)) from None
+    folder = _certificate() if tls else None
     if folder is not None:
         line += ["--certfile", f"{folder}/server.pem"]
     return Emulator(line, folder)

@@ -9,8 +9,8 @@ import ssl
 import sys
 from typing import Any
 
+from .options import FAILURES, FORMS, Options
 from .server import serve_until_stopped
-from .speech import FAILURES, FORMS, Options
 
 HELP = {
     "ttft_ms": "milliseconds from a request's arrival to its first token",
@@ -90,12 +90,22 @@ def main(argv: list[str] | None = None) -> int:
     port, certfile, keyfile, watch = (args.pop(n) for n in ("port", "certfile", "keyfile", "watch_stdin"))
     tls = None
     try:
+        options = Options(**args)
         if certfile:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(certfile, keyfile)
-        asyncio.run(serve_until_stopped(Options(**args), port, tls, watch))
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except OSError as error:
-        sys.stderr.write(f"the emulator cannot listen on 127.0.0.1:{port}: {error.strerror or error}\n")
+        sys.stderr.write(f"the certificate {certfile} cannot be used: {error.strerror or error}\n")
+        return 1
+    try:
+        asyncio.run(serve_until_stopped(options, port, tls, watch))
+    except (OSError, OverflowError) as error:
+        sys.stderr.write(
+            f"the emulator cannot listen on 127.0.0.1:{port}: {getattr(error, 'strerror', None) or error}\n"
+        )
         return 1
     return 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import ssl
@@ -18,20 +19,13 @@ import threading
 import time
 from collections import deque
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from .speech import Options, Piece, Reply, Speaker
+from .options import Options
+from .speech import Piece, Reply, Speaker
 from .truth import Truth, realtime_offset
+from .wire import Asked, BadRequest, chunk, head, take_request
 
 SO_TIMESTAMPNS = 35
-_REASONS = {
-    200: b"OK",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    429: b"Too Many Requests",
-}
 
 
 class Server:
@@ -71,7 +65,15 @@ class Server:
     def ended(self) -> None:
         self.truth.in_flight -= 1
         if self.waiting:
-            self.waiting.popleft().go()
+            self.waiting.popleft().go(time.monotonic_ns())
+
+    def left(self, connection: Connection) -> None:
+        """A client went away; one that was still waiting has held no place, and so frees none."""
+        if connection in self.waiting:
+            self.waiting.remove(connection)
+            self.truth.in_flight -= 1
+        else:
+            self.ended()
 
     def close(self) -> None:
         self.loop.remove_reader(self.listener.fileno())
@@ -136,69 +138,69 @@ class Connection:
 
     def _take(self, arrived: int) -> None:
         """Takes one whole request out of the inbox, where there is one and none is being answered."""
-        end = self.inbox.find(b"\r\n\r\n")
-        if end < 0 or self.record is not None:
+        if self.record is not None or self.closing or self.closed:
             return
-        first, *lines = self.inbox[:end].decode("latin-1").split("\r\n")
-        head = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-        length = int(head.get("content-length") or 0)
-        if len(self.inbox) < end + 4 + length:
+        try:
+            asked = take_request(self.inbox)
+        except BadRequest as error:
+            self.closing = True
+            self._whole(error.status, {"error": str(error)})
             return
-        body, self.inbox = self.inbox[end + 4 : end + 4 + length], self.inbox[end + 4 + length :]
-        method, _, rest = first.partition(" ")
-        url = urlsplit(rest.partition(" ")[0])
-        self.closing = head.get("connection", "").lower() == "close"
-        if method == "GET":
-            self._get(url.path, parse_qs(url.query))
-        elif method == "POST":
-            self._post(url.path, head, body, arrived)
+        if asked is None:
+            return
+        self.inbox, self.closing = self.inbox[asked.size :], asked.last
+        if asked.method == "GET":
+            self._get(asked)
+        elif asked.method == "POST":
+            self._post(asked, arrived)
         else:
-            self._whole(405, {"error": f"{method} is not allowed"})
+            self._whole(405, {"error": f"{asked.method} is not allowed"})
 
-    def _get(self, path: str, query: dict[str, list[str]]) -> None:
-        if path == "/truth":
-            self._whole(200, self.server.truth.answer("writes" in query, "reset" in query))
-        elif path.endswith("/models"):
+    def _get(self, asked: Asked) -> None:
+        if asked.path == "/truth":
+            self._whole(200, self.server.truth.answer("writes" in asked.query, "reset" in asked.query))
+        elif asked.path.endswith("/models"):
             self._whole(200, {"object": "list", "data": [{"id": "emulated", "object": "model"}]})
-        elif path == "/health":
+        elif asked.path == "/health":
             self._whole(200, {"status": "ok"})
         else:
             self._whole(404, {"detail": "Not Found"})
 
     def _whole(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self._push(
-            self._encrypt(_head(Reply(status, "application/json", [Piece(0, data)])))
-            if self.tls
-            else _head(Reply(status, "application/json", [Piece(0, data)]))
-        )
+        data = head(Reply(status, "application/json", [Piece(0, json.dumps(body).encode())]))
+        self._push(data if self.tls is None else self._encrypt(data))
         self._next()
 
-    def _post(self, path: str, head: dict[str, str], body: bytes, arrived: int) -> None:
-        truth = self.server.truth
-        self.record = {"request_id": head.get("x-baseten-customer-request-id"), "received_ns": arrived, "writes": [], "tokens": 0}
-        truth.begin(self.record, head, body)
-        reply = self.server.speaker.reply(path, body, head, truth.in_flight)
-        self.reply, self.index, self.arrived = reply, 0, arrived
+    def _post(self, asked: Asked, arrived: int) -> None:
+        server, request_id = self.server, asked.headers.get("x-baseten-customer-request-id")
+        self.record = {"request_id": request_id, "received_ns": arrived, "writes": [], "tokens": 0}
+        server.truth.begin(self.record, asked.headers, asked.body)
+        reply = server.speaker.reply(asked.path, asked.body, asked.headers, server.truth.in_flight)
+        self.reply, self.index = reply, 0
         self.record |= {"prompt_tokens": reply.prompt_tokens, "outcome": reply.outcome}
-        if self.server.admitted():
-            self.go()
+        if server.admitted():
+            self.go(arrived)
         else:
-            self.server.waiting.append(self)
+            server.waiting.append(self)
 
-    def go(self) -> None:
-        """Starts the reply's schedule: from the request's arrival, or from now where it had to wait."""
-        waited = time.monotonic_ns() - self.arrived > 20_000_000
-        self.base = (time.monotonic_ns() if waited else self.arrived) / 1e9
+    def go(self, since_ns: int) -> None:
+        """Starts the reply's schedule: it counts from the request's arrival, or from the end of its wait for a place."""
+        self.base = since_ns / 1e9
         if self.reply.chunked:
-            self.pending = _head(self.reply)
+            self.pending = head(self.reply)
             self._at_next()
         else:
             self.timer = self.server.loop.call_at(self.base + self.reply.pieces[0].at, self._document)
 
     def _document(self) -> None:
-        self._write(_head(self.reply), self.reply.tokens)
-        self._over()
+        data, self.pending = head(self.reply), b""
+        if self.reply.ending == "whole":
+            self._write(data, self.reply.tokens, noted=True)
+            self._over()
+        else:
+            self.closing = True
+            self._write(data[: -(len(self.reply.pieces[0].data) // 2)], 0)
+            self._ending()
 
     def _at_next(self) -> None:
         if self.index < len(self.reply.pieces):
@@ -213,7 +215,7 @@ class Connection:
             data = data.replace(b'data: {"id"', b'data: {"t": %d, "id"' % time.monotonic_ns(), 1)
         self.index += 1
         last = self.index == len(self.reply.pieces) and self.reply.ending == "whole" and not piece.tokens
-        self._write(self.pending + _chunk(data) + (b"0\r\n\r\n" if last else b""), piece.tokens)
+        self._write(self.pending + chunk(data) + (b"0\r\n\r\n" if last else b""), piece.tokens)
         self.pending = b""
         if last:
             self._over()
@@ -226,17 +228,17 @@ class Connection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close()
         elif kind != "stall":
-            self._write(self.pending + b"0\r\n\r\n", 0)
+            self._write(self.pending + b"0\r\n\r\n" if self.reply.chunked else b"", 0)
             self._over()
 
-    def _write(self, data: bytes, tokens: int) -> None:
-        """Writes, and notes when: only writes that hold output are part of the truth."""
+    def _write(self, data: bytes, tokens: int, noted: bool = False) -> None:
+        """Writes, and notes when: only writes that hold output, or a whole document, are part of the truth."""
         if self.tls is not None:
             data = self._encrypt(data)
         before = time.monotonic_ns()
         self._push(data)
         after = time.monotonic_ns()
-        if tokens and self.record is not None:
+        if (tokens or noted) and self.record is not None:
             self.record["writes"].append([before, after])
             self.record["tokens"] += tokens
             self.record.setdefault("first_write_ns", [before, after])
@@ -268,6 +270,8 @@ class Connection:
         data, self.unsent = self.unsent, b""
         self.server.loop.remove_writer(self.sock.fileno())
         self._push(data)
+        if self.record is None:
+            self._next()
 
     def _over(self) -> None:
         if self.record is not None:
@@ -276,8 +280,10 @@ class Connection:
         self._next()
 
     def _next(self) -> None:
-        if self.closing:
-            self.close()
+        if self.closing and not self.unsent and not self.closed:
+            # Not closed before the client has: what it still sends would turn into a reset, and take the reply with it.
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
         elif self.inbox:
             self._take(time.monotonic_ns())
 
@@ -294,26 +300,7 @@ class Connection:
         if self.record is not None:
             self.record["outcome"] = "disconnected" if self.record["outcome"] == "ok" else self.record["outcome"]
             self.record = None
-            with contextlib.suppress(ValueError):
-                self.server.waiting.remove(self)
-            self.server.ended()
-
-
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-def _head(reply: Reply) -> bytes:
-    """The status line and headers, and for a whole document its body."""
-    lines = [
-        b"HTTP/1.1 %d %s" % (reply.status, _REASONS.get(reply.status, b"Error")),
-        b"content-type: " + reply.content_type.encode(),
-    ]
-    lines += [f"{k}: {v}".encode() for k, v in reply.headers]
-    if reply.chunked:
-        return b"\r\n".join((*lines, b"transfer-encoding: chunked", b"", b""))
-    body = b"".join(p.data for p in reply.pieces)
-    return b"\r\n".join((*lines, b"content-length: %d" % len(body), b"", body))
+            self.server.left(self)
 
 
 async def serve_until_stopped(options: Options, port: int, tls: ssl.SSLContext | None, watch_stdin: bool) -> None:
@@ -326,7 +313,9 @@ async def serve_until_stopped(options: Options, port: int, tls: ssl.SSLContext |
     if watch_stdin:
 
         def watch() -> None:
-            sys.stdin.buffer.read()
+            # Not sys.stdin: at its end the interpreter wants the lock that a read of it holds, and aborts.
+            while os.read(0, 4096):
+                pass
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(stop.set)
 

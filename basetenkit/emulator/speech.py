@@ -12,42 +12,22 @@ import math
 import random
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .options import FAILURES, Options
+
 TOKENIZER_FILE = Path(__file__).parent.parent / "workload" / "data" / "tokenizer.json"
-FORMS = ("text", "output", "response", "generated_text", "result", "string")
-FAILURES = ("http_500", "http_429", "http_503", "html", "error_event", "truncate", "reset", "stall", "empty")
+ROUTES = ("/chat/completions", "/completions", "/embeddings", "/predict")
+MESSAGE_OF_AN_ERROR = {"error": {"message": "the model failed in the middle", "code": 500}}
 _WORDS = """
 the of and to in is that for it as was with be by on not he his but at are this have from or had an they which
 one you were all her she there would their we him been has when who will more no if out so said what up its
 about into than them can only other new some could time these two may then do first any my now such like our
 over man me even most made after also did many
 """
-
-
-@dataclass(frozen=True)
-class Options:
-    """How the endpoint behaves. Times in ms; `jitter` is a coefficient of variation; `fail` maps a failure to its share."""
-
-    ttft_ms: float = 50.0
-    itl_ms: float = 20.0
-    jitter: float = 0.0
-    batch_slope_ms: float = 0.0
-    tail_ms: float = 0.0
-    role_frame: bool = True
-    tokens_per_chunk: int = 1
-    output_tokens: int = 100
-    form: str = "output"
-    usage: bool = True
-    stamp_frames: bool = False
-    dimension: int = 64
-    api_key: str | None = None
-    max_concurrency: int = 0
-    fail: dict[str, float] = field(default_factory=dict)
-    seed: int = 0
 
 
 @dataclass
@@ -61,8 +41,8 @@ class Piece:
 
 @dataclass
 class Reply:
-    """A whole answer. `chunked`: HTTP chunks; else `pieces` are one body with a length. `ending`: "whole", "truncate" (a
-    clean end too early), "reset" or "stall"."""
+    """A whole answer. `chunked`: HTTP chunks; else `pieces` are one body with a length. `ending`: "whole", "truncate" (an
+    end too early: of a stream a clean one, of a document within its body), "reset" or "stall"."""
 
     status: int
     content_type: str
@@ -109,41 +89,39 @@ class Speaker:
     def reply(self, path: str, body: bytes, headers: dict[str, str], in_flight: int) -> Reply:
         """The reply to a POST of `body` to `path`."""
         o = self.options
+        if not path.endswith(ROUTES):
+            return self._json(404, {"detail": "Not Found"}, outcome="http_404")
         if o.api_key is not None and headers.get("authorization", "").partition(" ")[2] != o.api_key:
             return self._json(401, {"error": "Invalid API key"}, outcome="http_401")
         try:
             request = json.loads(body)
         except ValueError as error:
-            return self._json(400, {"error": f"Invalid JSON payload: {error}"}, outcome="http_400")
+            return self._refused(f"Invalid JSON payload: {error}")
         if not isinstance(request, dict):
-            return self._json(400, {"error": "Invalid JSON payload: it is no object"}, outcome="http_400")
+            return self._refused("Invalid JSON payload: it is no object")
         failure = headers.get("x-emulator-fail") or self._draw_failure()
+        if failure and failure not in FAILURES:
+            return self._refused(f"there is no failure {failure!r}; there are {', '.join(FAILURES)}")
         if failure in ("http_500", "http_429", "http_503", "html"):
             return self._failed(failure)
         return self._answer(path, request, in_flight, failure)
 
     def _answer(self, path: str, request: dict[str, Any], in_flight: int, failure: str) -> Reply:
         if path.endswith("/embeddings"):
-            return self._embeddings(request)
-        if path.endswith("/completions") and not path.endswith("/chat/completions"):
-            form = "completions"
-        else:
-            form = "chat" if "messages" in request else "prompt"
-        if form != "chat" and not isinstance(request.get("prompt"), str):
-            return self._json(400, {"error": "a prompt is missing"}, outcome="http_400")
-        prompt = _prompt_of(request)
+            return self._embeddings(request, failure)
+        form = _form_of(path, request)
+        if wrong := _wrong_with(form, request):
+            return self._refused(wrong)
         n = 0 if failure == "empty" else self._length(request)
         times = list(self._times(n, in_flight))
-        reply = (
-            self._stream(form, request, n, times, failure)
-            if request.get("stream")
-            else self._document(form, request, n, times)
-        )
-        reply.prompt_tokens, reply.tokens = count(prompt), n
+        make = self._stream if request.get("stream") else self._document
+        reply = make(form, n, times, failure)
+        reply.prompt_tokens, reply.tokens = count(_prompt_of(form, request)), n
         return self._with_usage(reply, form, request)
 
     def _length(self, request: dict[str, Any]) -> int:
-        limit = request.get("max_tokens") or request.get("max_new_tokens")
+        names = ("max_tokens", "max_completion_tokens", "max_new_tokens")
+        limit = next((request[name] for name in names if request.get(name)), None)
         return limit if isinstance(limit, int) and limit > 0 else self.options.output_tokens
 
     def _times(self, n: int, in_flight: int) -> Iterator[float]:
@@ -163,7 +141,7 @@ class Speaker:
     def _text(self, n: int) -> list[str]:
         return self._rng.choices(vocabulary(), k=n)
 
-    def _stream(self, form: str, request: dict[str, Any], n: int, times: list[float], failure: str) -> Reply:
+    def _stream(self, form: str, n: int, times: list[float], failure: str) -> Reply:
         words, step = self._text(n), self.options.tokens_per_chunk
         groups = [
             ("".join(words[i : i + step]), times[min(i + step, n) - 1], min(step, n - i)) for i in range(0, n, step)
@@ -174,83 +152,77 @@ class Speaker:
         encode = (lambda text: frame(form, text)) if sse else str.encode
         pieces = [Piece(at, encode(text), k) for text, at, k in groups]
         if form == "chat" and self.options.role_frame:
-            pieces.insert(
-                0,
-                Piece(
-                    0.0,
-                    sse_message(
-                        {
-                            "choices": [
-                                {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
-                            ]
-                        }
-                    ),
-                ),
-            )
+            delta = {"role": "assistant", "content": ""}
+            role = {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+            pieces.insert(0, Piece(0.0, sse_message(role)))
         last = pieces[-1].at if pieces else 0.0
         reply = Reply(200, "text/event-stream" if sse else "application/octet-stream", pieces, chunked=True)
         if failure == "error_event":
-            pieces.append(
-                Piece(last, sse_message({"error": {"message": "the model failed in the middle", "code": 500}}))
-            )
+            pieces.append(Piece(last, sse_message(MESSAGE_OF_AN_ERROR)))
             reply.outcome = failure
         elif failure in ("truncate", "reset", "stall"):
             reply.ending = reply.outcome = failure
-        elif sse:
+        elif failure:
+            reply.outcome = failure
+        if sse and reply.outcome in ("ok", "empty"):
             key: dict[str, Any] = {"delta": {}} if form == "chat" else {"text": ""}
             finish = {"choices": [{"index": 0, **key, "finish_reason": "length"}]}
             pieces.append(Piece(last + self.options.tail_ms / 1e3, sse_message(finish)))
         return reply
 
-    def _document(self, form: str, request: dict[str, Any], n: int, times: list[float]) -> Reply:
+    def _document(self, form: str, n: int, times: list[float], failure: str) -> Reply:
         text = "".join(self._text(n))
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "length"}
         body: Any = {self.options.form: text} if self.options.form != "string" else text
         if form == "chat":
-            message = {"role": "assistant", "content": text}
-            body = {
-                "id": "emulated",
-                "object": "chat.completion",
-                "choices": [{"index": 0, "message": message, "finish_reason": "length"}],
-            }
+            choice["message"] = {"role": "assistant", "content": text}
+            body = {"id": "emulated", "object": "chat.completion", "choices": [choice]}
         elif form == "completions":
-            body = {
-                "id": "emulated",
-                "object": "text_completion",
-                "choices": [{"index": 0, "text": text, "finish_reason": "length"}],
-            }
-        return self._json(200, body, times[-1] if times else 0.0)
+            body = {"id": "emulated", "object": "text_completion", "choices": [choice | {"text": text}]}
+        return self._broken(body, times[-1] if times else 0.0, failure)
 
-    def _with_usage(self, reply: Reply, form: str, request: dict[str, Any]) -> Reply:
-        if not self.options.usage or form == "prompt" or reply.outcome != "ok":
-            return reply
-        usage = {
-            "prompt_tokens": reply.prompt_tokens,
-            "completion_tokens": reply.tokens,
-            "total_tokens": reply.prompt_tokens + reply.tokens,
-        }
-        last = reply.pieces[-1]
-        if not reply.chunked:
-            body = json.loads(last.data)
-            last.data = json.dumps(body | {"usage": usage}).encode()
-            return reply
-        if (request.get("stream_options") or {}).get("include_usage"):
-            last.data += sse_message({"choices": [], "usage": usage})
-        last.data += b"data: [DONE]\n\n"
+    def _broken(self, body: Any, at: float, failure: str) -> Reply:
+        """A whole document, or what `failure` makes of it."""
+        if failure == "error_event":
+            return self._json(200, MESSAGE_OF_AN_ERROR, at, failure)
+        reply = self._json(200, body, at, failure or "ok")
+        if failure in ("truncate", "reset", "stall"):
+            reply.ending = failure
         return reply
 
-    def _embeddings(self, request: dict[str, Any]) -> Reply:
+    def _with_usage(self, reply: Reply, form: str, request: dict[str, Any]) -> Reply:
+        """Adds the usage where it is reported, and a stream's end."""
+        if form == "prompt" or reply.outcome not in ("ok", "empty"):
+            return reply
+        total = reply.prompt_tokens + reply.tokens
+        usage = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.tokens, "total_tokens": total}
+        last = reply.pieces[-1]
+        if reply.chunked:
+            options = request.get("stream_options")
+            if self.options.usage and isinstance(options, dict) and options.get("include_usage"):
+                last.data += sse_message({"choices": [], "usage": usage})
+            last.data += b"data: [DONE]\n\n"
+        elif self.options.usage:
+            last.data = json.dumps(json.loads(last.data) | {"usage": usage}).encode()
+        return reply
+
+    def _embeddings(self, request: dict[str, Any], failure: str) -> Reply:
         inputs = request.get("input")
         texts = [inputs] if isinstance(inputs, str) else inputs
         if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
-            return self._json(400, {"error": "input must be a string or a list of strings"}, outcome="http_400")
+            return self._refused("input must be a string or a list of strings")
         size = request.get("dimensions") or self.options.dimension
+        if not isinstance(size, int) or size < 1:
+            return self._refused("dimensions must be a whole number of at least 1")
         vectors = [unit_vector(t, size) for t in texts]
         as_text = request.get("encoding_format") == "base64"
         coded: list[Any] = [base64.b64encode(struct.pack(f"<{size}f", *v)).decode() if as_text else v for v in vectors]
         data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(coded)]
+        if failure == "empty":
+            data = []
         n = sum(map(count, texts))
         body = {"object": "list", "data": data, "usage": {"prompt_tokens": n, "total_tokens": n}}
-        reply = self._json(200, body, self._jittered(self.options.ttft_ms) / 1e3)
+        reply = self._broken(body, self._jittered(self.options.ttft_ms) / 1e3, failure)
         reply.prompt_tokens = n
         return reply
 
@@ -275,6 +247,9 @@ class Speaker:
         reply = self._json(status, {"error": words[status]}, at, kind)
         reply.headers = (("x-baseten-error-source", "04"), ("x-baseten-error-code", "600"))
         return reply
+
+    def _refused(self, why: str) -> Reply:
+        return self._json(400, {"error": why}, outcome="http_400")
 
     @staticmethod
     def _json(status: int, body: Any, at: float = 0.0, outcome: str = "ok") -> Reply:
@@ -307,12 +282,28 @@ def frame(form: str, text: str) -> bytes:
     return before + json.dumps(text)[1:-1].encode() + after
 
 
-def _prompt_of(request: dict[str, Any]) -> str:
-    if "messages" not in request:
+def _form_of(path: str, request: dict[str, Any]) -> str:
+    if path.endswith("/predict"):
+        return "chat" if "messages" in request else "prompt"
+    return "chat" if path.endswith("/chat/completions") else "completions"
+
+
+def _wrong_with(form: str, request: dict[str, Any]) -> str | None:
+    """Why a request cannot be answered, or None."""
+    messages = request.get("messages")
+    if form == "chat":
+        whole = isinstance(messages, list) and messages and all(isinstance(m, dict) for m in messages)
+        return None if whole else "messages must be a list of at least one object"
+    return None if isinstance(request.get("prompt"), str) else "a prompt is missing"
+
+
+def _prompt_of(form: str, request: dict[str, Any]) -> str:
+    if form != "chat":
         return str(request["prompt"])
-    contents = [m.get("content") for m in request["messages"] if isinstance(m, dict)]
+    contents = [m.get("content") for m in request["messages"]]
     parts = [p for c in contents for p in (c if isinstance(c, list) else [c])]
-    return "\n".join(p.get("text", "") if isinstance(p, dict) else p for p in parts if isinstance(p, (str, dict)))
+    texts = [p.get("text") if isinstance(p, dict) else p for p in parts]
+    return "\n".join(t for t in texts if isinstance(t, str))
 
 
 def unit_vector(text: str, size: int) -> list[float]:

@@ -1,0 +1,311 @@
+"""What a run is made of: its levels in order, the requests of each, the guard on what it spends, the head that is sent."""
+
+from __future__ import annotations
+
+import json
+import threading
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import basetenkit as bk
+from basetenkit.conductor import LOOK_AHEAD, Conductor, Source, Spend, plan, read, request_head, timeouts
+from basetenkit.preparation import open_document
+from basetenkit.scenario import parse_scenario
+from basetenkit.store import RunFolder
+from basetenkit.types import Exchange, Failure, Outcome, Request
+from basetenkit.workload.sampler import Sampler
+from basetenkit.workload.tokenizer import load_tokenizer
+
+KEY = "planted-key-4711"
+URL = "http://127.0.0.1:9/v1/chat/completions"
+
+
+def config(**kw: Any) -> bk.RunConfig:
+    endpoint = kw.pop("endpoint", None) or bk.Endpoint(url=kw.pop("url", URL), model="m", api_key=KEY)
+    fields: dict[str, Any] = {"scenarios": "D(20,5)", "concurrency": 2, "max_requests": 6, "salt": "s"}
+    return bk.RunConfig(endpoint=endpoint, **(fields | kw))
+
+
+def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n") -> Source:
+    sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
+    return Source(c, sampler, head, "abc-000", spend or Spend())
+
+
+def drawn(s: Source) -> list[tuple[Request, bytes]]:
+    return list(iter(s, None))
+
+
+def test_each_repeat_goes_through_all_levels_so_that_repeats_lie_apart() -> None:
+    c = config(scenarios=["D(1,1)", "D(2,2)"], concurrency=[1, 8], request_rate=[2.5], repeats=2)
+    keys = plan(c)
+    one = [
+        (scenario, load, level)
+        for scenario in ("D(1,1)", "D(2,2)")
+        for load, level in (("concurrency", 1.0), ("concurrency", 8.0), ("request_rate", 2.5))
+    ]
+    assert [(k.scenario, k.load, k.level) for k in keys] == one * 2
+    assert [k.repeat for k in keys] == [0] * 6 + [1] * 6
+    assert [k.index for k in keys] == list(range(12))
+
+
+def test_a_level_has_exactly_its_requests_and_the_warm_up_on_top_and_first() -> None:
+    requests = [r for r, _ in drawn(source(config(warmup_requests=3, max_requests=5)))]
+    assert [r.phase for r in requests] == ["warmup"] * 3 + ["measured"] * 5
+    assert [r.request_id for r in requests] == [f"abc-000-{i:06d}" for i in range(8)]
+
+
+def test_requests_are_built_ahead_up_to_a_bound_and_are_the_same_either_way() -> None:
+    c = config(max_requests=9)
+    ahead, late = source(c), source(c)
+    ahead.fill(4)
+    assert [ahead.refill() for _ in range(7)] == [True] * 5 + [False] * 2
+    assert [p for _, p in drawn(ahead)] == [p for _, p in drawn(late)]
+    many = source(config(scenarios="D(1,1)", max_requests=LOOK_AHEAD + 5))
+    many.fill(10**9)
+    assert not many.refill()
+    assert len(drawn(many)) == LOOK_AHEAD + 5
+
+
+def test_the_payload_is_the_head_its_own_lines_and_the_body() -> None:
+    ((request, payload), *_) = drawn(source(config()))
+    head, _, body = payload.partition(b"\r\n\r\n")
+    assert body == request.body
+    lines = head.decode().split("\r\n")
+    assert lines == ["HEAD", f"x-baseten-customer-request-id: {request.request_id}", f"content-length: {len(body)}"]
+    sent = json.loads(body)
+    assert (sent["max_tokens"], sent["stream"], sent["model"]) == (5, True, "m")
+    assert request.input_tokens_client == request.input_tokens_target == 20
+
+
+def test_the_guard_counts_promises_first_and_what_was_taken_then() -> None:
+    spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=30, output_tokens_target=20)
+    assert spend.allow(request)
+    assert spend.allow(request)
+    assert not spend.allow(request)
+    assert (spend.tokens, spend.reached) == (100, True)
+    spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": 5})
+    assert spend.tokens == 85
+    spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": None})
+    assert spend.tokens == 85, "what cannot be known is counted as promised"
+
+
+def test_a_request_that_never_left_is_not_paid_for() -> None:
+    spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=60, output_tokens_target=20)
+    assert spend.allow(request)
+    spend.settle(request, {"sent_s": None, "input_tokens": 60, "output_tokens": None})
+    assert spend.tokens == 0
+    assert spend.allow(request)
+
+
+def test_without_a_limit_the_guard_only_counts() -> None:
+    spend = Spend()
+    assert all(spend.allow(Request("r", b"", "", input_tokens_target=10**9)) for _ in range(3))
+    assert not spend.reached
+    assert spend.tokens == 3 * 10**9
+
+
+def test_a_source_is_dry_when_the_guard_says_so_and_keeps_the_request() -> None:
+    spend = Spend(limit=60)
+    s = source(config(), spend)
+    taken = drawn(s)
+    assert len(taken) == 2  # 25 tokens each
+    spend.settle(taken[0][0], {"sent_s": 1.0, "input_tokens": 5, "output_tokens": 1})
+    assert s() is not None
+    assert [r.request_id for r, _ in taken] == ["abc-000-000000", "abc-000-000001"]
+
+
+def head_lines(**fields: Any) -> tuple[str, dict[str, str]]:
+    head = request_head(bk.Endpoint(**({"url": URL} | fields)))
+    assert head.endswith(b"\r\n")
+    first, *lines = head.decode("latin-1").removesuffix("\r\n").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert len(headers) == len(lines), "a header stands twice"
+    return first, headers
+
+
+def test_the_head_has_what_a_server_needs_and_asks_for_no_encoding() -> None:
+    first, headers = head_lines(api_key=KEY)
+    assert first == "POST /v1/chat/completions HTTP/1.1"
+    assert headers["host"] == "127.0.0.1:9"
+    assert headers["content-type"] == "application/json"
+    assert headers["accept-encoding"] == "identity"
+    assert headers["user-agent"] == f"basetenkit/{bk.__version__}"
+    assert headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(("stream", "accept"), [(True, "text/event-stream, */*"), (False, "*/*")])
+def test_json_alone_is_never_what_is_accepted(stream: bool, accept: str) -> None:
+    assert head_lines(stream=stream)[1]["accept"] == accept
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "value"),
+    [
+        ("https://model-abcd1234.api.baseten.co/production/predict", "auto", f"Api-Key {KEY}"),
+        ("https://chain-abcd1234.api.baseten.co/production/run_remote", "auto", f"Api-Key {KEY}"),
+        ("https://inference.baseten.co/v1/chat/completions", "auto", f"Bearer {KEY}"),
+        ("https://model-abcd1234.api.baseten.co/production/predict", "Bearer", f"Bearer {KEY}"),
+        (URL, "Api-Key", f"Api-Key {KEY}"),
+        (URL, "none", None),
+        ("https://model-x.example.com/", "auto", f"Bearer {KEY}"),
+    ],
+)
+def test_the_scheme_of_authorization_follows_the_host(url: str, scheme: str, value: str | None) -> None:
+    assert head_lines(url=url, auth_scheme=scheme, api_key=KEY)[1].get("authorization") == value
+
+
+def test_the_users_own_headers_win() -> None:
+    own = {"Authorization": "Custom x", "Accept": "application/x", "X-Team": "us", "User-Agent": "mine"}
+    _, headers = head_lines(api_key=KEY, headers=own)
+    assert headers["authorization"] == "Custom x"
+    assert (headers["accept"], headers["user-agent"], headers["x-team"]) == ("application/x", "mine", "us")
+    assert KEY not in str(headers)
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "host"),
+    [
+        ("http://[::1]:8080/v1", "/v1", "[::1]:8080"),
+        ("http://user:pass@127.0.0.1:9/x?a=1&b=%20c", "/x?a=1&b=%20c", "127.0.0.1:9"),
+        ("http://127.0.0.1:9", "/", "127.0.0.1:9"),
+        ("http://127.0.0.1:9?a=1", "/?a=1", "127.0.0.1:9"),
+        ("http://127.0.0.1:9/a#part", "/a", "127.0.0.1:9"),
+        ("http://127.0.0.1:9/a b/é", "/a%20b/%C3%A9", "127.0.0.1:9"),
+        ("http://127.0.0.1:9/a%2Fb", "/a%2Fb", "127.0.0.1:9"),
+        ("http://bücher.example/", "/", "xn--bcher-kva.example"),
+    ],
+)
+def test_the_target_and_the_host_are_those_of_the_url(url: str, target: str, host: str) -> None:
+    first, headers = head_lines(url=url)
+    assert first == f"POST {target} HTTP/1.1"
+    assert headers["host"] == host
+    assert "pass" not in str(headers)
+
+
+def test_the_key_is_in_no_repr() -> None:
+    c = config()
+    s = source(c, head=request_head(c.endpoint))
+    assert any(KEY.encode() in payload for _, payload in drawn(s))
+    assert KEY not in f"{s!r} {c!r} {plan(c)!r}"
+
+
+def test_the_engines_limits_are_the_endpoints() -> None:
+    endpoint = bk.Endpoint(url=URL, timeout_s=9, connect_timeout_s=2, first_byte_timeout_s=3, between_bytes_timeout_s=4)
+    limits = timeouts(endpoint)
+    assert (limits.connect, limits.first_byte, limits.between_bytes, limits.total) == (2, 3, 4, 9)
+
+
+def test_reading_uses_what_the_endpoint_and_the_request_say() -> None:
+    body = b'{"out": {"said": "echo: hello"}}'
+    request = Request("r", b"{}", "s", prompt="echo: ", output_tokens_target=5)
+    x = Exchange(request, status=200, body=body, reads=array("q", [1, 1, 1, len(body)]), sent_ns=0)
+    endpoint = bk.Endpoint(url=URL, stream=False, response_path="out.said")
+    assert read(x, endpoint).text == "hello"
+    assert any(w.startswith("echo") for w in read(x, endpoint).warnings)
+    assert not any(w.startswith("not_streamed") for w in read(x, endpoint).warnings)
+    assert any(w.startswith("not_streamed") for w in read(x, bk.Endpoint(url=URL, response_path="out.said")).warnings)
+
+
+def test_the_transports_verdict_is_the_outcome() -> None:
+    failure = Failure(Outcome.TIMEOUT, "no byte within 3 s (first_byte_timeout_s)")
+    parsed = read(Exchange(Request("r", b"", ""), failure=failure), bk.Endpoint(url=URL))
+    assert (parsed.outcome, parsed.error_message) == (Outcome.TIMEOUT, failure.message)
+
+
+def test_a_response_that_cannot_be_read_is_a_row_that_says_so() -> None:
+    broken: Any = [("content-type",)]  # no pair: as a defect of ours might leave it
+    x = Exchange(Request("r", b"", ""), status=200, headers=broken, body=b"{}", sent_ns=0)
+    parsed = read(x, bk.Endpoint(url=URL))
+    assert parsed.outcome is Outcome.MALFORMED
+    assert "basetenkit failed to read this response (ValueError" in (parsed.error_message or "")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    with bk.emulator.serve(ttft_ms=2, itl_ms=1) as server:
+        yield server
+
+
+def conductor(c: bk.RunConfig, folder: Path) -> Conductor:
+    run_folder = RunFolder(folder, durable=True)
+    run_folder.create()
+    return Conductor(c, run_folder, load_tokenizer("embedded"), open_document(run_folder, c, "embedded"))
+
+
+def test_rows_can_be_read_from_another_thread_while_they_are_spooled(server: Any, tmp_path: Path) -> None:
+    c = config(url=server.url, concurrency=[4, 2], max_requests=100_000, max_seconds=2.3)
+    it, seen, failed = conductor(c, tmp_path / "r"), [0], []
+
+    def work() -> None:
+        try:
+            it.run()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive():
+        requests, chunks = it.frames()
+        assert requests["request_id"].is_unique().all()
+        assert set(chunks["request_id"].unique()) <= set(requests["request_id"])
+        seen.append(requests.height)
+    thread.join()
+    assert failed == []
+    assert seen == sorted(seen)
+    sent = [level["sent"] for level in it.document["levels"]]
+    assert it.frames()[0].height == sum(sent) >= 6
+    assert [level["done"] for level in it.document["levels"]] == [True, True]
+    assert [len(it.folder.parts("requests", i)) for i in (0, 1)] == [1, 1]
+
+
+def test_a_level_knows_how_it_ended_and_its_peak(server: Any, tmp_path: Path) -> None:
+    it = conductor(config(url=server.url, concurrency=[3], max_requests=9, warmup_requests=2), tmp_path / "r")
+    it.run()
+    (level,) = it.document["levels"]
+    assert (level["sent"], level["peak_in_flight"], level["held_back"], level["ended_by"]) == (11, 3, 0, None)
+    assert level["seconds"] > 0
+    assert it.progress.finished == it.progress.outcomes["ok"] == 11
+    assert it.progress.output_tokens == 55
+    assert it.progress.as_dict()["levels_done"] == 1
+
+
+def test_a_conductor_stopped_before_it_begins_sends_nothing(server: Any, tmp_path: Path) -> None:
+    server.truth(reset=True)
+    it = conductor(config(url=server.url), tmp_path / "r")
+    it.stop("before it began")
+    it.run()
+    assert server.truth()["requests"] == []
+    assert it.frames()[0].height == 0
+    assert not it.document["levels"][0]["done"]
+
+
+@pytest.mark.parametrize(("capture", "kept"), [("none", 0), ("errors", 0), ("all", 6)])
+def test_raw_bytes_are_kept_as_capture_says(server: Any, tmp_path: Path, capture: str, kept: int) -> None:
+    it = conductor(config(url=server.url, capture=capture), tmp_path / "r")
+    it.run()
+    assert it.folder.scan("exchanges").collect().height == kept
+
+
+def test_errors_are_captured_and_what_has_no_room_is_counted(server: Any, tmp_path: Path) -> None:
+    failing = bk.Endpoint(url=server.url, model="m", headers={"x-emulator-fail": "http_500"})
+    it = conductor(config(endpoint=failing), tmp_path / "errors")
+    it.run()
+    assert it.folder.scan("exchanges").collect().height == 6
+    assert it.progress.last_error is not None
+    none_fits = conductor(config(url=server.url, capture="all", capture_limit_mb=0), tmp_path / "full")
+    none_fits.run()
+    assert none_fits.folder.scan("exchanges").collect().height == 0
+    assert none_fits.notes == [{"what": "capture_full", "n": 6}]
+
+
+def test_a_guard_reached_in_one_level_leaves_nothing_for_the_next(server: Any, tmp_path: Path) -> None:
+    it = conductor(config(url=server.url, concurrency=[1, 2], max_total_tokens=80), tmp_path / "r")
+    it.run()
+    first, second = it.document["levels"]
+    assert (first["sent"], second["sent"]) == (3, 0)  # 25 tokens each, and then no room for another
+    assert first["tokens_guard"]
+    assert it.frames()[0].height == 3

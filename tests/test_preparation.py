@@ -1,0 +1,180 @@
+"""What must hold before anything is sent, told in a sentence; and how a run that was begun goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import basetenkit as bk
+from basetenkit.errors import ConfigError, StoreError
+from basetenkit.preparation import OPEN_FILES_SPARE, check_supported, open_document
+from basetenkit.store import RunFolder
+
+KEY = "planted-key-2718"
+URL = "http://127.0.0.1:9/v1/chat/completions"
+
+
+def config(**kw: Any) -> bk.RunConfig:
+    endpoint = bk.Endpoint(url=URL, api_key=KEY, headers={"x-token": KEY}, **kw.pop("endpoint", {}))
+    return bk.RunConfig(endpoint=endpoint, **({"scenarios": "D(10,5)", "concurrency": [1, 2]} | kw))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    return folder
+
+
+@pytest.mark.parametrize("scenario", ["D(10,5)", "N(480,240)/(300,150)", "U(50,100)/(200,250)"])
+def test_what_this_version_runs_passes(scenario: str) -> None:
+    assert check_supported(config(scenarios=scenario)) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (
+            {"task": "text-to-embeddings", "scenarios": ["D(10,5)"]},
+            "scenario 'D(10,5)' is not for the task 'text-to-embeddings'; it is for text-to-text",
+        ),
+        (
+            {"scenarios": ["D(10,5)", "E(100)"]},
+            "scenario 'E(100)' is not for the task 'text-to-text'; it is for text-to-embeddings",
+        ),
+        (
+            {"task": "text-to-embeddings", "scenarios": "E(100)"},
+            "scenario 'E(100)' cannot be run by this version; it runs D, N and U, e.g. D(100,100)",
+        ),
+        ({"dataset": "prompts.txt", "scenarios": "D(10,5)"}, "RunConfig.dataset: this version runs only dataset=None"),
+        ({"workers": 3}, "RunConfig.workers: this version runs only workers=0"),
+    ],
+)
+def test_what_it_does_not_run_is_told_in_one_sentence(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_supported(config(**fields))
+    assert str(caught.value) == sentence
+
+
+def limited(soft: int, hard: int, **fields: Any) -> str:
+    """What `allow_open_files` says and leaves behind, in a process whose limit is lowered: it cannot be raised again."""
+    code = f"""
+import resource
+import basetenkit as bk
+from basetenkit.preparation import allow_open_files
+config = bk.RunConfig(endpoint=bk.Endpoint(url={URL!r}), **{fields!r})
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+try:
+    allow_open_files(config)
+    print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+except bk.errors.ConfigError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_soft_limit_on_open_files_is_raised_as_far_as_needed_and_no_lower() -> None:
+    assert limited(100, 400, concurrency=[1, 200]) == f"{200 + OPEN_FILES_SPARE} 400"
+    assert limited(100, 400, concurrency=[2]) == "100 400"
+    assert limited(100, 400, concurrency=[336]) == "400 400"
+
+
+def test_more_connections_than_files_may_be_open_are_refused_by_the_name_of_their_field() -> None:
+    told = "open files are needed and the limit is 400 (ulimit -n); at most 336 fit"
+    assert limited(100, 400, concurrency=[1, 337]) == f"RunConfig.concurrency: 401 {told}"
+    fields = {"request_rate": 5, "max_in_flight": 1000}
+    assert limited(100, 400, **fields) == f"RunConfig.max_in_flight: 1064 {told}"
+
+
+def test_an_open_loop_without_a_bound_asks_for_what_is_spare_only() -> None:
+    assert limited(30, 400, request_rate=5) == f"{OPEN_FILES_SPARE} 400"
+
+
+def test_a_new_document_is_written_and_has_what_is_needed_to_go_on(folder: RunFolder) -> None:
+    document = open_document(folder, config(repeats=2), "embedded")
+    assert [(x["level"], x["repeat"], x["done"], x["sent"]) for x in document["levels"]] == [
+        (1.0, 0, False, 0),
+        (2.0, 0, False, 0),
+        (1.0, 1, False, 0),
+        (2.0, 1, False, 0),
+    ]
+    metadata = document["metadata"]
+    assert len(metadata["salt"]) == 16
+    assert (metadata["tokenizer"], metadata["key_sent"]) == ("embedded", True)
+    assert metadata["versions"]["basetenkit"] == bk.__version__
+    assert metadata["machine"]["cpus"] >= 1
+    written = folder.read_run()
+    assert written["config"] == document["config"]
+    assert written["levels"] == document["levels"]
+    assert KEY not in json.dumps(written)
+    assert KEY not in folder.run_file.read_text()
+
+
+def test_a_salt_that_is_given_is_taken_and_else_it_is_fresh(tmp_path: Path) -> None:
+    def salt(name: str, **kw: Any) -> str:
+        folder = RunFolder(tmp_path / name)
+        folder.create()
+        return str(open_document(folder, config(**kw), "embedded")["metadata"]["salt"])
+
+    assert salt("a", salt="mine") == "mine"
+    assert salt("b") != salt("c")
+
+
+def test_whether_a_key_goes_along_is_noted(folder: RunFolder) -> None:
+    document = open_document(folder, config(endpoint={"auth_scheme": "none"}), "embedded")
+    assert document["metadata"]["key_sent"] is False
+
+
+def test_the_same_config_goes_on_with_the_same_salt_and_what_is_done(folder: RunFolder) -> None:
+    first = open_document(folder, config(), "embedded")
+    first["levels"][0] |= {"done": True, "sent": 7}
+    folder.write_run(first)
+    again = open_document(folder, config(), "embedded")
+    assert again["metadata"] == first["metadata"]
+    assert [x["done"] for x in again["levels"]] == [True, False]
+
+
+def test_another_key_is_still_the_same_run(folder: RunFolder) -> None:
+    first = open_document(folder, config(), "embedded")
+    other = bk.Endpoint(url=URL, api_key="another", headers={"x-token": "another"})
+    again = open_document(folder, bk.RunConfig(endpoint=other, scenarios="D(10,5)", concurrency=[1, 2]), "embedded")
+    assert again["metadata"]["salt"] == first["metadata"]["salt"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "names"),
+    [
+        ({"max_requests": 7}, "max_requests"),
+        ({"max_requests": 7, "seed": 3}, "max_requests, seed"),
+        ({"endpoint": {"model": "other"}}, "endpoint"),
+        ({"concurrency": [1, 2, 4]}, "concurrency"),
+    ],
+)
+def test_another_config_is_refused_and_what_differs_is_named(
+    folder: RunFolder, changed: dict[str, Any], names: str
+) -> None:
+    open_document(folder, config(), "embedded")
+    before = folder.run_file.read_bytes()
+    with pytest.raises(StoreError, match=f"holds another run: {names} differ"):
+        open_document(folder, config(**changed), "embedded")
+    assert folder.run_file.read_bytes() == before
+
+
+def test_a_damaged_document_is_told_and_not_overwritten(folder: RunFolder) -> None:
+    folder.run_file.write_text("{")
+    with pytest.raises(StoreError, match="is damaged: it is no JSON"):
+        open_document(folder, config(), "embedded")
+    assert folder.run_file.read_text() == "{"
+
+
+def test_a_document_that_lacks_its_parts_is_told(folder: RunFolder) -> None:
+    folder.run_file.write_text('{"schema": 1}')
+    with pytest.raises(StoreError, match=r"run\.json is damaged: it has no .config.; give a new folder"):
+        open_document(folder, config(), "embedded")

@@ -12,29 +12,28 @@ import itertools
 import random
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import httpx
 import polars as pl
 
-from . import __version__
 from .config import Endpoint, RunConfig
 from .engine.clock import Poller, WallClock, mono
 from .engine.connection import Timeouts
 from .engine.driver import Backlog, Level
 from .engine.pacer import schedule
 from .engine.pool import Origin, Pool
+from .errors import StoreError
+from .outgoing import LOOK_AHEAD, Source, Spend, request_head
 from .parsing.response import ParsedResponse, parse_response
 from .rows import LevelKey, Table
 from .scenario import parse_scenario
 from .store import RunFolder, exchange_frame
-from .types import Exchange, Failure, Outcome, Request
+from .types import Exchange, Failure, Outcome
 from .workload.sampler import Sampler
 from .workload.tokenizer import Tokenizer
 
-LOOK_AHEAD = 2048
 SPOOL_EVERY_S = 1.0
 ROWS_IN_MEMORY, CHUNKS_IN_MEMORY = 20_000, 2_000_000
 
@@ -46,89 +45,6 @@ def plan(config: RunConfig) -> list[LevelKey]:
     return [
         LevelKey(i, scenario, load, level, repeat) for i, (repeat, scenario, (load, level)) in enumerate(combinations)
     ]
-
-
-def request_head(endpoint: Endpoint) -> bytes:
-    """The request's head up to its request id and content length. It holds the key: never log it."""
-    url = httpx.URL(endpoint.url)
-    target, host = url.raw_path.decode("ascii"), url.netloc.decode("ascii")
-    # Never `accept: application/json` on a stream: Truss then gathers all of it into one JSON string.
-    headers = {
-        "host": host,
-        "user-agent": f"basetenkit/{__version__}",
-        "accept": "text/event-stream, */*" if endpoint.stream else "*/*",
-        "accept-encoding": "identity",
-        "content-type": "application/json",
-    }
-    if authorization := endpoint.authorization():
-        headers["authorization"] = authorization
-    headers |= {name.lower(): value for name, value in endpoint.headers.items()}
-    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n").encode("latin-1", "replace")
-
-
-class Source:
-    """The requests of one level, built ahead: called by the engine for the next, refilled in the Backlog's turns."""
-
-    def __init__(self, config: RunConfig, sampler: Sampler, head: bytes, prefix: str, spend: Spend) -> None:
-        self._config, self._sampler, self._head, self._prefix, self._spend = config, sampler, head, prefix, spend
-        self._total = config.warmup_requests + config.max_requests
-        self._ready: deque[tuple[Request, bytes]] = deque()
-        self._built = 0
-
-    def _build(self) -> None:
-        phase = "warmup" if self._built < self._config.warmup_requests else "measured"
-        request = self._sampler.request(f"{self._prefix}-{self._built:06d}", phase)
-        # Not x-request-id: some servers refuse one that is no UUID.
-        tail = f"x-baseten-customer-request-id: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
-        self._ready.append((request, self._head + tail + request.body))
-        self._built += 1
-
-    def refill(self) -> bool:
-        """Builds one more where there is room; False where there is nothing to do."""
-        if self._built >= self._total or len(self._ready) >= LOOK_AHEAD:
-            return False
-        self._build()
-        return True
-
-    def fill(self, count: int) -> None:
-        """Builds up to `count` before the level starts."""
-        while len(self._ready) < count and self.refill():
-            pass
-
-    def __call__(self) -> tuple[Request, bytes] | None:
-        if not self._ready and self._built < self._total:
-            self._build()
-        if not self._ready or not self._spend.allow(self._ready[0][0]):
-            return None
-        return self._ready.popleft()
-
-
-@dataclass
-class Spend:
-    """The guard on tokens: counts what was promised to requests in flight, then what they really took."""
-
-    limit: int | None = None
-    tokens: int = 0
-    reached: bool = False
-
-    @staticmethod
-    def _promised(request: Request) -> int:
-        return (request.input_tokens_client or request.input_tokens_target or 0) + (request.output_tokens_target or 0)
-
-    def allow(self, request: Request) -> bool:
-        promised = self._promised(request)
-        if self.limit is not None and self.tokens + promised > self.limit:
-            self.reached = True
-            return False
-        self.tokens += promised
-        return True
-
-    def settle(self, request: Request, row: dict[str, Any]) -> None:
-        if row["sent_s"] is None:
-            self.tokens -= self._promised(request)
-        elif row["input_tokens"] is not None and row["output_tokens"] is not None:
-            self.tokens += row["input_tokens"] + row["output_tokens"] - self._promised(request)
 
 
 @dataclass
@@ -165,8 +81,10 @@ class Conductor:
         self._level: Level | None = None
         self._captured: list[Exchange] = []
         self._captured_bytes = self._not_captured = 0
-        self._spend = Spend(config.max_total_tokens)
+        self._spend = Spend(config.max_total_tokens, _spent(folder))
         self._parts = itertools.count(1)
+        self._writing: asyncio.Future[None] | None = None
+        self._write_error: StoreError | None = None
 
     def run(self) -> None:
         """Runs to the end, on the calling thread, with a loop of its own."""
@@ -230,6 +148,8 @@ class Conductor:
             await pool.close()
             self._level = None
         await self._flush(key.index)
+        if self._write_error is not None:
+            raise self._write_error
         with self.lock:  # another thread may be reading the parts that this puts together
             self.folder.compact(key.index)
         seconds = (mono() - level.origin_ns) / 1e9
@@ -293,24 +213,32 @@ class Conductor:
             big = len(self._table) > ROWS_IN_MEMORY or self._table.chunk_count > CHUNKS_IN_MEMORY
             if len(self._table) and (self.folder.durable or big):
                 await self._flush(index)
+            if self._write_error is not None:
+                level.stop(str(self._write_error))
 
     async def _flush(self, index: int) -> None:
-        """Writes what was recorded since the last time as one part, on a thread of its own."""
+        """Writes what was recorded since the last time as one part, on a thread of its own; one write at a time."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
         full, exchanges = self._table, self._captured
         with self.lock:
             self._table, self._captured = full.successor(), []
-            self.tables = [full, self._table]
-        await asyncio.get_running_loop().run_in_executor(None, self._write, index, full, exchanges)
+            self.tables.append(self._table)
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._write, index, full, exchanges)
+        await asyncio.shield(self._writing)  # a cancelled ticker leaves its write whole
 
     def _write(self, index: int, table: Table, exchanges: list[Exchange]) -> None:
         requests, chunks = table.frames()
         part = next(self._parts)
-        with self.lock:
-            self.folder.write_part(index, part, "chunks", chunks)
-            if exchanges:
-                self.folder.write_part(index, part, "exchanges", exchange_frame(exchanges))
-            self.folder.write_part(index, part, "requests", requests)
-            self.tables = self.tables[1:]
+        try:
+            with self.lock:
+                self.folder.write_part(index, part, "chunks", chunks)
+                if exchanges:
+                    self.folder.write_part(index, part, "exchanges", exchange_frame(exchanges))
+                self.folder.write_part(index, part, "requests", requests)
+                self.tables.remove(table)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            self._write_error = StoreError(f"the run folder {self.folder.path} cannot be written: {error}")
 
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(requests, chunks) recorded so far; from any thread."""
@@ -318,6 +246,13 @@ class Conductor:
             parts = [(self.folder.scan("requests").collect(), self.folder.scan("chunks").collect())]
             parts += [table.frames() for table in self.tables]
         return pl.concat([r for r, _ in parts]), pl.concat([c for _, c in parts])
+
+
+def _spent(folder: RunFolder) -> int:
+    """Tokens that the levels already done have taken."""
+    return int(
+        folder.scan("requests").select(pl.col("input_tokens").sum() + pl.col("output_tokens").sum()).collect().item()
+    )
 
 
 def timeouts(endpoint: Endpoint) -> Timeouts:
@@ -337,6 +272,7 @@ def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
         "response_path": endpoint.response_path,
         "prompt": request.prompt,
         "max_tokens": request.output_tokens_target,
+        "inputs": request.batch_size,
     }
     try:
         return parse_response(exchange.body, exchange.read_ends, failure=exchange.failure, **arguments)

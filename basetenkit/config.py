@@ -35,7 +35,8 @@ _KEY_PREFIX = re.compile(r"^(api-key|bearer)\s+", re.I)
 
 
 Names = Annotated[dict[str, str], BeforeValidator(from_json)]
-Numbers = Annotated[dict[str, float], BeforeValidator(from_json)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Numbers = Annotated[dict[str, Positive], BeforeValidator(from_json)]
 Params = Annotated[dict[str, Any], BeforeValidator(from_json)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Count = Annotated[int, Field(ge=1)]
@@ -172,13 +173,22 @@ class Endpoint(Model):
         if self.api_key is not None:
             return self.api_key.get_secret_value()
         environ = os.environ if environ is None else environ
-        model_key, baseten_key = (self._clean_key(environ.get(v)) for v in KEY_VARIABLES)
-        key: str | None = model_key or (baseten_key if self.on_baseten or self.host in LOOPBACK else None)
+        key = self._key_from(environ, KEY_VARIABLES[0])
+        if key is None and (self.on_baseten or self.host in LOOPBACK):
+            key = self._key_from(environ, KEY_VARIABLES[1])
         if key is None and self.on_baseten:
             raise MissingKeyError(
                 f"{self.host} needs an API key and there is none: set {KEY_VARIABLES[0]} or {KEY_VARIABLES[1]}, "
                 "or give Endpoint(api_key=...)"
             )
+        return key
+
+    @classmethod
+    def _key_from(cls, environ: Mapping[str, str], variable: str) -> str | None:
+        try:
+            key: str | None = cls._clean_key(environ.get(variable))
+        except ValueError as error:
+            raise ConfigError(f"{variable}: {error}; it should hold the API key alone") from None
         return key
 
     def authorization(self, environ: Mapping[str, str] | None = None) -> str | None:
@@ -217,13 +227,11 @@ class RunConfig(Model):
     concurrency: Annotated[list[Count], BeforeValidator(as_list)] = Field(
         default_factory=lambda: [1, 8], description="whole numbers of at least 1, e.g. 8 or [1, 8]: each level is a run"
     )
-    request_rate: Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(as_list)] = Field(
+    request_rate: Annotated[list[Positive], BeforeValidator(as_list)] = Field(
         default_factory=list, description="requests a second, above 0, e.g. 2.5 or [1, 2]: each level is a run"
     )
     arrival: Literal["poisson", "constant", "uniform", "gamma"] = Field("poisson", description="gaps between arrivals")
-    burstiness: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="shape of gamma arrivals: 1 is Poisson, below 1 burstier"
-    )
+    burstiness: Positive = Field(1.0, description="shape of gamma arrivals: 1 is Poisson, below 1 burstier")
     max_in_flight: Count | None = Field(None, description="the most requests in flight in an open loop, or None")
     batch_size: Annotated[list[Count], BeforeValidator(as_list)] = Field(
         default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]"
@@ -262,7 +270,10 @@ class RunConfig(Model):
     def _check_scenarios(cls, scenarios: list[str]) -> list[str]:
         if not scenarios:
             raise ValueError("at least one scenario is needed")
-        return [str(parse_scenario(s)) for s in scenarios]
+        texts = [str(parse_scenario(s)) for s in scenarios]
+        if len(set(texts)) < len(texts):
+            raise ValueError("a scenario stands there twice")
+        return texts
 
     @field_validator("concurrency", "request_rate")
     @classmethod
@@ -283,7 +294,8 @@ class RunConfig(Model):
     def _check_whole(self) -> Self:
         if not self.concurrency and not self.request_rate:
             raise ValueError("no load is given; set concurrency=[1, 8] or request_rate=[2.0]")
-        if self.endpoint.request_format == "prompt" and self.task != "text-to-text":
+        prompt_format = self.endpoint.request_format == "prompt" or self.request_params.get("use_prompt_format")
+        if prompt_format and self.task != "text-to-text":
             raise ValueError(f"the prompt format has no place for {self.task}; use request_format='chat'")
         return self
 

@@ -23,10 +23,11 @@ import polars as pl
 
 from .analysis.diagnosis import diagnose
 from .analysis.metrics import fates, mark_window, summarise
-from .conductor import Conductor, read, request_head
+from .conductor import Conductor, read
 from .config import RunConfig
 from .errors import ConfigError
 from .findings import Finding
+from .outgoing import request_head
 from .preparation import allow_open_files, check_supported, open_document
 from .progress import ProgressLine
 from .rows import SCHEMA

@@ -42,6 +42,9 @@ EXCHANGE_SCHEMA: dict[str, pl.DataType] = {
     "send_bound_ns": pl.Int64(),
     "failure": pl.String(),
     "request_body": pl.Binary(),
+    "prompt": pl.String(),
+    "output_tokens_target": pl.Int64(),
+    "batch_size": pl.Int64(),
 }
 _SCHEMAS = {"requests": SCHEMA, "chunks": CHUNK_SCHEMA, "exchanges": EXCHANGE_SCHEMA}
 
@@ -233,6 +236,9 @@ def exchange_frame(exchanges: Sequence[Exchange]) -> pl.DataFrame:
             "send_bound_ns": x.send_bound_ns,
             "failure": None if x.failure is None else json.dumps([x.failure.outcome.value, x.failure.message]),
             "request_body": x.request.body,
+            "prompt": x.request.prompt,
+            "output_tokens_target": x.request.output_tokens_target,
+            "batch_size": x.request.batch_size,
         }
         for x in exchanges
     ]
@@ -248,7 +254,14 @@ def exchange_from_row(row: dict[str, Any]) -> Exchange:
         outcome, message = json.loads(row["failure"])
         failure = Failure(Outcome(outcome), message)
     return Exchange(
-        Request(row["request_id"], row["request_body"], ""),
+        Request(
+            row["request_id"],
+            row["request_body"],
+            "",
+            prompt=row["prompt"],
+            output_tokens_target=row["output_tokens_target"],
+            batch_size=row["batch_size"],
+        ),
         sent_ns=row["sent_ns"],
         send_bound_ns=row["send_bound_ns"],
         status=row["status"],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 import threading
+import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
-from basetenkit.conductor import LOOK_AHEAD, Conductor, Source, Spend, plan, read, request_head, timeouts
+from basetenkit.conductor import Conductor, plan, read, timeouts
+from basetenkit.errors import StoreError
+from basetenkit.outgoing import Source, Spend, request_head
 from basetenkit.preparation import open_document
 from basetenkit.scenario import parse_scenario
 from basetenkit.store import RunFolder
@@ -21,6 +24,7 @@ from basetenkit.workload.sampler import Sampler
 from basetenkit.workload.tokenizer import load_tokenizer
 
 KEY = "planted-key-4711"
+
 URL = "http://127.0.0.1:9/v1/chat/completions"
 
 
@@ -39,6 +43,27 @@ def drawn(s: Source) -> list[tuple[Request, bytes]]:
     return list(iter(s, None))
 
 
+def head_lines(**fields: Any) -> tuple[str, dict[str, str]]:
+    head = request_head(bk.Endpoint(**({"url": URL} | fields)))
+    assert head.endswith(b"\r\n")
+    first, *lines = head.decode("latin-1").removesuffix("\r\n").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert len(headers) == len(lines), "a header stands twice"
+    return first, headers
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    with bk.emulator.serve(ttft_ms=2, itl_ms=1) as server:
+        yield server
+
+
+def conductor(c: bk.RunConfig, folder: Path) -> Conductor:
+    run_folder = RunFolder(folder, durable=True)
+    run_folder.create()
+    return Conductor(c, run_folder, load_tokenizer("embedded"), open_document(run_folder, c, "embedded"))
+
+
 def test_each_repeat_goes_through_all_levels_so_that_repeats_lie_apart() -> None:
     c = config(scenarios=["D(1,1)", "D(2,2)"], concurrency=[1, 8], request_rate=[2.5], repeats=2)
     keys = plan(c)
@@ -50,81 +75,6 @@ def test_each_repeat_goes_through_all_levels_so_that_repeats_lie_apart() -> None
     assert [(k.scenario, k.load, k.level) for k in keys] == one * 2
     assert [k.repeat for k in keys] == [0] * 6 + [1] * 6
     assert [k.index for k in keys] == list(range(12))
-
-
-def test_a_level_has_exactly_its_requests_and_the_warm_up_on_top_and_first() -> None:
-    requests = [r for r, _ in drawn(source(config(warmup_requests=3, max_requests=5)))]
-    assert [r.phase for r in requests] == ["warmup"] * 3 + ["measured"] * 5
-    assert [r.request_id for r in requests] == [f"abc-000-{i:06d}" for i in range(8)]
-
-
-def test_requests_are_built_ahead_up_to_a_bound_and_are_the_same_either_way() -> None:
-    c = config(max_requests=9)
-    ahead, late = source(c), source(c)
-    ahead.fill(4)
-    assert [ahead.refill() for _ in range(7)] == [True] * 5 + [False] * 2
-    assert [p for _, p in drawn(ahead)] == [p for _, p in drawn(late)]
-    many = source(config(scenarios="D(1,1)", max_requests=LOOK_AHEAD + 5))
-    many.fill(10**9)
-    assert not many.refill()
-    assert len(drawn(many)) == LOOK_AHEAD + 5
-
-
-def test_the_payload_is_the_head_its_own_lines_and_the_body() -> None:
-    ((request, payload), *_) = drawn(source(config()))
-    head, _, body = payload.partition(b"\r\n\r\n")
-    assert body == request.body
-    lines = head.decode().split("\r\n")
-    assert lines == ["HEAD", f"x-baseten-customer-request-id: {request.request_id}", f"content-length: {len(body)}"]
-    sent = json.loads(body)
-    assert (sent["max_tokens"], sent["stream"], sent["model"]) == (5, True, "m")
-    assert request.input_tokens_client == request.input_tokens_target == 20
-
-
-def test_the_guard_counts_promises_first_and_what_was_taken_then() -> None:
-    spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=30, output_tokens_target=20)
-    assert spend.allow(request)
-    assert spend.allow(request)
-    assert not spend.allow(request)
-    assert (spend.tokens, spend.reached) == (100, True)
-    spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": 5})
-    assert spend.tokens == 85
-    spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": None})
-    assert spend.tokens == 85, "what cannot be known is counted as promised"
-
-
-def test_a_request_that_never_left_is_not_paid_for() -> None:
-    spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=60, output_tokens_target=20)
-    assert spend.allow(request)
-    spend.settle(request, {"sent_s": None, "input_tokens": 60, "output_tokens": None})
-    assert spend.tokens == 0
-    assert spend.allow(request)
-
-
-def test_without_a_limit_the_guard_only_counts() -> None:
-    spend = Spend()
-    assert all(spend.allow(Request("r", b"", "", input_tokens_target=10**9)) for _ in range(3))
-    assert not spend.reached
-    assert spend.tokens == 3 * 10**9
-
-
-def test_a_source_is_dry_when_the_guard_says_so_and_keeps_the_request() -> None:
-    spend = Spend(limit=60)
-    s = source(config(), spend)
-    taken = drawn(s)
-    assert len(taken) == 2  # 25 tokens each
-    spend.settle(taken[0][0], {"sent_s": 1.0, "input_tokens": 5, "output_tokens": 1})
-    assert s() is not None
-    assert [r.request_id for r, _ in taken] == ["abc-000-000000", "abc-000-000001"]
-
-
-def head_lines(**fields: Any) -> tuple[str, dict[str, str]]:
-    head = request_head(bk.Endpoint(**({"url": URL} | fields)))
-    assert head.endswith(b"\r\n")
-    first, *lines = head.decode("latin-1").removesuffix("\r\n").split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    assert len(headers) == len(lines), "a header stands twice"
-    return first, headers
 
 
 def test_the_head_has_what_a_server_needs_and_asks_for_no_encoding() -> None:
@@ -186,13 +136,6 @@ def test_the_target_and_the_host_are_those_of_the_url(url: str, target: str, hos
     assert "pass" not in str(headers)
 
 
-def test_the_key_is_in_no_repr() -> None:
-    c = config()
-    s = source(c, head=request_head(c.endpoint))
-    assert any(KEY.encode() in payload for _, payload in drawn(s))
-    assert KEY not in f"{s!r} {c!r} {plan(c)!r}"
-
-
 def test_the_engines_limits_are_the_endpoints() -> None:
     endpoint = bk.Endpoint(url=URL, timeout_s=9, connect_timeout_s=2, first_byte_timeout_s=3, between_bytes_timeout_s=4)
     limits = timeouts(endpoint)
@@ -222,18 +165,6 @@ def test_a_response_that_cannot_be_read_is_a_row_that_says_so() -> None:
     parsed = read(x, bk.Endpoint(url=URL))
     assert parsed.outcome is Outcome.MALFORMED
     assert "basetenkit failed to read this response (ValueError" in (parsed.error_message or "")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Any]:
-    with bk.emulator.serve(ttft_ms=2, itl_ms=1) as server:
-        yield server
-
-
-def conductor(c: bk.RunConfig, folder: Path) -> Conductor:
-    run_folder = RunFolder(folder, durable=True)
-    run_folder.create()
-    return Conductor(c, run_folder, load_tokenizer("embedded"), open_document(run_folder, c, "embedded"))
 
 
 def test_rows_can_be_read_from_another_thread_while_they_are_spooled(server: Any, tmp_path: Path) -> None:
@@ -309,3 +240,36 @@ def test_a_guard_reached_in_one_level_leaves_nothing_for_the_next(server: Any, t
     assert (first["sent"], second["sent"]) == (3, 0)  # 25 tokens each, and then no room for another
     assert first["tokens_guard"]
     assert it.frames()[0].height == 3
+
+
+def test_a_folder_that_can_no_longer_be_written_ends_the_run_with_one_sentence(tmp_path: Path) -> None:
+    """As with a full disk: what was written before stays, and the run does not pretend to go on."""
+    with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
+        config = bk.RunConfig(
+            endpoint=bk.Endpoint(url=server.url), scenarios="D(10,5)", concurrency=2, max_requests=100_000
+        )
+        live = bk.start(config, save_to=tmp_path / "run")
+        level = tmp_path / "run" / "levels" / "000"
+        while not list(level.glob("requests-*")):
+            time.sleep(0.02)
+        shutil.rmtree(level)
+        level.write_text("in the way")
+        with pytest.raises(StoreError, match="cannot be written"):
+            live.result(30)
+
+
+def test_rows_spooled_while_the_level_ends_are_all_there(tmp_path: Path) -> None:
+    """The last second's part may still be on its way to the disk when the level is put together."""
+    with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
+        config = bk.RunConfig(
+            endpoint=bk.Endpoint(url=server.url),
+            scenarios="D(5,3)",
+            concurrency=8,
+            max_requests=10_000,
+            max_seconds=1.01,
+            repeats=4,
+        )
+        run = bk.run_sync(config, save_to=tmp_path / "run")
+    sent = sum(level["sent"] for level in run.metadata["levels"])
+    assert run.requests.height == sent
+    assert run.requests["request_id"].is_unique().all()

@@ -23,6 +23,7 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 
 mono = time.monotonic_ns
 
@@ -70,6 +71,7 @@ class WallClock:
     a step moves the offset. `steps` holds (when, by how much), both ns."""
 
     def __init__(self) -> None:
+        _keep_stamping()
         self.offset = measure_offset()
         self.steps: list[tuple[int, int]] = []
 
@@ -81,6 +83,15 @@ class WallClock:
         self.steps.append((mono(), offset - self.offset))
         self.offset = offset
         return True
+
+
+@cache
+def _keep_stamping() -> None:
+    """Opens one socket that asks for stamps, for as long as the process lives: the kernel begins to stamp a moment after the
+    first such socket is there, and stops with the last."""
+    keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    enable_stamps(keeper)
+    keeper.detach()
 
 
 def measure_offset(tries: int = 50) -> int:

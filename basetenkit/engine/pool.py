@@ -178,7 +178,8 @@ class Pool:
             async with asyncio.timeout(limit):
                 return await self._connect_now(exchange)
         except TimeoutError:
-            message = f"no connection to {self._name} within {limit:g} s (connect_timeout_s)"
+            which = "connect_timeout_s" if limit == self._timeouts.connect else "timeout_s"
+            message = f"no connection to {self._name} within {limit:g} s ({which})"
             exchange.failure = Failure(Outcome.TIMEOUT, message)
         except socket.gaierror as error:
             message = f"the host name {self._origin.host!r} cannot be resolved: {describe(error)}"

@@ -28,7 +28,8 @@ from .payload import build_payload, carries_own_text, output_limit
 from .tokenizer import Tokenizer
 
 OPENING_WORDS = 6
-REPAIRS = 12
+REPAIRS = 24
+ATTEMPTS_A_HEAD = 4
 REDRAWS = 8
 LEAST_POOL = 20
 # What a sentence or word adds is measured behind a word, as what a tokenizer does at the start of a text is peculiar to it.
@@ -156,7 +157,9 @@ class Sampler:
         """A new prompt and its token count: `tokens`, or the nearest that could be reached with this tokenizer."""
         pieces, sizes, rest = self._head(tokens)
         best, best_count = "", 0
-        for _ in range(REPAIRS):
+        for attempt in range(REPAIRS):
+            if attempt % ATTEMPTS_A_HEAD == ATTEMPTS_A_HEAD - 1:  # the words themselves may not add up
+                pieces, sizes, rest = self._head(tokens)
             while len(pieces) > 1 and (rest < 0 or not self._lexicon.reaches(rest)):
                 pieces.pop()
                 rest += sizes.pop()

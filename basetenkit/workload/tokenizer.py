@@ -112,10 +112,10 @@ def load_tokenizer(name: str | None) -> Tokenizer:
     """
     if name is None or name == EMBEDDED:
         return _embedded()
-    path = Path(name).expanduser()
+    path = Path(name or "\0nothing").expanduser()  # an empty name is no folder, though Path takes it for one
     if path.is_file():
         return Tokenizer(_from_file(path), name)
-    if path.is_dir():
+    if name and path.is_dir():  # Path("") is the folder where we stand
         json_file = path / "tokenizer.json"
         return Tokenizer(_from_file(json_file) if json_file.is_file() else _from_auto(str(path)), name)
     if not _HUB_ID.fullmatch(name) or name.endswith(".json"):

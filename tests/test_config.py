@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from basetenkit.config import Endpoint, RunConfig
+from basetenkit.errors import ConfigError, MissingKeyError
+
+LOCAL = {"url": "http://127.0.0.1:8000/predict"}
+BASETEN = "https://model-abcd1234.api.baseten.co/environments/production/predict"
+SECRET = "s3cr3t-value"
+
+
+def config(**fields: Any) -> RunConfig:
+    return RunConfig(**({"endpoint": LOCAL} | fields))
+
+
+def error_of(**fields: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        config(**fields)
+    return str(caught.value)
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    made = config().model_dump()
+    endpoint = made.pop("endpoint")
+    assert endpoint == LOCAL | {
+        "model": None, "api_key": None, "auth_scheme": "auto", "request_format": "chat", "stream": True, "headers": {},
+        "verify": True, "timeout_s": 600.0, "connect_timeout_s": 30.0, "first_byte_timeout_s": None,
+        "between_bytes_timeout_s": None, "response_path": None, "prompt_key": "prompt", "max_tokens_key": "max_tokens",
+    }  # fmt: skip
+    assert made == {
+        "task": "text-to-text", "tokenizer": "embedded", "scenarios": ["D(100,100)"], "concurrency": [1, 8],
+        "request_rate": [], "arrival": "poisson", "burstiness": 1.0, "max_in_flight": None, "batch_size": [1],
+        "max_requests": 200, "max_seconds": 600.0, "warmup_requests": 0, "repeats": 1, "dataset": None,
+        "request_params": {}, "seed": 0, "salt": None, "workers": 0, "max_total_tokens": None, "capture": "errors",
+        "capture_limit_mb": 256, "slo": {}, "give_up_after": 50,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        ({"concurrency": 8}, {"concurrency": [8]}),
+        ({"concurrency": "8"}, {"concurrency": [8]}),
+        ({"concurrency": "[1, 8]"}, {"concurrency": [1, 8]}),
+        ({"concurrency": (2, 4)}, {"concurrency": [2, 4]}),
+        ({"request_rate": 2.5}, {"request_rate": [2.5], "concurrency": []}),
+        ({"request_rate": "[1, 2]"}, {"request_rate": [1.0, 2.0], "concurrency": []}),
+        ({"request_rate": [], "max_requests": 5}, {"concurrency": [1, 8], "max_requests": 5}),
+        ({"request_rate": 1, "concurrency": 4}, {"request_rate": [1.0], "concurrency": [4]}),
+        ({"scenarios": "N(480, 240)/(300,150)"}, {"scenarios": ["N(480,240)/(300,150)"]}),
+        ({"scenarios": '["D(1,1)", "D(2,2)"]'}, {"scenarios": ["D(1,1)", "D(2,2)"]}),
+        ({"request_params": '{"temperature": 0.7}'}, {"request_params": {"temperature": 0.7}}),
+        ({"slo": '{"ttft_s": 0.5}'}, {"slo": {"ttft_s": 0.5}}),
+        ({"dataset": "prompts.csv"}, {"scenarios": ["dataset"]}),
+        ({"dataset": "prompts.csv", "scenarios": "D(1,1)"}, {"scenarios": ["D(1,1)"]}),
+    ],
+)
+def test_a_scalar_serves_for_a_list_and_a_json_string_too(given_: dict[str, Any], expected: dict[str, Any]) -> None:
+    made = config(**given_)
+    assert {name: getattr(made, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"concurency": 3}, "RunConfig.concurency: there is no such field; did you mean 'concurrency'?"),
+        ({"concurrency": [0]}, "RunConfig.concurrency: 0 should be greater than or equal to 1; whole numbers"),
+        ({"concurrency": [8, 8]}, "RunConfig.concurrency: [8, 8] a level stands there twice"),
+        ({"scenarios": []}, "RunConfig.scenarios: [] at least one scenario is needed"),
+        ({"scenarios": ["D(1,1)", "D(1, 1)"]}, "a scenario stands there twice"),
+        ({"scenarios": "N(480)"}, 'scenario "N(480)": N needs (mean,sd)/(mean,sd), e.g. N(480,240)/(300,150)'),
+        ({"concurrency": [], "request_rate": []}, "RunConfig: no load is given; set concurrency=[1, 8] or"),
+        ({"request_rate": [0]}, "RunConfig.request_rate: 0 should be greater than 0"),
+        ({"request_rate": float("inf")}, "RunConfig.request_rate: inf should be a finite number"),
+        ({"burstiness": float("nan")}, "RunConfig.burstiness: nan should be"),
+        ({"slo": {"ttft_s": -1}}, "RunConfig.slo.ttft_s: -1 should be greater than 0"),
+        ({"slo": {"ttft": 1}}, "there is no limit 'ttft'; the limits are e2e_s, first_content_s, tpot_s, ttft_s"),
+        ({"max_seconds": 0}, "RunConfig.max_seconds: 0 should be greater than 0; seconds"),
+        ({"request_params": '{"a":'}, "RunConfig.request_params: "),
+        ({"task": "text-to-poems"}, "RunConfig.task: 'text-to-poems' should be 'text-to-text'"),
+        ({"endpoint": {"url": "host/predict"}}, "RunConfig.endpoint.url: it is no http or https URL"),
+        ({"endpoint": {"url": "http://h:99999/"}}, "its port is no number from 0 to 65535"),
+        ({"endpoint": LOCAL | {"verify": "/no/such.pem"}}, "there is no CA file '/no/such.pem'"),
+        ({"endpoint": LOCAL | {"headers": {"a b": "c"}}}, "'a b' is no valid header"),
+        ({"endpoint": LOCAL | {"headers": {"Content-Length": "3"}}}, "'Content-Length' is set by the engine"),
+        (
+            {"endpoint": LOCAL | {"request_format": "prompt"}, "task": "text-to-embeddings"},
+            "RunConfig: the prompt format has no place for text-to-embeddings",
+        ),
+        (
+            {"request_params": {"use_prompt_format": True}, "task": "image-text-to-text"},
+            "RunConfig: the prompt format has no place for image-text-to-text",
+        ),
+    ],
+)
+def test_an_error_says_what_where_and_what_would_be_right(fields: dict[str, Any], sentence: str) -> None:
+    assert sentence in error_of(**fields)
+
+
+def test_each_wrong_field_has_its_sentence() -> None:
+    assert len(error_of(max_requests=0, repeats=0, capture="some").splitlines()) == 3
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "scenarios": st.lists(st.sampled_from(["D(1,2)", "N(5,1)/(5,1)", "U(1,2)", "RD"]), min_size=1, unique=True),
+            "concurrency": st.lists(st.integers(1, 4096), min_size=1, unique=True),
+            "request_rate": st.lists(st.floats(0.01, 1e6), min_size=1, unique=True),
+            "arrival": st.sampled_from(["poisson", "constant", "uniform", "gamma"]),
+            "seed": st.integers(-(2**40), 2**40),
+            "salt": st.none() | st.text(max_size=8),
+            "slo": st.dictionaries(st.sampled_from(["ttft_s", "tpot_s", "e2e_s"]), st.floats(0.001, 100)),
+            "request_params": st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.none()),
+            "give_up_after": st.none() | st.integers(1, 99),
+        },
+    )
+)
+def test_what_a_config_dumps_comes_back_as_the_same_config(fields: dict[str, Any]) -> None:
+    made = config(**fields)
+    assert RunConfig.model_validate_json(made.model_dump_json()) == made
+    assert RunConfig.model_validate(json.loads(made.model_dump_json())) == made
+
+
+def secretive() -> RunConfig:
+    return config(
+        endpoint=Endpoint(
+            url=f"https://user:{SECRET}@example.com/v1?token={SECRET}&path=a/b",
+            api_key=SECRET,
+            headers={"X-Auth-Token": SECRET, "Authorization": f"Bearer {SECRET}", "x-team": "research"},
+        )
+    )
+
+
+def test_no_secret_shows_anywhere() -> None:
+    made = secretive()
+    shown = [repr(made), str(made), made.model_dump_json(), str(made.model_dump()), repr(made.endpoint)]
+    assert all(SECRET not in text for text in shown)
+    assert made.endpoint.url.count(SECRET) == 2
+
+
+def test_less_its_secrets_it_comes_back_the_same() -> None:
+    again = RunConfig.model_validate_json(secretive().model_dump_json()).endpoint
+    assert again.url == "https://example.com/v1?token=***&path=a/b"
+    assert again.headers == {"x-team": "research"}
+    assert again.api_key is None
+
+
+@pytest.mark.parametrize("bad", [{"api_key": f"{SECRET} x"}, {"url": f"ftp://h/?key={SECRET}"}, {"timeout_s": -1}])
+def test_no_secret_shows_in_an_error(bad: dict[str, Any]) -> None:
+    fields = {"url": f"http://h/?key={SECRET}", "api_key": SECRET, "headers": {"X-Api-Key": SECRET}} | bad
+    with pytest.raises(ConfigError) as caught:
+        Endpoint(**fields)
+    assert SECRET not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        RunConfig(endpoint=fields)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("pasted", ["key", " key\n", "Api-Key key", "Bearer key", "bearer  key "])
+def test_a_pasted_key_is_cleaned(pasted: str) -> None:
+    assert Endpoint(url=BASETEN, api_key=pasted).key({}) == "key"
+    assert Endpoint(url=BASETEN).key({"MODEL_API_KEY": pasted}) == "key"
+
+
+def test_a_key_of_the_environment_that_cannot_be_one_names_its_variable() -> None:
+    with pytest.raises(ConfigError, match="BASETEN_API_KEY: it has a space") as caught:
+        Endpoint(url=BASETEN).key({"BASETEN_API_KEY": f"{SECRET} x"})
+    assert SECRET not in str(caught.value)
+    assert Endpoint(url="https://example.com/").key({"BASETEN_API_KEY": "not used here"}) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "environ", "expected"),
+    [
+        (BASETEN, {"MODEL_API_KEY": "m", "BASETEN_API_KEY": "b"}, "m"),
+        (BASETEN, {"MODEL_API_KEY": " ", "BASETEN_API_KEY": "b"}, "b"),
+        ("https://inference.baseten.co/v1/chat/completions", {"BASETEN_API_KEY": "b"}, "b"),
+        ("http://127.0.0.1:1/", {"BASETEN_API_KEY": "b"}, "b"),
+        ("http://[::1]:1/", {"BASETEN_API_KEY": "b"}, "b"),
+        ("http://localhost:1/", {}, None),
+        ("https://example.com/", {"BASETEN_API_KEY": "b"}, None),
+        ("https://example.com/", {"MODEL_API_KEY": "m"}, "m"),
+        ("https://baseten.co.example.com/", {"BASETEN_API_KEY": "b"}, None),
+        ("https://notbaseten.co/", {"BASETEN_API_KEY": "b"}, None),
+    ],
+)
+def test_which_key_goes_where(url: str, environ: dict[str, str], expected: str | None) -> None:
+    assert Endpoint(url=url).key(environ) == expected
+
+
+def test_a_missing_key_names_both_variables() -> None:
+    with pytest.raises(MissingKeyError, match="set MODEL_API_KEY or BASETEN_API_KEY"):
+        Endpoint(url=BASETEN).key({})
+
+
+def test_the_key_given_goes_before_the_environment() -> None:
+    assert Endpoint(url=BASETEN, api_key="mine").key({"MODEL_API_KEY": "m"}) == "mine"
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "expected"),
+    [
+        (BASETEN, "auto", "Api-Key k"),
+        ("https://chain-abcd1234.api.baseten.co/environments/production/run_remote", "auto", "Api-Key k"),
+        ("https://inference.baseten.co/v1/chat/completions", "auto", "Bearer k"),
+        ("https://example.com/v1", "auto", "Bearer k"),
+        ("https://model-x.example.com/v1", "auto", "Bearer k"),
+        (BASETEN, "Bearer", "Bearer k"),
+        ("https://example.com/v1", "Api-Key", "Api-Key k"),
+        (BASETEN, "none", None),
+    ],
+)
+def test_the_scheme_follows_the_host_unless_told(url: str, scheme: str, expected: str | None) -> None:
+    made = Endpoint.model_validate({"url": url, "auth_scheme": scheme, "api_key": "k"})
+    assert made.authorization({}) == expected
+
+
+def test_an_authorization_among_the_headers_wins() -> None:
+    assert Endpoint(url=BASETEN, api_key="k", headers={"AUTHORIZATION": "Custom x"}).authorization({}) is None
+
+
+def test_the_url_of_a_model_on_baseten() -> None:
+    assert Endpoint.baseten("abcd1234").url == BASETEN
+    assert Endpoint.baseten("abcd1234", environment="staging").url.endswith(".co/environments/staging/predict")
+    made = Endpoint.baseten("abcd1234", deployment="xyz", model="m")
+    assert (made.url.partition(".co")[2], made.model) == ("/deployment/xyz/predict", "m")
+    with pytest.raises(ConfigError, match="an environment or a deployment, not both"):
+        Endpoint.baseten("abcd1234", environment="a", deployment="b")
+    with pytest.raises(ConfigError, match="'https://x' is no model id"):
+        Endpoint.baseten("https://x")
+
+
+def test_a_config_cannot_be_changed_afterwards() -> None:
+    made = config(endpoint=LOCAL | {"verify": str(Path(__file__))})
+    with pytest.raises((ConfigError, ValidationError)):
+        made.seed = 3  # type: ignore[misc]
+    assert made.seed == 0
+    assert made.endpoint.verify == str(Path(__file__))

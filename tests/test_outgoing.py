@@ -1,0 +1,133 @@
+"""What goes out: exact counts and phases, the guard on what is spent, the head that is sent and what it may not show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import basetenkit as bk
+from basetenkit.conductor import Conductor, plan
+from basetenkit.outgoing import LOOK_AHEAD, Source, Spend, request_head
+from basetenkit.preparation import open_document
+from basetenkit.scenario import parse_scenario
+from basetenkit.store import RunFolder
+from basetenkit.types import Request
+from basetenkit.workload.sampler import Sampler
+from basetenkit.workload.tokenizer import load_tokenizer
+
+KEY = "planted-key-4711"
+
+URL = "http://127.0.0.1:9/v1/chat/completions"
+
+
+def config(**kw: Any) -> bk.RunConfig:
+    endpoint = kw.pop("endpoint", None) or bk.Endpoint(url=kw.pop("url", URL), model="m", api_key=KEY)
+    fields: dict[str, Any] = {"scenarios": "D(20,5)", "concurrency": 2, "max_requests": 6, "salt": "s"}
+    return bk.RunConfig(endpoint=endpoint, **(fields | kw))
+
+
+def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n") -> Source:
+    sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
+    return Source(c, sampler, head, "abc-000", spend or Spend())
+
+
+def drawn(s: Source) -> list[tuple[Request, bytes]]:
+    return list(iter(s, None))
+
+
+def head_lines(**fields: Any) -> tuple[str, dict[str, str]]:
+    head = request_head(bk.Endpoint(**({"url": URL} | fields)))
+    assert head.endswith(b"\r\n")
+    first, *lines = head.decode("latin-1").removesuffix("\r\n").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert len(headers) == len(lines), "a header stands twice"
+    return first, headers
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    with bk.emulator.serve(ttft_ms=2, itl_ms=1) as server:
+        yield server
+
+
+def conductor(c: bk.RunConfig, folder: Path) -> Conductor:
+    run_folder = RunFolder(folder, durable=True)
+    run_folder.create()
+    return Conductor(c, run_folder, load_tokenizer("embedded"), open_document(run_folder, c, "embedded"))
+
+
+def test_a_level_has_exactly_its_requests_and_the_warm_up_on_top_and_first() -> None:
+    requests = [r for r, _ in drawn(source(config(warmup_requests=3, max_requests=5)))]
+    assert [r.phase for r in requests] == ["warmup"] * 3 + ["measured"] * 5
+    assert [r.request_id for r in requests] == [f"abc-000-{i:06d}" for i in range(8)]
+
+
+def test_requests_are_built_ahead_up_to_a_bound_and_are_the_same_either_way() -> None:
+    c = config(max_requests=9)
+    ahead, late = source(c), source(c)
+    ahead.fill(4)
+    assert [ahead.refill() for _ in range(7)] == [True] * 5 + [False] * 2
+    assert [p for _, p in drawn(ahead)] == [p for _, p in drawn(late)]
+    many = source(config(scenarios="D(1,1)", max_requests=LOOK_AHEAD + 5))
+    many.fill(10**9)
+    assert not many.refill()
+    assert len(drawn(many)) == LOOK_AHEAD + 5
+
+
+def test_the_payload_is_the_head_its_own_lines_and_the_body() -> None:
+    ((request, payload), *_) = drawn(source(config()))
+    head, _, body = payload.partition(b"\r\n\r\n")
+    assert body == request.body
+    lines = head.decode().split("\r\n")
+    assert lines == ["HEAD", f"x-baseten-customer-request-id: {request.request_id}", f"content-length: {len(body)}"]
+    sent = json.loads(body)
+    assert (sent["max_tokens"], sent["stream"], sent["model"]) == (5, True, "m")
+    assert request.input_tokens_client == request.input_tokens_target == 20
+
+
+def test_the_guard_counts_promises_first_and_what_was_taken_then() -> None:
+    spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=30, output_tokens_target=20)
+    assert spend.allow(request)
+    assert spend.allow(request)
+    assert not spend.allow(request)
+    assert (spend.tokens, spend.reached) == (100, True)
+    spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": 5})
+    assert spend.tokens == 85
+    spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": None})
+    assert spend.tokens == 85, "what cannot be known is counted as promised"
+
+
+def test_a_request_that_never_left_is_not_paid_for() -> None:
+    spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=60, output_tokens_target=20)
+    assert spend.allow(request)
+    spend.settle(request, {"sent_s": None, "input_tokens": 60, "output_tokens": None})
+    assert spend.tokens == 0
+    assert spend.allow(request)
+
+
+def test_without_a_limit_the_guard_only_counts() -> None:
+    spend = Spend()
+    assert all(spend.allow(Request("r", b"", "", input_tokens_target=10**9)) for _ in range(3))
+    assert not spend.reached
+    assert spend.tokens == 3 * 10**9
+
+
+def test_a_source_is_dry_when_the_guard_says_so_and_keeps_the_request() -> None:
+    spend = Spend(limit=60)
+    s = source(config(), spend)
+    taken = drawn(s)
+    assert len(taken) == 2  # 25 tokens each
+    spend.settle(taken[0][0], {"sent_s": 1.0, "input_tokens": 5, "output_tokens": 1})
+    assert s() is not None
+    assert [r.request_id for r, _ in taken] == ["abc-000-000000", "abc-000-000001"]
+
+
+def test_the_key_is_in_no_repr() -> None:
+    c = config()
+    s = source(c, head=request_head(c.endpoint))
+    assert any(KEY.encode() in payload for _, payload in drawn(s))
+    assert KEY not in f"{s!r} {c!r} {plan(c)!r}"

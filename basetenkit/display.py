@@ -12,6 +12,7 @@ import copy
 import csv
 import html
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -167,13 +168,18 @@ def html_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> Html:
         + "</tr>"
         for r in rows
     )
+    if not rows:
+        return Html(
+            f"<p>{html.escape(f'{caption}: (nothing)' if caption else '(nothing)')}</p>",
+            f"{caption}\n(nothing)".lstrip(),
+        )
     title = f"<caption style='text-align:left'>{html.escape(caption)}</caption>" if caption else ""
     widths = {n: max(len(n), *(len(show(r[n])) for r in rows)) for n in names}
     lines = [
         "  ".join(n.ljust(widths[n]) for n in names),
         *("  ".join(show(r[n]).ljust(widths[n]) for n in names) for r in rows),
     ]
-    text = "\n".join(([caption] if caption else []) + (lines if rows else ["(nothing)"]))
+    text = "\n".join(([caption] if caption else []) + lines)
     return Html(f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", text)
 
 
@@ -186,6 +192,8 @@ def show(value: Any) -> str:
     """A value as a person reads it: an en dash for null, no more digits than help."""
     if value is None:
         return "–"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, float):
         return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.3g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -12,8 +12,7 @@ import polars as pl
 
 from ..display import PALETTE
 from . import drawing as d
-from . import statistics as st
-from .metrics import LEVEL, METRICS, OUTCOMES, summarise
+from .metrics import LEVEL, METRICS, OUTCOMES, UNIT, observed, percentile, summarise
 
 if TYPE_CHECKING:
     import altair as alt
@@ -23,27 +22,19 @@ def latency_ecdf(run: Any, metric: str = "ttft_s") -> alt.Chart:
     """The share of requests at or below each value of a latency, with p50, p90 and p99 and their 95% intervals."""
     a, rows = d.altair(), d.rows(run)
     title = METRICS[metric].title
-    ok = d.ok(rows).sort("start_s").select("series", METRICS[metric].expression.alias("x")).drop_nulls()
-    if not ok.height:
-        return d.nothing(title, "No successful streamed request in the window has this latency.")
-    factor, unit = d.scale(float(ok["x"].max()))  # type: ignore[arg-type]
+    parts = d.window(rows).sort(*UNIT, "start_s").group_by("series", maintain_order=True)
+    seen = {str(name): observed(METRICS[metric], part) for (name,), part in parts}
+    seen = {name: found for name, found in seen.items() if len(found[0])}
+    if not seen:
+        return d.nothing(title, d.NO_LATENCY)
+    factor, unit = d.scale(max(float(x.max()) for x, _ in seen.values()))
     steps, marks = [], []
-    for (name,), part in ok.group_by("series", maintain_order=True):
-        x = part["x"].to_numpy() * factor
-        steps += [{"series": name, "x": v, "share": s} for v, s in d.ecdf_points(x)]
+    for name, (seconds, cut) in seen.items():
+        x = seconds * factor
+        steps += [{"series": name, "x": v, "share": s} for v, s in d.ecdf_points(x, cut)]
         for p in d.RULES:
-            e = st.quantile(x, p / 100)
-            top = e.high if e.high is not None else float(x.max())
-            marks.append(
-                {
-                    "series": name,
-                    "x": e.value,
-                    "low": e.low,
-                    "high": top if e.low is not None else None,
-                    "share": p / 100,
-                    "p": f"p{p}",
-                }
-            )
+            e = percentile(x, cut, p)
+            marks.append({"series": name, "x": e.value, "low": e.low, "high": e.high, "share": p / 100, "p": f"p{p}"})
     order = d.order(rows)
     base_x = a.X("x:Q", title=f"{title}, {unit}", scale=a.Scale(zero=False))
     colour = d.colour(a, order)
@@ -58,12 +49,18 @@ def latency_ecdf(run: Any, metric: str = "ttft_s") -> alt.Chart:
         x="x:Q", y="share:Q", color=colour, tooltip=[a.Tooltip("p:N", title="percentile"), *d.tips(a, unit)]
     )
     bars = (
-        marked.transform_filter("isValid(datum.low)")
+        marked.transform_filter("isValid(datum.low) && isValid(datum.high)")
         .mark_rule(strokeWidth=2)
         .encode(x="low:Q", x2="high:Q", y="share:Q", color=colour)
     )
-    subtitle = "Dots: p50, p90, p99; bars: their 95% intervals"
-    return (line + bars + points).properties(title=a.Title(title, subtitle=subtitle), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
+    open_ended = (
+        marked.transform_filter("isValid(datum.low) && !isValid(datum.high)")
+        .mark_rule(strokeWidth=2, strokeDash=[2, 3])
+        .encode(x="low:Q", x2=a.value("width"), y="share:Q", color=colour)
+    )
+    subtitle = "Dots: p50, p90, p99; bars: their 95% intervals, dotted where so few requests give no upper bound"
+    layers = line + bars + open_ended + points
+    return layers.properties(title=a.Title(title, subtitle=subtitle), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 
 def latency_histogram(run: Any, metric: str = "ttft_s") -> alt.Chart:
@@ -72,7 +69,7 @@ def latency_histogram(run: Any, metric: str = "ttft_s") -> alt.Chart:
     title = METRICS[metric].title
     ok = d.ok(rows).select("series", METRICS[metric].expression.alias("x")).drop_nulls()
     if not ok.height:
-        return d.nothing(title, "No successful streamed request in the window has this latency.")
+        return d.nothing(title, d.NO_LATENCY)
     factor, unit = d.scale(float(ok["x"].max()))  # type: ignore[arg-type]
     values = {str(name): part["x"].to_numpy() * factor for (name,), part in ok.group_by("series", maintain_order=True)}
     return d.histogram(a, title, "The last bar holds all that lies beyond", values, d.order(rows), unit, "requests")
@@ -151,21 +148,13 @@ def outcome_bars(run: Any) -> alt.Chart:
         .with_columns(rank=pl.col("outcome").replace_strict({o: i for i, o in enumerate(OUTCOMES)}))
     )
     present = [o for o in OUTCOMES if o in frame["outcome"]]
-    colours = {
-        "ok": "#009E73",
-        "cancelled": "#999999",
-        "timeout": "#E69F00",
-        "connection_error": "#D55E00",
-        "http_error": "#CC79A7",
-    }
-    shades = [colours.get(o, PALETTE[i % len(PALETTE)]) for i, o in enumerate(present)]
     chart = (
         a.Chart(frame)
         .mark_bar()
         .encode(
             y=a.Y("series:N", sort=d.order(rows), title=None, axis=a.Axis(labelLimit=260)),
             x=a.X("n:Q", title="Requests", axis=a.Axis(tickMinStep=1)),
-            color=a.Color("outcome:N", sort=present, scale=a.Scale(domain=present, range=shades), title="Outcome"),
+            color=d.outcome_colour(a, present),
             order="rank:Q",
             tooltip=["series:N", "outcome:N", "n:Q"],
         )
@@ -210,32 +199,30 @@ def serving_curve(run: Any, metric: str = "ttft_s", percentile: int = 50) -> alt
 
 
 def waterfall(run: Any) -> alt.Chart:
-    """Each request as a bar from its send to its end, the wait for its first token in a paler colour; failures are all kept, of
-    the rest at most 200 are drawn."""
+    """Each request as a bar from its send to its end, the wait for its first token in a paler colour. Of failures and of
+    successes at most 120 each, evenly over the run."""
     a, rows = d.altair(), d.rows(run)
     rows = rows.filter(pl.col("start_s").is_not_null() & pl.col("end_s").is_not_null())
     if not rows.height:
         return d.nothing("Requests over time", "No request was sent.")
-    bad, good = rows.filter(pl.col("outcome") != "ok").head(d.BARS), rows.filter(pl.col("outcome") == "ok")
-    kept = pl.concat([bad, good.gather_every(max(1, -(-good.height // d.BARS)))]).sort(*LEVEL, "start_s")
-    begin = pl.coalesce("sent_s", "start_s")
+    begin, failed = pl.coalesce("sent_s", "start_s"), pl.col("outcome") != "ok"
+    halves = [rows.filter(wanted).sort(*LEVEL, "start_s") for wanted in (failed, ~failed)]
+    kept = pl.concat([half.gather_every(max(1, -(-half.height // d.BARS))) for half in halves]).sort(*LEVEL, "start_s")
     kept = kept.select(
-        "series", "outcome", "request_id", begin=begin, first=begin + pl.col("ttft_s"), end=pl.col("end_s")
+        "series",
+        "outcome",
+        "request_id",
+        begin=begin.round(5),
+        first=(begin + pl.col("ttft_s")).round(5),
+        end=pl.col("end_s").round(5),
     ).with_columns(row=pl.int_range(pl.len()).over("series"))
     present = [o for o in OUTCOMES if o in kept["outcome"]]
     x = a.X("begin:Q", title="Seconds since the level's start")
     y = a.Y("row:O", title=None, axis=None)
-    colour = a.Color(
-        "outcome:N",
-        scale=a.Scale(
-            domain=present, range=["#0072B2" if o == "ok" else PALETTE[1 + i % 6] for i, o in enumerate(present)]
-        ),
-        title="Outcome",
-    )
     base = a.Chart().encode(
         y=y, tooltip=["request_id:N", "outcome:N", a.Tooltip("begin:Q", format=".3f"), a.Tooltip("end:Q", format=".3f")]
     )
-    bar = base.mark_bar(height=a.RelativeBandSize(0.8)).encode(x=x, x2="end:Q", color=colour)
+    bar = base.mark_bar(height=a.RelativeBandSize(0.8)).encode(x=x, x2="end:Q", color=d.outcome_colour(a, present))
     wait = (
         base.transform_filter("isValid(datum.first)")
         .mark_bar(height=a.RelativeBandSize(0.8), color="white", opacity=0.6)

@@ -11,8 +11,8 @@ import polars as pl
 
 from ..config import LOOPBACK, RunConfig
 from ..findings import Finding, finding
+from .metrics import LEVEL, PERCENTILES
 
-LEVEL = ["scenario", "load", "level"]
 TOKENS_DIFFER = 0.10
 BOUND_SHARE = 0.05
 LAG_S = 0.010
@@ -27,6 +27,9 @@ def diagnose(
         where = f"{key[0]} at {str(key[1]).replace('_', ' ')} {key[2]:g}"
         entries = [x for x in document["levels"] if (x["scenario"], x["load"], x["level"]) == key]
         found += _of_a_level(where, rows, entries, config, document["metadata"]["tokenizer"])
+        found += _of_tails(
+            where, rows, summary.filter(pl.all_horizontal(pl.col(c) == k for c, k in zip(LEVEL, key, strict=True)))
+        )
     order = ["all_failed", "gave_up", "stopped_early", "some_failed"]
     return sorted(found, key=lambda f: order.index(f.code) if f.code in order else len(order))
 
@@ -63,7 +66,7 @@ def _of_a_level(
     unstreamed = ok.filter(pl.col("ttft_s").is_null()).height
     if config.endpoint.stream and config.task != "text-to-embeddings" and unstreamed:
         yield finding("not_streamed", where=where, n=unstreamed, ok=ok.height)
-    if rows["in_window"].all() and rows["load"][0] == "concurrency":
+    if rows.filter(pl.col("phase") == "measured")["in_window"].all() and rows["load"][0] == "concurrency":
         yield finding("window_uncut", where=where, need=int(10 * rows["level"][0]))
     held = sum(x.get("held_back", 0) for x in entries)
     if held:
@@ -113,6 +116,19 @@ def _of_tokens(where: str, ok: pl.DataFrame, tokenizer: str) -> Iterator[Finding
     if short.height:
         got, want = (float(asked[c].median() or 0) for c in ("output_tokens", "output_tokens_target"))  # type: ignore[arg-type]
         yield finding("output_short", where=where, n=short.height, ok=ok.height, got=f"{got:g}", asked=f"{want:g}")
+
+
+def _of_tails(where: str, rows: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Finding]:
+    """Which percentiles have a value and no top: TTFT's, or E2E's where there is none."""
+    if not summary.height:
+        return
+    figures = summary.row(0, named=True)
+    metric, title = ("ttft_s", "TTFT") if figures["ttft_s_p50"] is not None else ("e2e_s", "E2E")
+    names = {f"p{p}": f"{metric}_p{p}" for p in PERCENTILES}
+    open_ended = [p for p, name in names.items() if figures[name] is not None and figures[f"{name}_high"] is None]
+    if open_ended:
+        n = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok")).height
+        yield finding("few_requests", where=where, n=n, what=f"{title} {', '.join(open_ended)}")
 
 
 def _cause(what: str, both: pl.DataFrame, server: int, client: int, tokenizer: str) -> str:

@@ -9,14 +9,27 @@ import numpy as np
 import polars as pl
 
 from ..display import PALETTE, enable_charts
+from . import statistics as st
 
 if TYPE_CHECKING:
     import altair as alt
 
 WIDTH, HEIGHT = 480, 240
 POINTS = 120
-BARS = 200
+BARS = 120
 RULES = (50, 90, 99)
+OUTCOME_COLOURS = {
+    "ok": "#009E73",
+    "http_error": "#CC79A7",
+    "api_error": "#0072B2",
+    "incomplete": "#56B4E9",
+    "empty": "#F0E442",
+    "malformed": "#222222",
+    "timeout": "#E69F00",
+    "connection_error": "#D55E00",
+    "cancelled": "#999999",
+}
+NO_LATENCY = "No successful streamed request in the window has this latency."
 
 
 def altair() -> Any:
@@ -42,8 +55,13 @@ def order(rows: pl.DataFrame) -> list[str]:
     return rows.sort("scenario", "load", "level")["series"].unique(maintain_order=True).to_list()
 
 
+def window(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that the figures use; all of them where no window was marked."""
+    return rows.filter(pl.col("in_window").fill_null(True))
+
+
 def ok(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("in_window").fill_null(True) & (pl.col("outcome") == "ok"))
+    return window(rows).filter(pl.col("outcome") == "ok")
 
 
 def scale(largest: float | None) -> tuple[float, str]:
@@ -66,15 +84,27 @@ def colour(a: Any, order: list[str], title: str = "Scenario, load") -> Any:
     return a.Color("series:N", sort=order, scale=a.Scale(domain=order, range=(PALETTE * 9)[: len(order)]), title=title)
 
 
-def ecdf_points(values: np.ndarray[Any, Any]) -> list[tuple[float, float]]:
-    """(value, share at or below it), at most POINTS of them, denser in the tail."""
-    ordered, n = np.sort(values), len(values)
+def outcome_colour(a: Any, present: list[str]) -> Any:
+    """An outcome has the same colour in every chart; only success is green."""
+    shades = [OUTCOME_COLOURS[outcome] for outcome in present]
+    return a.Color("outcome:N", sort=present, scale=a.Scale(domain=present, range=shades), title="Outcome")
+
+
+def ecdf_points(values: np.ndarray[Any, Any], cut: np.ndarray[Any, Any] | None = None) -> list[tuple[float, float]]:
+    """(value, share at or below it), at most POINTS of them, denser in the tail. With `cut`, values that are only known to be
+    larger: the share then comes from the survival curve, and ends below 1."""
+    n = len(values)
+    if cut is not None and cut.any():
+        ordered, survival = st.survival_curve(values, cut)
+        shares = 1 - survival
+    else:
+        ordered, shares = np.sort(values), np.arange(1, n + 1) / n
     ranks = np.unique(
         np.concatenate(
             [np.linspace(0, n - 1, POINTS // 2), (n - 1) * (1 - np.geomspace(1, 1 / max(n, 2), POINTS // 2))]
         ).astype(int)
     )
-    return [(float(ordered[i]), (i + 1) / n) for i in ranks]
+    return [(float(ordered[i]), float(shares[i])) for i in ranks]
 
 
 def tips(a: Any, unit: str) -> list[Any]:

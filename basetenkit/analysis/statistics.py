@@ -20,6 +20,7 @@ import numpy as np
 from ..types import Estimate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Marks = np.ndarray[Any, np.dtype[np.bool_]]
 LEAST = 20
 Z975 = 1.959964
 NOTHING = Estimate(None, how="nothing to estimate from")
@@ -38,11 +39,11 @@ def t975(df: int) -> float:
     return float(_special().stdtrit(df, 0.975))
 
 
-def standard_error(psi: Array) -> tuple[float, int]:
+def standard_error(psi: Array, floor: bool = True) -> tuple[float, int]:
     """(standard error of the mean of a series in start order, degrees of freedom); at least LEAST values.
 
     The wider of 10 and 20 batch means, the latter inflated for their lag-1 autocorrelation, and never under the one that
-    independence would give.
+    independence would give; without that `floor` for the gaps of a closed loop, where a long one is made up by short ones.
     """
     n, centred = len(psi), psi - psi.mean()
     ten, twenty = _batch_means(centred, 10), _batch_means(centred, 20)
@@ -50,7 +51,7 @@ def standard_error(psi: Array) -> tuple[float, int]:
     phi = min(max(float((d[1:] * d[:-1]).sum() / max(float((d * d).sum()), 1e-300)), 0.0), 0.8)
     se10 = float(ten.std(ddof=1)) / math.sqrt(10)
     se20 = float(twenty.std(ddof=1)) / math.sqrt(20) * math.sqrt((1 + phi) / (1 - phi))
-    independent = float(centred.std()) / math.sqrt(n)
+    independent = float(centred.std()) / math.sqrt(n) if floor else 0.0
     wider, df = (se20, 19) if t975(19) * se20 > t975(9) * se10 else (se10, 9)
     return max(wider, independent), df
 
@@ -112,7 +113,7 @@ def _binomial_rank(level: float, n: int, p: float) -> int:
     return k
 
 
-def fraction(good: Sequence[bool] | Array) -> Estimate:
+def fraction(good: Sequence[bool] | Marks) -> Estimate:
     """The share of true values, Clopper-Pearson on the effective n. Values in start order."""
     x = np.asarray(good, float)
     if not len(x):
@@ -133,38 +134,66 @@ def rate(ends: Sequence[float] | Array, weights: Sequence[float] | Array | None 
     The sum over the gaps' sum, both over the same window: what the first departure brought came before it and is left out.
     The interval is that of a ratio (delta method) on batch means of weight - rate * gap.
     """
-    at = np.asarray(ends, float)
-    if len(at) < 2 or at[-1] <= at[0]:
+    return rate_of_parts([np.asarray(ends, float)], None if weights is None else [np.asarray(weights, float)])
+
+
+def rate_of_parts(parts: Sequence[Array], weights: Sequence[Array] | None = None) -> Estimate:
+    """`rate` over several stretches of departures, such as repeats: the time between two stretches belongs to none."""
+    gaps = np.concatenate([np.zeros(0), *(np.diff(at) for at in parts)])
+    if not len(gaps) or gaps.sum() <= 0:
         return NOTHING
-    gaps = np.diff(at)
-    w = np.ones(len(gaps)) if weights is None else np.asarray(weights, float)[1:]
+    w = np.ones(len(gaps)) if weights is None else np.concatenate([part[1:] for part in weights])
     value = float(w.sum() / gaps.sum())
     if len(gaps) < LEAST:
         return Estimate(value, n=len(gaps), how="too few for an interval")
-    residual = w - value * gaps
-    se, df = standard_error(residual)
+    se, df = standard_error(w - value * gaps, floor=False)
     half = t975(df) * se / float(gaps.mean())
     return Estimate(value, max(value - half, 0.0), value + half, len(gaps), "ratio on batch means")
 
 
-def censored_quantile(values: Array, cut: Array, p: float) -> Estimate:
-    """The p-quantile where some values are only known to be larger: `values` (s) with `cut` true for those that were ended
-    before they were over. Kaplan and Meier 1958, with Greenwood's variance on the log-log scale. None above where the curve
-    does not come down so far."""
-    order = np.lexsort((cut, values))
-    x, event = values[order], np.logical_not(cut[order])
+def censored_quantile(values: Array, cut: Marks, p: float) -> Estimate:
+    """The p-quantile where some values are only known to be larger: `values` (s, in start order) with `cut` true for those
+    that were ended before they were over.
+
+    Kaplan and Meier 1958, with Greenwood's variance on the log-log scale, inflated by how many requests it takes to say what
+    one independent request would. No value, and no top, where the curve does not come down so far.
+    """
+    if not len(values):
+        return NOTHING
+    x, survival = survival_curve(values, cut)
     n = len(x)
-    at_risk: Any = n - np.arange(n)
-    survival = np.cumprod(np.where(event, 1 - 1 / at_risk, 1.0))
     value = _first(x, survival, 1 - p)
     if n < LEAST:
         return Estimate(value, n=n, how="Kaplan-Meier; too few for an interval")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.cumsum(np.where(event, 1 / (at_risk * np.maximum(at_risk - 1, 1e-9)), 0.0))
-        spread = Z975 * np.sqrt(greenwood) / np.log(survival)
-        low, high = survival ** np.exp(-spread), survival ** np.exp(spread)
-    bounds = sorted((np.nan_to_num(low, nan=1.0), np.nan_to_num(high, nan=1.0)), key=lambda s: float(s.sum()))
-    return Estimate(value, _first(x, bounds[0], 1 - p), _first(x, bounds[1], 1 - p), float(event.sum()), "Kaplan-Meier")
+    middle = float(np.median(values)) if value is None else value
+    below = ((values <= middle) & ~cut).astype(float)
+    share = float(below.mean())
+    e = max(effective_n(below, share), 1.0) if 0 < share < 1 else float(n)
+    at_risk = n - np.arange(n)
+    event = np.diff(survival, prepend=1.0) < 0
+    greenwood = np.cumsum(np.where(event, 1 / (at_risk * np.maximum(at_risk - 1, 1e-9)), 0.0))
+    low, high = _bounds(survival, greenwood * n / e)
+    return Estimate(value, _first(x, low, 1 - p), _first(x, high, 1 - p), e, "Kaplan-Meier on batch means")
+
+
+def survival_curve(values: Array, cut: Marks) -> tuple[Array, Array]:
+    """(values ascending, share that is longer), where some are only known to be longer. At a tie what was over goes first."""
+    order = np.lexsort((cut, values))
+    at_risk = len(values) - np.arange(len(values))
+    survival: Array = np.cumprod(np.where(cut[order], 1.0, 1 - 1 / at_risk)).astype(np.float64)
+    return values[order], survival
+
+
+def _bounds(survival: Any, variance: Any) -> tuple[Any, Any]:
+    """(lower, upper) 95% curves about a survival curve. Where it is 0 there is no variance, so the upper one stays where it
+    was: the longest value that happened to come is no top."""
+    low, high = np.ones(len(survival)), np.ones(len(survival))
+    inside = (survival > 0) & (survival < 1)
+    spread = Z975 * np.sqrt(variance[inside]) / -np.log(survival[inside])
+    low[inside] = survival[inside] ** np.exp(spread)
+    high[inside] = survival[inside] ** np.exp(-spread)
+    low[survival <= 0] = 0.0
+    return np.minimum.accumulate(low), np.minimum.accumulate(high)
 
 
 def _first(x: Array, survival: Any, level: float) -> float | None:

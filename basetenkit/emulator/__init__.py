@@ -34,9 +34,12 @@ class Emulator:
 
     def __init__(self, options: list[str], ca_folder: str | None = None) -> None:
         self._ca_folder = ca_folder
+        # A file, not a pipe: nobody reads along, and a full pipe would stop the endpoint.
+        self._said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by stop()
         command = [sys.executable, "-m", "basetenkit.emulator", "--watch-stdin", *options]
+        # A session of its own: an interrupt of the notebook's kernel reaches all of its group, and must not end the endpoint.
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, start_new_session=True
         )
         self.base_url = self._started()
         self.url = f"{self.base_url}/v1/chat/completions"
@@ -52,8 +55,8 @@ class Emulator:
         timer.cancel()
         if not line.startswith("listening on "):
             self.process.kill()
-            _, said = self.process.communicate()
-            last = said.strip().splitlines()[-1:] or [f"it said nothing within {START_WITHIN_S:g} s"]
+            self.process.communicate()
+            last = self._complaint().splitlines()[-1:] or [f"it said nothing within {START_WITHIN_S:g} s"]
             self._clean()
             raise EmulatorError(f"the embedded endpoint did not start: {last[0]}")
         return line.removeprefix("listening on ").strip()
@@ -80,12 +83,18 @@ class Emulator:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        if not self._said.closed and (complaint := self._complaint()):
+            sys.stderr.write(f"the embedded endpoint said: {complaint}\n")
         self._clean()
 
+    def _complaint(self) -> str:
+        self._said.seek(0)
+        return self._said.read().strip()
+
     def _clean(self) -> None:
+        self._said.close()
         if self._ca_folder is not None:
             shutil.rmtree(self._ca_folder, ignore_errors=True)
 
@@ -101,9 +110,9 @@ class Emulator:
 
 def serve(*, port: int = 0, tls: bool = False, fail: dict[str, float] | None = None, **options: Any) -> Emulator:
     """Starts an embedded endpoint and returns when it listens. Options are those of `python -m basetenkit.emulator`, with
-    underscores: ttft_ms, itl_ms, jitter, batch_slope_ms, tail_ms, role_frame, tokens_per_chunk, output_tokens, form, usage,
-    stamp_frames, dimension, api_key, max_concurrency, seed; `fail`: {"http_500": 0.05, ...}; `tls`: with a certificate made
-    for it (needs trustme). EmulatorError where it does not start or does not know an option."""
+    underscores: ttft_ms, itl_ms, jitter, batch_slope_ms, tail_ms, role_frame, tokens_per_chunk, output_tokens, stop_after,
+    form, usage, stamp_frames, dimension, api_key, max_concurrency, seed; `fail`: {"http_500": 0.05, ...}; `tls`: with a
+    certificate made for it (needs trustme). EmulatorError where it does not start or does not know an option."""
     from .__main__ import arguments
 
     try:

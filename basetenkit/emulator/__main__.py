@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import gc
 import ssl
 import sys
 from typing import Any
@@ -21,6 +22,7 @@ HELP = {
     "role_frame": "send a role-only message at once, as most engines do",
     "tokens_per_chunk": "output tokens in one message",
     "output_tokens": "output tokens where the request sets no limit",
+    "stop_after": "tokens after which the model stops by itself, unless the request says ignore_eos; 0: never",
     "form": f"the JSON form of predict: {', '.join(FORMS)}",
     "usage": "report token usage",
     "stamp_frames": "put each message's write time (monotonic ns) into it",
@@ -100,6 +102,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"the certificate {certfile} cannot be used: {error.strerror or error}\n")
         return 1
+    # What is there by now stays; a collection that walked it again and again would hold up tokens.
+    gc.freeze()
     try:
         asyncio.run(serve_until_stopped(options, port, tls, watch))
     except (OSError, OverflowError) as error:

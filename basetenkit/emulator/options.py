@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 FORMS = ("text", "output", "response", "generated_text", "result", "string")
 FAILURES = ("http_500", "http_429", "http_503", "html", "error_event", "truncate", "reset", "stall", "empty")
-_LEAST = {"tokens_per_chunk": 1, "output_tokens": 1, "dimension": 1, "max_concurrency": 0}
+_LEAST = {"tokens_per_chunk": 1, "output_tokens": 1, "dimension": 1, "max_concurrency": 0, "stop_after": 0}
 _LEAST |= dict.fromkeys(("ttft_ms", "itl_ms", "jitter", "batch_slope_ms", "tail_ms"), 0)
 
 
@@ -24,6 +24,7 @@ class Options:
     role_frame: bool = True
     tokens_per_chunk: int = 1
     output_tokens: int = 100
+    stop_after: int = 0
     form: str = "output"
     usage: bool = True
     stamp_frames: bool = False

@@ -21,11 +21,16 @@ from collections import deque
 from typing import Any
 
 from .options import Options
-from .speech import Piece, Reply, Speaker
-from .truth import Truth, realtime_offset
+from .reply import Piece, Reply
+from .schedule import Schedule
+from .speech import Speaker
+from .truth import Record, Truth, realtime_offset
 from .wire import Asked, BadRequest, chunk, head, take_request
 
 SO_TIMESTAMPNS = 35
+OFFSET_EVERY_S = 1.0
+# Under the size from which the allocator maps and unmaps memory for each read.
+READ_SIZE = 1 << 16
 
 
 class Server:
@@ -33,7 +38,8 @@ class Server:
 
     def __init__(self, options: Options, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.options, self.truth, self.speaker, self.tls = options, Truth(), Speaker(options), tls
-        self.offset, self.loop = realtime_offset(), asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
+        self.schedule = Schedule(self.loop)
         self.waiting: deque[Connection] = deque()
         self.connections: set[Connection] = set()
         self.listener = socket.socket()
@@ -45,6 +51,12 @@ class Server:
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
         self.loop.add_reader(self.listener.fileno(), self._accept)
+        self._look_at_clocks()
+
+    def _look_at_clocks(self) -> None:
+        """The wall clock, which the kernel stamps by, may be set while the endpoint runs."""
+        self.offset = realtime_offset()
+        self._clocks = self.loop.call_later(OFFSET_EVERY_S, self._look_at_clocks)
 
     def _accept(self) -> None:
         for _ in range(64):
@@ -78,6 +90,8 @@ class Server:
     def close(self) -> None:
         self.loop.remove_reader(self.listener.fileno())
         self.listener.close()
+        self.schedule.stop()
+        self._clocks.cancel()
         for connection in list(self.connections):
             connection.close()
 
@@ -87,8 +101,7 @@ class Connection:
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self.server, self.sock, self.inbox, self.unsent = server, sock, b"", b""
-        self.record: dict[str, Any] | None = None
-        self.timer: asyncio.TimerHandle | None = None
+        self.record: Record | None = None
         self.closed = self.closing = False
         self.tls: ssl.SSLObject | None = None
         if server.tls is not None:
@@ -99,7 +112,7 @@ class Connection:
 
     def _readable(self) -> None:
         try:
-            data, ancillary, _, _ = self.sock.recvmsg(1 << 18, 64)
+            data, ancillary, _, _ = self.sock.recvmsg(READ_SIZE, 64)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -172,12 +185,14 @@ class Connection:
         self._next()
 
     def _post(self, asked: Asked, arrived: int) -> None:
-        server, request_id = self.server, asked.headers.get("x-baseten-customer-request-id")
-        self.record = {"request_id": request_id, "received_ns": arrived, "writes": [], "tokens": 0}
-        server.truth.begin(self.record, asked.headers, asked.body)
-        reply = server.speaker.reply(asked.path, asked.body, asked.headers, server.truth.in_flight)
-        self.reply, self.index = reply, 0
-        self.record |= {"prompt_tokens": reply.prompt_tokens, "outcome": reply.outcome}
+        server, heads = self.server, asked.headers
+        request_id = heads.get("x-baseten-customer-request-id") or heads.get("x-request-id")
+        self.record = Record(request_id, arrived)
+        server.truth.begin(self.record, heads, asked.body)
+        reply = server.speaker.reply(asked.path, asked.body, heads, server.truth.in_flight)
+        self.reply, self.index, self.record.outcome = reply, 0, reply.outcome
+        if reply.prompt is not None:
+            server.schedule.spare(reply.prompt)
         if server.admitted():
             self.go(arrived)
         else:
@@ -186,14 +201,17 @@ class Connection:
     def go(self, since_ns: int) -> None:
         """Starts the reply's schedule: it counts from the request's arrival, or from the end of its wait for a place."""
         self.base = since_ns / 1e9
-        if self.reply.chunked:
-            self.pending = head(self.reply)
-            self._at_next()
-        else:
-            self.timer = self.server.loop.call_at(self.base + self.reply.pieces[0].at, self._document)
+        self.pending = head(self.reply) if self.reply.chunked else b""
+        if not self.reply.pieces:
+            self._ending()
+            return
+        step = self._piece if self.reply.chunked else self._document
+        self.server.schedule.at(self.base + self.reply.pieces[0].at, step)
 
     def _document(self) -> None:
-        data, self.pending = head(self.reply), b""
+        if self.closed:
+            return
+        data = head(self.reply)
         if self.reply.ending == "whole":
             self._write(data, self.reply.tokens, noted=True)
             self._over()
@@ -202,25 +220,27 @@ class Connection:
             self._write(data[: -(len(self.reply.pieces[0].data) // 2)], 0)
             self._ending()
 
-    def _at_next(self) -> None:
-        if self.index < len(self.reply.pieces):
-            self.timer = self.server.loop.call_at(self.base + self.reply.pieces[self.index].at, self._piece)
-        else:
-            self._ending()
-
-    def _piece(self) -> None:
-        piece = self.reply.pieces[self.index]
+    def _piece(self) -> float | None:
+        """Writes the piece that is due and gives the time of the next."""
+        if self.closed:
+            return None
+        reply, index = self.reply, self.index
+        piece = reply.pieces[index]
         data = piece.data
         if self.server.options.stamp_frames and data.startswith(b'data: {"id"'):
             data = data.replace(b'data: {"id"', b'data: {"t": %d, "id"' % time.monotonic_ns(), 1)
-        self.index += 1
-        last = self.index == len(self.reply.pieces) and self.reply.ending == "whole" and not piece.tokens
+        self.index = index = index + 1
+        over = index == len(reply.pieces)
+        last = over and reply.ending == "whole" and not piece.tokens
         self._write(self.pending + chunk(data) + (b"0\r\n\r\n" if last else b""), piece.tokens)
         self.pending = b""
+        if not over:
+            return self.base + reply.pieces[index].at
         if last:
             self._over()
         elif not self.closed:
-            self._at_next()
+            self._ending()
+        return None
 
     def _ending(self) -> None:
         kind = self.reply.ending
@@ -239,10 +259,7 @@ class Connection:
         self._push(data)
         after = time.monotonic_ns()
         if (tokens or noted) and self.record is not None:
-            self.record["writes"].append([before, after])
-            self.record["tokens"] += tokens
-            self.record.setdefault("first_write_ns", [before, after])
-            self.record["last_write_ns"] = [before, after]
+            self.record.wrote(before, after, tokens)
 
     def _encrypt(self, data: bytes) -> bytes:
         assert self.tls is not None
@@ -275,6 +292,7 @@ class Connection:
 
     def _over(self) -> None:
         if self.record is not None:
+            self.record.prompt_tokens = self.reply.prompt_tokens
             self.record = None
             self.server.ended()
         self._next()
@@ -295,10 +313,9 @@ class Connection:
         self.server.loop.remove_reader(self.sock.fileno())
         self.server.loop.remove_writer(self.sock.fileno())
         self.sock.close()
-        if self.timer is not None:
-            self.timer.cancel()
         if self.record is not None:
-            self.record["outcome"] = "disconnected" if self.record["outcome"] == "ok" else self.record["outcome"]
+            if self.record.outcome == "ok":
+                self.record.outcome = "disconnected"
             self.record = None
             self.server.left(self)
 

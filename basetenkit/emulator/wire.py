@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from .speech import Reply
+from .reply import Reply
 
 _REASONS = {
     200: b"OK",

@@ -73,7 +73,9 @@ def nothing() -> pl.DataFrame:
 def chunks_of(requests: pl.DataFrame, gaps: list[float]) -> pl.DataFrame:
     """For each request the same chunks: one at 0.1 s, the next ones `gaps` apart."""
     arrival = 0.1 + np.concatenate([[0.0], np.cumsum(gaps)])
-    each = pl.DataFrame({"index": np.arange(len(arrival)), "arrival_s": arrival, "error_s": np.full(len(arrival), 1e-5)})
+    each = pl.DataFrame(
+        {"index": np.arange(len(arrival)), "arrival_s": arrival, "error_s": np.full(len(arrival), 1e-5)}
+    )
     frame = requests.select("request_id").join(each, how="cross")
     missing = [pl.lit(None).alias(name) for name in CHUNK_SCHEMA if name not in frame.columns]
     return frame.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in CHUNK_SCHEMA.items())

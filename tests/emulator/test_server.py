@@ -20,7 +20,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.emulator.options import FORMS
-from basetenkit.emulator.speech import count
+from basetenkit.emulator.words import count
 from basetenkit.errors import EmulatorError
 
 from .asking import CHAT, STREAM, USAGE, client, content, messages, post
@@ -284,12 +284,36 @@ def test_stop_ends_the_process_and_may_be_called_again() -> None:
         post(server, PATH, CHAT)
 
 
-def test_a_signal_ends_it_cleanly_though_it_watches_its_input() -> None:
+def test_a_signal_ends_it_cleanly_though_it_watches_its_input(capsys: pytest.CaptureFixture[str]) -> None:
     with bk.emulator.serve() as server:
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=20) == 0
-        assert server.process.stderr is not None
-        assert server.process.stderr.read() == ""
+    assert capsys.readouterr().err == ""
+
+
+def test_an_interrupt_of_the_group_that_started_it_does_not_end_it() -> None:
+    """A notebook's kernel is interrupted by a signal to its whole group."""
+    code = (
+        "import basetenkit as bk, os, signal\n"
+        "with bk.emulator.serve() as server:\n"
+        "    try:\n        os.killpg(0, signal.SIGINT)\n        signal.pause()\n"
+        "    except KeyboardInterrupt:\n        pass\n"
+        "    print(server.truth()['in_flight'], flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, start_new_session=True, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr
+
+
+def test_what_it_complains_of_is_passed_on_when_it_stops(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")  # so that an abort is told on standard error
+    with bk.emulator.serve() as server:
+        server.process.send_signal(signal.SIGABRT)
+        server.process.wait(timeout=20)
+    assert "the embedded endpoint said: Fatal Python error: Aborted" in capsys.readouterr().err
 
 
 def test_it_ends_with_the_process_that_started_it_even_when_that_is_killed() -> None:

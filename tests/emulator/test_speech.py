@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from basetenkit.emulator.options import FORMS, Options
-from basetenkit.emulator.speech import Reply, Speaker, count, frame, unit_vector, vocabulary
+from basetenkit.emulator.reply import Reply
+from basetenkit.emulator.speech import Speaker
+from basetenkit.emulator.words import count, unit_vector
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 6}
 ROUTE = "/v1/chat/completions"
@@ -81,9 +83,31 @@ def test_the_length_is_the_requests_own_limit_and_else_the_options(name: str) ->
     assert say(Options(output_tokens=9), bare).tokens == 9
 
 
-def test_each_word_is_one_token_and_so_is_it_within_a_text() -> None:
-    assert len(vocabulary()) > 50
-    assert all(count(word) == 1 for word in vocabulary())
+def test_a_model_that_stops_by_itself_says_so_unless_the_request_forbids_it() -> None:
+    options = Options(stop_after=3)
+    choice = body_of(say(options, CHAT))["choices"][0]
+    assert (count(choice["message"]["content"]), choice["finish_reason"]) == (3, "stop")
+    stream = say(options, CHAT | {"stream": True})
+    assert sum(p.tokens for p in stream.pieces) == stream.tokens == 3
+    assert b'"finish_reason": "stop"' in stream.pieces[-1].data
+    assert say(options, CHAT | {"ignore_eos": True}).tokens == 6
+    assert say(options, CHAT | {"max_tokens": 2}).tokens == 2
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_prompt_is_not_counted_before_its_number_is_needed(stream: bool) -> None:
+    """A wave of requests would else be counted before its first token is written."""
+    reply = say(Options(), CHAT | {"stream": stream, "stream_options": {"include_usage": True}})
+    assert reply.prompt is not None
+    assert not reply.prompt.done
+    *_, last = reply.pieces
+    assert last.at > 0
+    assert not reply.prompt.done
+    assert b'"prompt_tokens": %d' % count("hello") in last.data
+    assert reply.prompt.done
+
+
+def test_a_document_holds_as_many_tokens_as_were_asked_for() -> None:
     text = body_of(say(Options(), CHAT | {"max_tokens": 500}))["choices"][0]["message"]["content"]
     assert count(text) == 500
 
@@ -97,6 +121,14 @@ def test_predict_has_each_json_form(form: str) -> None:
     assert count(text) == reply.tokens == 5
     assert form == "string" or list(body) == [form]
     assert reply.content_type == "application/json"
+
+
+def test_a_request_may_choose_the_form_itself() -> None:
+    request = {"prompt": "hi", "max_tokens": 5, "emulator": "result"}
+    assert list(body_of(say(Options(form="text"), request, "/predict"))) == ["result"]
+    refused = say(Options(), request | {"emulator": "shout"}, "/predict")
+    assert refused.status == 400
+    assert body_of(refused)["error"].startswith("there is no form 'shout'; there are text, ")
 
 
 def test_predict_streams_bare_text_and_speaks_chat_to_messages() -> None:
@@ -201,9 +233,3 @@ def test_a_failure_that_does_not_exist_is_told() -> None:
     reply = say(Options(), CHAT, **{"x-emulator-fail": "explode"})
     assert reply.status == 400
     assert "there is no failure 'explode'; there are http_500, " in body_of(reply)["error"]
-
-
-@pytest.mark.parametrize("text", ['say "hi"', "back\\slash\n", "é😀", "\u2028"])
-def test_a_frame_put_together_by_bytes_is_the_json_it_would_have_been(text: str) -> None:
-    assert json.loads(frame("chat", text)[6:])["choices"][0]["delta"]["content"] == text
-    assert json.loads(frame("completions", text)[6:])["choices"][0]["text"] == text

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import basetenkit as bk
-from basetenkit.emulator.truth import Truth, realtime_offset
+from basetenkit.emulator.truth import Record, Truth, realtime_offset
 
 from .asking import CHAT, STREAM, client, post
 
@@ -87,6 +87,35 @@ def test_writes_are_shown_only_when_asked_for_and_reset_forgets(server: Any) -> 
     assert server.truth() == {"requests": [], "in_flight": 0, "peak_in_flight": 0, "bodies": []}
 
 
+def test_what_did_not_happen_is_null() -> None:
+    record = Record("r", 5)
+    assert record.shown(writes=True) == {
+        "request_id": "r",
+        "received_ns": 5,
+        "first_write_ns": None,
+        "last_write_ns": None,
+        "tokens": 0,
+        "prompt_tokens": None,
+        "outcome": "ok",
+        "writes": [],
+    }
+    record.wrote(7, 8, 1)
+    record.wrote(9, 12, 2)
+    shown = record.shown(writes=True)
+    assert (shown["first_write_ns"], shown["last_write_ns"], shown["tokens"]) == ([7, 8], [9, 12], 3)
+    assert shown["writes"] == [[7, 8], [9, 12]]
+
+
+def test_a_request_may_be_named_by_either_header(server: Any) -> None:
+    post(server, PATH, CHAT, headers={"x-request-id": "a"})
+    post(server, PATH, CHAT, headers={"x-request-id": "a", "x-baseten-customer-request-id": "b"})
+    post(server, PATH, CHAT)
+    requests = server.truth()["requests"]
+    assert [r["request_id"] for r in requests] == ["a", "b", None]
+    assert len({r["prompt_tokens"] for r in requests}) == 1
+    assert requests[0]["prompt_tokens"] > 0
+
+
 def test_bodies_are_kept_as_they_came_and_keys_are_not(server: Any) -> None:
     secret = {"authorization": "Bearer abc", "cookie": "abc", "x-api-key": "abc", "x-team": "us"}
     post(server, PATH, CHAT, headers=secret)
@@ -100,7 +129,7 @@ def test_bodies_are_kept_as_they_came_and_keys_are_not(server: Any) -> None:
 def test_only_the_last_32_bodies_are_kept() -> None:
     truth = Truth()
     for i in range(40):
-        truth.begin({}, {}, b"%d" % i)
+        truth.begin(Record(None, i), {}, b"%d" % i)
     assert [b["body"] for b in truth.bodies] == [str(i) for i in range(8, 40)]
 
 

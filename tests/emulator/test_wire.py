@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from basetenkit.emulator.speech import Piece, Reply
+from basetenkit.emulator.reply import Piece, Reply
 from basetenkit.emulator.wire import BadRequest, chunk, head, take_request
 
 POST = b"POST /v1/x?a=1&b HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"

@@ -160,7 +160,7 @@ def test_no_limit_is_no_key(form: str) -> None:
 
 
 def test_keys_of_unusual_models() -> None:
-    names = {"prompt_key": "text", "max_tokens_key": "max_new_tokens", "request_format": "prompt"}
+    names: dict[str, Any] = {"prompt_key": "text", "max_tokens_key": "max_new_tokens", "request_format": "prompt"}
     assert payload(**names) == {"text": PROMPT, "max_new_tokens": 100, "stream": True}
     assert payload({"max_tokens": 7}, **names) == {"text": PROMPT, "max_new_tokens": 7, "stream": True}
     assert payload({"max_new_tokens": 8}, **names) == {"text": PROMPT, "max_new_tokens": 8, "stream": True}

@@ -180,7 +180,7 @@ def test_messages_of_the_user_have_no_count_of_ours() -> None:
     mine = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
     request = sampler("D(30,20)", request_params={"messages": mine}).request("r")
     assert orjson.loads(request.body)["messages"] == mine
-    assert request.prompt is request.input_tokens_target is request.input_tokens_client is None
+    assert (request.prompt, request.input_tokens_target, request.input_tokens_client) == (None, None, None)
 
 
 @pytest.mark.parametrize("text", ["E(64)", "dataset", "I(512,512)", "RD(200)"])

@@ -1,0 +1,85 @@
+"""What the embedded endpoint's texts are made of, and how they are counted.
+
+Each output word is exactly one token of the embedded tokenizer where that is at hand, so that a client's own count of the
+text agrees with the usage reported. Counting a long prompt takes a millisecond, in which no token could be written: a `Tally`
+is counted when its number is needed, or before, in a pause of the schedule.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+TOKENIZER_FILE = Path(__file__).parent.parent / "workload" / "data" / "tokenizer.json"
+SECONDS_A_CHARACTER = 0.4e-6
+_WORDS = """
+the of and to in is that for it as was with be by on not he his but at are this have from or had an they which
+one you were all her she there would their we him been has when who will more no if out so said what up its
+about into than them can only other new some could time these two may then do first any my now such like our
+over man me even most made after also did many
+"""
+
+
+@cache
+def tokenizer() -> Any:
+    """The embedded tokenizer, or None where it is not installed."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        return None
+    return Tokenizer.from_file(str(TOKENIZER_FILE)) if TOKENIZER_FILE.is_file() else None
+
+
+def count(text: str) -> int:
+    """Tokens of a text: by the embedded tokenizer, else its words."""
+    t = tokenizer()
+    return len(t.encode(text, add_special_tokens=False).ids) if t is not None else len(text.split())
+
+
+@cache
+def vocabulary() -> tuple[str, ...]:
+    """Words with a leading space that are one token each."""
+    words = tuple(f" {w}" for w in _WORDS.split())
+    return tuple(w for w in words if count(w) == 1) or words
+
+
+class Tally:
+    """The number of tokens of some texts, counted once, when it is first asked for. `effort`: seconds that may take."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts: tuple[str, ...] = texts
+        self._value: int | None = None
+        self.effort = SECONDS_A_CHARACTER * sum(map(len, texts))
+
+    @property
+    def done(self) -> bool:
+        """Whether it was counted."""
+        return self._value is not None
+
+    def __call__(self) -> int:
+        if self._value is None:
+            self._value, self._texts = sum(map(count, self._texts)), ()
+        return self._value
+
+
+def ring(draw: Callable[[], Any], size: int = 1 << 14) -> list[Any]:
+    """Chance drawn ahead: a reply takes a run of it by a slice, where a draw a token would hold up the tokens of others."""
+    return [draw() for _ in range(size)]
+
+
+def run_of(drawn: list[Any], start: int, n: int) -> list[Any]:
+    """`n` entries of a ring from `start` on, round and round."""
+    turns = -(-(start + n) // len(drawn))
+    return (drawn * turns if turns > 1 else drawn)[start : start + n]
+
+
+def unit_vector(text: str, size: int) -> list[float]:
+    """A vector of length 1 that depends on the text alone."""
+    rng = random.Random(text)
+    values = [rng.gauss(0, 1) for _ in range(size)]
+    norm = math.sqrt(sum(v * v for v in values)) or 1.0
+    return [v / norm for v in values]

@@ -1,0 +1,170 @@
+"""Every finding, caused by rows that cause it, and absent where nothing is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import basetenkit as bk
+from basetenkit.analysis.diagnosis import diagnose
+from basetenkit.analysis.metrics import summarise
+from basetenkit.findings import RUN_FINDINGS, Finding
+
+from .frames import failures, nothing, rows
+
+N = 1200
+Case = tuple[pl.DataFrame, dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]
+
+
+def config(endpoint: dict[str, Any] | None = None, **fields: Any) -> bk.RunConfig:
+    where = {"url": "http://127.0.0.1:9/v1/chat/completions", "model": "m"} | (endpoint or {})
+    return bk.RunConfig(endpoint=bk.Endpoint(**where), **fields)
+
+
+def clean(n: int = N, **columns: Any) -> pl.DataFrame:
+    """Independent latencies, enough of them for every tail."""
+    rng = np.random.default_rng(4)
+    ttft = rng.uniform(0.1, 0.2, n)
+    defaults: dict[str, Any] = {"ttft_s": ttft, "e2e_s": ttft + rng.uniform(0.3, 0.5, n), "level": 4.0}
+    return rows(n, **(defaults | columns))
+
+
+def diagnosis(
+    frame: pl.DataFrame,
+    settings: bk.RunConfig | None = None,
+    entry: dict[str, Any] | None = None,
+    metadata: dict[str, Any] | None = None,
+    left_out: list[str] | None = None,
+) -> list[Finding]:
+    keys = frame.select("scenario", "load", "level", "repeat").unique(maintain_order=True).iter_rows(named=True)
+    levels = [{"done": True, "ended_by": None} | key | (entry or {}) for key in keys]
+    document = {"levels": levels, "metadata": {"tokenizer": "embedded"} | (metadata or {})}
+    return diagnose(frame, summarise(frame), settings or config(), document, left_out or [])
+
+
+def mixed(n_bad: int, outcome: str = "http_error") -> pl.DataFrame:
+    good = clean()
+    bad = failures(n_bad, outcome, level=4.0, start_s=np.arange(n_bad) + float(N))
+    return pl.concat([good, bad])
+
+
+def warmed(frame: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([rows(3, level=4.0, phase="warmup", start_s=[-3.0, -2.0, -1.0]), frame])
+
+
+# code -> what causes it
+CAUSES: dict[str, Callable[[], list[Finding]]] = {
+    "all_failed": lambda: diagnosis(failures(30)),
+    "some_failed": lambda: diagnosis(mixed(5)),
+    "gave_up": lambda: diagnosis(failures(50), entry={"ended_by": "give_up_after"}),
+    "stopped_early": lambda: diagnosis(clean(), entry={"done": False}),
+    "tokens_by_tokenizer": lambda: diagnosis(clean(token_source="tokenizer", output_tokens_server=None)),
+    "tokenizer_differs": lambda: diagnosis(clean(input_tokens_server=120)),
+    "output_short": lambda: diagnosis(clean(output_tokens=7, output_tokens_server=7, output_tokens_client=7)),
+    "not_streamed": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None)),
+    "clock_bound": lambda: diagnosis(clean(ttft_error_s=0.02)),
+    "clock_user": lambda: diagnosis(clean(clock="user")),
+    "clock_stepped": lambda: diagnosis(clean(), metadata={"events": [{"what": "clock_stepped", "step_s": 0.25}]}),
+    "few_requests": lambda: diagnosis(clean(60)),
+    "window_uncut": lambda: diagnosis(warmed(clean(39))),
+    "verify_off": lambda: diagnosis(clean(), config({"verify": False})),
+    "key_in_clear": lambda: diagnosis(clean(), config({"url": "http://models.example/x"}), metadata={"key_sent": True}),
+    "schedule_lag": lambda: diagnosis(clean(load="request_rate", scheduled_s=np.arange(N) - 0.2)),
+    "in_flight_capped": lambda: diagnosis(
+        clean(load="request_rate"), config(max_in_flight=3, request_rate=[4]), entry={"held_back": 17}
+    ),
+    "capture_full": lambda: diagnosis(clean(), metadata={"events": [{"what": "capture_full", "n": 3}]}),
+    "tokens_spent": lambda: diagnosis(clean(), config(max_total_tokens=5000), entry={"tokens_guard": True}),
+}
+
+
+def test_a_clean_run_has_no_finding() -> None:
+    assert diagnosis(clean()) == []
+    assert diagnosis(clean(load="request_rate")) == []
+
+
+def test_a_run_of_which_nothing_was_sent_says_only_that_it_was_stopped() -> None:
+    assert diagnosis(nothing()) == []
+
+
+@pytest.mark.parametrize("code", RUN_FINDINGS)
+def test_every_finding_has_a_cause_and_its_sentence_is_whole(code: str) -> None:
+    found = {f.code: f for f in CAUSES[code]()}
+    assert code in found
+    assert "{" not in str(found[code])
+    assert "None" not in found[code].sentence
+
+
+@pytest.mark.parametrize("code", sorted(set(CAUSES) - {"all_failed", "gave_up", "few_requests", "window_uncut"}))
+def test_a_cause_brings_its_own_finding_and_no_other(code: str) -> None:
+    assert [f.code for f in CAUSES[code]()] == [code]
+
+
+def test_the_gravest_comes_first() -> None:
+    found = diagnosis(mixed(5), config({"verify": False}), entry={"done": False})
+    assert [f.code for f in found] == ["stopped_early", "some_failed", "verify_off"]
+
+
+def test_failures_are_counted_and_the_commonest_message_is_shown() -> None:
+    bad = mixed(3).with_columns(
+        error_message=pl.when(pl.col("start_s") == N).then(pl.lit("odd one out")).otherwise("error_message")
+    )
+    (found,) = diagnosis(bad)
+    assert found.sentence.startswith(f"D(100,20) at concurrency 4: 3 of {N + 3} requests")
+    assert "(3 http_error)" in found.sentence
+    assert found.sentence.endswith("overloaded")
+
+
+def test_failures_without_a_message_say_so() -> None:
+    (found, *_) = diagnosis(failures(5, error_message=None))
+    assert found.sentence.endswith("no message")
+
+
+def test_each_level_speaks_for_itself() -> None:
+    found = diagnosis(pl.concat([clean(), clean(level=8.0, clock="user")]))
+    assert [(f.code, f.sentence.split(":")[0]) for f in found] == [("clock_user", "D(100,20) at concurrency 8")]
+
+
+def test_a_constant_difference_of_input_tokens_is_the_chat_template() -> None:
+    (found,) = diagnosis(clean(input_tokens_server=120))
+    assert "17% on input tokens (144000 against 120000)" in found.sentence
+    assert "the chat template, which adds 20 tokens to each prompt" in found.cure
+    other = diagnosis(clean(input_tokens_server=[120 + i % 7 for i in range(N)]))
+    assert "another vocabulary" in other[0].cure
+
+
+def test_reasoning_that_is_not_in_the_text_explains_a_difference_of_output_tokens() -> None:
+    (found,) = diagnosis(clean(output_tokens_server=25, output_tokens=25, reasoning_tokens=5))
+    assert "reasoning tokens" in found.cure
+
+
+def test_a_difference_within_a_tenth_is_no_finding() -> None:
+    assert diagnosis(clean(input_tokens_server=110)) == []
+
+
+def test_few_requests_names_the_percentiles_that_have_no_top() -> None:
+    found = {f.code: f for f in diagnosis(clean(300))}
+    assert found["few_requests"].sentence.endswith("TTFT p99.")
+    unstreamed = {f.code: f for f in diagnosis(clean(300, ttft_s=None))}
+    assert unstreamed["few_requests"].sentence.endswith("E2E p99.")
+
+
+def test_a_run_without_streaming_or_of_embeddings_has_no_ttft_and_that_is_as_it_should_be() -> None:
+    frame = clean(ttft_s=None, ttft_error_s=None)
+    assert diagnosis(frame, config({"stream": False})) == []
+    assert diagnosis(frame, config(task="text-to-embeddings", scenarios="E(100)")) == []
+
+
+def test_files_that_could_not_be_read_are_named() -> None:
+    (found,) = diagnosis(clean(), left_out=["requests/0001.parquet"])
+    assert found.code == "stopped_early"
+    assert "requests/0001.parquet" in found.sentence
+
+
+def test_a_key_over_loopback_or_https_is_not_in_clear() -> None:
+    for url in ("http://127.0.0.1:9/x", "https://models.example/x"):
+        assert diagnosis(clean(), config({"url": url}), metadata={"key_sent": True}) == []

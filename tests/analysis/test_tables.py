@@ -1,0 +1,74 @@
+"""The tables under a run: the figures of its frames, in the units people think in."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from basetenkit.analysis.tables import findings_table, overview, samples, tokens
+from basetenkit.display import Html
+from basetenkit.findings import Finding
+
+from .frames import Frames, chunks_of, failures, nothing, rows
+
+
+def lines(table: Html) -> list[str]:
+    return [" ".join(line.split()) for line in repr(table).splitlines()]
+
+
+def markup(table: Html) -> str:
+    return table._repr_mimebundle_()["text/html"]
+
+
+def test_the_overview_has_a_row_a_level_with_intervals_in_ms() -> None:
+    ttft = np.random.default_rng(0).permutation(np.linspace(0.1, 0.2, 100))
+    frame = pl.concat([rows(100, ttft_s=ttft, in_window=True, level=x) for x in (1.0, 2.0)])
+    table = overview(Frames(frame, chunks_of(frame[:100], [0.1])))
+    shown = lines(table)
+    assert len(shown) == 3
+    assert "TTFT p50, ms" in shown[0]
+    assert "1 in flight 100 of 100" in shown[1]
+    assert "2 in flight 100 of 100" in shown[2]
+    assert " 149 (" in shown[1]
+    assert "≥ " in shown[1]
+    assert shown[1].endswith("0.010")
+
+
+def test_the_overview_of_failures_has_dashes_and_no_figure() -> None:
+    shown = lines(overview(Frames(failures(30))))
+    assert shown[1].startswith("D(100,20) 1 in flight 0 of 30 – –")
+    assert shown[1].endswith("–")
+
+
+def test_an_open_loop_is_told_by_its_rate() -> None:
+    assert "0.5/s" in lines(overview(Frames(rows(3, load="request_rate", level=0.5))))[1]
+
+
+def test_tables_of_nothing_say_so() -> None:
+    for table in (overview, tokens, findings_table):
+        assert repr(table(Frames(nothing()))) == "(nothing)"
+
+
+def test_tokens_show_the_accounts_and_their_difference() -> None:
+    shown = lines(tokens(Frames(rows(10, input_tokens_server=112))))
+    assert shown[1].endswith("input 10 1,000 1,120 1,000 – 120")
+    assert shown[2].endswith("output 10 200 200 200 200 0")
+
+
+def test_an_account_without_figures_is_a_dash() -> None:
+    shown = lines(tokens(Frames(rows(10, output_tokens_server=None))))
+    assert shown[2].endswith("output 10 200 – 200 200 –")
+
+
+def test_what_a_server_said_does_not_run_in_a_finding() -> None:
+    run = Frames(rows(1), findings=[Finding("some_failed", "<script>alert(1)</script>", "Mend <b>it</b>.")])
+    assert "<script" not in markup(findings_table(run))
+    assert "&lt;b&gt;it&lt;/b&gt;" in markup(findings_table(run))
+    assert "some_failed" in repr(findings_table(run))
+
+
+def test_samples_are_the_first_rows() -> None:
+    got = samples(Frames(rows(9)), 4)
+    assert got["request_id"].to_list() == ["r000000", "r000001", "r000002", "r000003"]
+    assert got.columns[:3] == ["request_id", "level", "outcome"]
+    assert samples(Frames(nothing())).height == 0

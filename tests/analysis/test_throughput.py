@@ -1,0 +1,63 @@
+"""Throughput of a closed loop whose true rate is known: `basetenkit.analysis.metrics` must not see the ramp, the drain or the
+spread of lengths."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from basetenkit.analysis.metrics import summarise
+
+from .frames import rows
+
+Draw = Callable[[np.random.Generator], float]
+LENGTHS: dict[str, Draw] = {
+    "exponential": lambda rng: float(rng.exponential(1.0)),
+    "gamma": lambda rng: float(rng.gamma(4.0, 0.25)),
+    "nearly equal": lambda rng: float(rng.uniform(0.9, 1.1)),
+}
+
+
+def closed_loop(level: int, n: int, draw: Draw, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(starts, lengths) of `n` requests with `level` always in flight."""
+    rng, free = np.random.default_rng(seed), [0.0] * level
+    start, length = np.empty(n), np.empty(n)
+    for i in range(n):
+        start[i], length[i] = heapq.heappop(free), draw(rng)
+        heapq.heappush(free, float(start[i] + length[i]))
+    return start, length
+
+
+def rate_per_slot(level: int, n: int, draw: Draw, seed: int) -> tuple[float, bool]:
+    """(requests a second over the level, whether its interval holds the truth); lengths have a mean of 1 s."""
+    start, length = closed_loop(level, n, draw, seed)
+    frame = rows(n, level=float(level), start_s=start, e2e_s=length, end_s=start + length, output_tokens=10)
+    got = summarise(frame).row(0, named=True)
+    assert got["output_tokens_per_s"] == pytest.approx(10 * got["requests_per_s"])
+    return got["requests_per_s"] / level, got["requests_per_s_low"] <= level <= got["requests_per_s_high"]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize(("level", "n"), [(8, 200), (32, 480)])
+def test_the_rate_of_a_closed_loop_is_unbiased(level: int, n: int, lengths: str) -> None:
+    found = [rate_per_slot(level, n, LENGTHS[lengths], seed) for seed in range(40)]
+    assert np.mean([rate for rate, _ in found]) == pytest.approx(1.0, abs=0.03)
+
+
+def test_the_interval_of_the_rate_holds_the_truth_about_as_often_as_it_says() -> None:
+    found = [rate_per_slot(8, 400, LENGTHS["gamma"], seed) for seed in range(80)]
+    assert np.mean([holds for _, holds in found]) >= 0.85
+
+
+def test_requests_that_began_before_the_window_count_where_they_end_in_it() -> None:
+    """Two in flight, 20 sent: the window is the requests 4 to 17, sent from 4 s to 17 s; the 19th is sent at 18 s. One that
+    began at 3 s and lasted until 10 s brought its token within that time."""
+    length = np.full(20, 0.5)
+    length[3] = 7.25
+    got = summarise(rows(20, level=2.0, e2e_s=length)).row(0, named=True)
+    ends = [*(i + 0.5 for i in range(4, 18)), 10.25]
+    assert got["duration_s"] == max(ends) - min(ends)
+    assert got["requests_per_s"] == pytest.approx((len(ends) - 1) / (max(ends) - min(ends)))

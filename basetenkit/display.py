@@ -123,6 +123,8 @@ def _to_csv(datasets: dict[str, Any], name: str) -> dict[str, Any] | None:
     rows = datasets[name]
     if not (isinstance(rows, list) and rows and isinstance(rows[0], dict)):
         return None
+    if any(set(key) & set(".[]\\'\"") for key in rows[0]):  # Vega reads these in a name as a path
+        return None
     parse = {}
     for key in rows[0]:
         column = [row.get(key) for row in rows]
@@ -131,7 +133,7 @@ def _to_csv(datasets: dict[str, Any], name: str) -> dict[str, Any] | None:
             parse[key] = "number"
         elif kinds == {bool} and None not in column:
             parse[key] = "boolean"
-        elif kinds != {str} or None in column or "" in column or set(key) & set(".[]\\'\""):
+        elif kinds != {str} or None in column or "" in column:
             return None
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

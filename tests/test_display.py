@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from basetenkit import display
 from basetenkit.display import (
     Html,
     describe,
@@ -252,3 +253,9 @@ def test_what_is_no_number_shows_without_a_fuss(value: float) -> None:
 )
 def test_interval(args: tuple[Any, ...], text: str) -> None:
     assert interval(*args) == text
+
+
+def test_a_column_whose_name_vega_takes_for_a_path_is_left_as_rows() -> None:
+    datasets: dict[str, Any] = {"d": [{"a.b": 1, "c": 2}, {"a.b": 3, "c": 4}]}
+    display._pack({"data": {"name": "d"}}, datasets)
+    assert isinstance(datasets["d"], list)

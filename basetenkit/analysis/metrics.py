@@ -65,7 +65,7 @@ _DEFINITIONS: list[tuple[str, str, str, pl.Expr, str, str, str, str]] = [
     ("output_latency_s", "Output latency", "s",
      _c("e2e_s") - _c("ttft_s"), "E2E - TTFT", "arrivals", "lower", "latency"),
     ("output_inference_speed", "Output inference speed", "tokens/s",
-     1 / _c("tpot_s"), "1 / TPOT", "TPOT", "higher", "speed"),
+     pl.when(_c("tpot_s") > 0).then(1 / _c("tpot_s")), "1 / TPOT", "TPOT", "higher", "speed"),
     ("output_tokens_per_s", "Output throughput", "tokens/s",
      _c("output_tokens"), "tokens / time, one window", "tokens", "higher", "rate"),
     ("input_tokens_per_s", "Input throughput", "tokens/s",
@@ -78,6 +78,7 @@ _DEFINITIONS: list[tuple[str, str, str, pl.Expr, str, str, str, str]] = [
 ]
 # fmt: on
 METRICS: dict[str, Metric] = {d[0]: Metric(*d) for d in _DEFINITIONS}
+CENSORED = ("ttft_s", "first_content_s", "e2e_s")  # of these a cut request tells how long it had taken by then
 
 
 def mark_window(rows: pl.DataFrame) -> pl.DataFrame:
@@ -158,8 +159,11 @@ def _level(rows: pl.DataFrame, itl: np.ndarray[Any, Any] | None, slo: Mapping[st
 
 def _distribution(metric: Metric, ok: pl.DataFrame, window: pl.DataFrame) -> dict[str, Any]:
     values = ok.select(metric.expression.alias("x"))["x"].drop_nulls().to_numpy()
-    out = _named(f"{metric.name}_mean", st.mean(values))
     x, cut = observed(metric, window)
+    mean = st.mean(x if cut.any() else values)
+    if cut.any():  # the cut ones took longer than they had by then: that bounds the mean from below, and no more
+        mean = Estimate(None, mean.value if mean.low is None else max(mean.low, 0.0), None, mean.n, "censored")
+    out = _named(f"{metric.name}_mean", mean)
     for p in PERCENTILES:
         out |= _named(f"{metric.name}_p{p}", percentile(x, cut, p))
     return out
@@ -174,7 +178,7 @@ def observed(metric: Metric, window: pl.DataFrame) -> tuple[np.ndarray[Any, Any]
     """(values, cut) of a latency in the rows of a window, in their order. TTFT and E2E of each that was cut when its level
     ended are what it had taken by then, at the least; a cut request that had its first token has a TTFT like any other."""
     ok = window.filter(pl.col("outcome") == "ok").select(x=metric.expression).drop_nulls()
-    if metric.name not in ("ttft_s", "e2e_s") or not ok.height:
+    if metric.name not in CENSORED or not ok.height:
         return ok["x"].to_numpy(), np.zeros(ok.height, bool)
     name = metric.name
     cancelled = (pl.col("outcome") == "cancelled") & pl.col("sent_s").is_not_null() & pl.col("end_s").is_not_null()
@@ -189,33 +193,42 @@ def _named(name: str, estimate: Estimate) -> dict[str, Any]:
 
 
 def _rates(rows: pl.DataFrame) -> dict[str, Any]:
-    """Throughput: what ended successfully within a stretch of time, over that stretch; repeats one after the other."""
-    repeats = [_departures(part) for _, part in rows.group_by("repeat", maintain_order=True)]
-    repeats = [part for part in repeats if part.height >= 2]
-    ends = [part["end_s"].to_numpy() for part in repeats]
-    out: dict[str, Any] = {"duration_s": sum(float(end[-1] - end[0]) for end in ends) or None}
-    out |= _named("requests_per_s", st.rate_of_parts(ends))
+    """Throughput: what ended successfully within a stretch of time, over that stretch; repeats one after the other. Null
+    where a response's tokens are not known: counting them as none would halve a rate in silence."""
+    parts = [_departures(part) for _, part in rows.group_by("repeat", maintain_order=True)]
+    parts = [(moments, part) for moments, part in parts if len(moments) > 1 and moments[-1] > moments[0]]
+    moments = [at for at, _ in parts]
+    out: dict[str, Any] = {"duration_s": sum(float(at[-1] - at[0]) for at in moments) or None}
+    out |= _named("requests_per_s", st.rate_of_parts(moments))
     for name in ("output_tokens", "input_tokens"):
-        if any(part[name].count() for part in repeats):
-            weights = [part[name].fill_null(0).to_numpy().astype(float) for part in repeats]
-            out |= _named(f"{name}_per_s", st.rate_of_parts(ends, weights))
+        if parts and not any(part[name].null_count() for _, part in parts):
+            weights = [np.concatenate([[0.0], part[name].to_numpy()]) for _, part in parts]
+            out |= _named(f"{name}_per_s", st.rate_of_parts(moments, weights))
     return out
 
 
-def _departures(rows: pl.DataFrame) -> pl.DataFrame:
-    """The successes of one repeat that ended while the window's requests were being sent, by end.
+def _departures(rows: pl.DataFrame) -> tuple[np.ndarray[Any, Any], pl.DataFrame]:
+    """(moments, successes) of one repeat: what ended while the window's requests were being sent, by end; one success for each
+    gap between moments.
 
     Whichever request they belong to: one sent before the window may end inside it, and the window's own last ones end in the
     drain. To count the window's requests over their own ends would make a server look slower by its spread of lengths (9% at
-    8 in flight, 200 requests of exponential length)."""
+    8 in flight, 200 requests of exponential length). A closed loop's clock starts with the window's first request, not with
+    the first departure: waves of C leave together, and n departures span one wave less than they took. An open loop sends
+    whatever the server does: there the gaps are those between departures."""
     start, inside = pl.col("start_s"), rows.filter("in_window")["start_s"]
     first, last = inside.min(), inside.max()
     if first is None:
-        return rows.clear()
-    begun = first if rows.filter(start < first).height else -math.inf
+        return np.zeros(0), rows.clear()
     after = rows.filter(start > last)["start_s"].min()
     over = math.inf if after is None else after
-    return rows.filter((pl.col("outcome") == "ok") & pl.col("end_s").is_between(begun, over)).sort("end_s")
+    ended = (pl.col("outcome") == "ok") & (pl.col("end_s") > first) & (pl.col("end_s") <= over)
+    left = rows.filter(ended).sort("end_s")
+    ends = left["end_s"].to_numpy()
+    if rows["load"][0] != "concurrency":
+        return ends, left[1:]
+    until = ends[-1:] if after is None else np.array([over])  # what follows the last departure is of the window, too
+    return (np.concatenate([[first], ends[:-1], until]) if len(ends) else ends), left
 
 
 def _shares(window: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_what_was_not_streamed_has_no_ttft_and_still_an_e2e() -> None:
     null = ["ttft_s_p50", "ttft_s_mean", "tpot_s_mean", "output_latency_s_p99", "output_inference_speed_p50"]
     assert [got[name] for name in null] == [None] * 5
     assert got["e2e_s_p50"] == 0.5
-    assert got["output_tokens_per_s"] == 20.0
+    assert got["output_tokens_per_s"] == pytest.approx(6 * 20 / 5.5)
 
 
 def test_one_token_has_no_tpot_and_the_request_counts_all_the_same() -> None:
@@ -97,7 +97,8 @@ def test_cut_requests_stay_in_the_percentiles_as_at_least_so_long() -> None:
     got = one(frame)
     assert got["e2e_s_p50"] == 4.0
     assert got["e2e_s_p90"] is None
-    assert got["e2e_s_mean"] == 2.5  # of those that are over; what stands cut has no length to average
+    assert got["e2e_s_mean"] is None  # what was cut has no length to average: the mean is only bounded from below
+    assert got["e2e_s_mean_low"] == (1 + 2 + 3 + 4 + 4 * 10) / 8
     assert (got["ok"], got["cancelled"], got["error_rate"]) == (4, 4, 0.0)
 
 
@@ -123,35 +124,59 @@ def test_what_never_was_sent_censors_nothing() -> None:
 
 
 def test_rates_are_over_one_window() -> None:
-    """Five ends, 2 s apart: four came within 8 s; so did their tokens, and no others."""
+    """Five requests from 0 s to the last one's end at 8.5 s, one after the other; all their tokens over the same time."""
     frame = rows(5, in_window=True, start_s=[0.0, 2.0, 4.0, 6.0, 8.0], output_tokens=[900, 10, 20, 30, 20])
     got = one(frame)
-    assert got["duration_s"] == 8.0
-    assert got["requests_per_s"] == 0.5
-    assert got["output_tokens_per_s"] == 10.0
-    assert got["input_tokens_per_s"] == 50.0
+    assert got["duration_s"] == 8.5
+    assert got["requests_per_s"] == pytest.approx(5 / 8.5)
+    assert got["output_tokens_per_s"] == pytest.approx(980 / 8.5)
+    assert got["input_tokens_per_s"] == pytest.approx(500 / 8.5)
 
 
 def test_failures_and_what_lies_outside_bring_no_throughput() -> None:
     frame = rows(6, in_window=[True] * 5 + [False], outcome=["ok", "timeout", "ok", "http_error", "ok", "ok"])
     got = one(frame)
-    assert got["requests_per_s"] == 0.5
-    assert got["output_tokens_per_s"] == 10.0
+    assert got["requests_per_s"] == 3 / 5
+    assert got["output_tokens_per_s"] == 60 / 5
 
 
 def test_repeats_one_after_the_other_do_not_flatter_the_rate() -> None:
-    """Each repeat has a request a second. Their clocks start anew; the first end of each brings nothing to the rate."""
+    """Each repeat has five requests in 4.5 s. Their clocks start anew."""
     frame = pl.concat([rows(5, in_window=True, repeat=k) for k in range(4)])
     got = one(frame)
-    assert got["requests_per_s"] == 1.0
-    assert got["output_tokens_per_s"] == 20.0
-    assert got["duration_s"] == 16.0
+    assert got["requests_per_s"] == pytest.approx(5 / 4.5)
+    assert got["output_tokens_per_s"] == pytest.approx(100 / 4.5)
+    assert got["duration_s"] == 18.0
 
 
-def test_one_request_has_latencies_and_no_rate() -> None:
+def test_one_request_has_latencies_and_a_rate_without_an_interval() -> None:
     got = one(rows(1, in_window=True))
     assert (got["ttft_s_p50"], got["e2e_s_p99"]) == (0.1, 0.5)
-    assert (got["duration_s"], got["requests_per_s"], got["output_tokens_per_s"]) == (None, None, None)
+    assert (got["duration_s"], got["requests_per_s"], got["output_tokens_per_s"]) == (0.5, 2.0, 40.0)
+    assert got["requests_per_s_low"] is None
+
+
+@pytest.mark.parametrize(("users", "n"), [(4, 96), (16, 96), (16, 160), (64, 640)])
+def test_equal_requests_that_leave_in_waves_do_not_look_faster(users: int, n: int) -> None:
+    """Each request takes 1 s, and `users` are in flight: so many end a second, however they come together."""
+    start = (
+        np.repeat(np.arange(-(-n // users), dtype=float), users)[:n]
+        + np.tile(np.arange(users) * 1e-6, -(-n // users))[:n]
+    )
+    got = one(rows(n, level=float(users), start_s=start, e2e_s=1.0))
+    assert got["requests_per_s"] == pytest.approx(users, rel=0.02)
+
+
+def test_a_response_whose_tokens_are_not_known_leaves_the_token_rate_null() -> None:
+    got = one(rows(6, in_window=True, output_tokens=[20, None, 20, 20, 20, 20]))
+    assert got["output_tokens_per_s"] is None
+    assert got["input_tokens_per_s"] == pytest.approx(600 / 5.5)
+
+
+def test_all_tokens_at_once_have_no_speed_and_not_an_infinite_one() -> None:
+    got = one(rows(6, in_window=True, tpot_s=0.0))
+    assert got["output_inference_speed_p50"] is None
+    assert got["tpot_s_p50"] == 0.0
 
 
 def test_unknown_tokens_are_null_and_not_nought() -> None:

@@ -22,16 +22,19 @@ if TYPE_CHECKING:
     from .findings import Finding
     from .parsing import parse
     from .runs import LiveRun, Run, last_run, load, run, run_sync, start
+    from .studies.calibrate import Calibration, calibrate
     from .studies.preflight import preflight
 
 # public name -> the module it lives in; "" where the name is the module itself
 _HOMES = {
+    "Calibration": "studies.calibrate",
     "Endpoint": "config",
     "Finding": "findings",
     "LiveRun": "runs",
     "Run": "runs",
     "RunConfig": "config",
     "TimedTransport": "engine.transport",
+    "calibrate": "studies.calibrate",
     "charts": "analysis",
     "emulator": "",
     "last_run": "runs",
@@ -44,6 +47,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Calibration",
     "Endpoint",
     "Finding",
     "LiveRun",
@@ -51,6 +55,7 @@ __all__ = [
     "RunConfig",
     "TimedTransport",
     "__version__",
+    "calibrate",
     "charts",
     "emulator",
     "last_run",

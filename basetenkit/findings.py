@@ -16,7 +16,7 @@ class Finding:
     cure: str = ""
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.sentence} {self.cure}".rstrip()
+        return f"{self.code}: {self.sentence.rstrip('.')}. {self.cure}".rstrip()
 
 
 # code -> (sentence, cure); the names in braces are filled in by `finding`.

@@ -178,3 +178,9 @@ def test_a_document_that_lacks_its_parts_is_told(folder: RunFolder) -> None:
     folder.run_file.write_text('{"schema": 1}')
     with pytest.raises(StoreError, match=r"run\.json is damaged: it has no .config.; give a new folder"):
         open_document(folder, config(), "embedded")
+
+
+def test_a_url_whose_secret_was_left_out_is_not_sent() -> None:
+    saved = bk.RunConfig(endpoint=bk.Endpoint(url="http://127.0.0.1:9/v1?token=abc")).model_dump_json()
+    with pytest.raises(ConfigError, match="give the whole URL again"):
+        bk.start(bk.RunConfig.model_validate_json(saved))

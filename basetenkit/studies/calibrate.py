@@ -1,0 +1,134 @@
+"""How wrong this machine is at this load: the same load against the embedded endpoint, which knows when it wrote each token.
+
+The endpoint runs in a process of its own on the same machine, so both clocks are one. What is compared is what a client can
+know: the time from a request's receipt at the server's kernel to the server's own write of a token, against the client's
+figure from its send to that token's arrival. The way across loopback (some microseconds) is in the bias.
+
+A figure's bias is the client's minus the truth, request by request. It speaks of this machine, this level and this process
+(a busy kernel disturbs); lay it beside the results that were measured here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from .. import emulator
+from ..analysis import drawing
+from ..config import Endpoint, RunConfig
+from ..display import Html, html_table
+from ..runs import Run, run_sync
+
+if TYPE_CHECKING:
+    import altair as alt
+
+SLACK_S = 0.0005
+QUANTILES = (0.5, 0.9, 0.99)
+METRICS = {"ttft_s": "Time to first token", "e2e_s": "End-to-end latency", "tpot_s": "Time per output token"}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was found. `frame`: one row a level and metric: `truth_s` (median), and the bias in s: mean, p50, p90, p99, the
+    largest by size; `bound_p99_s`, the error that the client itself stated; `outside`, requests whose truth lies outside it."""
+
+    frame: pl.DataFrame
+    run: Run
+
+    def _table(self) -> Html:
+        rows = []
+        for row in self.frame.iter_rows(named=True):
+            shown = {
+                "in flight": f"{row['level']:g}",
+                "figure": METRICS[row["metric"]],
+                "truth p50, ms": f"{row['truth_s'] * 1e3:.3f}",
+            }
+            biases = {
+                f"bias {name}, ms": f"{row[f'bias_{name}_s'] * 1e3:+.3f}" for name in ("p50", "p90", "p99", "max")
+            }
+            bound = "–" if row["bound_p99_s"] is None else f"{row['bound_p99_s'] * 1e3:.3f}"
+            rows.append(shown | biases | {"stated error p99, ms": bound, "outside it": row["outside"]})
+        return html_table(rows)
+
+    def chart(self) -> alt.Chart:
+        """Bias against the number in flight: the median as a point, p99 as a line above it, a figure a colour."""
+        a = drawing.altair()
+        if not self.frame.height:
+            return drawing.nothing("Bias against load", "No level has a successful request.")
+        data = self.frame.with_columns(
+            p50=pl.col("bias_p50_s") * 1e3, p99=pl.col("bias_p99_s") * 1e3, figure=pl.col("metric").replace(METRICS)
+        )
+        base = a.Chart(data).encode(
+            x=a.X("level:Q", title="Requests in flight", scale=a.Scale(type="log", base=2)),
+            color=a.Color("figure:N", title="Figure", sort=list(METRICS.values())),
+        )
+        tips = ["figure:N", a.Tooltip("level:Q"), a.Tooltip("p50:Q", format="+.3f"), a.Tooltip("p99:Q", format="+.3f")]
+        p50 = a.Y("p50:Q", title="Bias (client - truth), ms", scale=a.Scale(type="symlog", constant=0.01))
+        points = base.mark_line(point=True).encode(y=p50, tooltip=tips)
+        rules = base.mark_rule(strokeWidth=2).encode(y="p50:Q", y2="p99:Q", tooltip=tips)
+        title = a.Title("Bias against load", subtitle="Points: median; lines: up to p99")
+        chart: alt.Chart = (rules + points).properties(title=title, width=drawing.WIDTH, height=drawing.HEIGHT)
+        return chart
+
+    def _repr_mimebundle_(self, **kw: Any) -> dict[str, str]:
+        return self._table()._repr_mimebundle_(**kw)
+
+    def __repr__(self) -> str:
+        return repr(self._table())
+
+
+def calibrate(config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0, tail_ms: float = 5.0) -> Calibration:
+    """Runs `config`'s load against the embedded endpoint instead of its own, and says how far each figure is off the truth.
+
+    The endpoint answers after `ttft_ms`, a token each `itl_ms`, with a role message first and finish and usage `tail_ms` after
+    the last token, as real engines do. Nothing is sent to `config`'s endpoint, and its key goes nowhere.
+    """
+    with emulator.serve(ttft_ms=ttft_ms, itl_ms=itl_ms, tail_ms=tail_ms) as server:
+        endpoint = Endpoint(url=server.url, model="emulated", auth_scheme="none")
+        run = run_sync(config.model_copy(update={"endpoint": endpoint, "tokenizer": "embedded", "capture": "none"}))
+        truth = _truth(server.truth()["requests"])
+    return Calibration(_compare(run.requests, truth), run)
+
+
+def _truth(records: list[dict[str, Any]]) -> pl.DataFrame:
+    """Each request's true TTFT, E2E and TPOT (s): from the kernel's receipt of it to the end of the write."""
+    rows = []
+    for r in records:
+        if r.get("last_write_ns") and r["outcome"] == "ok":
+            first, last = (r[name][1] - r["received_ns"] for name in ("first_write_ns", "last_write_ns"))
+            tpot = (last - first) / (r["tokens"] - 1) / 1e9 if r["tokens"] > 1 else None
+            rows.append(
+                {
+                    "request_id": r["request_id"],
+                    "true_ttft_s": first / 1e9,
+                    "true_e2e_s": last / 1e9,
+                    "true_tpot_s": tpot,
+                }
+            )
+    schema = {"request_id": pl.String, "true_ttft_s": pl.Float64, "true_e2e_s": pl.Float64, "true_tpot_s": pl.Float64}
+    return pl.DataFrame(rows, schema=schema)
+
+
+def _compare(requests: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
+    both = requests.filter(pl.col("outcome") == "ok").join(truth, on="request_id")
+    parts = []
+    for metric in METRICS:
+        bias, error = pl.col(metric) - pl.col(f"true_{metric}"), metric.removesuffix("_s") + "_error_s"
+        bound = pl.col(error) if error in both.columns else pl.lit(None, pl.Float64)
+        quantiles = [bias.quantile(q).alias(f"bias_p{q * 100:g}_s") for q in QUANTILES]
+        # Above by more than the stated error, or below by more than the server may be put to sleep within its write.
+        outside = ((bias - bound > SLACK_S) | (bias < -SLACK_S)).sum().cast(pl.Int64)
+        part = both.group_by("scenario", "load", "level", maintain_order=True).agg(
+            pl.lit(metric).alias("metric"),
+            pl.len().alias("requests"),
+            pl.col(f"true_{metric}").median().alias("truth_s"),
+            bias.mean().alias("bias_mean_s"),
+            *quantiles,
+            bias.sort_by(bias.abs()).last().alias("bias_max_s"),
+            bound.quantile(0.99).alias("bound_p99_s"),
+            outside.alias("outside"),
+        )
+        parts.append(part.filter(pl.col("truth_s").is_not_null()))
+    return pl.concat(parts).sort("scenario", "load", "level", maintain_order=True)

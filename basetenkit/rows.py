@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from .accounting import token_notes
 from .parsing.response import ParsedResponse
 from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome
 
@@ -204,7 +205,10 @@ class Table:
         row["outcome"], row["status"] = parsed.outcome.value, exchange.status
         row["error_message"], row["error_source"] = parsed.error_message, parsed.error_source
         row["upstream_request_id"], row["wire_format"] = parsed.upstream_request_id, parsed.wire_format
-        row["finish_reason"], row["text"], row["warnings"] = parsed.finish_reason, parsed.text, parsed.warnings
+        row["finish_reason"], row["text"] = parsed.finish_reason, parsed.text
+        known = any(w.startswith(("echo:", "over_max_tokens:", "several_choices:")) for w in parsed.warnings)
+        notes = token_notes(row, streamed=parsed.streamed, reasoning=bool(parsed.reasoning), known=known)
+        row["warnings"] = parsed.warnings + notes
         if (
             row["tpot_s"] is None
             and times is not None

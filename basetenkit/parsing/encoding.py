@@ -7,6 +7,7 @@ brought it, so a time is never too early.
 
 from __future__ import annotations
 
+import bisect
 import importlib
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 MAX_DECODED = 512 * 1024 * 1024  # bytes; a small body that unpacks to more is an attack or a mistake
 _STEP = 1024 * 1024
+_DAMAGED_STEP = 64
 
 
 class _Decoder(Protocol):
@@ -146,14 +148,14 @@ def decode(body: bytes, read_ends: Sequence[int], content_encoding: str | None) 
     said = ", ".join(names)
     incomplete = None
     for name in reversed(names):
-        decoder = _DECODERS[name]() if name in _DECODERS else None
-        if decoder is None:
+        make = _DECODERS.get(name)
+        if make is None or make() is None:
             return Decoded(b"", [0] * len(read_ends), said, malformed=_unknown(name))
-        body, read_ends, problem = _undo(decoder, body, read_ends)
+        body, read_ends, problem, over = _undo(make, body, read_ends)
         if problem is not None:
             sentence = f'the body is not the "{name}" its Content-Encoding says: {problem}'
             return Decoded(body, read_ends, said, malformed=sentence)
-        if not decoder.is_over():
+        if not over:
             incomplete = f'the "{name}" stream of the body has no end'
     return Decoded(body, read_ends, said, incomplete=incomplete)
 
@@ -164,18 +166,36 @@ def _unknown(name: str) -> str:
     return f'the Content-Encoding "{name}" is unknown; known are {", ".join(_DECODERS)}'
 
 
-def _undo(decoder: _Decoder, body: bytes, read_ends: Sequence[int]) -> tuple[bytes, list[int], str | None]:
-    """Feed read by read: (decoded, decoded read ends, what went wrong)."""
-    ends: list[int] = []
+def _undo(
+    make: Callable[[], _Decoder | None], body: bytes, read_ends: Sequence[int]
+) -> tuple[bytes, list[int], str | None, bool]:
+    """Feed read by read: (decoded, decoded read ends, what went wrong, whether the stream has its end).
+
+    Where a stream is damaged, how much of it comes out before the damage is told depends on the pieces that a library is fed.
+    So that it does not depend on how the bytes came, a damaged body is fed again in pieces of its own.
+    """
+    out, ends, problem, over = _feed(make, body, read_ends or (len(body),))
+    if problem is not None:
+        grid = [*range(_DAMAGED_STEP, len(body), _DAMAGED_STEP), len(body)]
+        out, on_grid, problem, over = _feed(make, body, grid)
+        ends = [on_grid[bisect.bisect_left(grid, end)] if end else 0 for end in read_ends]
+    return out, ends if read_ends else [], problem, over
+
+
+def _feed(
+    make: Callable[[], _Decoder | None], body: bytes, ends: Sequence[int]
+) -> tuple[bytes, list[int], str | None, bool]:
+    decoder = make()
+    assert decoder is not None
+    decoded: list[int] = []
     out, at = bytearray(), 0
-    last = len(body)
-    for end in read_ends or (last,):
+    for end in ends:
         if end > at:
             try:
                 out += decoder.feed(body[at:end])
             except Exception as error:  # each library has exceptions of its own, without a common root
-                rest = [len(out)] * (len(read_ends) - len(ends))
-                return bytes(out), ends + rest, str(error) or type(error).__name__
+                rest = [len(out)] * (len(ends) - len(decoded))
+                return bytes(out), decoded + rest, str(error) or type(error).__name__, False
             at = end
-        ends.append(len(out))
-    return bytes(out), ends if read_ends else [], None
+        decoded.append(len(out))
+    return bytes(out), decoded, None, decoder.is_over()

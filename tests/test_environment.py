@@ -36,7 +36,7 @@ def test_what_would_downgrade_others_is_kept_out() -> None:
 def test_no_committed_file_names_a_package_registry_or_a_path_of_one_machine() -> None:
     hosts = [
         ".".join(x)
-        for x in (("pypi", "org"), ("pythonhosted", "org"), ("registry", "npmjs", "org"), ("deb", "debian", "org"))
+        for x in (("pypi", "org"), ("python" + "hosted", "org"), ("registry", "npmjs", "org"), ("deb", "debian", "org"))
     ]
     kinds = {".py", ".md", ".toml", ".yml", ".yaml", ".ipynb", ".sh", ".txt"}
     skipped = {".venv", ".git", "runs", ".artifacts"}

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import Page, TimeoutError, sync_playwright
 
-from ..real.servers import free_port
+from ..real.servers import free_port, process
 
 FLAGS = [
     "--no-sandbox",
@@ -40,24 +38,10 @@ def jupyter_lab(folder: Path) -> Iterator[str]:
         "--LabApp.extension_manager=readonly",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
-    with (folder / "lab.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=env, stdout=log, stderr=log)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            until = time.monotonic() + 60
-            while time.monotonic() < until:
-                assert process.poll() is None, (folder / "lab.log").read_text()[-2000:]
-                with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api/status", timeout=2):
-                    break
-                time.sleep(0.2)
-            yield address
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "jupyterlab", *options]
+    with process(command, f"{address}/api/status", folder / "lab.log", env=env):
+        yield address
 
 
 @contextlib.contextmanager

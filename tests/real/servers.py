@@ -99,26 +99,27 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _process(command: list[str], ready: str, log: Path, within_s: float = 60, **kw: object) -> Iterator[None]:
+def process(command: list[str], ready: str, log: Path, within_s: float = 60, **kw: object) -> Iterator[None]:
+    """Runs a server until the block ends; begins it when `ready` answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, **kw)  # type: ignore[call-overload]
+        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, **kw)  # type: ignore[call-overload]
         try:
             until = time.monotonic() + within_s
             while True:
                 with contextlib.suppress(OSError, urllib.error.URLError), opener.open(ready, timeout=2):
                     break
-                if process.poll() is not None or time.monotonic() > until:
+                if child.poll() is not None or time.monotonic() > until:
                     raise RuntimeError(f"{command[0]} did not come up: {log.read_text(errors='replace')[-1500:]}")
                 time.sleep(0.1)
             yield
         finally:
-            process.terminate()
+            child.terminate()
             try:
-                process.wait(10)
+                child.wait(10)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                child.kill()
+                child.wait()
 
 
 @contextlib.contextmanager
@@ -132,7 +133,7 @@ def truss(folder: Path) -> Iterator[str]:
     shutil.copy(HERE / "truss_start.py", app / "truss_start.py")
     env = os.environ | {"HOME": str(app), "INFERENCE_SERVER_PORT": str(port)}
     base = f"http://127.0.0.1:{port}/v1/models/model"
-    with _process([_python("truss"), "truss_start.py"], base, folder / "truss.log", cwd=app, env=env):
+    with process([_python("truss"), "truss_start.py"], base, folder / "truss.log", cwd=app, env=env):
         yield f"{base}:predict"
 
 
@@ -153,7 +154,7 @@ def llama(folder: Path, *options: str) -> Iterator[str]:
     ]
     # By default a new request interrupts the one before it; here it waits its turn.
     command += ["--n_ctx", "2048", "--n_threads", "2", "--interrupt_requests", "False", *options]
-    with _process(command, f"http://127.0.0.1:{port}/v1/models", folder / "llama.log", within_s=120):
+    with process(command, f"http://127.0.0.1:{port}/v1/models", folder / "llama.log", within_s=120):
         yield f"http://127.0.0.1:{port}/v1"
 
 

@@ -1,0 +1,50 @@
+"""What the tests of conductor and outgoing make runs of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import basetenkit as bk
+from basetenkit.conductor import Conductor
+from basetenkit.outgoing import Source, Spend, request_head
+from basetenkit.preparation import open_document
+from basetenkit.scenario import parse_scenario
+from basetenkit.store import RunFolder
+from basetenkit.types import Request
+from basetenkit.workload.sampler import Sampler
+from basetenkit.workload.tokenizer import load_tokenizer
+
+KEY = "planted-key-4711"
+
+URL = "http://127.0.0.1:9/v1/chat/completions"
+
+
+def config(**kw: Any) -> bk.RunConfig:
+    endpoint = kw.pop("endpoint", None) or bk.Endpoint(url=kw.pop("url", URL), model="m", api_key=KEY)
+    fields: dict[str, Any] = {"scenarios": "D(20,5)", "concurrency": 2, "max_requests": 6, "salt": "s"}
+    return bk.RunConfig(endpoint=endpoint, **(fields | kw))
+
+
+def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n") -> Source:
+    sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
+    return Source(c, sampler, head, "abc-000", spend or Spend())
+
+
+def drawn(s: Source) -> list[tuple[Request, bytes]]:
+    return list(iter(s, None))
+
+
+def head_lines(**fields: Any) -> tuple[str, dict[str, str]]:
+    head = request_head(bk.Endpoint(**({"url": URL} | fields)))
+    assert head.endswith(b"\r\n")
+    first, *lines = head.decode("latin-1").removesuffix("\r\n").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert len(headers) == len(lines), "a header stands twice"
+    return first, headers
+
+
+def conductor(c: bk.RunConfig, folder: Path) -> Conductor:
+    run_folder = RunFolder(folder, durable=True)
+    run_folder.create()
+    return Conductor(c, run_folder, load_tokenizer("embedded"), open_document(run_folder, c, "embedded"))

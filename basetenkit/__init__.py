@@ -17,6 +17,7 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from . import emulator
     from .analysis import charts
+    from .cases import ParserCase
     from .config import Endpoint, RunConfig
     from .engine.transport import TimedTransport
     from .findings import Finding
@@ -31,6 +32,7 @@ _HOMES = {
     "Endpoint": "config",
     "Finding": "findings",
     "LiveRun": "runs",
+    "ParserCase": "cases",
     "Run": "runs",
     "RunConfig": "config",
     "TimedTransport": "engine.transport",
@@ -51,6 +53,7 @@ __all__ = [
     "Endpoint",
     "Finding",
     "LiveRun",
+    "ParserCase",
     "Run",
     "RunConfig",
     "TimedTransport",

@@ -186,7 +186,9 @@ def html_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> Html:
 
 
 def _align(rows: Sequence[Mapping[str, Any]], name: str) -> str:
-    text = any(isinstance(r[name], str) and not r[name][:1].isdigit() and r[name] not in ("–", "") for r in rows)
+    text = any(
+        isinstance(r[name], str) and r[name] not in ("–", "") and not r[name].lstrip("+-≥ ")[:1].isdigit() for r in rows
+    )
     return "left" if text else "right"
 
 

@@ -23,7 +23,9 @@ OPEN_FILES_SPARE = 64
 
 def check_supported(config: RunConfig) -> None:
     if "=***" in config.endpoint.url:
-        raise ConfigError("Endpoint.url: a secret in its query was left out when it was saved (***); give the whole URL again")
+        raise ConfigError(
+            "Endpoint.url: a secret in its query was left out when it was saved (***); give the whole URL again"
+        )
     for text in config.scenarios:
         scenario = parse_scenario(text)
         if config.task not in scenario.tasks:

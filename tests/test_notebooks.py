@@ -13,7 +13,7 @@ import pytest
 import basetenkit as bk
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-QUICKSTART = NOTEBOOKS[0]
+QUICKSTART, CLOCK = (next(p for p in NOTEBOOKS if p.name.startswith(n)) for n in ("01", "06"))
 
 
 def outputs(notebook: Any) -> list[Any]:
@@ -48,6 +48,15 @@ def test_the_quickstart_on_defaults_leaves_tables_and_charts_that_need_no_networ
     assert "TTFT p50, ms" in text
     assert "cdn." not in json.dumps(notebook)
     assert bk.load(tmp_path / "run").requests.height == 48
+
+
+def test_the_clock_notebook_states_an_error_that_holds_the_truth(tmp_path: Path) -> None:
+    parameters = {"levels": "[2, 8]", "max_requests": 24, "output_tokens": 10}
+    notebook = papermill.execute_notebook(CLOCK, tmp_path / "out.ipynb", parameters, progress_bar=False)
+    text = shown(notebook)
+    assert text.count("Time to first token") == 4
+    assert "outside it" in text
+    assert len([o for o in outputs(notebook) if "application/vnd.vega.v5+json" in o.get("data", {})]) == 1
 
 
 def test_an_endpoint_that_is_not_there_leaves_a_whole_notebook_that_says_so(tmp_path: Path) -> None:

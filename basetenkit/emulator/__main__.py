@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import gc
+import os
+import signal
 import ssl
 import sys
+import threading
 from typing import Any
 
 from .options import FAILURES, FORMS, Options
-from .server import serve_until_stopped
+from .server import Server
 
 HELP = {
     "ttft_ms": "milliseconds from a request's arrival to its first token",
@@ -112,6 +116,40 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+async def serve_until_stopped(options: Options, port: int, tls: ssl.SSLContext | None, watch_stdin: bool) -> None:
+    """Serves until SIGTERM or SIGINT, or until standard input ends: so it never outlives the process that started it."""
+    server, stop = Server(options, port, tls), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if sys.platform != "win32":
+            loop.add_signal_handler(number, stop.set)
+    if watch_stdin:
+
+        def watch() -> None:
+            # Not sys.stdin: at its end the interpreter wants the lock that a read of it holds, and aborts.
+            while os.read(0, 4096):
+                pass
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(stop.set)
+
+        threading.Thread(target=watch, daemon=True).start()
+    scheme = "http" if tls is None else "https"
+    base = f"{scheme}://127.0.0.1:{server.port}"
+    sys.stdout.write(f"listening on {base}\n{_guide(base)}")
+    sys.stdout.flush()
+    await stop.wait()
+    server.close()
+
+
+def _guide(base: str) -> str:
+    """Where what is, and a request to try."""
+    routes = ("/v1/chat/completions", "/v1/completions", "/predict", "/v1/embeddings", "/v1/models", "/truth")
+    payload = '{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, "stream": true}'
+    insecure = " --insecure" if base.startswith("https") else ""
+    lines = ["  " + "  ".join(routes), f"  curl -N{insecure} {base}{routes[0]} -d '{payload}'"]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -9,13 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import signal
 import socket
 import ssl
 import struct
-import sys
-import threading
 import time
 from collections import deque
 from typing import Any
@@ -318,31 +314,3 @@ class Connection:
                 self.record.outcome = "disconnected"
             self.record = None
             self.server.left(self)
-
-
-async def serve_until_stopped(options: Options, port: int, tls: ssl.SSLContext | None, watch_stdin: bool) -> None:
-    """Serves until SIGTERM or SIGINT, or until standard input ends: so it never outlives the process that started it."""
-    server, stop = Server(options, port, tls), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if sys.platform != "win32":
-            loop.add_signal_handler(number, stop.set)
-    if watch_stdin:
-
-        def watch() -> None:
-            # Not sys.stdin: at its end the interpreter wants the lock that a read of it holds, and aborts.
-            while os.read(0, 4096):
-                pass
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(stop.set)
-
-        threading.Thread(target=watch, daemon=True).start()
-    scheme = "http" if tls is None else "https"
-    base = f"{scheme}://127.0.0.1:{server.port}"
-    sys.stdout.write(f"listening on {base}\n")
-    sys.stdout.write(
-        f"  chat {base}/v1/chat/completions   predict {base}/predict   embeddings {base}/v1/embeddings   truth {base}/truth\n"
-    )
-    sys.stdout.flush()
-    await stop.wait()
-    server.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from basetenkit.parsing.response import ParsedResponse, parse_response
+from basetenkit.parsing.transcripts import take
 
 __all__ = ["ParsedResponse", "parse", "parse_response"]
 
@@ -12,44 +14,34 @@ Chunk = bytes | str | tuple[float, bytes]
 
 
 def parse(
-    chunks: bytes | bytearray | str | Iterable[Chunk],
+    chunks: bytes | bytearray | str | Iterable[Chunk] | Mapping[str, Any] | Any,
     *,
-    status: int = 200,
+    status: int | None = None,
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     stream: bool = True,
     response_path: str | None = None,
     prompt: str | None = None,
 ) -> ParsedResponse:
-    """Reads one response from its body, whole or as it came.
+    """Reads one response from its body, whole or as it came, or from what somebody kept of it.
 
-    `chunks`: bytes; or an iterable of bytes; or of (seconds, bytes), and then each event has its `arrival_s`, the seconds
-    of the chunk that completed it. `stream` says whether a stream was asked for. TypeError where a chunk is neither.
+    `chunks`: bytes or text; or an iterable of bytes; or of (seconds, bytes), and then each event has its `arrival_s`, the
+    seconds of the chunk that completed it. Also what `curl -i` printed (it begins with `HTTP/1.1 200 OK`), a HAR entry
+    (a dict), and an `httpx.Response`, whose times are used where it came by `TimedTransport`; these have a status and
+    headers of their own, over which `status` (else 200) and each of `headers` win. `stream` says whether a stream was
+    asked for. TypeError where `chunks` is none of these; no bytes raise.
     """
-    pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
-    body, ends, times = _join(chunks)
+    given = take(chunks, status, headers)
     parsed = parse_response(
-        body, ends, status=status, headers=pairs, stream=stream, response_path=response_path, prompt=prompt
+        given.body,
+        given.read_ends,
+        status=200 if given.status is None else given.status,
+        headers=given.headers or (),
+        stream=stream,
+        failure=given.failure,
+        response_path=response_path,
+        prompt=prompt,
     )
-    parsed.read_times = times
+    parsed.read_times = given.times
+    if given.decision:
+        parsed.decisions.insert(0, given.decision)
     return parsed
-
-
-def _join(chunks: bytes | bytearray | str | Iterable[Chunk]) -> tuple[bytes, list[int], list[float]]:
-    """(body, its length after each chunk, the seconds of each chunk): what of these was given."""
-    if isinstance(chunks, (bytes, bytearray, memoryview)):
-        return bytes(chunks), [], []
-    if isinstance(chunks, str):
-        return chunks.encode("utf-8", "replace"), [], []
-    body, ends, times = bytearray(), [], []
-    for chunk in chunks:
-        if isinstance(chunk, tuple):
-            times.append(float(chunk[0]))
-            chunk = chunk[1]
-        data = chunk.encode("utf-8", "replace") if isinstance(chunk, str) else chunk
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"a chunk is {type(data).__name__}; bytes or (seconds, bytes) is right")
-        body += data
-        ends.append(len(body))
-    if times and len(times) != len(ends):
-        raise TypeError("some chunks have a time and some have none; all or none is right")
-    return bytes(body), ends, times

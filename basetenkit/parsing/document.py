@@ -156,6 +156,7 @@ def _gathered(inner: bytes, kind: str, out: Collector) -> None:
     trial = Collector(inner)
     read_messages(sse_messages(inner) if kind == "sse" else ndjson_messages(inner), trial, None, kind)
     close_stream(trial, kind)
+    trial.trace = [f"in the string: {line}" for line in trial.trace]  # their offsets are those of its text
     trial.starts, trial.ends = [0] * len(trial.texts), [len(out.body)] * len(trial.texts)
     _adopt(trial, out)
 

@@ -120,7 +120,7 @@ def parse_response(
     parsed.upstream_request_id = next((v for v in (first_header(headers, n) for n in _REQUEST_IDS) if v), None)
     if decoded.encoding:
         out.warn("encoded", encoding=decoded.encoding)
-        out.because(f"content-encoding: {decoded.encoding}", 0, 0)
+        out.trace.append(f"content-encoding: {decoded.encoding}, undone; offsets are in the decoded body")
     out.broken, out.cut = decoded.malformed, decoded.incomplete
     if out.broken is None and (200 <= status < 300 or (failure is not None and not status)):
         asked = Asked(stream, failure is not None, response_path, inputs)
@@ -129,6 +129,10 @@ def parse_response(
         _read_error(out, status)
     whole = failure is None and out.cut is None and out.error is None
     settle(out, None if out.is_chat else prompt)
+    if out.texts:
+        out.because(
+            f"first output: {out.kinds[0]}, the earliest of {len(out.texts)} event(s)", out.starts[0], out.ends[0]
+        )
     _fill(out, parsed)
     _judge(out, parsed, status, failure)
     _blame(out, parsed, status, headers)

@@ -115,7 +115,9 @@ class _Stream:
 
     def _skip(self, message: Message, why: str) -> None:
         self.out.bad += 1
-        self.out.bad_why = self.out.bad_why or clip(f"at byte {message[2]}: {why}")
+        if self.out.bad == 1:
+            self.out.bad_why = clip(f"at byte {message[2]}: {why}")
+            self.out.because(f"a message cannot be read ({clip(why)}): skipped", message[2], message[3])
 
     def _find(self, doc: dict[str, Any], start: int, end: int) -> None:
         reader = self._path if self._path is not None and self._path(doc, self.out, start, end) else None

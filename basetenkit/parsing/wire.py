@@ -71,7 +71,7 @@ def _json_or_text(body: bytes, head: bytes, kind: str, said: str, declared: bool
             return Framing("json", f"{said}, and the body begins like JSON", sure)
     elif declared or (not kind and _is_json(body.strip(), numbers=True)):
         return Framing("json", said if declared else f"{said}, and the body is JSON")
-    return Framing("text", f"{said}, and the first bytes are neither JSON's nor an event's")
+    return Framing("text", f"{said}, and the body is neither JSON nor begins with an event")
 
 
 def _is_sse(body: bytes) -> bool:

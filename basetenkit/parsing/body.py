@@ -46,7 +46,7 @@ def read_body(out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[
     else:
         before = list(out.notes)
         _read_json(out, asked)
-        if out.broken and not asked.response_path and not how.is_declared:
+        if out.broken and not asked.response_path and not how.is_declared and not out.dialect:
             out.notes = before
             _read_as_text(out, read_ends, headers, asked)
     if out.embeddings is not None or out.dialect == "embeddings":

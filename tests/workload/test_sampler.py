@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from functools import cache
 from random import Random
 from typing import Any
@@ -197,3 +198,16 @@ def test_the_lexicon_says_what_its_texts_add() -> None:
     assert len(lex.starts) * len(lex.words) ** (OPENING_WORDS - 1) > 2**60
     for tokens, pool in lex.by_tokens.items():
         assert tokenizer.counts([f" {text}" for text in pool[:5]]) == [tokens] * len(pool[:5])
+
+
+def test_a_thousand_long_prompts_share_no_order_of_lines() -> None:
+    """No three sentences in a row stand in two of them: no cache of prefixes or blocks can know one from another."""
+    source = sampler("D(2000,1)")
+    seen: dict[tuple[str, ...], int] = {}
+    for i in range(1000):
+        text, count = source.prompt(2000)
+        assert count == 2000
+        lines = re.split(r"(?<=[.!?]) ", text)
+        assert len(lines) > 20
+        for k in range(len(lines) - 2):
+            assert seen.setdefault(tuple(lines[k : k + 3]), i) == i

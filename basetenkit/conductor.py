@@ -7,6 +7,7 @@ responses are in flight the engine only stamps and stores; everything else happe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import random
@@ -143,10 +144,11 @@ class Conductor:
             await backlog.drained()
         finally:
             gc.unfreeze()
-            ticker.cancel()
-            await asyncio.gather(ticker, return_exceptions=True)
-            await pool.close()
             self._level = None
+            await pool.close()
+            ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):  # its own; anything else that ended it is told
+                await ticker
         await self._flush(key.index)
         if self._write_error is not None:
             raise self._write_error

@@ -5,7 +5,6 @@
     │   ├── ScenarioError            a scenario string
     │   ├── MissingKeyError          an API key is needed and none was found
     │   └── TokenizerError           a tokenizer that cannot be loaded or used
-    ├── DataError (ValueError)       a file or frame to read prompts from
     ├── StoreError                   a run folder that cannot be written, read or shared
     └── EmulatorError (RuntimeError) the embedded endpoint did not start
 
@@ -33,10 +32,6 @@ class MissingKeyError(ConfigError):
 
 class TokenizerError(ConfigError):
     """A tokenizer cannot be found, loaded or used."""
-
-
-class DataError(BasetenkitError, ValueError):
-    """A data set cannot be read, or has not what was asked for."""
 
 
 class StoreError(BasetenkitError):

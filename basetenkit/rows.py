@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from .accounting import token_notes
+from .findings import note
 from .parsing.response import ParsedResponse
 from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome
 
@@ -208,7 +209,8 @@ class Table:
         row["finish_reason"], row["text"] = parsed.finish_reason, parsed.text
         known = any(w.startswith(("echo:", "over_max_tokens:", "several_choices:")) for w in parsed.warnings)
         notes = token_notes(row, streamed=parsed.streamed, reasoning=bool(parsed.reasoning), known=known)
-        row["warnings"] = parsed.warnings + notes
+        disorder = [note("out_of_order")] if exchange.out_of_order else []
+        row["warnings"] = parsed.warnings + notes + disorder
         if (
             row["tpot_s"] is None
             and times is not None

@@ -417,3 +417,10 @@ def test_frames_are_whole_while_another_thread_adds() -> None:
     assert seen == sorted(seen)
     requests, chunks = table.frames()
     assert (requests.height, chunks.height) == (total, 4 * total)
+
+
+def test_a_row_says_where_segments_came_out_of_order() -> None:
+    x = exchange([(50.0, 20.0, False, said("a") + FINISH)])
+    assert not [w for w in row_of(x)["warnings"] if w.startswith("out_of_order")]
+    x.out_of_order = True
+    assert [w for w in row_of(x)["warnings"] if w.startswith("out_of_order: segments of this connection")]

@@ -32,8 +32,14 @@ def test_a_whole_answer_has_the_servers_own_count(llama_url: str) -> None:
     endpoint = bk.Endpoint(url=f"{llama_url}/chat/completions", model="smollm2", stream=False)
     rows = bk.run_sync(bk.RunConfig(endpoint=endpoint, scenarios="D(30,8)", concurrency=1, max_requests=3)).requests
     assert (rows["outcome"] == "ok").all(), rows["error_message"].to_list()
-    assert (rows["output_tokens_server"] <= 8).all()
-    assert (rows["token_source"] == "server").all()
+    for row in rows.to_dicts():
+        if row["output_tokens_server"] is None:  # cut inside a character, this server reports one more than was allowed
+            assert any(w.startswith("over_max_tokens: the server reports 9") for w in row["warnings"]), row
+            assert row["token_source"] == "tokenizer"
+        else:
+            assert row["output_tokens_server"] <= 8
+            assert row["token_source"] == "server"
+    assert rows["input_tokens_server"].null_count() == 0
     assert rows["ttft_s"].null_count() == rows.height
 
 

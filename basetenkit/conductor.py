@@ -126,7 +126,7 @@ class Conductor:
         users = int(key.level) if key.load == "concurrency" else 64
         source.fill(min(LOOK_AHEAD, 2 * users + 64))
         pool = Pool(
-            Origin.of(config.endpoint.url, config.endpoint.verify),
+            Origin.of(config.endpoint.url, config.endpoint.verify, config.endpoint.client_cert),
             timeouts(config.endpoint),
             poller=self._poller,
             wall=self._wall,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -60,6 +61,9 @@ class Endpoint(Model):
     headers: Names = Field(default_factory=dict, description="further HTTP headers, e.g. {'x-team': 'research'}")
     verify: bool | str = Field(
         True, description="True, False (no check), or the path of a CA file for TLS certificates"
+    )
+    client_cert: str | None = Field(
+        None, description="the path of a PEM file with a client's certificate and key (mutual TLS), or None"
     )
     timeout_s: Seconds = Field(600.0, description="seconds that a whole request may take, e.g. 600")
     connect_timeout_s: Seconds = Field(30.0, description="seconds for DNS, TCP and TLS together, e.g. 30")
@@ -141,6 +145,19 @@ class Endpoint(Model):
         if isinstance(verify, str) and not Path(verify).is_file():
             raise ValueError(f"there is no CA file {verify!r}")
         return verify
+
+    @field_validator("client_cert")
+    @classmethod
+    def _check_client_cert(cls, path: str | None) -> str | None:
+        if path is None:
+            return None
+        try:
+            ssl.create_default_context().load_cert_chain(path)
+        except FileNotFoundError:
+            raise ValueError(f"there is no file {path!r}") from None
+        except (OSError, ssl.SSLError):
+            raise ValueError(f"{path!r} is no PEM file that holds a certificate and its key, unencrypted") from None
+        return path
 
     @field_serializer("url")
     def _dump_url(self, url: str) -> str:

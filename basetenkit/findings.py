@@ -113,6 +113,7 @@ NOTES: dict[str, str] = {
     "usage_unusable": "the reported {what} is {value}, which cannot be: it was not used",
     "usage_text": "the reported {what} is a string, and was read as a number",
     "encoded": "the body came {encoding}-encoded though identity was asked for; times are of the encoded bytes",
+    "redirected": "the endpoint sent this request on ({n} time(s)); the clock starts at the send that was answered",
     "out_of_order": "segments of this connection came out of order, so a time may lie earlier than its stamp",
     "same_time": "{n} output events came in one read: their spacing is not known",
     "tokens_no_usage": "the server reported no output tokens: the tokenizer counted the text",

@@ -210,6 +210,7 @@ class Table:
         known = any(w.startswith(("echo:", "over_max_tokens:", "several_choices:")) for w in parsed.warnings)
         notes = token_notes(row, streamed=parsed.streamed, reasoning=bool(parsed.reasoning), known=known)
         disorder = [note("out_of_order")] if exchange.out_of_order else []
+        disorder += [note("redirected", n=exchange.redirects)] if exchange.redirects else []
         row["warnings"] = parsed.warnings + notes + disorder
         if (
             row["tpot_s"] is None

@@ -97,6 +97,7 @@ class Exchange:
     failure: Failure | None = None
     clock: str = "user"
     out_of_order: bool = False
+    redirects: int = 0
     dns_ns: int | None = None
     connect_ns: int | None = None
     tls_ns: int | None = None

@@ -32,7 +32,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     endpoint = made.pop("endpoint")
     assert endpoint == LOCAL | {
         "model": None, "api_key": None, "auth_scheme": "auto", "request_format": "chat", "stream": True, "headers": {},
-        "verify": True, "timeout_s": 600.0, "connect_timeout_s": 30.0, "first_byte_timeout_s": None,
+        "verify": True, "client_cert": None, "timeout_s": 600.0, "connect_timeout_s": 30.0, "first_byte_timeout_s": None,
         "between_bytes_timeout_s": None, "response_path": None, "prompt_key": "prompt", "max_tokens_key": "max_tokens",
     }  # fmt: skip
     assert made == {
@@ -89,6 +89,8 @@ def test_a_scalar_serves_for_a_list_and_a_json_string_too(given_: dict[str, Any]
         ({"endpoint": {"url": "host/predict"}}, "RunConfig.endpoint.url: it is no http or https URL"),
         ({"endpoint": {"url": "http://h:99999/"}}, "its port is no number from 0 to 65535"),
         ({"endpoint": LOCAL | {"verify": "/no/such.pem"}}, "there is no CA file '/no/such.pem'"),
+        ({"endpoint": LOCAL | {"client_cert": "/no/such.pem"}}, "there is no file '/no/such.pem'"),
+        ({"endpoint": LOCAL | {"client_cert": __file__}}, "is no PEM file that holds a certificate and its key"),
         ({"endpoint": LOCAL | {"headers": {"a b": "c"}}}, "'a b' is no valid header"),
         ({"endpoint": LOCAL | {"headers": {"Content-Length": "3"}}}, "'Content-Length' is set by the engine"),
         (

@@ -16,6 +16,7 @@ from ..types import Exchange, Failure, Outcome
 from .clock import NoPoller, Poller, WallClock, enable_stamps, mono
 from .connection import Connection, Timeouts
 from .http1 import describe
+from .redirects import forget, redirected
 from .tls import TlsLayer
 
 SENDS_A_TURN = 32
@@ -34,14 +35,18 @@ class Origin:
     context: ssl.SSLContext | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of(cls, url: str | httpx.URL, verify: bool | str | ssl.SSLContext = True) -> Origin:
+    def of(
+        cls, url: str | httpx.URL, verify: bool | str | ssl.SSLContext = True, client_cert: str | None = None
+    ) -> Origin:
         url = httpx.URL(url)
         tls = url.scheme == "https"
-        return cls(url.scheme, url.host, url.port or (443 if tls else 80), tls_context(verify) if tls else None)
+        context = tls_context(verify, client_cert) if tls else None
+        return cls(url.scheme, url.host, url.port or (443 if tls else 80), context)
 
 
-def tls_context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
-    """A client's context: certifi's authorities, those of a CA file, a context as given, or no check at all."""
+def tls_context(verify: bool | str | ssl.SSLContext, client_cert: str | None = None) -> ssl.SSLContext:
+    """A client's context: certifi's authorities, those of a CA file, a context as given, or no check at all. `client_cert`:
+    a PEM file with the certificate and the key by which the server knows the client (mutual TLS)."""
     if isinstance(verify, ssl.SSLContext):
         return verify
     context = (
@@ -50,6 +55,8 @@ def tls_context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
         else httpx.create_ssl_context(verify=verify)
     )
     context.set_alpn_protocols(["http/1.1"])
+    if client_cert is not None:
+        context.load_cert_chain(client_cert)
     return context
 
 
@@ -138,8 +145,15 @@ class Pool:
                     self._all.discard(connection)
                     connection = await self.open(exchange)
             await self._turnstile.enter()
-            if connection is not None:
+            while connection is not None:
                 await connection.send(exchange, payload)
+                onward = redirected(exchange, payload, self._url)
+                if onward is None:
+                    break
+                self.give_back(connection)
+                forget(exchange)
+                payload, connection = onward, None
+                connection = await self.open(exchange)
         except asyncio.CancelledError:
             stopped = Failure(Outcome.CANCELLED, "the request was cancelled while it was in flight")
             if connection is not None:
@@ -200,6 +214,10 @@ class Pool:
     def _name(self) -> str:
         host = f"[{self._origin.host}]" if ":" in self._origin.host else self._origin.host
         return f"{host}:{self._origin.port}"
+
+    @property
+    def _url(self) -> str:
+        return f"{self._origin.scheme}://{self._name}"
 
     async def _connect_now(self, exchange: Exchange) -> Connection:
         start = mono()

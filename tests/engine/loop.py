@@ -34,12 +34,17 @@ def payload(body: bytes = b"{}", request_id: str = "r") -> bytes:
 
 
 def exchange_all(
-    url: str, payloads: list[bytes], timeouts: Timeouts | None = None, verify: object = True, **kw: object
+    url: str,
+    payloads: list[bytes],
+    timeouts: Timeouts | None = None,
+    verify: object = True,
+    client_cert: str | None = None,
+    **kw: object,
 ) -> list[Exchange]:
     """Sends `payloads` one after the other through one pool."""
 
     async def work(poller: Poller) -> list[Exchange]:
-        pool = Pool(Origin.of(url, verify), timeouts, poller=poller, **kw)  # type: ignore[arg-type]
+        pool = Pool(Origin.of(url, verify, client_cert), timeouts, poller=poller, **kw)  # type: ignore[arg-type]
         done = []
         for p in payloads:
             x = Exchange(Request("r", b"", "s"), start_ns=mono())

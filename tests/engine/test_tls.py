@@ -102,3 +102,21 @@ def test_record_headers_are_walked_however_they_are_cut() -> None:
         assert sum(ended for ended, _ in walked) == 3
         assert walked[-1][1]
     assert TlsLayer(ssl.create_default_context(), "x")._walk(data[:-1]) == (2, False)
+
+
+def test_mutual_tls_shows_the_clients_certificate(authority: tuple[trustme.CA, Path], tmp_path: Path) -> None:
+    ca, path = authority
+    context = server_context(ca, "127.0.0.1")
+    context.verify_mode = ssl.CERT_REQUIRED
+    ca.configure_trust(context)
+    issued, mine = ca.issue_cert("client.example"), tmp_path / "client.pem"
+    issued.private_key_and_cert_chain_pem.write_to_path(mine)
+    with peer(lambda s, _: s.sendall(OK), context) as p:
+        url = p.url.replace("http", "https")
+        (known,) = exchange_all(url, [payload()], verify=str(path), client_cert=str(mine))
+        (stranger,) = exchange_all(url, [payload()], verify=str(path))
+    assert known.failure is None
+    assert known.status == 200
+    assert stranger.failure is not None
+    assert stranger.failure.outcome is Outcome.CONNECTION_ERROR
+    assert stranger.status is None

@@ -4,8 +4,10 @@ import socket
 import time
 
 import httpx
+import openai
 import pytest
 
+import basetenkit as bk
 from basetenkit import TimedTransport
 from basetenkit.engine.clock import Poller
 
@@ -61,3 +63,28 @@ def test_an_httpx_response_closed_early_leaves_nothing_behind() -> None:
 
     with peer(stream_three) as p:
         assert on_loop(work) > 0
+
+
+def test_the_openai_sdk_runs_on_it_and_its_response_has_exact_arrivals() -> None:
+    async def work(_poller: Poller) -> tuple[str, httpx.Response]:
+        http_client = httpx.AsyncClient(transport=TimedTransport())
+        async with openai.AsyncOpenAI(base_url=url, api_key="any", http_client=http_client, max_retries=0) as client:
+            stream = await client.chat.completions.create(
+                model="emulated", messages=[{"role": "user", "content": "hello"}], max_tokens=5, stream=True
+            )
+            said = [c.choices[0].delta.content or "" async for c in stream if c.choices]
+            return "".join(said), stream.response
+
+    with bk.emulator.serve(ttft_ms=30, itl_ms=10) as server:
+        url = server.url.removesuffix("/chat/completions")
+        text, response = on_loop(work)
+        (truth,) = server.truth(writes=True)["requests"]
+    assert text
+    arrivals = response.extensions["arrivals"]
+    assert len(arrivals) >= 5
+    assert len(response.extensions["exchange"].body) == arrivals[-1][2]
+    sent = response.extensions["exchange"].sent_ns
+    assert len(truth["writes"]) == 5
+    for before, after in truth["writes"]:  # each write lies in what some arrival proves of itself, to 0.1 ms
+        first, last = (before - sent) / 1e9 - 1e-4, (after - sent) / 1e9 + 1e-4
+        assert any(at - error <= last and at >= first for at, error, _ in arrivals)

@@ -1,0 +1,46 @@
+"""A redirect that keeps the method (307, 308) to the same origin is followed; any other stands in the row as it came.
+
+The key goes out with every request, so it would cross with a redirect to another host, port or scheme. 301, 302 and 303 turn a POST
+into a GET for most clients: what would be measured then is not what was asked for.
+
+The clock starts at the send of the request that was answered; the way there is not in the figures, and a note says so.
+"""
+
+from __future__ import annotations
+
+import httpx
+
+from ..types import Exchange, first_header
+
+MOST = 5
+_KEEP_THE_METHOD = (307, 308)
+
+
+def redirected(exchange: Exchange, payload: bytes, origin: str) -> bytes | None:
+    """`payload` for where a finished exchange was sent on to, at the same `origin` ("https://host:port"); None where it was
+    not sent on, or to somewhere that must not see the key, or too often."""
+    if exchange.status not in _KEEP_THE_METHOD or exchange.failure is not None or exchange.redirects >= MOST:
+        return None
+    location = first_header(exchange.headers, "location")
+    method, target, rest = payload.split(b" ", 2)
+    try:
+        here = httpx.URL(origin)
+        there = here.join(target.decode("ascii")).join(location or "")
+    except (httpx.InvalidURL, UnicodeDecodeError, ValueError):
+        return None
+    if not location or _place(there) != _place(here):
+        return None
+    return b" ".join((method, there.raw_path, rest))
+
+
+def _place(url: httpx.URL) -> tuple[str, str, int]:
+    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
+
+
+def forget(exchange: Exchange) -> None:
+    """Makes a redirected exchange ready for its next answer: what the redirect itself brought is no part of it."""
+    exchange.redirects += 1
+    exchange.status, exchange.headers, exchange.body = None, [], b""
+    exchange.sent_ns = exchange.uploaded_ns = exchange.end_ns = exchange.started_at_ns = None
+    exchange.out_of_order = False
+    del exchange.reads[:]

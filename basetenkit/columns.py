@@ -29,7 +29,7 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "upload_s": (pl.Float64(), "from the send to the request's last byte handed over"),
     "ttft_s": (
         pl.Float64(),
-        "time to first token: from the send to the first non-empty content, reasoning, refusal or tool-call delta; null if not streamed",
+        "from the send to the first non-empty content, reasoning, refusal or tool-call delta; null if not streamed",
     ),
     "first_byte_s": (pl.Float64(), "from the send to the first body byte"),
     "first_content_s": (

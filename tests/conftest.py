@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +17,22 @@ BROWSER = "needs Chromium: `apt-get install chromium`, or set BASETENKIT_CHROMIU
 REAL = f"needs the real model servers: `{servers.HOW}`"
 
 
+def may_open_raw_sockets() -> bool:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP).close()
+    except OSError:
+        return False
+    return True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("CI"):
         return
     missing = {"browser": BROWSER} if CHROMIUM is None else {}
     if not (servers.installed("truss") and servers.installed("llama")):
         missing["real"] = REAL
+    if not may_open_raw_sockets():
+        missing["raw"] = "needs a raw socket: run as root, or with CAP_NET_RAW"
     for item in items:
         for marker, how in missing.items():
             if item.get_closest_marker(marker):

@@ -5,6 +5,9 @@ These are claims of accuracy, not of speed: a figure's bound widens on a busy ma
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -50,11 +53,34 @@ def test_96_of_96_at_8_and_16_with_a_role_frame_first_and_usage_late(tls: bool) 
             first = rows["writes"].list.first()
             truth = (first.list.get(1) - rows["received_ns"]) / 1e9
             off = rows["ttft_s"].median() - truth.median()  # type: ignore[operator]
-            assert abs(off) < 0.0002, f"TTFT p50 is {off * 1e3:.3f} ms off the server's truth"
+            assert -0.0002 < off < 0.0002 + rows["ttft_error_s"].median(), (
+                f"TTFT p50 is {off * 1e3:.3f} ms off the server's truth"
+            )
 
 
-def test_every_token_lies_within_its_stated_bound() -> None:
-    with bk.emulator.serve(ttft_ms=20, itl_ms=3, jitter=0.5, tail_ms=2) as server:
+@contextlib.contextmanager
+def busy(wanted: bool) -> Iterator[None]:
+    """A thread of this process that computes all the time, and takes the interpreter from the engine's."""
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            sum(range(2000))
+
+    thread = threading.Thread(target=compute)
+    if wanted:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if wanted:
+            thread.join()
+
+
+@pytest.mark.parametrize("computing", [False, True])
+def test_every_token_lies_within_its_stated_bound(computing: bool) -> None:
+    with busy(computing), bk.emulator.serve(ttft_ms=20, itl_ms=3, jitter=0.5, tail_ms=2) as server:
         run = bk.run_sync(
             bk.RunConfig(endpoint=bk.Endpoint(url=server.url), scenarios="D(20,60)", concurrency=32, max_requests=96)
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -120,3 +121,52 @@ def test_mutual_tls_shows_the_clients_certificate(authority: tuple[trustme.CA, P
     assert stranger.failure is not None
     assert stranger.failure.outcome is Outcome.CONNECTION_ERROR
     assert stranger.status is None
+
+
+def test_a_record_cut_in_half_came_when_its_second_half_came(authority: tuple[trustme.CA, Path]) -> None:
+    ca, path = authority
+    completed: list[int] = []
+
+    def relay(source: socket.socket, target: socket.socket, halve: bool) -> None:
+        with contextlib.suppress(OSError):  # once the answer is whole, either side may be gone
+            while data := source.recv(65536):
+                if halve:
+                    target.sendall(data[: len(data) // 2])
+                    time.sleep(0.03)
+                    completed.append(time.monotonic_ns())
+                    data = data[len(data) // 2 :]
+                target.sendall(data)
+
+    def between(port: int, listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            back = threading.Thread(target=relay, args=(server, client, True))
+            back.start()
+            relay(client, server, False)
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_WR)
+            back.join()
+
+    def answer(sock: socket.socket, _request: bytes) -> None:
+        sock.sendall(HEAD)
+        for i in range(3):
+            time.sleep(0.1)
+            sock.sendall(chunk(b"data: %d\n\n" % i) + (END if i == 2 else b""))
+
+    with peer(answer, server_context(ca, "127.0.0.1")) as p, socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=between, args=(p.port, listener))
+        thread.start()
+        (x,) = exchange_all(f"https://127.0.0.1:{listener.getsockname()[1]}/", [payload()], verify=str(path))
+        thread.join()
+    assert x.failure is None
+    assert x.sent_ns is not None
+    arrivals = x.arrivals
+    assert [end for _, _, end in arrivals] == [9, 18, 27]
+    whole = [at for at in completed if x.sent_ns < at <= (x.end_ns or 0)][
+        -3:
+    ]  # before them the head, after them a farewell
+    for (at, error, _), true_ns in zip(arrivals, whole, strict=True):
+        true = (true_ns - x.sent_ns) / 1e9
+        assert at >= true - 1e-4
+        assert at - error <= true + 0.01

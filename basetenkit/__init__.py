@@ -17,6 +17,8 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from . import emulator
     from .analysis import charts
+    from .analysis.comparison import Comparison, compare
+    from .analysis.history import history
     from .cases import ParserCase
     from .config import Endpoint, RunConfig
     from .engine.transport import TimedTransport
@@ -24,21 +26,30 @@ if TYPE_CHECKING:
     from .parsing import parse
     from .runs import LiveRun, Run, last_run, load, run, run_sync, start
     from .studies.calibrate import Calibration, calibrate
+    from .studies.comparing import EndpointComparison, compare_endpoints, compare_endpoints_sync
     from .studies.preflight import preflight
+    from .widgets.workbench import ResponseWorkbench
 
 # public name -> the module it lives in; "" where the name is the module itself
 _HOMES = {
     "Calibration": "studies.calibrate",
+    "Comparison": "analysis.comparison",
     "Endpoint": "config",
+    "EndpointComparison": "studies.comparing",
     "Finding": "findings",
     "LiveRun": "runs",
     "ParserCase": "cases",
+    "ResponseWorkbench": "widgets.workbench",
     "Run": "runs",
     "RunConfig": "config",
     "TimedTransport": "engine.transport",
     "calibrate": "studies.calibrate",
     "charts": "analysis",
+    "compare": "analysis.comparison",
+    "compare_endpoints": "studies.comparing",
+    "compare_endpoints_sync": "studies.comparing",
     "emulator": "",
+    "history": "analysis.history",
     "last_run": "runs",
     "load": "runs",
     "parse": "parsing",
@@ -50,17 +61,24 @@ _HOMES = {
 
 __all__ = [
     "Calibration",
+    "Comparison",
     "Endpoint",
+    "EndpointComparison",
     "Finding",
     "LiveRun",
     "ParserCase",
+    "ResponseWorkbench",
     "Run",
     "RunConfig",
     "TimedTransport",
     "__version__",
     "calibrate",
     "charts",
+    "compare",
+    "compare_endpoints",
+    "compare_endpoints_sync",
     "emulator",
+    "history",
     "last_run",
     "load",
     "parse",

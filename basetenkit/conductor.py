@@ -1,42 +1,57 @@
 """A run from its first level to its last, on a thread and loop of its own.
 
-For each level: build what will be sent, send it (engine), read what came back (parsing), make rows, spool them. While
-responses are in flight the engine only stamps and stores; everything else happens in the Backlog's turns, between reads.
+A level is sent from a Place: the Stage on this very thread, or a Crew of processes. The conductor goes from level to level,
+keeps the folder and its document, and knows of the rows only that there are some to be written.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import itertools
-import random
 import threading
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
-from .config import Endpoint, RunConfig
-from .engine.clock import Poller, WallClock, mono
-from .engine.connection import Timeouts
-from .engine.driver import Backlog, Level
-from .engine.pacer import schedule
-from .engine.pool import Origin, Pool
+from .config import RunConfig
+from .engine.clock import Poller
 from .errors import StoreError
-from .outgoing import LOOK_AHEAD, Source, Spend, request_head
-from .parsing.response import ParsedResponse, parse_response
-from .rows import LevelKey, Table
-from .scenario import parse_scenario
-from .store import RunFolder, exchange_frame
-from .types import Exchange, Failure, Outcome
-from .workload.sampler import Sampler
+from .outgoing import request_head
+from .rows import LevelKey
+from .stage import Batch, Stage, Status
+from .store import RunFolder
+from .tally import Tally
+from .workers.crew import Crew
 from .workload.tokenizer import Tokenizer
 
 SPOOL_EVERY_S = 1.0
 ROWS_IN_MEMORY, CHUNKS_IN_MEMORY = 20_000, 2_000_000
+
+
+class Place(Protocol):
+    """Where levels are sent from. All of it is called on the conductor's loop but `status` and `waiting`."""
+
+    async def open(self) -> None: ...
+
+    async def level(self, key: LevelKey) -> None: ...
+
+    def stop(self, reason: str) -> None: ...
+
+    def status(self) -> Status: ...
+
+    def waiting(self) -> list[Batch]: ...
+
+    def take(self) -> list[Batch]: ...
+
+    def report(self) -> dict[str, Any]: ...
+
+    def notes(self) -> list[dict[str, Any]]: ...
+
+    async def close(self) -> None: ...
 
 
 def plan(config: RunConfig) -> list[LevelKey]:
@@ -69,23 +84,38 @@ class Progress:
 
 
 class Conductor:
-    """Runs the levels that are not done yet. `tables` and `progress` may be read from another thread."""
+    """Runs the levels that are not done yet. `frames` and `progress` may be read from another thread."""
 
     def __init__(self, config: RunConfig, folder: RunFolder, tokenizer: Tokenizer, document: dict[str, Any]) -> None:
-        self.config, self.folder, self.tokenizer, self.document = config, folder, tokenizer, document
-        self.progress = Progress(levels=len(document["levels"]))
+        self.config, self.folder, self.document = config, folder, document
         self.lock = threading.Lock()
-        self.tables: list[Table] = []
         self.notes: list[dict[str, Any]] = document["metadata"].setdefault("events", [])
         self.stopped: str | None = None
-        self._poller, self._wall = Poller(), WallClock()
-        self._level: Level | None = None
-        self._captured: list[Exchange] = []
-        self._captured_bytes = self._not_captured = 0
-        self._spend = Spend(config.max_total_tokens, _spent(folder))
+        self._poller, self._key = Poller(), ""
+        self._place = self._make_place(tokenizer)
+        self._unwritten: list[Batch] = []
         self._parts = itertools.count(1)
         self._writing: asyncio.Future[None] | None = None
         self._write_error: StoreError | None = None
+
+    def _make_place(self, tokenizer: Tokenizer) -> Place:
+        config, salt, head = self.config, self.document["metadata"]["salt"], request_head(self.config.endpoint)
+        spent = _spent(self.folder)
+        if config.workers:
+            return Crew(config, tokenizer, head=head, salt=salt, spent=spent)
+        tally = Tally()
+        tally.spend(spent)
+        return Stage(config, tokenizer, head=head, salt=salt, poller=self._poller, tally=tally)
+
+    @property
+    def progress(self) -> Progress:
+        """Where the run is now; from any thread."""
+        levels = self.document["levels"]
+        done, status = sum(x["done"] for x in levels), self._place.status()
+        planned = self.config.warmup_requests + self.config.max_requests if self._key else 0
+        counts = {name: getattr(status, name) for name in Status.__slots__}
+        counts["outcomes"] = Counter(status.outcomes)
+        return Progress(self._key, len(levels), done, planned, **counts)
 
     def run(self) -> None:
         """Runs to the end, on the calling thread, with a loop of its own."""
@@ -95,57 +125,33 @@ class Conductor:
     def stop(self, reason: str) -> None:
         """Cancels what is in flight and sends no more; on the loop's thread."""
         self.stopped = self.stopped or reason
-        if self._level is not None:
-            self._level.stop(reason)
+        self._place.stop(reason)
 
     async def _levels(self) -> None:
         self.loop = asyncio.get_running_loop()
-        for entry in self.document["levels"]:
-            if entry["done"]:
-                self.progress.levels_done += 1
-                continue
-            if self.stopped is not None:
-                break
-            await self._one(entry)
-            self.progress.levels_done += 1
-        if self._not_captured:
-            self.notes.append({"what": "capture_full", "n": self._not_captured})
-        if self._wall.steps:
-            self.notes.append({"what": "clock_stepped", "step_s": max(abs(step) for _, step in self._wall.steps) / 1e9})
+        missing = [entry for entry in self.document["levels"] if not entry["done"]]
+        try:
+            if missing and self.stopped is None:
+                await self._place.open()
+            for entry in missing:
+                if self.stopped is not None:
+                    break
+                await self._one(entry)
+        finally:
+            await self._place.close()
+        self.notes += self._place.notes()
 
     async def _one(self, entry: dict[str, Any]) -> None:
         """One level, whatever happens in it: its rows are in the folder and its entry says how it ended."""
         key = LevelKey(**{k: entry[k] for k in ("index", "scenario", "load", "level", "repeat")})
-        config, total = self.config, self.config.warmup_requests + self.config.max_requests
         with self.lock:
             self.folder.set_aside(key.index)
-        self._new_progress(key, total)
-        scenario, salt = parse_scenario(key.scenario), self.document["metadata"]["salt"]
-        sampler = Sampler(config, scenario, self.tokenizer, salt=salt, stream=f"{key.load}:{key.level:g}:{key.repeat}")
-        source = Source(config, sampler, request_head(config.endpoint), f"{salt[:8]}-{key.index:03d}", self._spend)
-        users = int(key.level) if key.load == "concurrency" else 64
-        source.fill(min(LOOK_AHEAD, 2 * users + 64))
-        pool = Pool(
-            Origin.of(config.endpoint.url, config.endpoint.verify, config.endpoint.client_cert),
-            timeouts(config.endpoint),
-            poller=self._poller,
-            wall=self._wall,
-        )
-        backlog = Backlog(self._record, source.refill)
-        level = self._level = Level(pool, self._poller, source, backlog.add, max_seconds=config.max_seconds)
-        self._table = Table(key, 0, self.tokenizer.count)
-        self.tables = [self._table]
-        ticker = asyncio.ensure_future(self._tick(key.index, level))
-        cpu, started = time.process_time(), time.time()
-        gc.collect()
-        gc.freeze()  # in a kernel with polars and altair a full collection takes tens of milliseconds
+        self._key = str(key)
+        ticker = asyncio.ensure_future(self._tick(key.index))
+        started = time.time()
         try:
-            await self._send(key, level)
-            await backlog.drained()
+            await self._place.level(key)
         finally:
-            gc.unfreeze()
-            self._level = None
-            await pool.close()
             ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):  # its own; anything else that ended it is told
                 await ticker
@@ -154,91 +160,44 @@ class Conductor:
             raise self._write_error
         with self.lock:  # another thread may be reading the parts that this puts together
             self.folder.compact(key.index)
-        seconds = (mono() - level.origin_ns) / 1e9
-        entry |= {"sent": level.sent, "peak_in_flight": level.peak, "held_back": level.held_back, "started_at": started}
-        entry |= {
-            "seconds": seconds,
-            "cpu_share": (time.process_time() - cpu) / max(seconds, 1e-9),
-            "ended_by": level.stop_reason,
-        }
-        entry |= {"tokens_guard": self._spend.reached, "done": self.stopped is None}
+        report = self._place.report()
+        whole = report.pop("whole", True)
+        entry |= {"started_at": started, **report, "done": whole and self.stopped is None}
         self.folder.write_run(self.document)
 
-    async def _send(self, key: LevelKey, level: Level) -> None:
-        level.origin_ns = mono()
-        self._table.start(level.origin_ns)
-        if key.load == "concurrency":
-            await level.closed_loop(int(key.level))
-        else:
-            rng = random.Random(f"{self.config.seed}:{key}")
-            due = schedule(key.level, self.config.arrival, burstiness=self.config.burstiness, rng=rng)
-            await level.open_loop(due, self.config.max_in_flight)
-
-    def _new_progress(self, key: LevelKey, planned: int) -> None:
-        done, levels = self.progress.levels_done, self.progress.levels
-        self.progress = Progress(level=str(key), levels=levels, levels_done=done, planned=planned)
-
-    def _record(self, exchange: Exchange) -> None:
-        """Reads one finished exchange, makes its row, and decides what follows from it."""
-        parsed = read(exchange, self.config.endpoint)
-        row = self._table.add(exchange, parsed)
-        self._spend.settle(exchange.request, row)
-        progress = self.progress
-        progress.finished += 1
-        progress.outcomes[row["outcome"]] += 1
-        progress.output_tokens += row["output_tokens"] or 0
-        if parsed.outcome is not Outcome.OK:
-            progress.last_error = parsed.error_message
-        if self.config.capture == "all" or (self.config.capture == "errors" and parsed.outcome is not Outcome.OK):
-            self._capture(exchange)
-        limit = self.config.give_up_after
-        if limit is not None and progress.finished >= limit and not progress.outcomes["ok"] and self._level is not None:
-            self._level.stop(f"the first {limit} requests all failed (give_up_after)")
-
-    def _capture(self, exchange: Exchange) -> None:
-        size = len(exchange.body) + len(exchange.reads) * 8 + len(exchange.request.body)
-        if self._captured_bytes + size > self.config.capture_limit_mb * 1_000_000:
-            self._not_captured += 1
-            return
-        self._captured_bytes += size
-        self._captured.append(exchange)
-
-    async def _tick(self, index: int, level: Level) -> None:
-        """Each second: the wall clock's offset, the progress, the spool."""
-        for tick in itertools.count(1):
-            await asyncio.sleep(SPOOL_EVERY_S / 4)
-            self.progress.sent, self.progress.in_flight = level.sent, level.in_flight
-            self.progress.seconds = (mono() - level.origin_ns) / 1e9
-            if tick % 4:
-                continue
-            self._wall.refresh()
-            big = len(self._table) > ROWS_IN_MEMORY or self._table.chunk_count > CHUNKS_IN_MEMORY
-            if len(self._table) and (self.folder.durable or big):
+    async def _tick(self, index: int) -> None:
+        """Each second: the spool."""
+        while True:
+            await asyncio.sleep(SPOOL_EVERY_S)
+            rows, chunks = (sum(n) for n in zip(*(b.size for b in self._place.waiting()), (0, 0), strict=True))
+            big = rows > ROWS_IN_MEMORY or chunks > CHUNKS_IN_MEMORY
+            if rows and (self.folder.durable or big):
                 await self._flush(index)
             if self._write_error is not None:
-                level.stop(str(self._write_error))
+                self._place.stop(str(self._write_error))
 
     async def _flush(self, index: int) -> None:
         """Writes what was recorded since the last time as one part, on a thread of its own; one write at a time."""
         if self._writing is not None:
             await asyncio.shield(self._writing)
-        full, exchanges = self._table, self._captured
         with self.lock:
-            self._table, self._captured = full.successor(), []
-            self.tables.append(self._table)
-        self._writing = asyncio.get_running_loop().run_in_executor(None, self._write, index, full, exchanges)
-        await asyncio.shield(self._writing)  # a cancelled ticker leaves its write whole
+            batches = self._place.take()
+            self._unwritten += batches
+        if batches:
+            self._writing = asyncio.get_running_loop().run_in_executor(None, self._write, index, batches)
+            await asyncio.shield(self._writing)  # a cancelled ticker leaves its write whole
 
-    def _write(self, index: int, table: Table, exchanges: list[Exchange]) -> None:
-        requests, chunks = table.frames()
+    def _write(self, index: int, batches: list[Batch]) -> None:
+        requests, chunks = _joined([b.frames() for b in batches])
+        raw = [frame for b in batches if (frame := b.exchanges()) is not None]
         part = next(self._parts)
         try:
             with self.lock:
                 self.folder.write_part(index, part, "chunks", chunks)
-                if exchanges:
-                    self.folder.write_part(index, part, "exchanges", exchange_frame(exchanges))
+                if raw:
+                    self.folder.write_part(index, part, "exchanges", pl.concat(raw))
                 self.folder.write_part(index, part, "requests", requests)
-                self.tables.remove(table)
+                self._unwritten = [b for b in self._unwritten if not any(b is written for written in batches)]
         except (OSError, pl.exceptions.PolarsError) as error:
             self._write_error = StoreError(f"the run folder {self.folder.path} cannot be written: {error}")
 
@@ -246,8 +205,12 @@ class Conductor:
         """(requests, chunks) recorded so far; from any thread."""
         with self.lock:
             parts = [(self.folder.scan("requests").collect(), self.folder.scan("chunks").collect())]
-            parts += [table.frames() for table in self.tables]
-        return pl.concat([r for r, _ in parts]), pl.concat([c for _, c in parts])
+            parts += [batch.frames() for batch in (*self._unwritten, *self._place.waiting())]
+        return _joined(parts)
+
+
+def _joined(parts: list[tuple[pl.DataFrame, pl.DataFrame]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return pl.concat([r for r, _ in parts]), pl.concat([c for _, c in parts])
 
 
 def _spent(folder: RunFolder) -> int:
@@ -255,30 +218,3 @@ def _spent(folder: RunFolder) -> int:
     return int(
         folder.scan("requests").select(pl.col("input_tokens").sum() + pl.col("output_tokens").sum()).collect().item()
     )
-
-
-def timeouts(endpoint: Endpoint) -> Timeouts:
-    """The engine's limits out of an endpoint's fields."""
-    return Timeouts(
-        endpoint.connect_timeout_s, endpoint.first_byte_timeout_s, endpoint.between_bytes_timeout_s, endpoint.timeout_s
-    )
-
-
-def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
-    """What an exchange's bytes mean. A defect of the parser costs its response, never the row."""
-    request = exchange.request
-    arguments: dict[str, Any] = {
-        "status": exchange.status or 0,
-        "headers": exchange.headers,
-        "stream": endpoint.stream,
-        "response_path": endpoint.response_path,
-        "prompt": request.prompt,
-        "max_tokens": request.output_tokens_target,
-        "inputs": request.batch_size,
-    }
-    try:
-        return parse_response(exchange.body, exchange.read_ends, failure=exchange.failure, **arguments)
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        message = f"basetenkit failed to read this response ({what}); please report it with its bytes"
-        return parse_response(b"", status=exchange.status or 0, failure=Failure(Outcome.MALFORMED, message))

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from .errors import ConfigError, MissingKeyError
-from .fields import Model, as_list, from_json, looks_secret, redact_url
+from .fields import Model, as_list, from_json, looks_secret, redact_url, without_secrets
 from .scenario import parse_scenario
 
 KEY_VARIABLES = ("MODEL_API_KEY", "BASETEN_API_KEY")
@@ -217,6 +217,17 @@ class Endpoint(Model):
         scheme = self.auth_scheme if self.auth_scheme != "auto" else "Api-Key" if dedicated else "Bearer"
         return f"{scheme} {key}"
 
+    def secrets(self) -> list[bytes]:
+        """What a server that sends back what it was sent would give away: the key, the values of headers and of the URL's
+        query that look secret. What is shorter than 8 bytes is none that could be told from a word."""
+        query = [pair.partition("=") for pair in urlsplit(self.url).query.split("&")]
+        values = [value for name, value in self.headers.items() if looks_secret(name)]
+        values += [value for name, _, value in query if looks_secret(unquote_plus(name))]
+        forms = {form for value in values for form in (value, unquote_plus(value), *value.split()[-1:])}
+        key = self.key()
+        found = [form.encode("utf-8", "replace") for form in forms | ({key} if key else set())]
+        return sorted((secret for secret in found if len(secret) >= 8), key=len, reverse=True)
+
     def __repr__(self) -> str:
         fields = self.model_dump(exclude_defaults=True)
         fields |= {"api_key": "***"} if self.api_key else {}
@@ -315,6 +326,10 @@ class RunConfig(Model):
         if prompt_format and self.task != "text-to-text":
             raise ValueError(f"the prompt format has no place for {self.task}; use request_format='chat'")
         return self
+
+    @field_serializer("request_params")
+    def _dump_params(self, params: dict[str, Any]) -> Any:
+        return without_secrets(params)
 
     @field_serializer("dataset", when_used="json")
     def _dump_dataset(self, dataset: Any) -> Any:

@@ -6,6 +6,7 @@
     │   ├── MissingKeyError          an API key is needed and none was found
     │   └── TokenizerError           a tokenizer that cannot be loaded or used
     ├── StoreError                   a run folder that cannot be written, read or shared
+    ├── WorkerError (RuntimeError)   a worker's process did not start
     └── EmulatorError (RuntimeError) the embedded endpoint did not start
 
 What an endpoint does is never raised: it stands in rows, findings and the run's own picture.
@@ -36,6 +37,10 @@ class TokenizerError(ConfigError):
 
 class StoreError(BasetenkitError):
     """A run folder cannot be written, read or shared."""
+
+
+class WorkerError(BasetenkitError, RuntimeError):
+    """A worker's process did not start, or cannot be used."""
 
 
 class EmulatorError(BasetenkitError, RuntimeError):

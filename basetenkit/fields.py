@@ -36,6 +36,16 @@ def _redact_pair(pair: str) -> str:
     return f"{name}=***" if has_value and looks_secret(unquote_plus(name)) else pair
 
 
+def without_secrets(value: Any) -> Any:
+    """A JSON value with `***` for each text that stands, at whatever depth, under a key that looks like a secret's. Numbers
+    and lists stay: `max_tokens` and `stop_token_ids` are no secrets."""
+    if isinstance(value, dict):
+        return {
+            k: "***" if isinstance(v, str) and looks_secret(str(k)) else without_secrets(v) for k, v in value.items()
+        }
+    return [without_secrets(item) for item in value] if isinstance(value, list) else value
+
+
 def from_json(value: Any) -> Any:
     """A JSON list or object in a string (all that papermill's -p can give) becomes what it says."""
     if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
@@ -61,7 +71,8 @@ class Model(BaseModel):
     )
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self).model_fields if self._differs(name))
+        fields = (name for name in type(self).model_fields if self._differs(name))
+        given = ", ".join(f"{name}={without_secrets(getattr(self, name))!r}" for name in fields)
         return f"{type(self).__name__}({given})"
 
     __str__ = __repr__

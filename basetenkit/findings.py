@@ -69,6 +69,38 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{where}: {n} successful requests are too few for an upper bound on {what}.",
         "Such a figure stands as '>= low'. Raise max_requests.",
     ),
+    "few_repeats": (
+        "{where}: its intervals rest on the means of {n} repeats.",
+        "They are wide, and rightly so; {least} repeats at least, 10 where precision matters.",
+    ),
+    "short_run": (
+        "{where}: {what} stays alike for about {lasts:.3g} s at a time, and the level took {seconds:.3g} s.",
+        "Its interval speaks of that stretch of time, not of the endpoint: take {least} such times ({need} s), or repeats=10.",
+    ),
+    "trend": (
+        "{where}: {what} changed as the level went on ({percent}% from its first quarter to its last; Kendall's tau {tau}, p {p}).",
+        "A mean speaks of neither end; look at the timeline, and run for longer or in repeats. A drift looks the same.",
+    ),
+    "falls_behind": (
+        "{where}: the endpoint falls behind for good: requests in flight rose from {early:.3g} to {late:.3g}.",
+        "Every latency is then of how long the level was, not of the endpoint. Lower request_rate.",
+    ),
+    "ttft_waiting": (
+        "{where}: TTFT is mostly waiting: it spreads fourfold, and with how many others were in flight.",
+        "Near saturation its mean's interval is too narrow (covers 66 to 86% instead of 95): go by the percentiles, or repeats=10.",
+    ),
+    "near_capacity": (
+        "{where}: this is {percent:.0f}% of the most that the endpoint was seen to serve.",
+        "Near saturation the interval of the mean TTFT is too narrow: go by the percentiles, or repeats=10.",
+    ),
+    "serialised": (
+        "{where}: it looks serialised: {what}.",
+        "The endpoint works on one request at a time; on Baseten check predict_concurrency and concurrency_target.",
+    ),
+    "rate_limited": (
+        "{where}: {n} of {sent} requests were refused with 429: a rate limit, of the account or the model.",
+        "Figures are then of the limit and not of the model: lower the load, or have the limit raised.",
+    ),
     "window_uncut": (
         "{where}: fewer than 10 times the level's requests were sent, so start and drain are in the figures.",
         "Send at least {need} requests to have them cut.",
@@ -84,6 +116,10 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "The offered load was below request_rate; latencies from the due time say so.",
     ),
     "capture_full": ("Raw bytes of {n} exchanges were not kept: capture_limit_mb={limit} was reached.", ""),
+    "worker_lost": (
+        "{where}: worker {worker} of {workers} was lost ({why}), and {n} request(s) with it; then the level ran below its load.",
+        "Run the level again where its figures matter; a process that is killed was often out of memory.",
+    ),
     "tokens_spent": ("{where}: max_total_tokens={limit} was reached, so the level ended early.", ""),
 }
 

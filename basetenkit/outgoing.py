@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
 from . import __version__
 from .config import Endpoint, RunConfig
+from .tally import Tally
 from .types import Request
 from .workload.sampler import Sampler
 
@@ -36,27 +37,38 @@ def request_head(endpoint: Endpoint) -> bytes:
 
 
 class Source:
-    """The requests of one level, built ahead: called by the engine for the next, refilled in the Backlog's turns."""
+    """The requests of one sender's part of a level, built ahead: called by the engine for the next, refilled in the Backlog's
+    turns. A request's number, and with it its id and phase, is given when it goes: by the tally, so that of several senders
+    none runs dry before the others; or, with `stride`, by a schedule that gives this sender every `stride`-th."""
 
-    def __init__(self, config: RunConfig, sampler: Sampler, head: bytes, prefix: str, spend: Spend) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        sampler: Sampler,
+        head: bytes,
+        prefix: str,
+        spend: Spend,
+        *,
+        first: int = 0,
+        stride: int | None = None,
+    ) -> None:
         self._config, self._sampler, self._head, self._prefix, self._spend = config, sampler, head, prefix, spend
         self._total = config.warmup_requests + config.max_requests
-        self._ready: deque[tuple[Request, bytes]] = deque()
-        self._built = 0
+        self._ready: deque[Request] = deque()
+        self._at, self._stride = first, stride
 
-    def _build(self) -> None:
-        phase = "warmup" if self._built < self._config.warmup_requests else "measured"
-        request = self._sampler.request(f"{self._prefix}-{self._built:06d}", phase)
-        # Not x-request-id: some servers refuse one that is no UUID.
-        tail = f"x-baseten-customer-request-id: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
-        self._ready.append((request, self._head + tail + request.body))
-        self._built += 1
+    @property
+    def _left(self) -> int:
+        """How many more this sender may come to send."""
+        if self._stride is None:
+            return self._total - self._spend.tally.taken
+        return max(0, -((self._at - self._total) // self._stride))
 
     def refill(self) -> bool:
         """Builds one more where there is room; False where there is nothing to do."""
-        if self._built >= self._total or len(self._ready) >= LOOK_AHEAD:
+        if len(self._ready) >= min(self._left, LOOK_AHEAD):
             return False
-        self._build()
+        self._ready.append(self._sampler.request(""))
         return True
 
     def fill(self, count: int) -> None:
@@ -65,35 +77,39 @@ class Source:
             pass
 
     def __call__(self) -> tuple[Request, bytes] | None:
-        if not self._ready and self._built < self._total:
-            self._build()
-        if not self._ready or not self._spend.allow(self._ready[0][0]):
+        if not self._ready and not self.refill():
             return None
-        return self._ready.popleft()
+        number = self._spend.take(self._ready[0], self._total, None if self._stride is None else self._at)
+        if number is None:
+            return None
+        self._at += self._stride or 0
+        phase = "warmup" if number < self._config.warmup_requests else "measured"
+        request = replace(self._ready.popleft(), request_id=request_id(self._prefix, number), phase=phase)
+        # Not x-request-id: some servers refuse one that is no UUID.
+        tail = f"x-baseten-customer-request-id: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
+        return request, self._head + tail + request.body
 
 
-@dataclass
+def request_id(prefix: str, number: int) -> str:
+    return f"{prefix}-{number:06d}"
+
+
 class Spend:
-    """The guard on tokens: counts what was promised to requests in flight, then what they really took."""
+    """The guard on tokens: counts what was promised to requests in flight, then what they really took; over all senders."""
 
-    limit: int | None = None
-    tokens: int = 0
-    reached: bool = False
+    def __init__(self, limit: int | None = None, tally: Tally | None = None) -> None:
+        self.limit, self.tally = limit, tally or Tally()
 
     @staticmethod
     def _promised(request: Request) -> int:
         return (request.input_tokens_client or request.input_tokens_target or 0) + (request.output_tokens_target or 0)
 
-    def allow(self, request: Request) -> bool:
-        promised = self._promised(request)
-        if self.limit is not None and self.tokens + promised > self.limit:
-            self.reached = True
-            return False
-        self.tokens += promised
-        return True
+    def take(self, request: Request, total: int, at: int | None = None) -> int | None:
+        """The number under which `request` may go, its tokens promised; None where all are taken or the limit forbids it."""
+        return self.tally.take(total, self._promised(request), self.limit, at)
 
     def settle(self, request: Request, row: dict[str, Any]) -> None:
         if row["sent_s"] is None:
-            self.tokens -= self._promised(request)
+            self.tally.spend(-self._promised(request))
         elif row["input_tokens"] is not None and row["output_tokens"] is not None:
-            self.tokens += row["input_tokens"] + row["output_tokens"] - self._promised(request)
+            self.tally.spend(row["input_tokens"] + row["output_tokens"] - self._promised(request))

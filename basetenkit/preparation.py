@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import secrets
+import shutil
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -19,6 +22,10 @@ from .scenario import parse_scenario
 from .store import RunFolder
 
 OPEN_FILES_SPARE = 64
+# Of runs against the embedded endpoint: a row and a chunk on the disk, rounded up; a chunk in flight (its message of the body,
+# its stamps, what is read out of it); and the most that one process takes in, so that a time limit bounds a plan, too.
+ROW_BYTES, CHUNK_BYTES, IN_FLIGHT_BYTES = 400, 16, 600
+ROWS_A_SECOND, CHUNKS_A_SECOND = 5_000, 500_000
 
 
 def check_supported(config: RunConfig) -> None:
@@ -34,10 +41,11 @@ def check_supported(config: RunConfig) -> None:
             )
         if not scenario.sampled:
             raise ConfigError(f"scenario {text!r} cannot be run by this version; it runs D, N and U, e.g. D(100,100)")
+    if config.workers and os.name == "nt":
+        raise ConfigError("RunConfig.workers: worker processes need Linux or macOS; use workers=0")
     for name, value, only in (
         ("task", config.task, "text-to-text"),
         ("dataset", config.dataset, None),
-        ("workers", config.workers, 0),
     ):
         if value != only:
             raise ConfigError(f"RunConfig.{name}: this version runs only {name}={only!r}")
@@ -51,16 +59,49 @@ def allow_open_files(config: RunConfig) -> None:
         return
     wanted = {"concurrency": max(config.concurrency, default=0), "max_in_flight": config.max_in_flight or 0}
     name = max(wanted, key=lambda n: wanted[n])
-    need = wanted[name] + OPEN_FILES_SPARE
+    processes = max(config.workers, 1)
+    need = -(-wanted[name] // processes) + OPEN_FILES_SPARE  # the limit is a process's
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= need or soft == resource.RLIM_INFINITY:
         return
     if hard != resource.RLIM_INFINITY and hard < need:
-        most = max(hard - OPEN_FILES_SPARE, 0)
+        most = max(hard - OPEN_FILES_SPARE, 0) * processes
         raise ConfigError(
             f"RunConfig.{name}: {need} open files are needed and the limit is {hard} (ulimit -n); at most {most} fit"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+
+
+def check_room(config: RunConfig, folder: RunFolder) -> None:
+    """ConfigError where what is planned cannot fit: its rows and chunks on the disk, what is in flight in memory."""
+    rng = random.Random(config.seed)
+    scenarios = [s for s in map(parse_scenario, config.scenarios) if s.sampled]
+    most = [max(s.sample(rng).output_tokens for _ in range(20)) for s in scenarios] or [1]
+    loads, seconds = (len(config.concurrency) + len(config.request_rate)) * config.repeats, config.max_seconds
+    requests = min(config.max_requests + config.warmup_requests, seconds * ROWS_A_SECOND)
+    chunks = sum(min(requests * tokens, seconds * CHUNKS_A_SECOND) for tokens in most)
+    disk = loads * (requests * len(most) * ROW_BYTES + chunks * CHUNK_BYTES)
+    in_flight = max([*config.concurrency, config.max_in_flight or 0])
+    memory = in_flight * max(most) * IN_FLIGHT_BYTES
+    free = shutil.disk_usage(folder.path).free
+    if disk > free:
+        raise ConfigError(_too_much("max_requests", disk, f"on the disk of {folder.path}", free))
+    available = _available_memory()
+    if available is not None and memory > available:
+        raise ConfigError(_too_much("concurrency", memory, "of memory", available))
+
+
+def _too_much(field: str, need: float, where: str, free: float) -> str:
+    return f"RunConfig.{field}: what is planned needs about {need / 1e9:.1f} GB {where}, and {free / 1e9:.1f} GB are free"
+
+
+def _available_memory() -> int | None:
+    """Bytes that can be had without swapping; None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return None
 
 
 def open_document(folder: RunFolder, config: RunConfig, tokenizer: str) -> dict[str, Any]:
@@ -75,6 +116,9 @@ def open_document(folder: RunFolder, config: RunConfig, tokenizer: str) -> dict[
             raise StoreError(
                 f"{folder.path} holds another run: {', '.join(changed)} differ(s); give a new folder or the same config"
             )
+        broken = {path.parent.name for path in folder.leave_out_broken() if not path.name.startswith("exchanges")}
+        for level in document["levels"]:
+            level["done"] = level["done"] and folder.level(level["index"]).name not in broken
         return document
     metadata = {
         "salt": config.salt or secrets.token_hex(8),

@@ -1,4 +1,4 @@
-"""Exchange + ParsedResponse + tokenizer -> one row: the schema of `run.requests` and of `run.chunks`, here and nowhere else.
+"""Exchange + ParsedResponse + tokenizer -> one row: the schema is in `columns`.
 
 What was not measured is null. Times are Float64 seconds, `_s` at the end of their names: those of the schedule since the
 level's start, those of the response since the send.
@@ -7,7 +7,7 @@ level's start, those of the response since the send.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,76 +15,13 @@ import numpy as np
 import polars as pl
 
 from .accounting import token_notes
+from .columns import CHUNK_SCHEMA, SCHEMA
 from .findings import note
 from .parsing.response import ParsedResponse
 from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome
 
 SCHEMA_VERSION = 1
-
-SCHEMA: dict[str, pl.DataType] = {
-    "request_id": pl.String(),
-    "scenario": pl.String(),
-    "load": pl.String(),
-    "level": pl.Float64(),
-    "repeat": pl.Int32(),
-    "phase": pl.String(),
-    "in_window": pl.Boolean(),
-    "started_at": pl.Datetime("us", "UTC"),
-    "scheduled_s": pl.Float64(),
-    "start_s": pl.Float64(),
-    "sent_s": pl.Float64(),
-    "end_s": pl.Float64(),
-    "upload_s": pl.Float64(),
-    "ttft_s": pl.Float64(),
-    "first_byte_s": pl.Float64(),
-    "first_content_s": pl.Float64(),
-    "tpot_s": pl.Float64(),
-    "e2e_s": pl.Float64(),
-    "ttft_error_s": pl.Float64(),
-    "e2e_error_s": pl.Float64(),
-    "clock": pl.String(),
-    "dns_s": pl.Float64(),
-    "connect_s": pl.Float64(),
-    "tls_s": pl.Float64(),
-    "rtt_s": pl.Float64(),
-    "retransmits": pl.Int64(),
-    "input_tokens": pl.Int64(),
-    "output_tokens": pl.Int64(),
-    "token_source": pl.String(),
-    "input_tokens_target": pl.Int64(),
-    "output_tokens_target": pl.Int64(),
-    "input_tokens_server": pl.Int64(),
-    "output_tokens_server": pl.Int64(),
-    "reasoning_tokens": pl.Int64(),
-    "cached_tokens": pl.Int64(),
-    "input_tokens_client": pl.Int64(),
-    "output_tokens_client": pl.Int64(),
-    "output_chunks": pl.Int64(),
-    "batch_size": pl.Int64(),
-    "embedding_dimension": pl.Int64(),
-    "image_count": pl.Int64(),
-    "image_bytes": pl.Int64(),
-    "image_pixels": pl.Int64(),
-    "outcome": pl.String(),
-    "status": pl.Int64(),
-    "error_message": pl.String(),
-    "error_source": pl.String(),
-    "upstream_request_id": pl.String(),
-    "wire_format": pl.String(),
-    "finish_reason": pl.String(),
-    "text": pl.String(),
-    "warnings": pl.List(pl.String()),
-}
-
-CHUNK_SCHEMA: dict[str, pl.DataType] = {
-    "request_id": pl.String(),
-    "index": pl.Int32(),
-    "arrival_s": pl.Float64(),
-    "error_s": pl.Float64(),
-    "tokens": pl.Int32(),
-    "text_start": pl.Int32(),
-    "text_end": pl.Int32(),
-}
+COUNTED_CHARACTERS = 1 << 20  # longer is no model's answer, and counting it would hold up all the others for seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +84,16 @@ def text_offsets(parsed: ParsedResponse) -> tuple[list[int], list[int]]:
             starts.append(-1)
             ends.append(-1)
     return starts, ends
+
+
+def lost_rows(
+    key: LevelKey, ids: Sequence[str], phases: Sequence[str], message: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(rows, no chunks) of requests that were sent and whose sender is no more: nothing is known of them but that."""
+    level = {"scenario": key.scenario, "load": key.load, "level": key.level, "repeat": key.repeat}
+    outcome = {"outcome": Outcome.CANCELLED.value, "error_message": message}
+    known = [{"request_id": i, "phase": phase, **level, **outcome} for i, phase in zip(ids, phases, strict=True)]
+    return pl.DataFrame(known, schema=SCHEMA), pl.DataFrame(schema=CHUNK_SCHEMA)
 
 
 class Table:
@@ -278,8 +225,10 @@ class Table:
         if row["output_tokens"] is not None or row["input_tokens"] is not None:
             row["token_source"] = "server" if known is not None else "tokenizer"
 
-    def _count_output(self, parsed: ParsedResponse) -> int:
-        """Tokens of all that was said, each kind's text counted whole."""
+    def _count_output(self, parsed: ParsedResponse) -> int | None:
+        """Tokens of all that was said, each kind's text counted whole; None where it is longer than COUNTED_CHARACTERS."""
+        if sum(map(len, parsed.event_texts)) > COUNTED_CHARACTERS:
+            return None
         said: dict[str, list[str]] = {}
         for kind, text in zip(parsed.event_kinds, parsed.event_texts, strict=True):
             said.setdefault(kind, []).append(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import tempfile
 import threading
 import time
@@ -23,19 +24,21 @@ import polars as pl
 
 from .analysis.diagnosis import diagnose
 from .analysis.metrics import fates, mark_window, summarise
-from .conductor import Conductor, read
+from .columns import SCHEMA
+from .conductor import Conductor
 from .config import RunConfig
 from .errors import ConfigError
 from .findings import Finding
 from .outgoing import request_head
-from .preparation import allow_open_files, check_supported, open_document
+from .preparation import allow_open_files, check_room, check_supported, open_document
 from .progress import ProgressLine
-from .rows import SCHEMA
+from .stage import read
 from .store import RunFolder, exchange_from_row
 from .types import Exchange
 from .workload.tokenizer import load_tokenizer
 
 _last: list[Run] = []
+_live: weakref.WeakSet[LiveRun] = weakref.WeakSet()
 
 
 class Run:
@@ -50,7 +53,7 @@ class Run:
 
     @cached_property
     def requests(self) -> pl.DataFrame:
-        """One row a request sent, in the schema of `basetenkit.rows.SCHEMA`."""
+        """One row a request sent, in the schema of `basetenkit.columns.SCHEMA`."""
         return mark_window(self._folder.scan("requests").collect()).select(list(SCHEMA))
 
     @property
@@ -61,7 +64,7 @@ class Run:
     @cached_property
     def summary(self) -> pl.DataFrame:
         """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%)."""
-        return summarise(self.requests, self.chunks, self.config.slo)
+        return summarise(self.requests, self.chunks, self.config.slo, self._document["levels"])
 
     @cached_property
     def fates(self) -> pl.DataFrame:
@@ -157,6 +160,7 @@ class LiveRun:
         self._conductor, self._folder = conductor, folder
         self._future: Future[Run] = Future()
         self._thread = threading.Thread(target=self._work, name="basetenkit-engine", daemon=True)
+        _live.add(self)
         self._thread.start()
 
     def _work(self) -> None:
@@ -212,6 +216,22 @@ class LiveRun:
         return f"<LiveRun: {p['level']}, {p['finished']} of {p['planned']} requests, level {p['levels_done'] + 1} of {p['levels']}>"
 
 
+def _end_softly(number: int, _frame: object) -> None:
+    """SIGTERM: what runs becomes a whole Run on its folder first, and then the process ends as it would have."""
+    for live in list(_live):
+        live.stop("the process was told to end (SIGTERM)")
+    for live in list(_live):
+        live._thread.join(timeout=5)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def _mind_sigterm() -> None:
+    """Only where nobody else minds it, and Python lets us: on the main thread."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end_softly)
+
+
 def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
     """Starts a run at once, on a thread of its own. ConfigError or StoreError before anything is sent.
 
@@ -228,13 +248,18 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
     durable = save_to is not None
     folder = RunFolder(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), durable)
     folder.create()
+    check_room(config, folder)
     document = open_document(folder, config, tokenizer.name)
+    _mind_sigterm()
     return LiveRun(Conductor(config, folder, tokenizer, document), folder)
 
 
 async def run(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
     """Runs to the end and gives the Run; `await bk.run(config)` in a cell. Cancelling it stops the engine."""
-    live = start(config, save_to=save_to)
+    return await _until_done(start(config, save_to=save_to))
+
+
+async def _until_done(live: LiveRun) -> Run:
     line = ProgressLine()
     try:
         while not live.done:
@@ -242,10 +267,14 @@ async def run(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
             await asyncio.wait([asyncio.wrap_future(live._future)], timeout=0.25)
         return live.result()
     finally:
-        if not live.done:
-            live.stop("the awaiting task was cancelled")
-            live._thread.join(timeout=5)
+        _end(live, "the awaiting task was cancelled")
         line.close(live.progress)
+
+
+def _end(live: LiveRun, reason: str) -> None:
+    if not live.done:
+        live.stop(reason)
+        live._thread.join(timeout=5)
 
 
 def run_sync(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
@@ -260,7 +289,11 @@ def run_sync(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
         nest_asyncio.apply(loop)
     except ValueError:  # a loop that cannot be patched (uvloop): the cell just waits
         return _wait(start(config, save_to=save_to))
-    return loop.run_until_complete(run(config, save_to=save_to))  # type: ignore[no-any-return, unused-ignore]
+    live = start(config, save_to=save_to)
+    try:
+        return loop.run_until_complete(_until_done(live))  # type: ignore[no-any-return, unused-ignore]
+    finally:
+        _end(live, "the run was interrupted")  # an interrupt ends this call, and not the task in the loop
 
 
 def _wait(live: LiveRun) -> Run:
@@ -271,12 +304,8 @@ def _wait(live: LiveRun) -> Run:
             with contextlib.suppress(TimeoutError):
                 return live.result(0.25)
         return live.result()
-    except BaseException:
-        if not live.done:
-            live.stop("the run was interrupted")
-            live._thread.join(timeout=5)
-        raise
     finally:
+        _end(live, "the run was interrupted")
         line.close(live.progress)
 
 

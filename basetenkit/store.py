@@ -25,9 +25,10 @@ from typing import Any
 import orjson
 import polars as pl
 
+from .columns import CHUNK_SCHEMA, SCHEMA
 from .errors import StoreError
-from .fields import looks_secret
-from .rows import CHUNK_SCHEMA, SCHEMA, SCHEMA_VERSION
+from .fields import looks_secret, without_secrets
+from .rows import SCHEMA_VERSION
 from .types import Exchange, Failure, Outcome, Request
 
 RUN_FILE, LOCK_FILE = "run.json", "lock"
@@ -46,6 +47,7 @@ EXCHANGE_SCHEMA: dict[str, pl.DataType] = {
     "output_tokens_target": pl.Int64(),
     "batch_size": pl.Int64(),
 }
+_VERSION = {"basetenkit_schema": str(SCHEMA_VERSION)}
 _SCHEMAS = {"requests": SCHEMA, "chunks": CHUNK_SCHEMA, "exchanges": EXCHANGE_SCHEMA}
 
 
@@ -138,7 +140,7 @@ class RunFolder:
         folder = self.level(index)
         folder.mkdir(parents=True, exist_ok=True)
         beside = folder / f".{kind}.new"
-        frame.write_parquet(beside, compression="zstd", compression_level=1)
+        frame.write_parquet(beside, compression="zstd", compression_level=1, metadata=_VERSION)
         if self.durable:
             with beside.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -150,7 +152,10 @@ class RunFolder:
             parts = self.parts(kind, index)
             if len(parts) > 1:
                 beside = self.level(index) / f".{kind}.new"
-                pl.scan_parquet(parts).sink_parquet(beside, compression="zstd")
+                try:
+                    pl.scan_parquet(parts).sink_parquet(beside, compression="zstd", metadata=_VERSION)
+                except (OSError, pl.exceptions.PolarsError) as error:
+                    raise StoreError(f"the run folder {self.path} cannot be written: {error}") from None
                 beside.replace(self.level(index) / f"{kind}-whole.parquet")
                 for part in parts:
                     part.unlink()
@@ -161,6 +166,7 @@ class RunFolder:
             aside = self.path / "aside"
             aside.mkdir(exist_ok=True)
             self.level(index).rename(aside / f"{index:03d}-{len(list(aside.iterdir())) + 1}")
+            self.left_out = {path for path in self.left_out if path.parent != self.level(index)}
 
     def parts(self, kind: str, index: int | None = None) -> list[Path]:
         """The Parquet files of one kind, in order; `index` None: of all levels. Those in `left_out` are not among them."""
@@ -223,8 +229,21 @@ def _lock(handle: int) -> bool:
     return True
 
 
+def hide(exchange: Exchange, secrets: Sequence[bytes]) -> None:
+    """Blots out, in what a server sent back, what it had been sent in confidence: an asterisk a byte, so that every offset
+    stays. Error pages that repeat the request's headers, and redirects that repeat its query, are common."""
+    for secret in secrets:
+        if secret in exchange.body:
+            exchange.body = exchange.body.replace(secret, b"*" * len(secret))
+        text = secret.decode("utf-8", "replace")
+        if any(text in value for _, value in exchange.headers):
+            exchange.headers = [(name, value.replace(text, "***")) for name, value in exchange.headers]
+        if exchange.failure is not None and text in exchange.failure.message:
+            exchange.failure = Failure(exchange.failure.outcome, exchange.failure.message.replace(text, "***"))
+
+
 def exchange_frame(exchanges: Sequence[Exchange]) -> pl.DataFrame:
-    """Raw bytes with their arrival times, as rows; values of headers that look like secrets are left out."""
+    """Raw bytes with their arrival times, as rows; what looks like a secret in headers and in the request's body is left out."""
     rows = [
         {
             "request_id": x.request.request_id,
@@ -235,7 +254,7 @@ def exchange_frame(exchanges: Sequence[Exchange]) -> pl.DataFrame:
             "sent_ns": x.sent_ns,
             "send_bound_ns": x.send_bound_ns,
             "failure": None if x.failure is None else json.dumps([x.failure.outcome.value, x.failure.message]),
-            "request_body": x.request.body,
+            "request_body": _body_to_keep(x.request.body),
             "prompt": x.request.prompt,
             "output_tokens_target": x.request.output_tokens_target,
             "batch_size": x.request.batch_size,
@@ -243,6 +262,16 @@ def exchange_frame(exchanges: Sequence[Exchange]) -> pl.DataFrame:
         for x in exchanges
     ]
     return pl.DataFrame(rows, schema=EXCHANGE_SCHEMA)
+
+
+def _body_to_keep(body: bytes) -> bytes:
+    """A request's body, byte for byte, save where a text in it stands under a key that looks like a secret's."""
+    try:
+        sent = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+    kept = without_secrets(sent)
+    return body if kept == sent else orjson.dumps(kept)
 
 
 def exchange_from_row(row: dict[str, Any]) -> Exchange:

@@ -26,9 +26,9 @@ def config(**kw: Any) -> bk.RunConfig:
     return bk.RunConfig(endpoint=endpoint, **(fields | kw))
 
 
-def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n") -> Source:
+def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n", **apart: int) -> Source:
     sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
-    return Source(c, sampler, head, "abc-000", spend or Spend())
+    return Source(c, sampler, head, "abc-000", spend or Spend(), **apart)
 
 
 def drawn(s: Source) -> list[tuple[Request, bytes]]:

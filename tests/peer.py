@@ -55,12 +55,14 @@ def reset(sock: socket.socket) -> None:
 
 @contextlib.contextmanager
 def peer(
-    answer: Callable[[socket.socket, bytes], bool | None], context: ssl.SSLContext | None = None
+    answer: Callable[[socket.socket, bytes], bool | None], context: ssl.SSLContext | None = None, port: int = 0
 ) -> Iterator[Peer]:
-    """`answer(sock, request)` is called for each request of a connection, until it gives False or the peer closes."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    """`answer(sock, request)` is called for each request of a connection, until it gives False or the peer closes. At the
+    end every connection is shut down and every thread of its own is over."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=256)
     about = Peer(listener.getsockname()[1])
     open_sockets: list[socket.socket] = []
+    threads: list[threading.Thread] = []
 
     def serve(sock: socket.socket) -> None:
         with contextlib.suppress(OSError), sock:
@@ -80,7 +82,8 @@ def peer(
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 about.connections += 1
                 open_sockets.append(sock)
-                threading.Thread(target=serve, args=(sock,), daemon=True).start()
+                threads.append(threading.Thread(target=serve, args=(sock,), daemon=True))
+                threads[-1].start()
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
@@ -90,7 +93,11 @@ def peer(
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        for sock in open_sockets:
-            with contextlib.suppress(OSError):
-                sock.close()
         thread.join(timeout=5)
+        for sock in open_sockets:
+            with contextlib.suppress(OSError):  # a close alone would not wake a thread that reads
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        for each in threads:
+            each.join(timeout=5)
+        for sock in open_sockets:
+            sock.close()

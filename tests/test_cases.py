@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import basetenkit as bk
 from basetenkit.cases import ParserCase
-from basetenkit.conductor import read
+from basetenkit.stage import read
 from basetenkit.errors import ConfigError, StoreError
 from basetenkit.parsing import ParsedResponse
 from basetenkit.types import Exchange, Failure, Outcome, Request

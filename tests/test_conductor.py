@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
-from basetenkit.conductor import plan, read, timeouts
+from basetenkit.conductor import plan
 from basetenkit.errors import StoreError
-from basetenkit.types import Exchange, Failure, Outcome, Request
 
 from .making import KEY, URL, conductor, config, head_lines
 
@@ -96,37 +94,6 @@ def test_the_target_and_the_host_are_those_of_the_url(url: str, target: str, hos
     assert first == f"POST {target} HTTP/1.1"
     assert headers["host"] == host
     assert "pass" not in str(headers)
-
-
-def test_the_engines_limits_are_the_endpoints() -> None:
-    endpoint = bk.Endpoint(url=URL, timeout_s=9, connect_timeout_s=2, first_byte_timeout_s=3, between_bytes_timeout_s=4)
-    limits = timeouts(endpoint)
-    assert (limits.connect, limits.first_byte, limits.between_bytes, limits.total) == (2, 3, 4, 9)
-
-
-def test_reading_uses_what_the_endpoint_and_the_request_say() -> None:
-    body = b'{"out": {"said": "echo: hello"}}'
-    request = Request("r", b"{}", "s", prompt="echo: ", output_tokens_target=5)
-    x = Exchange(request, status=200, body=body, reads=array("q", [1, 1, 1, len(body)]), sent_ns=0)
-    endpoint = bk.Endpoint(url=URL, stream=False, response_path="out.said")
-    assert read(x, endpoint).text == "hello"
-    assert any(w.startswith("echo") for w in read(x, endpoint).warnings)
-    assert not any(w.startswith("not_streamed") for w in read(x, endpoint).warnings)
-    assert any(w.startswith("not_streamed") for w in read(x, bk.Endpoint(url=URL, response_path="out.said")).warnings)
-
-
-def test_the_transports_verdict_is_the_outcome() -> None:
-    failure = Failure(Outcome.TIMEOUT, "no byte within 3 s (first_byte_timeout_s)")
-    parsed = read(Exchange(Request("r", b"", ""), failure=failure), bk.Endpoint(url=URL))
-    assert (parsed.outcome, parsed.error_message) == (Outcome.TIMEOUT, failure.message)
-
-
-def test_a_response_that_cannot_be_read_is_a_row_that_says_so() -> None:
-    broken: Any = [("content-type",)]  # no pair: as a defect of ours might leave it
-    x = Exchange(Request("r", b"", ""), status=200, headers=broken, body=b"{}", sent_ns=0)
-    parsed = read(x, bk.Endpoint(url=URL))
-    assert parsed.outcome is Outcome.MALFORMED
-    assert "basetenkit failed to read this response (ValueError" in (parsed.error_message or "")
 
 
 def test_rows_can_be_read_from_another_thread_while_they_are_spooled(server: Any, tmp_path: Path) -> None:

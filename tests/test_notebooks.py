@@ -54,7 +54,7 @@ def test_the_clock_notebook_states_an_error_that_holds_the_truth(tmp_path: Path)
     parameters = {"levels": "[2, 8]", "max_requests": 24, "output_tokens": 10}
     notebook = papermill.execute_notebook(CLOCK, tmp_path / "out.ipynb", parameters, progress_bar=False)
     text = shown(notebook)
-    assert text.count("Time to first token") == 4
+    assert text.count("Time to first token") == 6
     assert "outside it" in text
     assert len([o for o in outputs(notebook) if "application/vnd.vega.v5+json" in o.get("data", {})]) == 1
 

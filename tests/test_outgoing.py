@@ -42,29 +42,27 @@ def test_the_payload_is_the_head_its_own_lines_and_the_body() -> None:
 
 def test_the_guard_counts_promises_first_and_what_was_taken_then() -> None:
     spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=30, output_tokens_target=20)
-    assert spend.allow(request)
-    assert spend.allow(request)
-    assert not spend.allow(request)
-    assert (spend.tokens, spend.reached) == (100, True)
+    assert [spend.take(request, 9), spend.take(request, 9), spend.take(request, 9)] == [0, 1, None]
+    assert (spend.tally.tokens, spend.tally.reached) == (100, True)
     spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": 5})
-    assert spend.tokens == 85
+    assert spend.tally.tokens == 85
     spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": None})
-    assert spend.tokens == 85, "what cannot be known is counted as promised"
+    assert spend.tally.tokens == 85, "what cannot be known is counted as promised"
 
 
 def test_a_request_that_never_left_is_not_paid_for() -> None:
     spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=60, output_tokens_target=20)
-    assert spend.allow(request)
+    assert spend.take(request, 9) == 0
     spend.settle(request, {"sent_s": None, "input_tokens": 60, "output_tokens": None})
-    assert spend.tokens == 0
-    assert spend.allow(request)
+    assert spend.tally.tokens == 0
+    assert spend.take(request, 9) == 1
 
 
 def test_without_a_limit_the_guard_only_counts() -> None:
     spend = Spend()
-    assert all(spend.allow(Request("r", b"", "", input_tokens_target=10**9)) for _ in range(3))
-    assert not spend.reached
-    assert spend.tokens == 3 * 10**9
+    assert [spend.take(Request("r", b"", "", input_tokens_target=10**9), 9) for _ in range(3)] == [0, 1, 2]
+    assert not spend.tally.reached
+    assert spend.tally.tokens == 3 * 10**9
 
 
 def test_a_source_is_dry_when_the_guard_says_so_and_keeps_the_request() -> None:
@@ -75,6 +73,23 @@ def test_a_source_is_dry_when_the_guard_says_so_and_keeps_the_request() -> None:
     spend.settle(taken[0][0], {"sent_s": 1.0, "input_tokens": 5, "output_tokens": 1})
     assert s() is not None
     assert [r.request_id for r, _ in taken] == ["abc-000-000000", "abc-000-000001"]
+
+
+def test_sources_of_one_tally_give_each_number_once_and_none_runs_dry_before_the_others() -> None:
+    spend, c = Spend(), config(warmup_requests=2, max_requests=5)
+    one, other = source(c, spend), source(c, spend)
+    one.fill(100)
+    given = [s() for s in (other, one, other, other, other, other, one, one, other)]
+    requests = [item[0] for item in given if item is not None]
+    assert [r.request_id for r in requests] == [f"abc-000-{i:06d}" for i in range(7)]
+    assert [r.phase for r in requests] == ["warmup"] * 2 + ["measured"] * 5
+    assert given[7:] == [None, None]
+
+
+def test_a_source_of_a_schedule_has_every_nth_number_and_its_part_of_them() -> None:
+    c = config(max_requests=7)
+    numbers = [[int(r.request_id[-6:]) for r, _ in drawn(source(c, first=n, stride=3))] for n in range(3)]
+    assert numbers == [[0, 3, 6], [1, 4], [2, 5]]
 
 
 def test_the_key_is_in_no_repr() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.errors import ConfigError, StoreError
-from basetenkit.preparation import OPEN_FILES_SPARE, check_supported, open_document
+from basetenkit.preparation import OPEN_FILES_SPARE, check_room, check_supported, open_document
 from basetenkit.store import RunFolder
 
 KEY = "planted-key-2718"
@@ -52,7 +52,6 @@ def test_what_this_version_runs_passes(scenario: str) -> None:
             "scenario 'E(100)' cannot be run by this version; it runs D, N and U, e.g. D(100,100)",
         ),
         ({"dataset": "prompts.txt", "scenarios": "D(10,5)"}, "RunConfig.dataset: this version runs only dataset=None"),
-        ({"workers": 3}, "RunConfig.workers: this version runs only workers=0"),
     ],
 )
 def test_what_it_does_not_run_is_told_in_one_sentence(fields: dict[str, Any], sentence: str) -> None:
@@ -184,3 +183,19 @@ def test_a_url_whose_secret_was_left_out_is_not_sent() -> None:
     saved = bk.RunConfig(endpoint=bk.Endpoint(url="http://127.0.0.1:9/v1?token=abc")).model_dump_json()
     with pytest.raises(ConfigError, match="give the whole URL again"):
         bk.start(bk.RunConfig.model_validate_json(saved))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"max_requests": 10**9, "max_seconds": 10.0**8, "scenarios": "D(10,1000)"}, r"max_requests: .* GB on the disk of"),
+        ({"concurrency": 100_000, "scenarios": "D(10,1000000)"}, r"concurrency: .* GB of memory"),
+    ],
+)
+def test_a_plan_that_cannot_fit_is_told(folder: RunFolder, fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_room(config(**fields), folder)
+
+
+def test_a_plan_that_its_time_limit_keeps_small_is_let_through(folder: RunFolder) -> None:
+    check_room(config(max_requests=10**9, max_seconds=5.0), folder)

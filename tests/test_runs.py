@@ -331,7 +331,6 @@ def test_a_guard_on_tokens_ends_a_level(server: Any) -> None:
         ({"tokenizer": "/no/such/folder"}, "/no/such/folder"),
         ({"task": "image-text-to-text"}, "D(50,20)"),
         ({"dataset": "prompts.txt"}, "dataset"),
-        ({"workers": 2}, "workers"),
     ],
 )
 def test_a_wrong_configuration_raises_before_anything_is_sent(server: Any, fields: dict[str, Any], words: str) -> None:

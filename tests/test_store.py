@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
 from basetenkit.errors import StoreError
-from basetenkit.rows import CHUNK_SCHEMA, SCHEMA
 from basetenkit.store import RunFolder, exchange_frame, exchange_from_row, write_whole
 from basetenkit.types import Exchange, Failure, Outcome, Request
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from ..config import LOOPBACK, RunConfig
 from ..findings import Finding, finding
+from .behaviour import flat_throughput, near_capacity, of_behaviour
 from .metrics import LEVEL, PERCENTILES
 
 TOKENS_DIFFER = 0.10
@@ -30,7 +31,9 @@ def diagnose(
         found += _of_tails(
             where, rows, summary.filter(pl.all_horizontal(pl.col(c) == k for c, k in zip(LEVEL, key, strict=True)))
         )
-    order = ["all_failed", "gave_up", "stopped_early", "some_failed"]
+    found += near_capacity(summary)
+    found += flat_throughput(summary, {f.sentence.split(":")[0] for f in found if f.code == "serialised"})
+    order = ["all_failed", "gave_up", "stopped_early", "some_failed", "rate_limited", "falls_behind", "serialised"]
     return sorted(found, key=lambda f: order.index(f.code) if f.code in order else len(order))
 
 
@@ -52,6 +55,11 @@ def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]
             yield finding("capture_full", n=event["n"], limit=config.capture_limit_mb)
         elif event["what"] == "clock_stepped":
             yield finding("clock_stepped", step_ms=event["step_s"] * 1e3)
+    for level in document["levels"]:
+        where = f"{level['scenario']} at {level['load'].replace('_', ' ')} {level['level']:g}"
+        for x in level.get("workers_lost", []):
+            told = {"worker": x["worker"], "workers": config.workers, "why": x["why"], "n": x["requests"]}
+            yield finding("worker_lost", where=where, **told)
 
 
 def _of_a_level(
@@ -63,6 +71,7 @@ def _of_a_level(
         return
     yield from _of_tokens(where, ok, tokenizer)
     yield from _of_the_clock(where, rows, ok)
+    yield from of_behaviour(where, rows)
     unstreamed = ok.filter(pl.col("ttft_s").is_null()).height
     if config.endpoint.stream and config.task != "text-to-embeddings" and unstreamed:
         yield finding("not_streamed", where=where, n=unstreamed, ok=ok.height)
@@ -91,6 +100,8 @@ def _of_failures(
     message = (uncut if uncut.height else failed)["error_message"].drop_nulls().mode().sort().first() or "no message"
     if any("give_up_after" in (x.get("ended_by") or "") for x in entries):
         yield finding("gave_up", where=where, n=config.give_up_after, message=message)
+    if limited := failed.filter(pl.col("status") == 429).height:
+        yield finding("rate_limited", where=where, n=limited, sent=rows.height)
     if not ok.height:
         yield finding("all_failed", where=where, sent=rows.height, message=message)
     else:

@@ -1,13 +1,15 @@
 """Each metric's definition, once: its column or expression, unit, formula, source, and which way is better.
 
-Latencies are of successful requests in the measured window. Where requests were cut at a level's end, percentiles come from a
-survival curve in which those are censored values, not dropped: dropping them makes a slow server look fast.
+Latencies are of successful requests in the measured window. Those of an open loop exist twice, from the send and from when the
+request was due (`_due_s`), and the latter is the headline: a user waits from the moment they asked. Where requests were cut at
+a level's end, percentiles come from a survival curve in which those are censored values, not dropped: dropping them makes a
+slow server look fast.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ from . import statistics as st
 LEVEL = ["scenario", "load", "level"]
 UNIT = [*LEVEL, "repeat"]
 PERCENTILES = (50, 90, 95, 99)
+Values = np.ndarray[Any, Any]
 OUTCOMES = [str(o) for o in Outcome]
 TOKENS = [
     "input_tokens",
@@ -50,6 +53,11 @@ class Metric:
     kind: str
 
 
+def _since_due(name: str) -> pl.Expr:
+    """A latency from when its request was due; null in a closed loop, where nothing is due."""
+    return pl.when(pl.col("load") == "request_rate").then(pl.col(name) + pl.col("sent_s") - pl.col("scheduled_s"))
+
+
 # fmt: off
 _c = pl.col
 # name, title, unit, expression, formula, source, better, kind
@@ -62,6 +70,12 @@ _DEFINITIONS: list[tuple[str, str, str, pl.Expr, str, str, str, str]] = [
     ("itl_s", "Inter-token latency", "s",
      _c("arrival_s").diff(), "gap between output chunks", "arrivals", "lower", "chunk"),
     ("e2e_s", "End-to-end latency", "s", _c("e2e_s"), "last output event - send", "arrivals", "lower", "latency"),
+    ("ttft_due_s", "Time to first token, from when it was due", "s",
+     _since_due("ttft_s"), "first output event - due (open loop)", "arrivals, schedule", "lower", "latency"),
+    ("first_content_due_s", "Time to first content, from when it was due", "s",
+     _since_due("first_content_s"), "first content - due (open loop)", "arrivals, schedule", "lower", "latency"),
+    ("e2e_due_s", "End-to-end latency, from when it was due", "s",
+     _since_due("e2e_s"), "last output event - due (open loop)", "arrivals, schedule", "lower", "latency"),
     ("output_latency_s", "Output latency", "s",
      _c("e2e_s") - _c("ttft_s"), "E2E - TTFT", "arrivals", "lower", "latency"),
     ("output_inference_speed", "Output inference speed", "tokens/s",
@@ -78,7 +92,19 @@ _DEFINITIONS: list[tuple[str, str, str, pl.Expr, str, str, str, str]] = [
 ]
 # fmt: on
 METRICS: dict[str, Metric] = {d[0]: Metric(*d) for d in _DEFINITIONS}
-CENSORED = ("ttft_s", "first_content_s", "e2e_s")  # of these a cut request tells how long it had taken by then
+# Of these a cut request tells how long it had taken by then: the column that says whether it was over, and since when.
+CENSORED = {
+    name.removesuffix("_s") + ending: (name, since)
+    for name in ("ttft_s", "first_content_s", "e2e_s")
+    for ending, since in (("_s", "sent_s"), ("_due_s", "scheduled_s"))
+}
+LOCAL = {"loop_lag_p99_s": "loop_lag_p99_s", "cpu_share": "cpu_share"}  # summary column -> key of a level's entry
+
+
+def headline(name: str, load: str) -> str:
+    """The metric that stands for `name` under a load: in an open loop a latency counts from when its request was due."""
+    due = name.removesuffix("_s") + "_due_s"
+    return due if load == "request_rate" and due in METRICS else name
 
 
 def mark_window(rows: pl.DataFrame) -> pl.DataFrame:
@@ -93,22 +119,29 @@ def mark_window(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def summarise(
-    rows: pl.DataFrame, chunks: pl.LazyFrame | None = None, slo: Mapping[str, float] | None = None
+    rows: pl.DataFrame,
+    chunks: pl.LazyFrame | None = None,
+    slo: Mapping[str, float] | None = None,
+    levels: Sequence[Mapping[str, Any]] = (),
 ) -> pl.DataFrame:
     """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%); tokens; the clock's error.
 
-    `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput. What cannot be measured is null.
+    `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.metadata["levels"], for how busy
+    this client was. What cannot be measured is null.
     """
     gaps = _gaps(rows, chunks)
     found = []
     for key, level in rows.group_by(LEVEL, maintain_order=True):
-        itl = gaps.get(key)
-        found.append(dict(zip(LEVEL, key, strict=True)) | _level(level.sort("repeat", "start_s"), itl, slo or {}))
-    schema: dict[str, Any] = _schema()
+        figures = _level(level.sort("repeat", "start_s"), gaps.get(key), slo or {})
+        entries = [x for x in levels if tuple(x.get(k) for k in LEVEL) == key]
+        local = {c: max((x[k] for x in entries if x.get(k) is not None), default=None) for c, k in LOCAL.items()}
+        found.append(dict(zip(LEVEL, key, strict=True)) | figures | local)
+    schema: dict[str, Any] = summary_schema()
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in found], schema=schema)
 
 
-def _schema() -> dict[str, Any]:
+def summary_schema() -> dict[str, Any]:
+    """The columns of `summarise` and their types."""
     schema: dict[str, Any] = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "sent": pl.Int64}
     schema |= dict.fromkeys(OUTCOMES, pl.Int64) | {"in_window": pl.Int64, "duration_s": pl.Float64}
     names = [
@@ -120,72 +153,88 @@ def _schema() -> dict[str, Any]:
     names += [m.name for m in METRICS.values() if m.kind in ("rate", "share")]
     schema |= {f"{n}{end}": pl.Float64 for n in names for end in ("", "_low", "_high")}
     schema |= dict.fromkeys(TOKENS, pl.Int64)
-    return schema | {"clock_error_p50_s": pl.Float64, "clock_error_p99_s": pl.Float64, "rtt_s_p50": pl.Float64}
+    last = ("clock_error_p50_s", "clock_error_p99_s", "rtt_s_p50", "network_share_ttft_p50", *LOCAL)
+    return schema | dict.fromkeys(last, pl.Float64)
 
 
-def _gaps(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> dict[tuple[object, ...], np.ndarray[Any, Any]]:
-    """Gaps between output chunks (s) of each level's successful requests in the window, in start order."""
+def _gaps(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> dict[tuple[object, ...], tuple[Values, Values]]:
+    """(gaps between output chunks in s, the repeat of each) of each level's successful requests in the window, in start order."""
     if chunks is None or not rows.height:
         return {}
     kept = rows.lazy().filter(pl.col("in_window") & (pl.col("outcome") == "ok")).select("request_id", *UNIT, "start_s")
-    gap = pl.col("arrival_s").diff().over("request_id", order_by="index")
-    frame = chunks.select("request_id", "index", "arrival_s").join(kept, on="request_id").with_columns(gap=gap)
-    frame = (
-        frame.filter(pl.col("gap").is_not_null())
-        .sort("repeat", "start_s", "request_id", "index")
-        .group_by(LEVEL)
-        .agg("gap")
+    kept = kept.sort("repeat", "start_s", "request_id").with_row_index("place")
+    frame = chunks.select("request_id", "index", "arrival_s").join(kept, on="request_id").sort("place", "index")
+    first = pl.col("place") != pl.col("place").shift()
+    whole = (
+        frame.with_columns(gap=pl.when(~first).then(pl.col("arrival_s").diff()))
+        .drop_nulls("gap")
+        .group_by(LEVEL, maintain_order=True)
+        .agg("gap", "repeat")
+        .collect()
     )
-    return {tuple(row[:3]): np.asarray(row[3], float) for row in frame.collect().iter_rows()}
+    gaps, repeats = whole["gap"], whole["repeat"]
+    return {key: (gaps[i].to_numpy(), repeats[i].to_numpy()) for i, key in enumerate(whole.select(LEVEL).iter_rows())}
 
 
-def _level(rows: pl.DataFrame, itl: np.ndarray[Any, Any] | None, slo: Mapping[str, float]) -> dict[str, Any]:
+def _level(rows: pl.DataFrame, itl: tuple[Values, Values] | None, slo: Mapping[str, float]) -> dict[str, Any]:
     window = rows.filter("in_window")
     ok = window.filter(pl.col("outcome") == "ok")
     out: dict[str, Any] = {"sent": rows.height, "in_window": window.height}
     out |= {name: int((rows["outcome"] == name).sum()) for name in OUTCOMES}
+    nothing_due = rows["load"][0] != "request_rate"
     for metric in METRICS.values():
-        if metric.kind in ("latency", "speed"):
-            out |= _distribution(metric, ok, window)
+        if metric.kind in ("latency", "speed") and not (nothing_due and metric.name.endswith("_due_s")):
+            out |= _distribution(metric, window)
     if itl is not None:
-        out |= _named("itl_s_mean", st.mean(itl))
-        for p in PERCENTILES:
-            out |= _named(f"itl_s_p{p}", st.quantile(itl, p / 100))
+        out |= _named("itl_s_mean", st.mean(*itl))
+        for p, e in zip(PERCENTILES, st.quantiles(itl[0], [p / 100 for p in PERCENTILES], itl[1]), strict=True):
+            out |= _named(f"itl_s_p{p}", e)
     out |= _rates(rows) | _shares(window, slo)
     out |= {name: int(ok[name].sum()) if ok[name].count() else None for name in TOKENS}
     out |= {f"clock_error_p{p}_s": ok["ttft_error_s"].quantile(p / 100) for p in (50, 99)}
-    return out | {"rtt_s_p50": ok["rtt_s"].median()}
+    share = (ok["rtt_s"] / ok["ttft_s"]).filter(ok["ttft_s"] > 0)  # a TTFT holds one round trip
+    return out | {"rtt_s_p50": ok["rtt_s"].median(), "network_share_ttft_p50": share.median()}
 
 
-def _distribution(metric: Metric, ok: pl.DataFrame, window: pl.DataFrame) -> dict[str, Any]:
-    values = ok.select(metric.expression.alias("x"))["x"].drop_nulls().to_numpy()
-    x, cut = observed(metric, window)
-    mean = st.mean(x if cut.any() else values)
+def _distribution(metric: Metric, window: pl.DataFrame) -> dict[str, Any]:
+    seen = observations(metric, window)
+    x, cut, parts = seen["x"].to_numpy(), seen["cut"].to_numpy(), seen["repeat"].to_numpy()
+    over = np.ones(len(x), bool) if cut.any() else seen["ok"].to_numpy()
+    mean = st.mean(x[over], parts[over])
     if cut.any():  # the cut ones took longer than they had by then: that bounds the mean from below, and no more
         mean = Estimate(None, mean.value if mean.low is None else max(mean.low, 0.0), None, mean.n, "censored")
     out = _named(f"{metric.name}_mean", mean)
     for p in PERCENTILES:
-        out |= _named(f"{metric.name}_p{p}", percentile(x, cut, p))
+        out |= _named(f"{metric.name}_p{p}", percentile(x, cut, p, parts))
     return out
 
 
-def percentile(x: np.ndarray[Any, Any], cut: np.ndarray[Any, Any], p: float) -> Estimate:
-    """The p-th percentile of what `observed` gives, in its unit."""
-    return st.censored_quantile(x, cut, p / 100) if cut.any() else st.quantile(x, p / 100)
+def percentile(x: Values, cut: Values, p: float, parts: Values | None = None) -> Estimate:
+    """The p-th percentile of what `observed` gives, in its unit; `parts`: the repeat of each value."""
+    return st.censored_quantile(x, cut, p / 100, parts) if cut.any() else st.quantile(x, p / 100, parts)
 
 
-def observed(metric: Metric, window: pl.DataFrame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def observed(metric: Metric, window: pl.DataFrame) -> tuple[Values, Values]:
     """(values, cut) of a latency in the rows of a window, in their order. TTFT and E2E of each that was cut when its level
     ended are what it had taken by then, at the least; a cut request that had its first token has a TTFT like any other."""
-    ok = window.filter(pl.col("outcome") == "ok").select(x=metric.expression).drop_nulls()
-    if metric.name not in CENSORED or not ok.height:
-        return ok["x"].to_numpy(), np.zeros(ok.height, bool)
-    name = metric.name
-    cancelled = (pl.col("outcome") == "cancelled") & pl.col("sent_s").is_not_null() & pl.col("end_s").is_not_null()
-    known = pl.col("outcome") == "ok" if name == "e2e_s" else pl.col(name).is_not_null()
-    value = pl.when(known).then(pl.col(name)).when(cancelled).then(pl.col("end_s") - pl.col("sent_s"))
-    kept = window.filter((pl.col("outcome") == "ok") | cancelled).select(x=value, cut=cancelled & ~known).drop_nulls()
-    return kept["x"].to_numpy(), kept["cut"].to_numpy()
+    seen = observations(metric, window)
+    return seen["x"].to_numpy(), seen["cut"].to_numpy()
+
+
+def observations(metric: Metric, window: pl.DataFrame) -> pl.DataFrame:
+    """What `observed` says, as a frame: x, cut, ok, repeat."""
+    ok = pl.col("outcome") == "ok"
+    seen = window.filter(ok).select("repeat", x=metric.expression, cut=False, ok=ok).drop_nulls("x")
+    if metric.name not in CENSORED or not seen.height:
+        return seen
+    column, since = CENSORED[metric.name]
+    if not window.select((metric.expression.is_not_null() & ok).any()).item():
+        return seen
+    known = ok if column == "e2e_s" else pl.col(column).is_not_null()
+    cancelled = (pl.col("outcome") == "cancelled") & pl.col(since).is_not_null() & pl.col("end_s").is_not_null()
+    value = pl.when(known).then(metric.expression).when(cancelled).then(pl.col("end_s") - pl.col(since))
+    kept = window.filter(ok | cancelled).select("repeat", x=value, cut=cancelled & ~known, ok=ok)
+    return kept.drop_nulls("x")
 
 
 def _named(name: str, estimate: Estimate) -> dict[str, Any]:
@@ -232,14 +281,35 @@ def _departures(rows: pl.DataFrame) -> tuple[np.ndarray[Any, Any], pl.DataFrame]
 
 
 def _shares(window: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, Any]:
-    judged = window.filter(pl.col("outcome") != "cancelled")
-    out = _named("error_rate", st.fraction((judged["outcome"] != "ok").to_numpy()))
-    if slo:
-        good = pl.all_horizontal(
-            pl.col("outcome") == "ok", *((pl.col(k) <= v).fill_null(False) for k, v in slo.items())
-        )
-        out |= _named("goodput", st.fraction(judged.select(good.alias("good"))["good"].to_numpy()))
-    return out
+    cut = pl.col("outcome") == "cancelled"
+    judged = window.filter(~cut)
+    out = _named("error_rate", st.fraction((judged["outcome"] != "ok").to_numpy(), judged["repeat"].to_numpy()))
+    return out | _named("goodput", _goodput(window, cut, slo)) if slo else out
+
+
+def _goodput(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]) -> Estimate:
+    """The share within every limit. A cut request that was over a limit by then is bad; of another one nobody knows: the low
+    bound takes all of those for bad, the high bound for good."""
+    kept = [METRICS[headline(name, str(window["load"][0]))] if window.height else METRICS[name] for name in slo]
+    within = [(m.expression <= limit).fill_null(False) for m, limit in zip(kept, slo.values(), strict=True)]
+    waited = [
+        (pl.coalesce(m.expression, pl.col("end_s") - pl.col(CENSORED[m.name][1])) > limit).fill_null(False)
+        for m, limit in zip(kept, slo.values(), strict=True)
+        if m.name in CENSORED
+    ]
+    good = (pl.col("outcome") == "ok") & pl.all_horizontal(pl.lit(True), *within)
+    open_yet = cut & ~pl.any_horizontal(pl.lit(False), *waited)
+    seen = window.select("repeat", good=good, open=open_yet)
+
+    def share(frame: pl.DataFrame, values: pl.Series) -> Estimate:
+        return st.fraction(values.to_numpy(), frame["repeat"].to_numpy())
+
+    judged = seen.filter(~pl.col("open"))
+    value = share(judged, judged["good"])
+    if judged.height == seen.height:
+        return value
+    low, high = share(seen, seen["good"]), share(seen, seen["good"] | seen["open"])
+    return Estimate(value.value, low.low, high.high, value.n, f"{value.how}; {seen.height - judged.height} cut")
 
 
 def fates(rows: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:

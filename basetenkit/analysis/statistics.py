@@ -5,6 +5,9 @@ Here batch means give the standard error of a series in start order (Schmeiser 1
 requests that would say as much; a quantile's interval is the binomial rank interval of that number (Woodruff 1952; Heidelberger
 and Lewis 1984), a fraction's is Clopper-Pearson on it (Korn and Graubard 1998).
 
+Several short runs spread in time (`parts` says which run each value is of) know more of drift than one: their values are pooled,
+and the spread of the runs' means gives the standard error. Percentiles of runs are never averaged.
+
 Where so few requests cannot bound a tail from above, `high` is None: print ">= low". Below 20 values there is no interval.
 """
 
@@ -21,39 +24,54 @@ from ..types import Estimate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Marks = np.ndarray[Any, np.dtype[np.bool_]]
+Labels = np.ndarray[Any, np.dtype[Any]]
 LEAST = 20
 Z975 = 1.959964
 NOTHING = Estimate(None, how="nothing to estimate from")
 
 
 @cache
-def _special() -> Any:
-    from scipy import special
+def special() -> Any:
+    """scipy.special, loaded when first needed."""
+    from scipy import special as functions
 
-    return special
+    return functions
 
 
 @cache
 def t975(df: int) -> float:
     """The 97.5% point of Student's t."""
-    return float(_special().stdtrit(df, 0.975))
+    return float(special().stdtrit(df, 0.975))
 
 
-def standard_error(psi: Array, floor: bool = True) -> tuple[float, int]:
+def standard_error(psi: Array, floor: bool = True, parts: Labels | None = None) -> tuple[float, int]:
     """(standard error of the mean of a series in start order, degrees of freedom); at least LEAST values.
 
     The wider of 10 and 20 batch means, the latter inflated for their lag-1 autocorrelation, and never under the one that
     independence would give; without that `floor` for the gaps of a closed loop, where a long one is made up by short ones.
+    With `parts`, of several runs: from the runs' own means.
     """
     n, centred = len(psi), psi - psi.mean()
+    independent = float(centred.std()) / math.sqrt(n) if floor else 0.0
+    if parts is not None and (runs := _runs(parts)) > 1:
+        totals: Array = np.bincount(np.unique(parts, return_inverse=True)[1], weights=centred).astype(np.float64)
+        return max(_of_totals(totals) / n, independent), runs - 1
     ten, twenty = _batch_means(centred, 10), _batch_means(centred, 20)
-    d = twenty - twenty.mean()
-    phi = min(max(float((d[1:] * d[:-1]).sum() / max(float((d * d).sum()), 1e-300)), 0.0), 0.8)
+    phi = min(max(lag_one(twenty), 0.0), 0.8)
     se10 = float(ten.std(ddof=1)) / math.sqrt(10)
     se20 = float(twenty.std(ddof=1)) / math.sqrt(20) * math.sqrt((1 + phi) / (1 - phi))
-    independent = float(centred.std()) / math.sqrt(n) if floor else 0.0
     wider, df = (se20, 19) if t975(19) * se20 > t975(9) * se10 else (se10, 9)
     return max(wider, independent), df
+
+
+def _runs(parts: Labels | None) -> int:
+    return 1 if parts is None or not len(parts) or (parts == parts[0]).all() else len(np.unique(parts))
+
+
+def _of_totals(totals: Array) -> float:
+    """The standard error of the sum of what several runs' values are away from the pooled mean: for runs of one size, n times
+    the standard deviation of their means over the root of their number."""
+    return math.sqrt(len(totals) / (len(totals) - 1) * float((totals**2).sum()))
 
 
 def _batch_means(centred: Array, batches: int) -> Array:
@@ -62,15 +80,20 @@ def _batch_means(centred: Array, batches: int) -> Array:
     return means
 
 
-def effective_n(psi: Array, p: float) -> float:
+def effective_n(psi: Array, p: float, parts: Labels | None = None) -> float:
     """How many independent requests would say as much about a proportion `p`."""
-    se, df = standard_error(psi)
+    se, df = standard_error(psi, parts=parts)
     if se == 0:
         return float(len(psi))
     return float(min(len(psi), p * (1 - p) / se**2 * (Z975 / t975(df)) ** 2))
 
 
-def mean(values: Sequence[float] | Array) -> Estimate:
+def _how(method: str, parts: Labels | None) -> str:
+    runs = _runs(parts)
+    return f"{method} on batch means" if runs < 2 else f"{method} on the means of {runs} runs"
+
+
+def mean(values: Sequence[float] | Array, parts: Labels | None = None) -> Estimate:
     """The mean, t interval on batch means. Values in start order."""
     x = np.asarray(values, float)
     if not len(x):
@@ -78,42 +101,51 @@ def mean(values: Sequence[float] | Array) -> Estimate:
     value = float(x.mean())
     if len(x) < LEAST:
         return Estimate(value, n=len(x), how="too few for an interval")
-    se, df = standard_error(x)
+    se, df = standard_error(x, parts=parts)
     n = len(x) if se == 0 else min(len(x), float(x.var()) / se**2)
-    return Estimate(value, value - t975(df) * se, value + t975(df) * se, n, "batch means")
+    return Estimate(value, value - t975(df) * se, value + t975(df) * se, n, _how("t interval", parts))
 
 
-def quantile(values: Sequence[float] | Array, p: float) -> Estimate:
+def quantile(values: Sequence[float] | Array, p: float, parts: Labels | None = None) -> Estimate:
     """The p-quantile (inverse of the ECDF), binomial rank interval of the effective n. Values in start order."""
+    return quantiles(values, [p], parts)[0]
+
+
+def quantiles(values: Sequence[float] | Array, ps: Sequence[float], parts: Labels | None = None) -> list[Estimate]:
+    """`quantile` for several p, at the cost of one sort."""
     x = np.asarray(values, float)
+    ordered = np.sort(x)
+    return [_quantile(x, ordered, p, parts) for p in ps]
+
+
+def _quantile(x: Array, ordered: Array, p: float, parts: Labels | None) -> Estimate:
     n = len(x)
     if not n:
         return NOTHING
-    ordered = np.sort(x)
     q = float(ordered[max(math.ceil(n * p - 1e-9) - 1, 0)])
     if n < LEAST:
         return Estimate(q, n=n, how="too few for an interval")
-    e = max(int(effective_n((x <= q).astype(float), p)), 1)
+    e = max(int(effective_n((x <= q).astype(float), p, parts)), 1)
     low, high = _binomial_rank(0.025, e, p), _binomial_rank(0.975, e, p)
     i, j = int(n * low / e + 1e-9), math.ceil(n * high / e - 1e-9) + 1
     bottom = float(ordered[i - 1]) if i >= 1 else float(ordered[0])
     top = None if high + 1 > e or j > n else float(ordered[j - 1])
-    return Estimate(q, bottom, top, e, "rank interval on batch means")
+    return Estimate(q, bottom, top, e, _how("rank interval", parts))
 
 
 @cache
 def _binomial_rank(level: float, n: int, p: float) -> int:
     """The smallest k with P(Binomial(n, p) <= k) >= level."""
-    special = _special()
-    k = int(np.clip(math.ceil(n * p + special.ndtri(level) * math.sqrt(n * p * (1 - p))), 0, n))
-    while k > 0 and special.bdtr(k - 1, n, p) >= level:
+    functions = special()
+    k = int(np.clip(math.ceil(n * p + functions.ndtri(level) * math.sqrt(n * p * (1 - p))), 0, n))
+    while k > 0 and functions.bdtr(k - 1, n, p) >= level:
         k -= 1
-    while special.bdtr(k, n, p) < level:
+    while functions.bdtr(k, n, p) < level:
         k += 1
     return k
 
 
-def fraction(good: Sequence[bool] | Marks) -> Estimate:
+def fraction(good: Sequence[bool] | Marks, parts: Labels | None = None) -> Estimate:
     """The share of true values, Clopper-Pearson on the effective n. Values in start order."""
     x = np.asarray(good, float)
     if not len(x):
@@ -121,11 +153,11 @@ def fraction(good: Sequence[bool] | Marks) -> Estimate:
     p = float(x.mean())
     if len(x) < LEAST:
         return Estimate(p, n=len(x), how="too few for an interval")
-    e = float(len(x)) if p in (0.0, 1.0) else max(effective_n(x, p), 1.0)
-    hits, inverse = e * p, _special().betaincinv
+    e = float(len(x)) if p in (0.0, 1.0) else max(effective_n(x, p, parts), 1.0)
+    hits, inverse = e * p, special().betaincinv
     low = 0.0 if hits <= 0 else float(inverse(hits, e - hits + 1, 0.025))
     high = 1.0 if e - hits < 1e-9 else float(inverse(hits + 1, e - hits, 0.975))
-    return Estimate(p, low, high, e, "Clopper-Pearson on batch means")
+    return Estimate(p, low, high, e, _how("Clopper-Pearson", parts))
 
 
 def rate(ends: Sequence[float] | Array, weights: Sequence[float] | Array | None = None) -> Estimate:
@@ -146,12 +178,13 @@ def rate_of_parts(parts: Sequence[Array], weights: Sequence[Array] | None = None
     value = float(w.sum() / gaps.sum())
     if len(gaps) < LEAST:
         return Estimate(value, n=len(gaps), how="too few for an interval")
-    se, df = standard_error(w - value * gaps, floor=False)
+    which = np.repeat(np.arange(len(parts)), [max(len(at) - 1, 0) for at in parts])
+    se, df = standard_error(w - value * gaps, floor=False, parts=which)
     half = t975(df) * se / float(gaps.mean())
-    return Estimate(value, max(value - half, 0.0), value + half, len(gaps), "ratio on batch means")
+    return Estimate(value, max(value - half, 0.0), value + half, len(gaps), _how("ratio", which))
 
 
-def censored_quantile(values: Array, cut: Marks, p: float) -> Estimate:
+def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None = None) -> Estimate:
     """The p-quantile where some values are only known to be larger: `values` (s, in start order) with `cut` true for those
     that were ended before they were over.
 
@@ -168,12 +201,12 @@ def censored_quantile(values: Array, cut: Marks, p: float) -> Estimate:
     middle = float(np.median(values)) if value is None else value
     below = ((values <= middle) & ~cut).astype(float)
     share = float(below.mean())
-    e = max(effective_n(below, share), 1.0) if 0 < share < 1 else float(n)
+    e = max(effective_n(below, share, parts), 1.0) if 0 < share < 1 else float(n)
     at_risk = n - np.arange(n)
     event = np.diff(survival, prepend=1.0) < 0
     greenwood = np.cumsum(np.where(event, 1 / (at_risk * np.maximum(at_risk - 1, 1e-9)), 0.0))
     low, high = _bounds(survival, greenwood * n / e)
-    return Estimate(value, _first(x, low, 1 - p), _first(x, high, 1 - p), e, "Kaplan-Meier on batch means")
+    return Estimate(value, _first(x, low, 1 - p), _first(x, high, 1 - p), e, _how("Kaplan-Meier", parts))
 
 
 def survival_curve(values: Array, cut: Marks) -> tuple[Array, Array]:
@@ -200,3 +233,29 @@ def _first(x: Array, survival: Any, level: float) -> float | None:
     """The first value at which a survival curve is down to `level`."""
     down = np.nonzero(survival <= level + 1e-12)[0]
     return float(x[down[0]]) if len(down) else None
+
+
+def batch_means(values: Sequence[float] | Array, batches: int = 20) -> Array | None:
+    """Means of `batches` equal stretches of a series in order; None where a stretch would have fewer than 2 values."""
+    x = np.asarray(values, float)
+    return None if len(x) < 2 * batches else _batch_means(x, batches)
+
+
+def mann_kendall(series: Array) -> tuple[float, float]:
+    """(Kendall's tau against time, two-sided p) of a short series, such as 20 batch means (Mann 1945; Kendall 1975). On raw
+    requests, which depend on each other, it would raise a false alarm every other time."""
+    n = len(series)
+    s = float(sum(np.sign(series[i + 1 :] - series[i]).sum() for i in range(n - 1)))
+    ties = np.unique(series, return_counts=True)[1].astype(float)
+    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
+    if variance <= 0:
+        return 0.0, 1.0
+    z = (s - math.copysign(1.0, s)) / math.sqrt(variance) if s else 0.0
+    return s / (n * (n - 1) / 2), float(2 * special().ndtr(-abs(z)))
+
+
+def lag_one(series: Array) -> float:
+    """The lag-1 autocorrelation of a short series; 0 where it does not vary."""
+    d = series - series.mean()
+    total = float((d * d).sum())
+    return float((d[1:] * d[:-1]).sum()) / total if total > 0 else 0.0

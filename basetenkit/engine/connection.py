@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from .http1 import ResponseReader
 from .tls import TlsLayer
 
 READ_BYTES = 1 << 16
-_buffer = bytearray(READ_BYTES)  # one for all: a read is consumed before the next one begins, on one thread
+_own = threading.local()  # one buffer for all connections of a thread: a read is consumed before the next one begins
 SECOND = 1_000_000_000
 
 
@@ -55,7 +56,8 @@ class Connection:
             timeouts,
             tls,
         )
-        self._buffer, self._buffers, self._view = _buffer, (_buffer,), memoryview(_buffer)
+        self._buffer = buffer = _own.__dict__.setdefault("buffer", bytearray(READ_BYTES))
+        self._buffers, self._view = (buffer,), memoryview(buffer)
         self._recv = getattr(sock, "recvmsg_into", None) if stamps else None
         self._drained = self._inherited = 0
         self._reader: ResponseReader | None = None

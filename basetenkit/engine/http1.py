@@ -16,10 +16,11 @@ import ssl
 
 import httptools
 
-from ..types import END, EXACT, READ_WIDTH, Exchange, Failure, Outcome
+from ..types import END, EXACT, READ_WIDTH, Exchange, Failure, Outcome, first_header
 
 HEAD_LIMIT = 256 << 10
 BODY_LIMIT = 1 << 30
+LINE_LIMIT = 64 << 20  # of a stream: no message is that long, and fifty such lines would fill the memory
 BARE_ENDS, CRLF_ENDS = 1, 2
 
 
@@ -32,7 +33,9 @@ class ResponseReader:
         "_fed",
         "_last",
         "_length",
+        "_line_limit",
         "_parser",
+        "_too_long",
         "crlf_apart",
         "done",
         "exchange",
@@ -49,6 +52,8 @@ class ResponseReader:
         self._fed = 0
         self._chunked = False
         self._length = False
+        self._line_limit = LINE_LIMIT  # where the body's present line would be too long; a document's may be any length
+        self._too_long = f"the body is longer than {BODY_LIMIT >> 20} MiB"
         self.crlf_apart = crlf_apart
         self.head_done = self.done = self.keep_alive = False
         self.failure: Failure | None = None
@@ -113,7 +118,7 @@ class ResponseReader:
             self.keep_alive = False
             return
         if isinstance(error, httptools.HttpParserCallbackError):
-            self._fail(Outcome.MALFORMED, f"the body is longer than {BODY_LIMIT >> 20} MiB")
+            self._fail(Outcome.MALFORMED, self._too_long)
         elif self.head_done:
             self._fail(Outcome.MALFORMED, f"the body's chunks break off after {len(self._body)} bytes ({error})")
         else:
@@ -169,6 +174,17 @@ class ResponseReader:
             raise ValueError("body limit")
         self._last = data
         self._body += data
+        if len(self._body) > self._line_limit:
+            self._check_line()
+
+    def _check_line(self) -> None:
+        """Stops a stream whose present line has outgrown LINE_LIMIT; else says where to look again."""
+        newline = self._body.rfind(b"\n", len(self._body) - LINE_LIMIT)
+        if newline >= 0 or (first_header(self.exchange.headers, "content-type") or "").startswith("application/json"):
+            self._line_limit = (newline if newline >= 0 else len(self._body)) + LINE_LIMIT
+            return
+        self._too_long = f"a line of the stream is longer than {LINE_LIMIT >> 20} MiB"
+        raise ValueError("line limit")
 
     def on_message_complete(self) -> None:
         if self.head_done and not self.done:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
+from zlib import crc32
 
 import orjson
 
@@ -117,18 +118,32 @@ def lexicon(tokenizer: Tokenizer) -> Lexicon:
 class Sampler:
     """The requests of one (scenario, load level, repeat), one after another.
 
-    `stream` tells levels and repeats of a run apart. The same config, scenario, tokenizer, salt and stream give the same
-    requests. ScenarioError where requests cannot be made for the scenario.
+    `stream` tells levels and repeats of a run apart. `share`: (part, parts), which of so many senders this is; together
+    they draw the shapes that one alone would draw, each with prompts of its own. The same config, scenario, tokenizer, salt,
+    stream and share give the same requests. `measured`: the tokenizer's lexicon, where it is at hand. ScenarioError where
+    requests cannot be made for the scenario.
     """
 
-    def __init__(self, config: RunConfig, scenario: Scenario, tokenizer: Tokenizer, *, salt: str, stream: str) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        scenario: Scenario,
+        tokenizer: Tokenizer,
+        *,
+        salt: str,
+        stream: str,
+        share: tuple[int, int] = (0, 1),
+        measured: Lexicon | None = None,
+    ) -> None:
         if not scenario.sampled:
             scenario.sample(Random(0))
             raise ScenarioError(f'scenario "{scenario}": requests cannot be made for it yet')
         self._config, self._scenario, self._tokenizer = config, scenario, tokenizer
         self._shapes = Random(repr(("shapes", config.seed, str(scenario), stream)))
-        self._rng = Random(repr(("texts", config.seed, salt, str(scenario), stream)))
-        self._lexicon = lexicon(tokenizer)
+        self._skip, (self._part, self._parts) = share[0], share
+        apart = () if self._parts == 1 else share
+        self._rng = Random(repr(("texts", config.seed, salt, str(scenario), stream, *apart)))
+        self._lexicon = measured or lexicon(tokenizer)
         self._openings: set[int] = set()
         self._own_text = carries_own_text(config)
 
@@ -138,6 +153,9 @@ class Sampler:
         `output_tokens_target` is the limit that the payload carries: the scenario's, unless request_params give another.
         Where they give the messages or prompt, the text is not ours: prompt and input tokens are None.
         """
+        for _ in range(self._skip):
+            self._scenario.sample(self._shapes)  # another sender's
+        self._skip = self._parts - 1
         shape = self._scenario.sample(self._shapes)
         prompt, tokens = ("", 0) if self._own_text else self.prompt(shape.input_tokens)
         fixed = self._scenario.fixed_output
@@ -190,11 +208,12 @@ class Sampler:
         lex, random = self._lexicon, self._rng.random
         follow = max(0, min(OPENING_WORDS - 1, (tokens - lex.start_tokens) // lex.word_tokens))
         pieces: list[str] = []
-        for _ in range(REDRAWS):
+        for _ in range(REDRAWS * self._parts):
             pieces = [lex.starts[int(random() * len(lex.starts))]]
             pieces += [lex.words[int(random() * len(lex.words))] for _ in range(follow)]
-            mark = hash(tuple(pieces))
-            if mark not in self._openings:
+            # Openings are shared out by their sum, so that two senders have none in common; a string's hash differs a process.
+            mark = crc32(" ".join(pieces).encode())
+            if mark % self._parts == self._part and mark not in self._openings:
                 self._openings.add(mark)
                 break
         return pieces, [lex.start_tokens] + [lex.word_tokens] * follow

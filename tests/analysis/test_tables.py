@@ -72,3 +72,9 @@ def test_samples_are_the_first_rows() -> None:
     assert got["request_id"].to_list() == ["r000000", "r000001", "r000002", "r000003"]
     assert got.columns[:3] == ["request_id", "level", "outcome"]
     assert samples(Frames(nothing())).height == 0
+
+
+def test_the_overview_of_an_open_loop_counts_from_when_a_request_was_due() -> None:
+    late = rows(30, load="request_rate", in_window=True, scheduled_s=np.arange(30) - 1.0)
+    assert " 1100 " in lines(overview(Frames(late)))[1].replace(",", "")
+    assert " 100 " in lines(overview(Frames(rows(30, in_window=True))))[1]

@@ -211,3 +211,23 @@ def test_a_thousand_long_prompts_share_no_order_of_lines() -> None:
         assert len(lines) > 20
         for k in range(len(lines) - 2):
             assert seen.setdefault(tuple(lines[k : k + 3]), i) == i
+
+
+@pytest.mark.parametrize("tokens", [2, 40])
+def test_senders_that_share_a_level_draw_its_shapes_and_no_prompt_twice(tokens: int) -> None:
+    scenario, tokenizer = parse_scenario(f"U({tokens},{2 * tokens})/(1,900)"), load_tokenizer("embedded")
+    config = RunConfig(endpoint={"url": "http://127.0.0.1/"}, scenarios=str(scenario))  # type: ignore[arg-type]
+
+    def drawn(part: int, parts: int, n: int) -> list[Any]:
+        sampler = Sampler(config, scenario, tokenizer, salt="s", stream="x", share=(part, parts))
+        return [sampler.request(f"r-{i}") for i in range(n)]
+
+    alone, shared = drawn(0, 1, 90), [drawn(part, 3, 30) for part in range(3)]
+    together = [request for turn in zip(*shared, strict=True) for request in turn]
+    shapes = [[(r.input_tokens_target, r.output_tokens_target) for r in requests] for requests in (alone, together)]
+    assert shapes[0] == shapes[1]
+    assert all(r.input_tokens_client == r.input_tokens_target for r in together)
+    openings = [{tuple(r.prompt.split()[:OPENING_WORDS]) for r in requests} for requests in shared]
+    if tokens > OPENING_WORDS:
+        assert len(set.union(*openings)) == 90
+    assert [r.body for r in drawn(1, 3, 30)] == [r.body for r in shared[1]]

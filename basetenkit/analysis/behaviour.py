@@ -1,0 +1,148 @@
+"""What a level's course says of the endpoint: whether it stayed the same, kept up, was nearly full, or served one at a time.
+
+Trends are looked for in 20 batch means and never in raw requests, which depend on each other and would raise a false alarm
+every other time. Nothing tells a drift from a trend, and that nothing was found does not mean that there was none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..findings import Finding, finding
+from .statistics import Array, batch_means, lag_one, mann_kendall
+from .sweep import at_each_start, falls_behind
+
+BATCHES, TREND_P = 20, 0.01
+MATTERS = 0.005  # means that differ by less than half a percent are alike to any reader
+LEAST_TIMES = 25  # correlation times in a run, below which its interval speaks of that stretch of time only
+LAG_ONE = 0.40  # of 20 independent means one in thirty shows more; 25 correlation times show 0.29
+FULL, WAITING, SPREAD = 0.80, 0.5, 4.0
+SERIAL_WAVE, SERIAL_LEAST, SAME_LENGTH = 0.75, 4, 1.25
+FEW_REPEATS = 5
+SERIES = {"e2e_s": "E2E", "ttft_s": "TTFT"}
+
+
+def of_behaviour(where: str, rows: pl.DataFrame) -> Iterator[Finding]:
+    """Findings of one (scenario, load, level), all its repeats."""
+    ok = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok")).sort("start_s")
+    repeats = rows["repeat"].n_unique()
+    if 1 < repeats < FEW_REPEATS:
+        yield finding("few_repeats", where=where, n=repeats, least=FEW_REPEATS)
+    if rows["load"][0] == "request_rate" and (behind := falls_behind(rows.sort("start_s"))):
+        yield finding("falls_behind", where=where, early=behind[0], late=behind[1])
+    elif repeats == 1:
+        yield from _of_time(where, ok)
+    if rows["load"][0] == "request_rate" and _waiting(rows, ok):
+        yield finding("ttft_waiting", where=where)
+    if (times := _one_by_one(rows)) is not None:
+        first, last, c = times
+        yield finding("serialised", where=where, what=_wave_words(first, last, c))
+
+
+def _of_time(where: str, ok: pl.DataFrame) -> Iterator[Finding]:
+    """A trend, or else a correlation that lasts too long for the run; of the first series that shows either."""
+    seen = [(title, means) for column, title in SERIES.items() if (means := _course(ok, column)) is not None]
+    for title, means in seen:
+        tau, p = mann_kendall(means)
+        if p < TREND_P:
+            percent = f"{100 * (float(means[-5:].mean()) / float(means[:5].mean()) - 1):+.0f}"
+            yield finding("trend", where=where, what=title, percent=percent, tau=f"{tau:+.2f}", p=f"{p:.2g}")
+            return
+    for title, means in seen:
+        if (phi := lag_one(means)) > LAG_ONE:
+            seconds = float(ok["start_s"][-1] - ok["start_s"][0])
+            lasts = seconds / BATCHES / -math.log(min(phi, 0.99))
+            told = {"seconds": seconds, "lasts": lasts, "least": LEAST_TIMES, "need": math.ceil(LEAST_TIMES * lasts)}
+            yield finding("short_run", where=where, what=title, **told)
+            return
+
+
+def _course(ok: pl.DataFrame, column: str) -> Array | None:
+    """Batch means of a latency; None where there are too few values, or where they hardly differ."""
+    means = batch_means(ok[column].drop_nulls().to_numpy(), BATCHES)
+    return means if means is not None and means.std() > MATTERS * abs(means.mean()) else None
+
+
+def _waiting(rows: pl.DataFrame, ok: pl.DataFrame) -> bool:
+    """Whether waiting rules the TTFT of an open loop: it spreads widely, and with how many others were in flight."""
+    if ok["ttft_s"].count() < 100 or rows["repeat"].n_unique() > 1:
+        return False
+    before = rows.drop_nulls("start_s").sort("start_s").with_columns(others=np.concatenate(at_each_start(rows)))
+    seen = before.filter(pl.col("in_window") & (pl.col("outcome") == "ok")).drop_nulls("ttft_s")
+    low, median, high = (seen["ttft_s"].quantile(q) or 0.0 for q in (0.1, 0.5, 0.9))
+    if low <= 0 or median < SPREAD / 2 * low or high < SPREAD * low:
+        return False
+    rho = seen.select(pl.corr("ttft_s", "others", method="spearman")).item()
+    return rho is not None and rho > WAITING
+
+
+def near_capacity(summary: pl.DataFrame) -> Iterator[Finding]:
+    """Levels of an open loop above 80% of what the endpoint was seen to serve at most, where that is known: where another
+    level of the same scenario offered more than was served."""
+    levels = summary.filter((pl.col("load") == "request_rate") & pl.col("requests_per_s").is_not_null())
+    for (scenario,), part in levels.group_by("scenario", maintain_order=True):
+        best = part.sort("requests_per_s").row(-1, named=True)
+        if best["requests_per_s"] > 0.95 * best["level"]:
+            continue
+        for row in part.filter(
+            pl.col("level").is_between(FULL * best["requests_per_s"], best["requests_per_s"])
+        ).to_dicts():
+            percent = 100 * row["level"] / best["requests_per_s"]
+            yield finding("near_capacity", where=f"{scenario} at request rate {row['level']:g}", percent=percent)
+
+
+def _one_by_one(rows: pl.DataFrame) -> tuple[float, float, int] | None:
+    """(first, last, C) E2E in s of a closed loop's first wave, where its requests, of one length and sent together, ended
+    one after the other: a server that works on all at once ends them together."""
+    c = int(rows["level"][0])
+    if rows["load"][0] != "concurrency" or c < SERIAL_LEAST:
+        return None
+    for _, part in rows.group_by("repeat", maintain_order=True):
+        wave = part.drop_nulls("start_s").sort("start_s").head(c)
+        e2e = np.sort(wave["e2e_s"].drop_nulls().to_numpy())
+        if len(e2e) < c or not (wave["outcome"] == "ok").all() or not _same_length(wave):
+            return None
+        sent_within = float(wave["start_s"][-1] - wave["start_s"][0])
+        places = np.arange(1, c + 1)
+        straight = float(np.corrcoef(places, e2e)[0, 1]) if e2e.std() > 0 else 0.0
+        if not (e2e[-1] > SERIAL_WAVE * c * e2e[0] and straight > 0.98 and sent_within < e2e[0]):
+            return None
+    return float(e2e[0]), float(e2e[-1]), c
+
+
+def _same_length(wave: pl.DataFrame) -> bool:
+    tokens = wave["output_tokens"].drop_nulls().to_numpy()
+    return len(tokens) == wave.height and float(tokens.max()) <= SAME_LENGTH * float(max(tokens.min(), 1))
+
+
+def _wave_words(first: float, last: float, c: int) -> str:
+    ended = f"the first ended after {first * 1e3:.3g} ms and the last after {last * 1e3:.3g} ms"
+    return f"of the first {c} requests, sent together, {ended}"
+
+
+def flat_throughput(summary: pl.DataFrame, told: set[str]) -> Iterator[Finding]:
+    """Closed loops whose throughput did not rise from one or two in flight to four times as many and more, while latency rose
+    with them. One finding a scenario, of its highest level; none for those in `told`, where the first wave said so."""
+    levels = summary.filter(
+        (pl.col("load") == "concurrency") & (pl.col("requests_per_s") > 0) & (pl.col("e2e_s_p50") > 0)
+    )
+    for (scenario,), part in levels.group_by("scenario", maintain_order=True):
+        low, high = (part.sort("level").row(i, named=True) for i in (0, -1))
+        where, times = f"{scenario} at concurrency {high['level']:g}", high["level"] / low["level"]
+        if low["level"] > 2 or times < SERIAL_LEAST or where in told:
+            continue
+        gain, slower = (high[k] / low[k] for k in ("requests_per_s", "e2e_s_p50"))
+        if gain < 1.2 and slower > 0.6 * times:
+            yield finding("serialised", where=where, what=_flat_words(low, high, slower))
+
+
+def _flat_words(low: dict[str, Any], high: dict[str, Any], slower: float) -> str:
+    return (
+        f"{high['requests_per_s']:.3g} requests/s against {low['requests_per_s']:.3g} with {low['level']:g} in flight, "
+        f"while E2E is {slower:.1f} times as long"
+    )

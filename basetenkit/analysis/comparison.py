@@ -1,0 +1,211 @@
+"""Two saved runs side by side: by how much each metric differs, with an interval, and what that can and cannot mean.
+
+Two runs were made at different times, and a server's day moves its figures by more than their intervals say: between such runs
+the best test finds a difference in up to 62% of cases where there is none. So there is no p-value here and no verdict; for
+those `compare_endpoints` takes turns between two endpoints.
+
+The interval of a difference, and of a ratio on the log scale, is put together from the two figures' own intervals (MOVER; Zou
+and Donner 2008), which needs nothing of them but their bounds. Where a bound is missing, so is the one that would rest on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..display import Html, html_table, show
+from ..errors import ConfigError
+from ..types import Estimate
+from .history import SavedRun
+from .metrics import LEVEL, METRICS, headline, summary_schema
+
+THE_DAY = (
+    "The runs were made at different times ({apart}): the day may be the cause of a difference as well as the endpoint. "
+    "An interval speaks of chance within each run only. To know which it is, use bk.compare_endpoints."
+)
+SHOWN = ("ttft_s_p50", "ttft_s_p95", "tpot_s_mean", "e2e_s_p50", "e2e_s_p95", "output_tokens_per_s", "requests_per_s")
+SHARES = ("error_rate", "goodput")
+_BOUNDED = ("", "_low", "_high")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found. `frame`: one row a (scenario, load, level) that both runs have and metric: `unit`, `better`; `a`
+    and `b`, `difference` (b - a) and `ratio` (b / a), each with `_low` and `_high` (95%). `only_a`, `only_b`: levels that the
+    other run lacks. `settings`: fields of the configuration in which the runs differ, with both values. `words`: what has to
+    be said with the figures."""
+
+    frame: pl.DataFrame
+    only_a: list[str]
+    only_b: list[str]
+    settings: dict[str, tuple[Any, Any]]
+    words: list[str] = field(default_factory=list)
+
+    def _table(self) -> Html:
+        rows = []
+        for row in self.frame.iter_rows(named=True):
+            always = row["metric"] in SHOWN or row["metric"] in {_due(name) for name in SHOWN}
+            if not always and not (row["metric"] in SHARES and (row["a"] or row["b"])):
+                continue
+            factor, unit = (1e3, "ms") if row["unit"] == "s" else (1, row["unit"])
+            shown = {"scenario": row["scenario"], "load": _where(row), "metric": row["metric"], "unit": unit}
+            shown |= {name: show(None if row[name] is None else row[name] * factor) for name in ("a", "b")}
+            shown["b - a"] = signed(row, "difference", factor)
+            rows.append(shown | {"b / a": signed(row, "ratio", sign="")})
+        return html_table(rows, "b against a, with 95% intervals")
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        words = html_table([{"to be read with it": w} for w in self.words])
+        both = [self._table()._repr_mimebundle_(), words._repr_mimebundle_()]
+        return {"text/html": "".join(x["text/html"] for x in both), "text/plain": repr(self)}
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_()["text/html"]
+
+    def __repr__(self) -> str:
+        return "\n".join([repr(self._table()), *self.words])
+
+
+def compare(a: Any, b: Any) -> Comparison:
+    """Two runs (Run, or the folder of a saved one): difference and ratio of each metric, a (scenario, load, level), with
+    intervals. Nothing says which of the two is better beyond chance: made at different times, the day may be the cause.
+
+    ConfigError where `a` or `b` is neither; StoreError where a folder is no run.
+    """
+    first, second = _run(a, "a"), _run(b, "b")
+    keys = [list(run.summary.select(LEVEL).iter_rows()) for run in (first, second)]
+    rows = [
+        row
+        for of_a in first.summary.iter_rows(named=True)
+        for of_b in second.summary.iter_rows(named=True)
+        if _key(of_a) == _key(of_b)
+        for row in _level(of_a, of_b)
+    ]
+    only_a = [_name(k) for k in keys[0] if k not in keys[1]]
+    only_b = [_name(k) for k in keys[1] if k not in keys[0]]
+    settings = _settings(first, second)
+    words = list(_words(first, second, rows, only_a, only_b, settings))
+    return Comparison(pl.DataFrame(rows, schema=_schema()), only_a, only_b, settings, words)
+
+
+def _run(given: Any, name: str) -> Any:
+    if isinstance(given, str | Path):
+        run = SavedRun(Path(given))
+        _ = run.document
+        return run
+    if not hasattr(given, "summary") or not hasattr(given, "config"):
+        raise ConfigError(f"compare: {name} is a {type(given).__name__}; give a Run, or the folder of a saved one")
+    return given
+
+
+def _schema() -> dict[str, Any]:
+    figures = [f"{name}{end}" for name in ("a", "b", "difference", "ratio") for end in _BOUNDED]
+    head = {"scenario": pl.String, "load": pl.String, "level": pl.Float64}
+    return head | dict.fromkeys(("metric", "unit", "better"), pl.String) | dict.fromkeys(figures, pl.Float64)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[k] for k in LEVEL)
+
+
+def _name(key: tuple[Any, ...]) -> str:
+    return f"{key[0]} at {str(key[1]).replace('_', ' ')} {key[2]:g}"
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    return f"{row['level']:g}/s" if row["load"] == "request_rate" else f"{row['level']:g} in flight"
+
+
+def _due(name: str) -> str:
+    metric = name.rsplit("_", 1)
+    return f"{headline(metric[0], 'request_rate')}_{metric[1]}" if metric[0] in METRICS else name
+
+
+def figures() -> dict[str, tuple[str, str]]:
+    """Each figure of a summary that has an interval -> (its unit, which way is better), in the summary's order."""
+    out = {}
+    for name in [c for c in summary_schema() if f"{c}_low" in summary_schema()]:
+        metric = METRICS[name if name in METRICS else name.rsplit("_", 1)[0]]
+        out[name] = (metric.unit, metric.better)
+    return out
+
+
+def _level(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, (unit, better) in figures().items():
+        one, two = (Estimate(*(row[f"{name}{end}"] for end in _BOUNDED)) for row in (a, b))
+        if one.value is None and two.value is None:
+            continue
+        row = dict(zip(LEVEL, _key(a), strict=True)) | {"metric": name, "unit": unit, "better": better}
+        found = {"a": one, "b": two, "difference": difference(one, two), "ratio": ratio(one, two)}
+        for column, e in found.items():
+            row |= dict(zip((f"{column}{end}" for end in _BOUNDED), (e.value, e.low, e.high), strict=True))
+        yield row
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """b - a of two independent figures; a bound is None where either figure lacks the bound that it rests on."""
+    if a.value is None or b.value is None:
+        return Estimate(None)
+    value = b.value - a.value
+    low = None if b.low is None or a.high is None else value - math.hypot(b.value - b.low, a.high - a.value)
+    high = None if b.high is None or a.low is None else value + math.hypot(b.high - b.value, a.value - a.low)
+    return Estimate(value, low, high, how="MOVER")
+
+
+def ratio(a: Estimate, b: Estimate) -> Estimate:
+    """b / a of two independent positive figures, its interval on the log scale."""
+    if not a.value or b.value is None or a.value < 0 or b.value <= 0:
+        return Estimate(None if not a.value or b.value is None else b.value / a.value)
+    logs = [Estimate(math.log(e.value or 1), _log(e.low), _log(e.high)) for e in (a, b)]
+    e = difference(*logs)
+    low, high = (None if x is None or abs(x) > 700 else math.exp(x) for x in (e.low, e.high))
+    return Estimate(b.value / a.value, low, high, how="MOVER on logs")
+
+
+def _log(x: float | None) -> float | None:
+    return math.log(x) if x is not None and x > 0 else None
+
+
+def signed(row: Mapping[str, Any], name: str, factor: float = 1, sign: str = "+") -> str:
+    """ "+1.25 (-0.31 to +2.8)": a figure and its interval, "…" for a bound that is not known."""
+    value, low, high = (row[f"{name}{end}"] for end in _BOUNDED)
+    if value is None:
+        return "–"
+    text = [("…" if x is None else f"{x * factor:{sign}.3g}") for x in (value, low, high)]
+    return text[0] if low is None and high is None else f"{text[0]} ({text[1]} to {text[2]})"
+
+
+def _settings(a: Any, b: Any) -> dict[str, tuple[Any, Any]]:
+    flat = []
+    for run in (a, b):
+        config = run.config.model_dump(mode="json")
+        flat.append(config | {f"endpoint.{k}": v for k, v in config.pop("endpoint").items()})
+    return {k: (flat[0].get(k), flat[1].get(k)) for k in flat[0] if flat[0].get(k) != flat[1].get(k)}
+
+
+def _words(
+    a: Any, b: Any, rows: list[dict[str, Any]], only_a: list[str], only_b: list[str], settings: Mapping[str, Any]
+) -> Iterator[str]:
+    yield THE_DAY.format(apart=_apart(a, b))
+    if not rows:
+        yield "The runs have no (scenario, load, level) in common, so nothing can be compared."
+    for name, only in (("a", only_a), ("b", only_b)):
+        if only:
+            yield f"Only {name} has {', '.join(only)}."
+    if settings:
+        yield f"The configurations differ in {', '.join(settings)}."
+    if any(row["metric"] in SHARES and (row["a"] or 0) != (row["b"] or 0) for row in rows):
+        yield "The shares of failed or late requests differ: latencies are of those that succeeded, in each run another part."
+
+
+def _apart(a: Any, b: Any) -> str:
+    at = [run.metadata.get("started_at") for run in (a, b)]
+    if None in at:
+        return "when is not recorded"
+    return " and ".join(f"{datetime.fromtimestamp(x, UTC):%Y-%m-%d %H:%M} UTC" for x in at)

@@ -1,0 +1,240 @@
+"""Many saved runs as one data set: a folder to which each run adds a folder of its own.
+
+The frame is lazy. Only `run.json` of each run is read until a figure is asked for, and the chunks of a run only where a figure
+of the gaps between them is; a query that filters on dates or on the configuration is cheap over thousands of runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from ..config import RunConfig
+from ..errors import BasetenkitError, StoreError
+from ..store import RUN_FILE, RunFolder
+from .metrics import LEVEL, mark_window, summarise, summary_schema
+
+SCAN_ROWS, KEPT = 2_000, 10_000
+_ENDPOINT = {"url": pl.String(), "model": pl.String(), "request_format": pl.String(), "stream": pl.Boolean()}
+_CONFIG = {
+    "task": pl.String(), "tokenizer": pl.String(), "dataset": pl.String(), "arrival": pl.String(),
+    "max_in_flight": pl.Int64(), "max_requests": pl.Int64(), "max_seconds": pl.Float64(), "warmup_requests": pl.Int64(),
+    "repeats": pl.Int64(), "seed": pl.Int64(), "workers": pl.Int64(), "request_params": pl.String(), "slo": pl.String(),
+}  # fmt: skip
+_ABOUT = {
+    "run": pl.String(), "started_at": pl.Datetime("us", "UTC"), "complete": pl.Boolean(), "version": pl.String(),
+    "salt": pl.String(), "problem": pl.String(),
+}  # fmt: skip
+
+_DESCRIPTION = {*_ABOUT, *_ENDPOINT, *_CONFIG, *LEVEL}
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """What a saved run's folder says, below `Run`: its document, rows and summary. StoreError where it is no run."""
+
+    path: Path
+
+    @cached_property
+    def folder(self) -> RunFolder:
+        folder = RunFolder(self.path)
+        folder.leave_out_broken()
+        return folder
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        document = RunFolder(self.path).read_run()
+        for name, kind in (("config", dict), ("metadata", dict), ("levels", list)):
+            if not isinstance(document.get(name), kind):
+                raise StoreError(f"{self.path / RUN_FILE} is damaged: it has no {name!r}")
+        return document
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        metadata: dict[str, Any] = self.document["metadata"]
+        return metadata
+
+    @cached_property
+    def config(self) -> RunConfig:
+        return RunConfig.model_validate(self.document["config"])
+
+    @cached_property
+    def requests(self) -> pl.DataFrame:
+        return mark_window(self.folder.scan("requests").collect())
+
+    @cached_property
+    def summary(self) -> pl.DataFrame:
+        return self.figures(chunks=True)
+
+    def figures(self, chunks: bool) -> pl.DataFrame:
+        """The summary; without `chunks` its inter-token latencies are null, and it costs a tenth. It is made once in a process,
+        as long as the run's files stay as they are."""
+        files = [self.folder.run_file, *self.folder.parts("requests"), *(self.folder.parts("chunks") if chunks else [])]
+        seen = tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+        return _summary(self.path.resolve(), seen, chunks)
+
+
+@lru_cache(maxsize=KEPT)
+def _summary(path: Path, _files: tuple[tuple[str, int, int], ...], chunks: bool) -> pl.DataFrame:
+    run = SavedRun(path)
+    slo, levels = run.document["config"].get("slo") or {}, run.document["levels"]
+    return summarise(run.requests, run.folder.scan("chunks") if chunks else None, slo, levels)
+
+
+def history(path: str | Path) -> pl.LazyFrame:
+    """A lazy frame over a folder of saved runs, at any depth: one row a run and (scenario, load, level), by date.
+
+    Columns: `run` (the folder), `started_at` (UTC), `complete`, `version`, `salt`, `problem`; the configuration's fields (those
+    that are dictionaries as JSON); and all columns of `run.summary`. A folder that is no run, or a damaged one, is a row of
+    its own with `run` and `problem` and nothing else: `.filter(pl.col("problem").is_null())` leaves it out. StoreError where
+    there is no such folder. The folder is looked at anew each time the frame is collected.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise StoreError(f"there is no folder {root}; bk.history takes a folder to which runs were saved")
+    schema = history_schema()
+
+    def source(
+        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        names = columns or list(schema)
+        return _batches(root, _Query(names, predicate, schema), n_rows, batch_size or SCAN_ROWS)
+
+    return register_io_source(source, schema=schema, validate_schema=False)
+
+
+def history_schema() -> dict[str, Any]:
+    """The columns of `history` and their types."""
+    return {**_ABOUT, **_ENDPOINT, **_CONFIG, **summary_schema()}
+
+
+@dataclass(frozen=True)
+class _Query:
+    """What is asked of each run: these columns of the rows that meet the predicate."""
+
+    names: list[str]
+    predicate: pl.Expr | None
+    schema: Mapping[str, Any]
+
+    @cached_property
+    def asked(self) -> set[str]:
+        return set(self.names) | self.judged
+
+    @cached_property
+    def judged(self) -> set[str]:
+        return set() if self.predicate is None else set(self.predicate.meta.root_names())
+
+    def of(self, run: SavedRun) -> pl.DataFrame:
+        """The rows of one run. What its description alone excludes is left out before a figure of it is made."""
+        frame = _described(run, self.schema)
+        figures = self.asked - _DESCRIPTION
+        if not self.judged - _DESCRIPTION:
+            frame = self._kept(frame)
+        if figures and frame["problem"].null_count():
+            frame = _with_figures(run, frame, any(name.startswith("itl_s") for name in figures))
+        return self._kept(frame).select(self.names)
+
+    def _kept(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame if self.predicate is None else frame.filter(self.predicate)
+
+
+def _batches(root: Path, query: _Query, most: int | None, size: int) -> Iterator[pl.DataFrame]:
+    """The rows of all runs by date, in frames of about `size`; `most` rows in all."""
+    parts: list[pl.DataFrame] = []
+    left = most if most is not None else -1
+    for run in _by_date(root):
+        frame = query.of(run) if left < 0 else query.of(run).head(left)
+        left -= frame.height if left >= 0 else 0
+        parts.append(frame)
+        if left == 0:
+            break
+        if sum(p.height for p in parts) >= size:
+            yield pl.concat(parts)
+            parts = []
+    yield pl.concat(parts) if parts else pl.DataFrame(schema=dict(query.schema)).select(query.names)
+
+
+def _by_date(root: Path) -> list[SavedRun]:
+    """The runs under a folder by their start, then those folders that are none or cannot be read."""
+    runs = sorted(_run_folders(root), key=lambda p: p.as_posix())
+    dated = [(_started(run), run) for run in map(SavedRun, runs)]
+    return [run for _, run in sorted(dated, key=lambda d: (d[0] is None, d[0] or 0.0))]
+
+
+def _run_folders(root: Path) -> Iterator[Path]:
+    """Folders with a run.json, and the lowest ones without: what lies inside a run is not looked at."""
+    if (root / RUN_FILE).exists():
+        yield root
+        return
+    inside = [p for p in root.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith(".")]
+    for folder in inside:
+        below = list(_run_folders(folder))
+        yield from below or [folder]
+
+
+def _started(run: SavedRun) -> float | None:
+    try:
+        at = run.metadata.get("started_at")
+    except BasetenkitError:
+        return None
+    return float(at) if isinstance(at, int | float) else None
+
+
+def _described(run: SavedRun, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """A row a (scenario, load, level) with what run.json says and no figure; or one row that says what is wrong."""
+    try:
+        about = _about(run)
+        levels = {tuple(x[k] for k in LEVEL): None for x in run.document["levels"]}
+        if not levels:
+            return _problem(run, f"{run.path / RUN_FILE} has no level", schema)
+        rows = [about | dict(zip(LEVEL, key, strict=True)) for key in levels]
+        return pl.DataFrame([{k: row.get(k) for k in schema} for row in rows], schema=dict(schema), strict=False)
+    except (BasetenkitError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+        what = str(error) if isinstance(error, BasetenkitError) else f"run.json is damaged ({error!r})"
+        return _problem(run, what, schema)
+
+
+def _problem(run: SavedRun, what: str, schema: Mapping[str, Any]) -> pl.DataFrame:
+    row = {"run": str(run.path), "problem": what}
+    return pl.DataFrame([{k: row.get(k) for k in schema}], schema=dict(schema))
+
+
+def _about(run: SavedRun) -> dict[str, Any]:
+    config, metadata, levels = run.document["config"], run.metadata, run.document["levels"]
+    at = _started(run)
+    out: dict[str, Any] = {
+        "run": str(run.path),
+        "started_at": None if at is None else datetime.fromtimestamp(at, UTC),
+        "complete": all(x.get("done") for x in levels),
+        "version": (metadata.get("versions") or {}).get("basetenkit"),
+        "salt": metadata.get("salt"),
+    }
+    out |= {name: (config.get("endpoint") or {}).get(name) for name in _ENDPOINT}
+    for name, dtype in _CONFIG.items():
+        value = config.get(name)
+        as_text = dtype == pl.String() and value is not None and not isinstance(value, str)
+        out[name] = json.dumps(value) if as_text else value
+    return out
+
+
+def _with_figures(run: SavedRun, described: pl.DataFrame, chunks: bool) -> pl.DataFrame:
+    """The described levels with their figures; null where a level has no rows."""
+    try:
+        figures = run.figures(chunks)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        return _problem(run, f"its rows cannot be read: {error}", described.schema)
+    left_out = [str(p.relative_to(run.path)) for p in sorted(run.folder.left_out)]
+    if left_out:
+        described = described.with_columns(
+            complete=pl.lit(False), problem=pl.lit(f"left out, for it cannot be read: {', '.join(left_out)}")
+        )
+    bare = described.drop([c for c in figures.columns if c not in LEVEL])
+    return bare.join(figures, on=LEVEL, how="left", maintain_order="left").select(described.columns)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .studies.calibrate import Calibration, calibrate
     from .studies.comparing import EndpointComparison, compare_endpoints, compare_endpoints_sync
     from .studies.preflight import preflight
+    from .widgets.form import RunForm
     from .widgets.workbench import ResponseWorkbench
 
 # public name -> the module it lives in; "" where the name is the module itself
@@ -42,6 +43,7 @@ _HOMES = {
     "ResponseWorkbench": "widgets.workbench",
     "Run": "runs",
     "RunConfig": "config",
+    "RunForm": "widgets.form",
     "TimedTransport": "engine.transport",
     "calibrate": "studies.calibrate",
     "charts": "analysis",
@@ -70,6 +72,7 @@ __all__ = [
     "ResponseWorkbench",
     "Run",
     "RunConfig",
+    "RunForm",
     "TimedTransport",
     "__version__",
     "calibrate",

@@ -92,7 +92,9 @@ def check_room(config: RunConfig, folder: RunFolder) -> None:
 
 
 def _too_much(field: str, need: float, where: str, free: float) -> str:
-    return f"RunConfig.{field}: what is planned needs about {need / 1e9:.1f} GB {where}, and {free / 1e9:.1f} GB are free"
+    return (
+        f"RunConfig.{field}: what is planned needs about {need / 1e9:.1f} GB {where}, and {free / 1e9:.1f} GB are free"
+    )
 
 
 def _available_memory() -> int | None:

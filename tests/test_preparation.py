@@ -188,7 +188,10 @@ def test_a_url_whose_secret_was_left_out_is_not_sent() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"max_requests": 10**9, "max_seconds": 10.0**8, "scenarios": "D(10,1000)"}, r"max_requests: .* GB on the disk of"),
+        (
+            {"max_requests": 10**9, "max_seconds": 86_400.0, "repeats": 1000, "scenarios": "D(10,1000)"},
+            r"max_requests: .* GB on the disk of",
+        ),
         ({"concurrency": 100_000, "scenarios": "D(10,1000000)"}, r"concurrency: .* GB of memory"),
     ],
 )

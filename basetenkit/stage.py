@@ -1,0 +1,304 @@
+"""Where a level is sent from: one loop that builds the requests, sends them, reads what came back and makes rows.
+
+A Stage stands on the run's own thread (`workers=0`) or in a worker's process; it is the same either way, and knows neither
+folder nor other stages. While responses are in flight the engine only stamps and stores; everything else happens in the
+Backlog's turns, between reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import polars as pl
+
+from .config import Endpoint, RunConfig
+from .engine.clock import Poller, WallClock, mono
+from .engine.connection import Timeouts
+from .engine.driver import Backlog, Level
+from .engine.lag import LoopLag
+from .engine.pacer import schedule
+from .engine.pool import Origin, Pool
+from .outgoing import LOOK_AHEAD, Source, Spend
+from .parsing.response import ParsedResponse, parse_response
+from .rows import LevelKey, Table
+from .scenario import parse_scenario
+from .store import exchange_frame, hide
+from .tally import Tally, share
+from .types import Exchange, Failure, Outcome
+from .workload.sampler import Lexicon, Sampler
+from .workload.tokenizer import Tokenizer
+
+
+class Batch(Protocol):
+    """Rows that were recorded and are written nowhere yet."""
+
+    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]: ...
+
+    def exchanges(self) -> pl.DataFrame | None: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+
+@dataclass(slots=True, eq=False)
+class Recorded:
+    """A Batch as a stage fills it: (rows, chunks) in `size`."""
+
+    table: Table
+    captured: list[Exchange] = field(default_factory=list)
+
+    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return self.table.frames()
+
+    def exchanges(self) -> pl.DataFrame | None:
+        return exchange_frame(self.captured) if self.captured else None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return len(self.table), self.table.chunk_count
+
+
+@dataclass(slots=True)
+class Status:
+    """Counts of the present level, so far."""
+
+    sent: int = 0
+    finished: int = 0
+    in_flight: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    output_tokens: int = 0
+    seconds: float = 0.0
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one stage does of a level: `users` of a closed loop, or every `parts`-th arrival of an open one."""
+
+    key: LevelKey
+    part: int = 0
+    parts: int = 1
+    users: int = 0
+    max_in_flight: int | None = None
+
+    @classmethod
+    def of(cls, key: LevelKey, config: RunConfig, part: int = 0, parts: int = 1) -> Part:
+        users = share(int(key.level), parts, part) if key.load == "concurrency" else 0
+        limit = None if config.max_in_flight is None else share(config.max_in_flight, parts, part)
+        return cls(key, part, parts, users, limit)
+
+
+def prefix(salt: str, key: LevelKey) -> str:
+    """What the ids of a level's requests begin with."""
+    return f"{salt[:8]}-{key.index:03d}"
+
+
+class Stage:
+    """Sends levels, one after the other. Made once a run in its process; on its loop's thread but for `status` and `frames`."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        tokenizer: Tokenizer,
+        *,
+        head: bytes,
+        salt: str,
+        poller: Poller,
+        tally: Tally,
+        measured: Lexicon | None = None,
+    ) -> None:
+        self._config, self._tokenizer, self._head, self._salt = config, tokenizer, head, salt
+        self._measured = measured
+        self._poller, self._wall, self._tally = poller, WallClock(), tally
+        self._spend = Spend(config.max_total_tokens, tally)
+        self._status, self._lag = Status(), LoopLag()
+        self._secrets = config.endpoint.secrets()
+        self._level: Level | None = None
+        self._stopped: str | None = None
+        self._current: Recorded | None = None
+        self._not_captured = 0
+
+    async def open(self) -> None:
+        """Nothing to make ready: this stage is where the run is."""
+
+    async def close(self) -> None:
+        """Nothing is left behind by a level that ended."""
+
+    async def level(self, key: LevelKey) -> None:
+        """The whole of a level, from here alone."""
+        self._tally.begin()
+        self.prepare(Part.of(key, self._config))
+        await self.perform()
+
+    def prepare(self, part: Part) -> None:
+        """Builds the first requests; then `perform` can begin at once."""
+        config, key = self._config, part.key
+        stream = f"{key.load}:{key.level:g}:{key.repeat}"
+        apart: dict[str, Any] = {"share": (part.part, part.parts), "measured": self._measured}
+        scenario = parse_scenario(key.scenario)
+        sampler = Sampler(config, scenario, self._tokenizer, salt=self._salt, stream=stream, **apart)
+        stride = None if key.load == "concurrency" else part.parts
+        self._source = Source(
+            config, sampler, self._head, prefix(self._salt, key), self._spend, first=part.part, stride=stride
+        )
+        self._source.fill(min(LOOK_AHEAD, 2 * (part.users or 64) + 64))
+        self._part, self._status, self._level = part, Status(), None
+        self._current = Recorded(Table(key, 0, self._tokenizer.count))
+
+    async def perform(self, origin_ns: int | None = None) -> None:
+        """Sends what was prepared, from `origin_ns` on (CLOCK_MONOTONIC; None: at once); returns when each request has its row."""
+        endpoint, poller = self._config.endpoint, self._poller
+        origin = Origin.of(endpoint.url, endpoint.verify, endpoint.client_cert)
+        pool = Pool(origin, timeouts(endpoint), poller=poller, wall=self._wall)
+        backlog = Backlog(self._record, self._source.refill)
+        level = Level(pool, poller, self._source, backlog.add, max_seconds=self._config.max_seconds)
+        gc.collect()
+        gc.freeze()  # in a kernel with polars and altair a full collection takes tens of milliseconds
+        if origin_ns is not None:
+            await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
+        level.origin_ns = mono() if origin_ns is None else origin_ns
+        assert self._current is not None
+        self._current.table.start(level.origin_ns)
+        self._level = level
+        watching = asyncio.ensure_future(self._watch_the_wall())
+        self._lag.start()
+        try:
+            if self._stopped is None:
+                await self._send(level)
+            await backlog.drained()
+        finally:
+            self._lag.stop()
+            gc.unfreeze()
+            self._status.seconds = (mono() - level.origin_ns) / 1e9
+            watching.cancel()
+            await pool.close()
+
+    async def _send(self, level: Level) -> None:
+        key, part = self._part.key, self._part
+        if key.load == "concurrency":
+            await level.closed_loop(part.users)
+        else:
+            config, rng = self._config, random.Random(f"{self._config.seed}:{key}")
+            due = schedule(key.level, config.arrival, burstiness=config.burstiness, rng=rng)
+            await level.open_loop(itertools.islice(due, part.part, None, part.parts), part.max_in_flight)
+
+    async def _watch_the_wall(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self._wall.refresh()
+
+    def stop(self, reason: str) -> None:
+        """Cancels what is in flight and sends no more, of this level and of any later."""
+        self._stopped = self._stopped or reason
+        if self._level is not None:
+            self._level.stop(reason)
+
+    def halt(self, reason: str) -> None:
+        """Ends this level as `stop` does, and no later one."""
+        if self._level is not None:
+            self._level.stop(reason)
+
+    def _record(self, exchange: Exchange) -> None:
+        """Reads one finished exchange, makes its row, and decides what follows from it."""
+        hide(exchange, self._secrets)
+        parsed = read(exchange, self._config.endpoint)
+        ok, current, status = parsed.outcome is Outcome.OK, self._current, self._status
+        assert current is not None
+        row = current.table.add(exchange, parsed)
+        self._spend.settle(exchange.request, row)
+        self._tally.ended(ok)
+        status.finished += 1
+        status.outcomes[row["outcome"]] += 1
+        status.output_tokens += row["output_tokens"] or 0
+        if not ok:
+            status.last_error = parsed.error_message
+        if self._config.capture == "all" or (self._config.capture == "errors" and not ok):
+            self._capture(exchange, current)
+        limit = self._config.give_up_after
+        if (
+            limit is not None
+            and self._tally.finished >= limit
+            and not self._tally.successes
+            and self._level is not None
+        ):
+            self._level.stop(f"the first {limit} requests all failed (give_up_after)")
+
+    def _capture(self, exchange: Exchange, current: Recorded) -> None:
+        size = len(exchange.body) + len(exchange.reads) * 8 + len(exchange.request.body)
+        if self._tally.keep(size, self._config.capture_limit_mb * 1_000_000):
+            current.captured.append(exchange)
+        else:
+            self._not_captured += 1
+
+    def status(self) -> Status:
+        """Counts so far; from any thread."""
+        if self._level is not None and self._lag.running:
+            self._status.seconds = (mono() - self._level.origin_ns) / 1e9
+        if self._level is not None:
+            self._status.sent, self._status.in_flight = self._level.sent, self._level.in_flight
+        return self._status
+
+    def waiting(self) -> list[Batch]:
+        """What was recorded and not taken; rows may still be added to it."""
+        return [] if self._current is None else [self._current]
+
+    def take(self) -> list[Batch]:
+        """Hands over what was recorded since the last time."""
+        batch = self._current
+        if batch is None or not len(batch.table):
+            return []
+        self._current = Recorded(batch.table.successor())
+        return [batch]
+
+    def report(self) -> dict[str, Any]:
+        """How the level went: counts, why it ended, and what it took of this process."""
+        level = self._level
+        counts = {"sent": 0, "peak_in_flight": 0, "held_back": 0, "ended_by": self._stopped}
+        if level is not None:
+            counts = {"sent": level.sent, "peak_in_flight": level.peak, "held_back": level.held_back}
+            counts |= {"ended_by": level.stop_reason}
+        counts |= {"tokens_guard": self._tally.reached}
+        measured = {"cpu_share": self._lag.cpu_share, "loop_lag_p99_s": self._lag.p99_s}
+        return counts | {"seconds": self._status.seconds} | measured
+
+    def notes(self) -> list[dict[str, Any]]:
+        """What a reader of the run must know beside its rows."""
+        found: list[dict[str, Any]] = []
+        if self._not_captured:
+            found.append({"what": "capture_full", "n": self._not_captured})
+        if self._wall.steps:
+            found.append({"what": "clock_stepped", "step_s": max(abs(step) for _, step in self._wall.steps) / 1e9})
+        return found
+
+
+def timeouts(endpoint: Endpoint) -> Timeouts:
+    """The engine's limits out of an endpoint's fields."""
+    return Timeouts(
+        endpoint.connect_timeout_s, endpoint.first_byte_timeout_s, endpoint.between_bytes_timeout_s, endpoint.timeout_s
+    )
+
+
+def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
+    """What an exchange's bytes mean. A defect of the parser costs its response, never the row."""
+    request = exchange.request
+    arguments: dict[str, Any] = {
+        "status": exchange.status or 0,
+        "headers": exchange.headers,
+        "stream": endpoint.stream,
+        "response_path": endpoint.response_path,
+        "prompt": request.prompt,
+        "max_tokens": request.output_tokens_target,
+        "inputs": request.batch_size,
+    }
+    try:
+        return parse_response(exchange.body, exchange.read_ends, failure=exchange.failure, **arguments)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        message = f"basetenkit failed to read this response ({what}); please report it with its bytes"
+        return parse_response(b"", status=exchange.status or 0, failure=Failure(Outcome.MALFORMED, message))

@@ -1,0 +1,1 @@
+"""What shows and works in a cell of JupyterLab: forms, live views, the workbench."""

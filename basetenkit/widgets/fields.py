@@ -1,0 +1,111 @@
+"""One row of the form for each field of a pydantic model, made from the model's own schema: a new field of RunConfig or
+Endpoint needs no second definition here.
+
+Numbers and lists are text inputs on purpose: so a wrong one can be typed, and the model's own sentence stands beside it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any, Literal, get_args, get_origin
+
+import ipywidgets as w
+import traitlets
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+_COMMA = re.compile(r",\s*(?![^()]*\))")
+
+
+class KeyInput(w.Password):  # type: ignore[misc]
+    """A password input whose value the kernel never sends back, not even as the echo of an update."""
+
+    value = traitlets.Unicode("").tag(sync=True, echo_update=False)
+
+
+class FieldRow(w.HBox):  # type: ignore[misc]
+    """A labelled input and the sentence beside it. `given()`: what the model is to validate."""
+
+    def __init__(self, name: str, info: FieldInfo) -> None:
+        self.name, self.info = name, info
+        self.kinds = _kinds(info.annotation)
+        self.may_be_none = type(None) in get_args(info.annotation) or info.annotation is Any
+        self.secret: SecretStr | None = None
+        self.input = self._make_input()
+        self.sentence = w.HTML(layout=w.Layout(flex="1 1 200px", min_width="0"))
+        super().__init__([self.input, self.sentence], layout=w.Layout(flex_flow="row wrap", width="100%"))
+        self.add_class(f"bk-field-{name}")
+
+    @property
+    def default(self) -> Any:
+        return None if self.info.is_required() else self.info.get_default(call_default_factory=True)
+
+    def _make_input(self) -> Any:
+        common = {
+            "description": self.name.replace("_", " "),
+            "tooltip": self.info.description or self.name,
+            "style": {"description_width": "170px"},
+            "layout": w.Layout(width="min(520px, 100%)"),
+        }
+        if SecretStr in self.kinds:
+            return KeyInput(placeholder=self.info.description or "", continuous_update=False, **common)
+        if get_origin(self.info.annotation) is Literal:
+            return w.Dropdown(options=get_args(self.info.annotation), value=self.default, **common)
+        if self.kinds == {bool}:
+            return w.Checkbox(self.default, **common)
+        return w.Text(as_text(self.default), placeholder=self.info.description or "", **common)
+
+    def take_secret(self) -> None:
+        """Takes what was typed into a SecretStr and empties the input at once."""
+        if self.input.value:
+            self.secret = SecretStr(self.input.value)
+            self.input.value = ""
+            self.input.placeholder = "a key is held (type another to replace it)"
+
+    def show(self, value: Any) -> None:
+        if SecretStr not in self.kinds:
+            self.input.value = as_text(value) if isinstance(self.input, w.Text) else value
+
+    def given(self) -> Any:
+        if SecretStr in self.kinds:
+            return self.secret
+        value = self.input.value
+        if not isinstance(self.input, w.Text):
+            return value
+        value = value.strip()
+        if bool in self.kinds and value in ("True", "False"):
+            return value == "True"
+        if list in self.kinds:
+            return value if value.startswith("[") else [part for part in _COMMA.split(value) if part]
+        if not value:
+            return None if self.may_be_none else {} if dict in self.kinds else ""
+        return value
+
+    def say(self, sentence: str) -> None:
+        self.input.tooltip = sentence or self.info.description or self.name
+        colour = "var(--jp-error-color1, #b00020)"
+        self.sentence.value = f'<span role="alert" style="color:{colour}">{html.escape(sentence)}</span>' * bool(
+            sentence
+        )
+
+
+def as_text(value: Any) -> str:
+    """A field's value as it is typed: nothing for None, a list with commas, an object as JSON."""
+    if value is None or value == {}:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The plain types within an annotation, None and Annotated's extras left out."""
+    origin = get_origin(annotation)
+    if origin in (list, dict, Literal):
+        return {origin}
+    inner = [a for a in get_args(annotation) if isinstance(a, type) or get_args(a)]
+    if not inner:
+        return set() if annotation is type(None) else {annotation}
+    return set().union(*(_kinds(a) for a in inner))

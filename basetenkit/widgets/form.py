@@ -1,0 +1,280 @@
+"""RunForm: a RunConfig filled in by hand, seen before it is sent, started, watched and stopped, in a cell of JupyterLab.
+
+The rows are made from the models' own schema (`fields.py`); only what belongs together is said here, and a field that no
+group names is among the extras. Callbacks run on the kernel's loop and block it nowhere: what takes long goes to a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import re
+from collections.abc import Coroutine
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+
+from ..config import Endpoint, RunConfig
+from ..display import html_table
+from ..errors import BasetenkitError, ConfigError
+from ..preparation import check_supported
+from ..runs import LiveRun, Run, load, start
+from ..studies.preflight import preflight
+from .fields import FieldRow
+from .live import LiveView
+from .presets import PRESETS
+from .preview import first_body, plan_of
+
+_GROUPS = {
+    "Endpoint": ("url", "model", "api_key", "request_format", "stream"),
+    "What to send": ("task", "scenarios", "tokenizer", "request_params", "dataset", "batch_size"),
+    "Load": ("concurrency", "request_rate", "max_requests", "warmup_requests", "repeats"),
+    "Limits": ("max_seconds", "timeout_s", "max_total_tokens", "give_up_after"),
+}
+_PREVIEW_AFTER_S = 0.4
+
+
+class RunForm(w.VBox):  # type: ignore[misc]
+    """A form for a RunConfig. `config`: what to begin with. `.config` is the valid RunConfig of what stands there, or raises
+    ConfigError that says why not; `.run` is the last Run that it made, `.live` the LiveRun that goes on."""
+
+    def __init__(self, config: RunConfig | None = None) -> None:
+        self.run: Run | None = None
+        self.live: LiveRun | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: asyncio.TimerHandle | None = None
+        self._quiet = False
+        self.rows = {
+            n: FieldRow(n, i)
+            for m in (Endpoint, RunConfig)
+            for n, i in m.model_fields.items()
+            if i.annotation is not Endpoint
+        }
+        self._make_buttons()
+        self._make_views()
+        super().__init__(self._groups(), layout=w.Layout(width="100%"))
+        self.add_class("bk-form")
+        for row in self.rows.values():
+            row.input.observe(lambda _, row=row: self._typed(row), "value")
+        if config is not None:
+            self.show(config)
+        self._check()
+
+    # -- what it is made of ------------------------------------------------------------------------------------------
+
+    def _make_buttons(self) -> None:
+        self.preflight_button = w.Button(
+            description="Preflight", tooltip="Send one small request and say what it shows"
+        )
+        self.start_button = w.Button(description="Start", button_style="primary", tooltip="Start the run")
+        self.stop_button = w.Button(description="Stop", tooltip="Stop; what finished is kept", disabled=True)
+        handlers = {"preflight": self._preflight, "start": self._start}
+        for name, work in handlers.items():
+            getattr(self, f"{name}_button").on_click(lambda _, work=work: self._spawn(work()))
+        self.stop_button.on_click(lambda _: self.live.stop("Stop was pressed") if self.live else None)
+        for name in ("preflight", "start", "stop"):
+            getattr(self, f"{name}_button").add_class(f"bk-{name}")
+
+    def _make_views(self) -> None:
+        wide = w.Layout(width="100%", height="90px")
+        self.preset = w.Dropdown(options=["", *PRESETS], description="Preset", tooltip="A place to start from")
+        self.source = w.Textarea(
+            placeholder="A config's JSON, the folder of a run, or a genai-bench command", layout=wide
+        )
+        self.read = w.Button(description="Load it", tooltip="Fill the form with what stands above")
+        self.whole = w.HTML()
+        self.body, self.plan, self.python = w.HTML(), w.HTML(), w.HTML()
+        self.found, self.view = w.HTML(), LiveView()
+        self.preset.observe(self._preset_chosen, "value")
+        self.read.on_click(lambda _: self._load())
+
+    def _groups(self) -> list[Any]:
+        grouped = {name for names in _GROUPS.values() for name in names}
+        parts: list[Any] = [self.preset]
+        for title, names in _GROUPS.items():
+            parts += [w.HTML(f"<h3 style='margin:8px 0 2px'>{title}</h3>"), *(self.rows[n] for n in names)]
+        extras = w.VBox([row for name, row in self.rows.items() if name not in grouped])
+        folds = w.Accordion([extras, w.VBox([self.source, self.read]), self.body, self.python])
+        folds.titles = (
+            "Extras",
+            "Load a config, a run or a command",
+            "The JSON body that is sent",
+            "The same in Python",
+        )
+        buttons = w.HBox([self.preflight_button, self.start_button, self.stop_button])
+        return [*parts, self.whole, self.plan, folds, buttons, self.found, self.view]
+
+    # -- the configuration -------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> RunConfig:
+        given: dict[str, Any] = {name: self.rows[name].given() for name in self.rows}
+        endpoint = {name: given.pop(name) for name in Endpoint.model_fields}
+        if not endpoint["url"]:
+            raise ConfigError(f"RunConfig.endpoint.url: it is missing; {Endpoint.model_fields['url'].description}")
+        return RunConfig(endpoint=endpoint, **given)
+
+    def show(self, config: RunConfig) -> None:
+        """Fills the form with a config; its key, if it holds one, is held here."""
+        self._fill({**config.model_dump(exclude={"endpoint"}), "endpoint": config.endpoint.model_dump()})
+        if config.endpoint.api_key is not None:
+            self.rows["api_key"].secret = config.endpoint.api_key
+
+    def _fill(self, values: dict[str, Any]) -> None:
+        """Defaults everywhere, but for the URL and key that stand there, and then `values`."""
+        self._quiet = True
+        flat = {**{k: v for k, v in values.items() if k != "endpoint"}, **values.get("endpoint", {})}
+        try:
+            for name, row in self.rows.items():
+                if name in flat or name != "url":
+                    row.show(flat.get(name, row.default))
+        finally:
+            self._quiet = False
+        self._check()
+
+    def _preset_chosen(self, change: Any) -> None:
+        if change["new"]:
+            self._fill(PRESETS[change["new"]])
+
+    def _load(self) -> None:
+        try:
+            self.show(config_in(self.source.value.strip()))
+            self._say("")
+        except (BasetenkitError, OSError, ValueError) as error:
+            self._say(str(error))
+
+    def _typed(self, row: FieldRow) -> None:
+        if row.name == "api_key":
+            row.take_secret()
+        if not self._quiet:
+            self._check()
+
+    def _check(self) -> None:
+        """Puts each sentence of the model beside its field; what concerns the whole stands below."""
+        config, error = None, ""
+        try:
+            config = self.config
+            check_supported(config)
+        except ConfigError as wrong:
+            error = str(wrong)
+        sentences, rest = _by_field(error, set(self.rows))
+        for name, row in self.rows.items():
+            row.say(sentences.get(name, ""))
+        self.whole.value = _alert("\n".join(rest))
+        busy = self.live is not None and not self.live.done
+        self.start_button.disabled = self.preflight_button.disabled = bool(error) or busy
+        self._preview(None if error else config)
+
+    # -- what it means -----------------------------------------------------------------------------------------------
+
+    def _preview(self, config: RunConfig | None) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if config is None:
+            self.plan.value = self.body.value = self.python.value = ""
+            return
+        self.plan.value = _markup(html_table([{"the plan": k, "": v} for k, v in plan_of(config).items()]))
+        if hasattr(config, "to_python"):
+            self.python.value = _pre(config.to_python())
+        with contextlib.suppress(RuntimeError):  # without a loop the body is made when it is asked for
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.call_later(_PREVIEW_AFTER_S, lambda: self._spawn(self._show_body(config)))
+
+    async def _show_body(self, config: RunConfig) -> None:
+        try:
+            self.body.value = _pre(await asyncio.to_thread(first_body, config))
+        except BasetenkitError as error:
+            self.body.value = _alert(str(error))
+
+    # -- what it does ------------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _say(self, text: str) -> None:
+        self.found.value = _alert(text)
+
+    async def _preflight(self) -> None:
+        self.preflight_button.disabled = True
+        self.found.value = "<p role='status'>one small request is on its way …</p>"
+        try:
+            self.found.value = _markup(await asyncio.to_thread(preflight, self.config.endpoint))
+        except (BasetenkitError, OSError) as error:
+            self._say(str(error))
+        finally:
+            self._check()
+
+    async def _start(self) -> None:
+        self.start_button.disabled = True
+        self.found.value = ""
+        try:
+            self.live = await asyncio.to_thread(start, self.config)
+            self.stop_button.disabled = False
+            self._check()
+            await self.view.follow(self.live)
+            self.run = self.live.result()
+            self.found.value = f"<p role='status'>{html.escape(repr(self.run))}, in <code>form.run</code></p>"
+        except (BasetenkitError, OSError) as error:
+            self._say(str(error))
+        finally:
+            self.stop_button.disabled = True
+            self._check()
+
+    def __repr__(self) -> str:
+        try:
+            return f"<RunForm: {self.config!r}>"
+        except ConfigError as error:
+            return f"<RunForm: {str(error).splitlines()[0]}>"
+
+    def _repr_mimebundle_(self, **kw: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**kw)
+        return {**bundle, "text/plain": repr(self)}
+
+
+def config_in(text: str) -> RunConfig:
+    """The config in a text: a config's JSON, the folder of a saved run, or a genai-bench command. ConfigError for others."""
+    if text.startswith("{"):
+        return RunConfig.model_validate_json(text)
+    if "genai-bench" in text:
+        config: RunConfig = import_module("basetenkit.genai_bench").config_from_command(text)
+        return config
+    path = Path(text).expanduser()
+    if text and path.is_dir():
+        return load(path).config
+    if text and path.is_file():
+        return RunConfig.model_validate_json(path.read_text())
+    raise ConfigError("there is no config in it; give a config's JSON, the folder of a run, or a genai-bench command")
+
+
+def _by_field(error: str, names: set[str]) -> tuple[dict[str, str], list[str]]:
+    """Sentences by the field they are about, and the rest."""
+    found: dict[str, str] = {}
+    rest = []
+    for line in error.splitlines():
+        match = re.match(r"(?:RunConfig|Endpoint)(?:\.\w+)*?\.(\w+): (.*)", line)
+        if match and match[1] in names:
+            found.setdefault(match[1], match[2])
+        else:
+            rest.append(line)
+    return found, rest
+
+
+def _alert(text: str) -> str:
+    if not text:
+        return ""
+    said = html.escape(text).replace("\n", "<br>")
+    return f'<p role="alert" style="color:var(--jp-error-color1, #b00020)">{said}</p>'
+
+
+def _pre(text: str) -> str:
+    return f"<pre style='max-height:320px;overflow:auto;user-select:all'>{html.escape(text)}</pre>"
+
+
+def _markup(shown: Any) -> str:
+    markup: str = shown._repr_mimebundle_()["text/html"]
+    return markup

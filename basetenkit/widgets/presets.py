@@ -1,0 +1,39 @@
+"""Places to start from: what a form is filled with, by name. Only what differs from the defaults stands here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The URL that stands in the form stays: only the user knows it.
+_PROMPT = {"use_prompt_format": True, "temperature": 0.7}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "Text to text": {"task": "text-to-text"},
+    "Image and text to text": {"task": "image-text-to-text", "scenarios": ["I(512,512)"]},
+    "Text to embeddings": {"task": "text-to-embeddings", "scenarios": ["E(128)"]},
+    "Baseten: OpenAI-compatible": {
+        "endpoint": {"model": "Qwen3-30B-A3B-Instruct-2507-FP8"},
+        "tokenizer": "Qwen/Qwen3-30B-A3B-Instruct-2507",
+        "concurrency": [8],
+        "request_params": {"temperature": 0.7},
+    },
+    "Baseten: simple prompt": {
+        "endpoint": {"model": "Mistral-7B-v0.1"},
+        "tokenizer": "mistralai/Mistral-7B-v0.1",
+        "scenarios": ["N(100,100)/(100,100)"],
+        "concurrency": [1],
+        "request_params": _PROMPT,
+    },
+    "Baseten: not streamed": {
+        "endpoint": {"model": "test-model", "stream": False},
+        "request_params": _PROMPT,
+    },
+    "Baseten: images": {
+        "endpoint": {"model": "vision-model"},
+        "task": "image-text-to-text",
+        "scenarios": ["I(512,512)"],
+        "dataset": "/path/to/images",
+        "max_requests": 50,
+        "max_seconds": 10.0,
+    },
+}

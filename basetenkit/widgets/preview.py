@@ -1,0 +1,60 @@
+"""What a configuration means before it is paid for: the body of its first request, and what the plan asks for."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import orjson
+
+from ..conductor import plan
+from ..config import RunConfig
+from ..display import show
+from ..fields import without_secrets
+from ..scenario import parse_scenario
+from ..workload.sampler import Sampler
+from ..workload.tokenizer import load_tokenizer
+
+# With fewer independent requests the order statistics have no upper bound at 95%.
+LEAST_FOR_BOUNDS = {"p50": 6, "p90": 36, "p95": 72, "p99": 368}
+_DRAWS = 200
+
+
+def first_body(config: RunConfig) -> str:
+    """The JSON body of a request of the first scenario, as the engine builds it, indented; secrets as ***. The words differ
+    from a run's, which has a salt of its own."""
+    scenario = parse_scenario(config.scenarios[0])
+    sampler = Sampler(config, scenario, load_tokenizer(config.tokenizer), salt=config.salt or "preview", stream="0")
+    return json.dumps(without_secrets(orjson.loads(sampler.request("").body)), indent=2, ensure_ascii=False)
+
+
+def plan_of(config: RunConfig) -> dict[str, str]:
+    """What will be sent at most, in words: levels, requests, tokens (the mean of draws), minutes, and the bounds to expect."""
+    levels = len(plan(config))
+    requests = levels * (config.max_requests + config.warmup_requests)
+    each = sum(_mean_tokens(text, config.seed) for text in config.scenarios) / len(config.scenarios)
+    tokens = f"about {show(round(each * requests))}"
+    if config.max_total_tokens is not None:
+        tokens += f", stopped at {show(config.max_total_tokens)}"
+    return {
+        "levels": show(levels),
+        "requests at most": show(requests),
+        "tokens at most": tokens,
+        "minutes at most": show(round(levels * config.max_seconds / 60, 1)),
+        "sharpness": _sharpness(config.max_requests * config.repeats),
+    }
+
+
+def _mean_tokens(text: str, seed: int) -> float:
+    scenario, rng = parse_scenario(text), Random(seed)
+    shapes: list[Any] = [scenario.sample(rng) for _ in range(_DRAWS)]
+    return sum((s.input_tokens or 0) + (s.output_tokens or 0) for s in shapes) / _DRAWS
+
+
+def _sharpness(requests: int) -> str:
+    bound = [name for name, least in LEAST_FOR_BOUNDS.items() if requests >= least]
+    open_top = [f"{name} (needs {least})" for name, least in LEAST_FOR_BOUNDS.items() if requests < least]
+    said = f"with {show(requests)} requests a level, all good and independent: "
+    said += f"two-sided 95% bounds for {', '.join(bound)}" if bound else "no two-sided bounds"
+    return said + (f"; none for {', '.join(open_top)}" if open_top else "")

@@ -1,0 +1,238 @@
+"""The parent's side of a run's workers: a Place of several processes.
+
+A level is shared out exactly: its users, or the arrivals of its one schedule, each to one worker; the number of its requests,
+its guard on tokens and `give_up_after` through the Tally. A worker that is lost (killed, crashed) loses its own requests and
+no others: which those are stands in the Tally, so each still has a row, and a finding tells. The next level begins with a new
+worker in its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..config import RunConfig
+from ..engine.clock import mono
+from ..errors import WorkerError
+from ..outgoing import request_id
+from ..rows import LevelKey, lost_rows
+from ..stage import Batch, Part, Status, prefix
+from ..tally import Tally
+from ..workload.sampler import lexicon
+from ..workload.tokenizer import Tokenizer
+from .member import Member
+from .received import Received, peak_in_flight
+
+LEAD_NS = 30_000_000
+START_WITHIN_S = 120.0
+STOP_WITHIN_S = 5.0
+OVERTIME_S = 60.0  # beyond max_seconds, for what is left to be read
+ALL_LOST = "every worker was lost"
+
+
+class Crew:
+    """Levels sent by `config.workers` processes. All on the conductor's loop but `status` and `waiting`."""
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, *, head: bytes, salt: str, spent: int) -> None:
+        self._config, self._tokenizer, self._head, self._salt = config, tokenizer, head, salt
+        self._total = config.warmup_requests + config.max_requests
+        self._spent = spent
+        self._members: list[Member] = []
+        self._active: list[Member] = []
+        self._batches: list[Batch] = []
+        self._stopped: str | None = None
+        self._tally: Tally | None = None
+        self._notes: dict[Member, list[dict[str, Any]]] = {}
+        self._report: dict[str, Any] = {}
+
+    async def open(self) -> None:
+        """Starts the workers and waits until each is ready. WorkerError, in one sentence, where one is not."""
+        self._tally = Tally.shared(self._config.workers, self._total)
+        self._tally.spend(self._spent)
+        self._members = [self._start(part) for part in range(self._config.workers)]
+        await self._ready(self._members)
+
+    def _start(self, part: int) -> Member:
+        return Member(part, asyncio.get_running_loop(), self._hear)
+
+    async def _greet(self, members: list[Member]) -> None:
+        """Tells each what the run is, on threads: a greeting waits in its pipe until the worker has been loaded."""
+        assert self._tally is not None
+        loop, content = asyncio.get_running_loop(), {"config": self._config, "head": self._head, "salt": self._salt}
+        content |= {"tally": self._tally.path, "measured": await loop.run_in_executor(None, lexicon, self._tokenizer)}
+
+        def greet(member: Member) -> None:
+            member.tell("hello", part=member.part, **content)
+
+        await asyncio.gather(*(loop.run_in_executor(None, greet, member) for member in members))
+
+    async def _ready(self, members: list[Member]) -> None:
+        began = mono()
+        greeting = asyncio.ensure_future(self._greet(members))
+        for member in members:
+            answer = await self._said(member, "ready", START_WITHIN_S)
+            if answer is None:
+                raise WorkerError(
+                    f"worker {member.part + 1} of {self._config.workers} did not start: {member.complaint}"
+                )
+            if not began <= answer["mono_ns"] <= mono():
+                raise WorkerError(
+                    "a worker's monotonic clock is not this process's (a time namespace?), so their times cannot be laid "
+                    "side by side; use workers=0"
+                )
+        await greeting
+
+    async def _said(self, member: Member, word: str, within_s: float) -> dict[str, Any] | None:
+        """What the member said with `word`; None where it failed, was lost, or took too long: then it is ended."""
+        answer = await member.said(word, within_s)
+        if answer is None and member.lost is None:
+            member.kill(f"it said nothing within {within_s:g} s")
+            await member.gone()
+        return answer
+
+    async def level(self, key: LevelKey) -> None:
+        """Shares a level out, starts all at one moment, and returns when each is done or lost."""
+        assert self._tally is not None
+        self._tally.begin()
+        self._report, self._batches, self._active = {}, [], []
+        await self._replace_lost()
+        parts = self._parts(key)
+        self._active = self._members[: len(parts)]
+        for member, part in zip(self._active, parts, strict=True):
+            member.begin_level()
+            member.tell("prepare", part=part)
+        await asyncio.gather(*(self._said(m, "built", START_WITHIN_S) for m in self._active))
+        if self._stopped is None:
+            origin = mono() + LEAD_NS
+            for member in self._active:
+                member.tell("go", origin_ns=origin)
+            await asyncio.gather(*(self._finish(m) for m in self._active))
+        self._take_stock(key)
+
+    async def _replace_lost(self) -> None:
+        gone = [m for m in self._members if m.lost is not None]
+        await self._close(gone)
+        fresh = [self._start(m.part) for m in gone]
+        for member in fresh:
+            self._members[member.part] = member
+        await self._ready(fresh)
+
+    def _parts(self, key: LevelKey) -> list[Part]:
+        """Every worker's part, as many as have one: a level of 2 users, or a guard of 2 in flight, keeps 2 workers busy."""
+        most = int(key.level) if key.load == "concurrency" else self._config.max_in_flight or self._total
+        n = min(self._config.workers, most, self._total)
+        return [Part.of(key, self._config, part, n) for part in range(n)]
+
+    async def _finish(self, member: Member) -> None:
+        done = await self._said(member, "done", self._config.max_seconds + OVERTIME_S)
+        if done is None:
+            return
+        self._notes[member] = done["notes"]
+        ended_by = done["report"]["ended_by"]
+        if ended_by and "give_up_after" in ended_by:  # for all, so the others end as well
+            for other in self._active:
+                other.tell("halt", reason=ended_by)
+
+    def _hear(self, member: Member, say: str, content: dict[str, Any], frames: list[pl.DataFrame]) -> None:
+        """Rows as they come; everything else the member keeps for those who wait for it."""
+        if say == "rows":
+            batch = Received(*frames)
+            member.received.append(batch.numbers())
+            member.spans.append(batch.spans())
+            self._batches.append(batch)
+
+    def _take_stock(self, key: LevelKey) -> None:
+        """What the level came to, over all; the requests that went with a lost worker get their rows."""
+        reports = [m.answers["done"]["report"] for m in self._active if "done" in m.answers]
+        lost = [self._lose(m, key) for m in self._active if m.lost is not None]
+        whole = not lost or (key.load == "concurrency" and bool(reports))
+        ended_by = next(
+            (r["ended_by"] for r in reports if r["ended_by"]), None if reports else self._stopped or ALL_LOST
+        )
+        assert self._tally is not None
+        self._report = {
+            "sent": sum(r["sent"] for r in reports) + sum(x["sent"] for x in lost),
+            "peak_in_flight": peak_in_flight([span for m in self._active for span in m.spans]),
+            "held_back": sum(r["held_back"] for r in reports),
+            "ended_by": ended_by,
+            "tokens_guard": self._tally.reached,
+            "seconds": max((r["seconds"] for r in reports), default=None),
+            **{name: _worst(reports, name) for name in ("cpu_share", "loop_lag_p99_s")},
+            "workers": [{k: r[k] for k in ("sent", "cpu_share", "loop_lag_p99_s")} for r in reports],
+            "workers_lost": [{k: x[k] for k in ("worker", "why", "requests")} for x in lost],
+            "whole": whole,
+        }
+
+    def _lose(self, member: Member, key: LevelKey) -> dict[str, Any]:
+        assert self._tally is not None
+        owned = self._tally.owned_by(member.part)
+        missing = np.setdiff1d(owned, np.concatenate([np.zeros(0, np.int64), *member.received]))
+        phases = ["warmup" if n < self._config.warmup_requests else "measured" for n in missing]
+        ids = [request_id(prefix(self._salt, key), int(n)) for n in missing]
+        message = f"the worker that sent it was lost ({member.lost}), and its response with it"
+        if ids:
+            self._batches.append(Received(*lost_rows(key, ids, phases, message)))
+        return {"worker": member.part + 1, "why": member.lost, "requests": len(ids), "sent": len(owned)}
+
+    def stop(self, reason: str) -> None:
+        """Reaches all at once; one that does not end within STOP_WITHIN_S is ended."""
+        self._stopped = self._stopped or reason
+        for member in self._members:
+            member.tell("stop", reason=reason)
+        asyncio.get_running_loop().call_later(STOP_WITHIN_S, self._end_the_deaf)
+
+    def _end_the_deaf(self) -> None:
+        for member in self._active:
+            if not self._report and "done" not in member.answers and member.lost is None:
+                member.kill("it did not stop when told to")
+
+    def status(self) -> Status:
+        """The sum of what the workers last said; from any thread."""
+        said = [m.answers["status"] for m in list(self._active) if "status" in m.answers]
+        counts = {name: sum(s[name] for s in said) for name in ("sent", "finished", "in_flight", "output_tokens")}
+        outcomes: Counter[str] = Counter()
+        for s in said:
+            outcomes.update(s["outcomes"])
+        error = next((s["last_error"] for s in said if s["last_error"]), None)
+        return Status(
+            **counts, outcomes=outcomes, seconds=max((s["seconds"] for s in said), default=0.0), last_error=error
+        )
+
+    def waiting(self) -> list[Batch]:
+        return list(self._batches)
+
+    def take(self) -> list[Batch]:
+        taken, self._batches = self._batches, []
+        return taken
+
+    def report(self) -> dict[str, Any]:
+        return dict(self._report)
+
+    def notes(self) -> list[dict[str, Any]]:
+        """Those of all workers as one: bytes not kept add up, of the clock's steps the largest stands."""
+        found = list(itertools.chain.from_iterable(self._notes.values()))
+        full = sum(x["n"] for x in found if x["what"] == "capture_full")
+        steps = [x["step_s"] for x in found if x["what"] == "clock_stepped"]
+        notes: list[dict[str, Any]] = [{"what": "capture_full", "n": full}] if full else []
+        return notes + ([{"what": "clock_stepped", "step_s": max(steps)}] if steps else [])
+
+    async def close(self) -> None:
+        """Ends every worker; none is left behind."""
+        await self._close(self._members)
+        if self._tally is not None:
+            self._tally.close(remove=True)
+
+    @staticmethod
+    async def _close(members: list[Member]) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(None, member.close) for member in members))
+
+
+def _worst(reports: list[dict[str, Any]], name: str) -> float | None:
+    """The largest of a figure over the workers: the busiest one limits what can be trusted."""
+    return max((r[name] for r in reports if r[name] is not None), default=None)

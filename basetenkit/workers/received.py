@@ -1,0 +1,47 @@
+"""Rows as they come from a worker: frames already, and two things to know of them at the end of a level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Received:
+    """A Batch of frames."""
+
+    requests: pl.DataFrame
+    chunks: pl.DataFrame
+    raw: pl.DataFrame | None = None
+
+    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return self.requests, self.chunks
+
+    def exchanges(self) -> pl.DataFrame | None:
+        return self.raw
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.requests.height, self.chunks.height
+
+    def numbers(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Each request's number within its level: the last part of its id."""
+        return self.requests["request_id"].str.extract(r"(\d+)$").cast(pl.Int64).to_numpy()
+
+    def spans(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """(start_s, end_s) of each request that has both, shape (n, 2), on the level's clock."""
+        return self.requests.select("start_s", "end_s").drop_nulls().to_numpy()
+
+
+def peak_in_flight(spans: Sequence[np.ndarray[Any, np.dtype[np.float64]]]) -> int:
+    """The most requests in flight at one moment, over all workers; one that ends as another starts counts before it."""
+    if not spans or not (both := np.concatenate(spans)).size:
+        return 0
+    moments = np.concatenate([both[:, 0], both[:, 1]])
+    steps = np.repeat([1, -1], len(both))
+    order = np.lexsort((steps, moments))
+    return int(steps[order].cumsum().max())

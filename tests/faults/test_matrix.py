@@ -1,0 +1,150 @@
+"""Every fault at 50 in flight, and all of them mixed: each request has one row, its right outcome and words; none is lost."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import basetenkit as bk
+
+from .server import BY_NAME, FAULTS, Fault, Handshakes, Met, faulty, restarting
+
+IN_FLIGHT, TIMEOUT_S = 50, 0.8
+HUGE = BY_NAME["a line of a gigabyte"]
+TLS = {
+    "no TLS": "the TLS handshake with .* failed",
+    "closed in the handshake": "within the TLS handshake|reset",
+    "wrong name": "certificate of .* was not accepted",
+    "unknown authority": "certificate of .* was not accepted",
+}
+
+
+def run_against(url: str, requests: int = 2 * IN_FLIGHT, timeout_s: float = TIMEOUT_S, **kw: object) -> bk.Run:
+    endpoint = bk.Endpoint(url=url, model="m", timeout_s=timeout_s, **kw)  # type: ignore[arg-type]
+    config = bk.RunConfig(
+        endpoint=endpoint, scenarios="D(10,5)", concurrency=IN_FLIGHT, max_requests=requests, give_up_after=None
+    )
+    began = time.monotonic()
+    run = bk.run_sync(config)
+    assert time.monotonic() - began < 10 + timeout_s * (requests / IN_FLIGHT + 1)
+    nothing_lost(run, requests)
+    return run
+
+
+def nothing_lost(run: bk.Run, requests: int) -> None:
+    rows = run.requests
+    assert rows.height == requests == sum(x["sent"] for x in run.metadata["levels"])
+    assert rows["request_id"].is_unique().all()
+    assert rows["end_s"].null_count() == 0
+    failed = rows.filter(pl.col("outcome") != "ok")
+    assert failed["error_message"].str.len_chars().min() > 6 if failed.height else True
+    assert run.complete
+    fates = run.fates.row(0, named=True)
+    assert (fates["planned"], fates["sent"], fates["never_sent"]) == (requests, requests, 0)
+
+
+def rows_are_right(run: bk.Run, met: Met) -> None:
+    """Each row that the server knows of says what was done to it, in words; ok is only what was answered whole."""
+    for row in run.requests.iter_rows(named=True):
+        fault = BY_NAME.get(met.fault[row["request_id"]])
+        if fault is None:
+            assert row["outcome"] == "ok", row
+            continue
+        assert row["outcome"] == fault.outcome, (fault.name, row["outcome"], row["error_message"])
+        assert re.search(fault.words, row["error_message"]), (fault.name, row["error_message"])
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f is not HUGE], ids=lambda f: f.name)
+def test_each_fault_is_a_row_that_says_so(fault: Fault) -> None:
+    with faulty(lambda _: fault) as (p, met):
+        run = run_against(p.url)
+    rows_are_right(run, met)
+    assert run.findings[0].code == "all_failed"
+    if fault.name.startswith("429"):
+        assert (run.requests["status"] == 429).all()
+
+
+def test_a_gigabyte_in_one_line_is_cut_at_its_limit() -> None:
+    """Four such lines among 50 in flight; the others are answered meanwhile."""
+    with faulty(lambda n: HUGE if n % 25 == 0 else None) as (p, met):
+        run = run_against(p.url, timeout_s=60)
+    rows_are_right(run, met)
+    assert (run.requests["outcome"] == "malformed").sum() == 4
+
+
+def test_all_faults_mixed_with_whole_answers() -> None:
+    kinds: list[Fault | None] = [None, *(f for f in FAULTS if f is not HUGE)]
+    with faulty(lambda n: kinds[n % len(kinds)]) as (p, met):
+        run = run_against(p.url, requests=6 * len(kinds))
+    rows_are_right(run, met)
+    assert Counter(met.fault.values()) == dict.fromkeys([f.name if f else "" for f in kinds], 6)
+    assert {f.code for f in run.findings} >= {"some_failed"}
+
+
+def test_a_refused_port_is_a_row() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    run = run_against(f"http://127.0.0.1:{port}/v1/chat/completions")
+    assert (run.requests["outcome"] == "connection_error").all()
+    assert run.requests["error_message"].str.contains("refused").all()
+    assert run.requests["sent_s"].null_count() == 100
+
+
+def test_a_name_that_no_server_has_is_a_row() -> None:
+    run = run_against("http://no-such-host.invalid/v1/chat/completions", timeout_s=20)
+    assert (run.requests["outcome"] == "connection_error").all()
+    assert run.requests["error_message"].str.contains("host name 'no-such-host.invalid' cannot be resolved").all()
+
+
+@pytest.mark.parametrize("kind", TLS)
+def test_a_handshake_that_fails_is_a_row(kind: str, tmp_path: Path) -> None:
+    context = Handshakes([kind])
+    context.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with faulty(lambda _: None, context) as (p, met):
+        run = run_against(p.url.replace("http", "https"), timeout_s=20, verify=str(tmp_path / "ca.pem"))
+    assert met.fault == {}
+    assert (run.requests["outcome"] == "connection_error").all()
+    messages = set(run.requests["error_message"])
+    assert all(re.search(TLS[kind], m) for m in messages), messages
+
+
+def test_handshakes_that_fail_among_those_that_hold(tmp_path: Path) -> None:
+    context = Handshakes(["good", *TLS])
+    context.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with faulty(lambda _: None, context) as (p, met):
+        run = run_against(p.url.replace("http", "https"), timeout_s=20, verify=str(tmp_path / "ca.pem"))
+    ok = run.requests.filter(pl.col("outcome") == "ok")
+    assert set(ok["request_id"]) == met.whole
+    assert set(run.requests["outcome"]) == {"ok", "connection_error"}
+
+
+def test_a_server_that_restarts_under_load_loses_no_row() -> None:
+    with restarting() as (port, met):
+        run = run_against(f"http://127.0.0.1:{port}/v1/chat/completions", requests=1500, timeout_s=5)
+    counts = dict(run.requests["outcome"].value_counts().iter_rows())
+    assert counts.keys() <= {"ok", "connection_error", "incomplete"}
+    assert counts["ok"] > 0
+    assert counts["connection_error"] > 0
+    ok = set(run.requests.filter(pl.col("outcome") == "ok")["request_id"])
+    assert ok <= met.whole
+    assert met.fault.keys() <= set(run.requests["request_id"])
+
+
+def test_two_runs_at_once_in_one_process_do_not_mix_their_bytes() -> None:
+    with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
+        many = [
+            bk.RunConfig(
+                endpoint=bk.Endpoint(url=server.url), scenarios="D(10,50)", concurrency=10, max_requests=100, salt=salt
+            )
+            for salt in ("a", "b", "c")
+        ]
+        runs = [live.result(60) for live in [bk.start(config) for config in many]]
+    for run in runs:
+        assert (run.requests["outcome"] == "ok").all()
+        assert (run.requests["output_chunks"] == 50).all()

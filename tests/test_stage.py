@@ -1,0 +1,152 @@
+"""One level from one place: its part of the load, what is recorded and handed over, how it is ended, what a response means."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import basetenkit as bk
+from basetenkit.engine.clock import Poller, mono
+from basetenkit.outgoing import request_head
+from basetenkit.rows import LevelKey
+from basetenkit.stage import Part, Stage, read, timeouts
+from basetenkit.tally import Tally
+from basetenkit.types import Exchange, Failure, Outcome, Request
+from basetenkit.workload.tokenizer import load_tokenizer
+
+from .making import URL, config
+
+CLOSED = LevelKey(0, "D(20,5)", "concurrency", 3.0, 0)
+OPEN = LevelKey(1, "D(20,5)", "request_rate", 100.0, 0)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    with bk.emulator.serve(ttft_ms=2, itl_ms=1) as server:
+        yield server
+
+
+def staged(c: bk.RunConfig, play: Callable[[Stage], Any], tally: Tally | None = None) -> Stage:
+    """A stage on a loop of its own, after `play` was awaited on it."""
+    poller = Poller()
+
+    async def main() -> Stage:
+        head = request_head(c.endpoint)
+        stage = Stage(c, load_tokenizer(None), head=head, salt="salt-1234", poller=poller, tally=tally or Tally())
+        await play(stage)
+        return stage
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poller)) as runner:
+        return runner.run(main())
+
+
+def test_parts_add_up_to_the_whole() -> None:
+    c = config(max_in_flight=7)
+    key = LevelKey(0, "D(20,5)", "concurrency", 11.0, 0)
+    parts = [Part.of(key, c, n, 4) for n in range(4)]
+    assert [p.users for p in parts] == [3, 3, 3, 2]
+    assert [p.max_in_flight for p in parts] == [2, 2, 2, 1]
+    assert Part.of(OPEN, config()) == Part(OPEN)
+
+
+def test_a_level_gives_its_rows_once_and_says_how_it_went(server: Any) -> None:
+    stage = staged(config(url=server.url, warmup_requests=1), lambda s: s.level(CLOSED))
+    (batch,) = stage.take()
+    requests, chunks = batch.frames()
+    assert batch.size == (requests.height, chunks.height) == (7, 35)
+    assert sorted(requests["request_id"]) == [f"salt-123-000-{i:06d}" for i in range(7)]
+    assert stage.take() == []
+    report = stage.report()
+    assert (report["sent"], report["peak_in_flight"], report["ended_by"], report["tokens_guard"]) == (7, 3, None, False)
+    assert report["loop_lag_p99_s"] > 0
+    assert 0 < report["cpu_share"] < 2
+    status = stage.status()
+    assert (status.finished, status.in_flight, status.outcomes["ok"], status.output_tokens) == (7, 0, 7, 35)
+    assert stage.notes() == []
+
+
+def test_a_part_of_a_schedule_is_sent_at_its_own_times_from_the_common_start(server: Any) -> None:
+    origin = 0
+
+    async def play(stage: Stage) -> None:
+        nonlocal origin
+        stage.prepare(Part(OPEN, part=1, parts=3))
+        origin = mono() + 20_000_000
+        await stage.perform(origin)
+
+    c = config(url=server.url, arrival="constant", max_requests=8)
+    ((requests, _),) = [b.frames() for b in staged(c, play).take()]
+    rows = requests.sort("scheduled_s")
+    assert rows["scheduled_s"].to_list() == pytest.approx([0.01, 0.04, 0.07], abs=1e-6)
+    assert [i[-1] for i in rows["request_id"]] == ["1", "4", "7"]
+    assert (rows["start_s"] >= rows["scheduled_s"]).all()
+    assert (rows["started_at"].dt.epoch("us") > 0).all()
+
+
+def test_halt_ends_one_level_and_stop_all_that_follow(server: Any) -> None:
+    c = config(url=server.url, max_requests=100_000)
+
+    async def play(stage: Stage) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.3, stage.halt, "halted")
+        await stage.level(CLOSED)
+        assert stage.report()["ended_by"] == "halted"
+        loop.call_later(0.3, stage.stop, "stopped")
+        await stage.level(CLOSED)
+        assert stage.report()["sent"] > 0
+        stage.take()
+        await stage.level(CLOSED)
+
+    stage = staged(c, play)
+    assert stage.report()["sent"] == 0
+    assert stage.take() == []
+
+
+def test_failures_elsewhere_count_towards_giving_up(server: Any) -> None:
+    tally = Tally()
+    refused = config(give_up_after=10, max_requests=500, concurrency=3)
+
+    async def play(stage: Stage) -> None:
+        stage.prepare(Part.of(CLOSED, refused))
+        for _ in range(8):  # by another
+            tally.ended(False)
+        await stage.perform()
+
+    stage = staged(refused, play, tally)
+    assert "give_up_after" in stage.report()["ended_by"]
+    assert 2 <= stage.report()["sent"] < 10
+
+
+def test_the_engines_limits_are_the_endpoints() -> None:
+    endpoint = bk.Endpoint(url=URL, timeout_s=9, connect_timeout_s=2, first_byte_timeout_s=3, between_bytes_timeout_s=4)
+    limits = timeouts(endpoint)
+    assert (limits.connect, limits.first_byte, limits.between_bytes, limits.total) == (2, 3, 4, 9)
+
+
+def test_reading_uses_what_the_endpoint_and_the_request_say() -> None:
+    body = b'{"out": {"said": "echo: hello"}}'
+    request = Request("r", b"{}", "s", prompt="echo: ", output_tokens_target=5)
+    x = Exchange(request, status=200, body=body, reads=array("q", [1, 1, 1, len(body)]), sent_ns=0)
+    endpoint = bk.Endpoint(url=URL, stream=False, response_path="out.said")
+    assert read(x, endpoint).text == "hello"
+    assert any(w.startswith("echo") for w in read(x, endpoint).warnings)
+    assert not any(w.startswith("not_streamed") for w in read(x, endpoint).warnings)
+    assert any(w.startswith("not_streamed") for w in read(x, bk.Endpoint(url=URL, response_path="out.said")).warnings)
+
+
+def test_the_transports_verdict_is_the_outcome() -> None:
+    failure = Failure(Outcome.TIMEOUT, "no byte within 3 s (first_byte_timeout_s)")
+    parsed = read(Exchange(Request("r", b"", ""), failure=failure), bk.Endpoint(url=URL))
+    assert (parsed.outcome, parsed.error_message) == (Outcome.TIMEOUT, failure.message)
+
+
+def test_a_response_that_cannot_be_read_is_a_row_that_says_so() -> None:
+    broken: Any = [("content-type",)]  # no pair: as a defect of ours might leave it
+    x = Exchange(Request("r", b"", ""), status=200, headers=broken, body=b"{}", sent_ns=0)
+    parsed = read(x, bk.Endpoint(url=URL))
+    assert parsed.outcome is Outcome.MALFORMED
+    assert "basetenkit failed to read this response (ValueError" in (parsed.error_message or "")

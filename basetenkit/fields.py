@@ -9,9 +9,10 @@ import re
 from typing import Any, Self
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from .display import html_table
 from .errors import ConfigError
 
 _SECRET_NAME = re.compile(
@@ -76,6 +77,17 @@ class Model(BaseModel):
         return f"{type(self).__name__}({given})"
 
     __str__ = __repr__
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """What differs from the defaults, as a table; as text, the call that makes it. Secrets as in a dump."""
+        names = [name for name in type(self).model_fields if self._differs(name)]
+        dumped = self.model_dump(mode="json", include=set(names))
+        rows = [{type(self).__name__: name, "value": self._shown(name, dumped[name])} for name in names]
+        return {"text/html": html_table(rows)._repr_mimebundle_()["text/html"], "text/plain": repr(self)}
+
+    def _shown(self, name: str, dumped: Any) -> str:
+        value = getattr(self, name)
+        return repr(value) if isinstance(value, Model) else "***" if isinstance(value, SecretStr) else str(dumped)
 
     def _differs(self, name: str) -> bool:
         field = type(self).model_fields[name]

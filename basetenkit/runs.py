@@ -22,6 +22,7 @@ from typing import Any
 
 import polars as pl
 
+from .analysis import showing
 from .analysis.diagnosis import diagnose
 from .analysis.metrics import fates, mark_window, summarise
 from .columns import SCHEMA
@@ -152,6 +153,9 @@ class Run:
         state = "" if self.complete else ", not complete"
         return f"<Run: {self.requests.height} requests in {len(self._document['levels'])} level(s), {ok} ok{state}>"
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return showing.run(self)
+
 
 class LiveRun:
     """A run while it goes on. `await live` (or `live.result()`) gives the Run."""
@@ -214,6 +218,9 @@ class LiveRun:
     def __repr__(self) -> str:
         p = self.progress
         return f"<LiveRun: {p['level']}, {p['finished']} of {p['planned']} requests, level {p['levels_done'] + 1} of {p['levels']}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return showing.live(self)
 
 
 def _end_softly(number: int, _frame: object) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from basetenkit.parsing import encoding
@@ -22,6 +23,7 @@ from basetenkit.parsing.usage import Counts, believe
 from basetenkit.parsing.wire import framing
 from basetenkit.types import Failure, Outcome, OutputEvent, first_header
 
+_SHOWN = 2000
 _REQUEST_IDS = ("x-baseten-request-id", "x-request-id", "request-id")
 
 
@@ -93,6 +95,13 @@ class ParsedResponse:
         lines = [*self.decisions, *(f"note: {warning}" for warning in self.warnings)]
         lines.append(f"outcome: {self.outcome.value}" + (f", {self.error_message}" if self.error_message else ""))
         return "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """The text first, then why. What the server said is shown as text."""
+        said, why = clean(self.text or self.error_message or "(no text)")[:_SHOWN], self.explain()
+        markup = f"<pre style='white-space:pre-wrap'>{escape(said)}</pre><details open><summary>{self.outcome.value}: why"
+        markup += f"</summary><pre style='white-space:pre-wrap'>{escape(why)}</pre></details>"
+        return {"text/html": markup, "text/plain": f"{said}\n\n{why}"}
 
 
 def parse_response(

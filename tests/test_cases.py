@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 import basetenkit as bk
 from basetenkit.cases import ParserCase
-from basetenkit.stage import read
 from basetenkit.errors import ConfigError, StoreError
 from basetenkit.parsing import ParsedResponse
+from basetenkit.stage import read
 from basetenkit.types import Exchange, Failure, Outcome, Request
 
 from .parsing.cases import CASES

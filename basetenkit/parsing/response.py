@@ -99,7 +99,9 @@ class ParsedResponse:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """The text first, then why. What the server said is shown as text."""
         said, why = clean(self.text or self.error_message or "(no text)")[:_SHOWN], self.explain()
-        markup = f"<pre style='white-space:pre-wrap'>{escape(said)}</pre><details open><summary>{self.outcome.value}: why"
+        markup = (
+            f"<pre style='white-space:pre-wrap'>{escape(said)}</pre><details open><summary>{self.outcome.value}: why"
+        )
         markup += f"</summary><pre style='white-space:pre-wrap'>{escape(why)}</pre></details>"
         return {"text/html": markup, "text/plain": f"{said}\n\n{why}"}
 

@@ -35,6 +35,7 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         self.secret: SecretStr | None = None
         self.input = self._make_input()
         self.sentence = w.HTML(layout=w.Layout(flex="1 1 200px", min_width="0"))
+        self.say("")
         super().__init__([self.input, self.sentence], layout=w.Layout(flex_flow="row wrap", width="100%"))
         self.add_class(f"bk-field-{name}")
 
@@ -44,18 +45,18 @@ class FieldRow(w.HBox):  # type: ignore[misc]
 
     def _make_input(self) -> Any:
         common = {
-            "description": self.name.replace("_", " "),
+            "description": re.sub("_s$", ", s", self.name).replace("_", " "),
             "tooltip": self.info.description or self.name,
-            "style": {"description_width": "170px"},
-            "layout": w.Layout(width="min(520px, 100%)"),
+            "style": {"description_width": "min(170px, 40%)"},
+            "layout": w.Layout(width="min(520px, calc(100% - 8px))"),
         }
         if SecretStr in self.kinds:
-            return KeyInput(placeholder=self.info.description or "", continuous_update=False, **common)
+            return KeyInput(continuous_update=False, **common)
         if get_origin(self.info.annotation) is Literal:
             return w.Dropdown(options=get_args(self.info.annotation), value=self.default, **common)
         if self.kinds == {bool}:
             return w.Checkbox(self.default, **common)
-        return w.Text(as_text(self.default), placeholder=self.info.description or "", **common)
+        return w.Text(as_text(self.default), **common)
 
     def take_secret(self) -> None:
         """Takes what was typed into a SecretStr and empties the input at once."""
@@ -84,11 +85,14 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         return value
 
     def say(self, sentence: str) -> None:
-        self.input.tooltip = sentence or self.info.description or self.name
-        colour = "var(--jp-error-color1, #b00020)"
-        self.sentence.value = f'<span role="alert" style="color:{colour}">{html.escape(sentence)}</span>' * bool(
-            sentence
-        )
+        """Shows what is wrong; "" for what the field is."""
+        role = "alert" if sentence else "note"
+        colour = "--jp-error-color1, #b00020" if sentence else "--jp-ui-font-color2, #777"
+        style = f"color:var({colour});line-height:1.3;display:inline-block;padding:5px 4px"
+        said = html.escape(sentence or self.info.description or "")
+        value = f'<span role="{role}" style="{style}">{said}</span>'
+        if value != self.sentence.value:  # each change is a message
+            self.sentence.value = value
 
 
 def as_text(value: Any) -> str:

@@ -35,6 +35,8 @@ _GROUPS = {
     "Limits": ("max_seconds", "timeout_s", "max_total_tokens", "give_up_after"),
 }
 _PREVIEW_AFTER_S = 0.4
+_LABEL = {"description_width": "min(170px, 40%)"}
+_INPUT = {"width": "min(520px, calc(100% - 8px))"}
 
 
 class RunForm(w.VBox):  # type: ignore[misc]
@@ -80,7 +82,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
 
     def _make_views(self) -> None:
         wide = w.Layout(width="100%", height="90px")
-        self.preset = w.Dropdown(options=["", *PRESETS], description="Preset", tooltip="A place to start from")
+        self.preset = w.Dropdown(
+            options=["", *PRESETS], description="preset", tooltip="A place to start from", style=_LABEL, layout=_INPUT
+        )
         self.source = w.Textarea(
             placeholder="A config's JSON, the folder of a run, or a genai-bench command", layout=wide
         )
@@ -104,7 +108,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
             "The JSON body that is sent",
             "The same in Python",
         )
-        buttons = w.HBox([self.preflight_button, self.start_button, self.stop_button])
+        buttons = w.HBox(
+            [self.preflight_button, self.start_button, self.stop_button], layout=w.Layout(flex_flow="row wrap")
+        )
         return [*parts, self.whole, self.plan, folds, buttons, self.found, self.view]
 
     # -- the configuration -------------------------------------------------------------------------------------------

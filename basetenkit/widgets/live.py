@@ -1,7 +1,8 @@
 """A run as it goes on, in a cell: bar, rate and ETA, outcomes, percentiles, tokens a second, the last error in words.
 
 Counts are read twice a second and cost nothing; percentiles need the rows so far, so they are made on another thread, and
-less often as the rows become many: the view takes a fiftieth of a core at most. Text from a server is escaped.
+less often as the rows become many: after each reading it rests fifty times the CPU time that the thread took.
+Text from a server is escaped.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class LiveView(w.VBox):  # type: ignore[misc]
         parts = [f"level {min(progress['levels_done'] + 1, progress['levels'])} of {progress['levels']}"]
         parts += [str(progress["level"]), f"{show(finished)} of {show(planned)} requests"]
         if rate is not None:
-            parts += [f"{rate:.1f}/s", f"{max(planned - finished, 0) / rate:.0f} s to go"]
+            parts.append(f"{rate:.1f}/s")
+            if progress["in_flight"]:
+                parts.append(f"{max(planned - finished, 0) / rate:.0f} s to go")
         parts += [f"{show(progress['in_flight'])} in flight"]
         parts += [f"{show(n)} {name}" for name, n in progress["outcomes"].items()]
         text = html.escape(", ".join(parts))

@@ -40,7 +40,7 @@ def plan_of(config: RunConfig) -> dict[str, str]:
     return {
         "levels": show(levels),
         "requests at most": show(requests),
-        "tokens at most": tokens,
+        "tokens expected": tokens,
         "minutes at most": show(round(levels * config.max_seconds / 60, 1)),
         "sharpness": _sharpness(config.max_requests * config.repeats),
     }

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+import basetenkit as bk
+from basetenkit.errors import ConfigError
+from basetenkit.widgets.form import config_in
+
+URL = "http://127.0.0.1:9/v1/chat/completions"
+
+
+def typed(form: bk.RunForm, **values: object) -> None:
+    for name, value in values.items():
+        form.rows[name].input.value = value
+
+
+def test_every_field_of_the_models_has_a_row() -> None:
+    names = (set(bk.Endpoint.model_fields) | set(bk.RunConfig.model_fields)) - {"endpoint"}
+    assert set(bk.RunForm().rows) == names
+
+
+def test_what_is_typed_is_the_config_and_what_is_wrong_stands_beside_its_field() -> None:
+    form = bk.RunForm()
+    assert form.start_button.disabled
+    with pytest.raises(ConfigError, match="url: it is missing"):
+        _ = form.config
+    typed(form, url=URL, concurrency="4", scenarios="D(30,10), D(40,10)", request_params='{"top_k": 3}')
+    expected = bk.RunConfig(
+        endpoint=bk.Endpoint(url=URL), concurrency=[4], scenarios=["D(30,10)", "D(40,10)"], request_params={"top_k": 3}
+    )
+    assert form.config == expected
+    assert not form.start_button.disabled
+    typed(form, concurrency="four")
+    assert "should be a valid integer" in form.rows["concurrency"].sentence.value
+    assert 'role="alert"' not in form.rows["url"].sentence.value
+    assert form.start_button.disabled
+    typed(form, concurrency="")
+    assert "no load is given" in form.whole.value
+
+
+def test_a_key_is_held_and_shown_nowhere() -> None:
+    form = bk.RunForm()
+    typed(form, url=URL, api_key="sk-held-by-the-kernel")
+    assert form.config.endpoint.key({}) == "sk-held-by-the-kernel"
+    states = [repr(w.get_state()) for row in form.rows.values() for w in (row, row.input, row.sentence)]
+    assert not [s for s in states if "sk-held" in s]
+    assert "sk-held" not in form.plan.value + form.python.value + repr(form)
+
+
+def test_a_form_begins_with_a_config_and_gives_it_back() -> None:
+    config = bk.RunConfig(endpoint=bk.Endpoint(url=URL, stream=False), request_rate=[2.5], slo={"ttft_s": 0.5})
+    assert bk.RunForm(config).config == config
+
+
+def test_a_config_is_loaded_from_json_or_a_run_and_else_it_says_what_would_do(tmp_path: Path) -> None:
+    config = bk.RunConfig(endpoint=bk.Endpoint(url=URL), concurrency=[3])
+    form = bk.RunForm()
+    form.source.value = config.model_dump_json()
+    form.read.click()
+    assert form.config == config
+    (tmp_path / "c.json").write_text(json.dumps(config.model_dump(mode="json")))
+    assert config_in(str(tmp_path / "c.json")) == config
+    form.source.value = "nothing"
+    form.read.click()
+    assert "there is no config in it" in form.found.value
+
+
+def test_a_run_is_tried_started_and_stopped_with_what_finished_kept() -> None:
+    async def use(form: bk.RunForm) -> None:
+        await form._preflight()
+        form.start_button.click()
+        while form.live is None or form.live.progress["finished"] < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        form.stop_button.click()
+        while form.run is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
+        form = bk.RunForm()
+        typed(form, url=server.url, scenarios="D(20,5)", concurrency="2", max_requests="100000")
+        asyncio.run(asyncio.wait_for(use(form), 60))
+    assert form.run is not None
+    assert 4 <= form.run.requests.height < 100_000
+    assert not form.run.complete

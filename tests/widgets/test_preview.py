@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+
+import basetenkit as bk
+from basetenkit.widgets.preview import first_body, plan_of
+
+
+def config(**fields: object) -> bk.RunConfig:
+    return bk.RunConfig(endpoint={"url": "http://127.0.0.1:9/v1", "model": "m"}, **fields)
+
+
+def test_the_body_is_the_one_the_engine_sends_less_its_secrets() -> None:
+    body = json.loads(first_body(config(scenarios="D(20,7)", request_params={"api_token": "hush", "top_k": 3})))
+    assert list(body)[:3] == ["model", "messages", "max_tokens"]
+    assert (body["max_tokens"], body["top_k"], body["api_token"]) == (7, 3, "***")
+    assert body["stream_options"] == {"include_usage": True}
+
+
+def test_the_plan_adds_up() -> None:
+    said = plan_of(config(scenarios=["D(100,50)", "D(200,50)"], concurrency=[1, 2], repeats=3, max_requests=10))
+    assert (said["levels"], said["requests at most"]) == ("12", "120")
+    assert said["tokens expected"] == "about 24,000"
+    assert said["minutes at most"] == "120"
+
+
+def test_the_plan_says_which_bounds_can_be_had() -> None:
+    few = plan_of(config(max_requests=5))["sharpness"]
+    some = plan_of(config(max_requests=40))["sharpness"]
+    many = plan_of(config(max_requests=184, repeats=2))["sharpness"]
+    assert "no two-sided bounds" in few
+    assert "for p50, p90; none for p95 (needs 72), p99 (needs 368)" in some
+    assert many.endswith("for p50, p90, p95, p99")
+
+
+def test_a_guard_on_tokens_is_part_of_the_plan() -> None:
+    assert plan_of(config(max_total_tokens=9000))["tokens expected"].endswith("stopped at 9,000")

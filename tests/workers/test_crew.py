@@ -133,7 +133,9 @@ def test_a_guard_on_what_is_in_flight_is_shared_out_and_counted(server: Any) -> 
     assert level["peak_in_flight"] == 3
     assert level["held_back"] > 0
     assert run.requests.height == 30
-    assert {"in_flight_capped", "schedule_lag"} <= {f.code for f in run.findings}
+    codes = {f.code for f in run.findings}
+    assert "in_flight_capped" in codes
+    assert "schedule_lag" not in codes  # held back by the guard: no lag of the client's
 
 
 def test_a_guard_on_tokens_holds_over_all_and_over_levels(server: Any) -> None:

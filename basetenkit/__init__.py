@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .config import Endpoint, RunConfig
     from .engine.transport import TimedTransport
     from .findings import Finding
+    from .genai_bench.flags import config_from_command
     from .parsing import parse
     from .runs import LiveRun, Run, last_run, load, run, run_sync, start
     from .studies.calibrate import Calibration, calibrate
@@ -50,6 +51,7 @@ _HOMES = {
     "compare": "analysis.comparison",
     "compare_endpoints": "studies.comparing",
     "compare_endpoints_sync": "studies.comparing",
+    "config_from_command": "genai_bench.flags",
     "emulator": "",
     "history": "analysis.history",
     "last_run": "runs",
@@ -80,6 +82,7 @@ __all__ = [
     "compare",
     "compare_endpoints",
     "compare_endpoints_sync",
+    "config_from_command",
     "emulator",
     "history",
     "last_run",
@@ -106,3 +109,8 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(_HOMES))
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext basetenkit`: makes `%genai_bench benchmark ...` known, in a line and in a cell."""
+    import_module(f"{__name__}.genai_bench.magic").register(shell)

@@ -42,6 +42,8 @@ def _input(row: Mapping[str, Any]) -> list[str]:
     server, client = row["input_tokens_server"], row["input_tokens_client"]
     if server is None or client is None or server == client:
         return []
+    if row.get("image_count"):  # what an image counts for is the model's own; the tokenizer sees the text alone
+        return []
     if server > client:
         return [note("tokens_template", n=server - client)]
     if client - server <= VOCABULARY_SHARE * server:

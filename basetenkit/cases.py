@@ -68,7 +68,7 @@ class ParserCase:
             times,
             exchange.status or 0,
             _without_secrets(exchange.headers),
-            _asked_for_stream(request.body) if endpoint is None else endpoint.stream,
+            _asked_for_stream(request.body) if endpoint is None else endpoint.stream and request.batch_size is None,
             None if endpoint is None else endpoint.response_path,
             request.prompt,
             request.batch_size,

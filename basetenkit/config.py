@@ -26,8 +26,9 @@ from pydantic import (
     model_validator,
 )
 
+from .config_code import to_python
 from .errors import ConfigError, MissingKeyError
-from .fields import Model, as_list, from_json, looks_secret, redact_url, without_secrets
+from .fields import Model, as_list, from_json, looks_secret, redact_url, told_apart, without_secrets
 from .scenario import parse_scenario
 
 KEY_VARIABLES = ("MODEL_API_KEY", "BASETEN_API_KEY")
@@ -327,10 +328,14 @@ class RunConfig(Model):
             raise ValueError(f"the prompt format has no place for {self.task}; use request_format='chat'")
         return self
 
+    def to_python(self) -> str:
+        """A cell of Python that makes this config, less its secrets. ConfigError where the data set is a frame in hand."""
+        return to_python(self)
+
     @field_serializer("request_params")
     def _dump_params(self, params: dict[str, Any]) -> Any:
         return without_secrets(params)
 
     @field_serializer("dataset", when_used="json")
     def _dump_dataset(self, dataset: Any) -> Any:
-        return dataset if isinstance(dataset, (str, dict, type(None))) else str(dataset)[:200]
+        return dataset if isinstance(dataset, (str, dict, type(None))) else told_apart(dataset)

@@ -4,7 +4,8 @@
     ├── ConfigError (ValueError)     a RunConfig, an Endpoint, or a call's arguments
     │   ├── ScenarioError            a scenario string
     │   ├── MissingKeyError          an API key is needed and none was found
-    │   └── TokenizerError           a tokenizer that cannot be loaded or used
+    │   ├── TokenizerError           a tokenizer that cannot be loaded or used
+    │   └── DataError                a data set that cannot be found, read or used
     ├── StoreError                   a run folder that cannot be written, read or shared
     ├── WorkerError (RuntimeError)   a worker's process did not start
     └── EmulatorError (RuntimeError) the embedded endpoint did not start
@@ -33,6 +34,10 @@ class MissingKeyError(ConfigError):
 
 class TokenizerError(ConfigError):
     """A tokenizer cannot be found, loaded or used."""
+
+
+class DataError(ConfigError):
+    """A data set cannot be found, read or used; nothing has been sent."""
 
 
 class StoreError(BasetenkitError):

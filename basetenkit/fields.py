@@ -4,6 +4,7 @@ scalars need, and what counts as a secret."""
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import re
 from typing import Any, Self
@@ -45,6 +46,15 @@ def without_secrets(value: Any) -> Any:
             k: "***" if isinstance(v, str) and looks_secret(str(k)) else without_secrets(v) for k, v in value.items()
         }
     return [without_secrets(item) for item in value] if isinstance(value, list) else value
+
+
+def told_apart(data: Any) -> Any:
+    """What tells a frame from any other: its size, and a hash of all it holds. Of anything else, its text, cut."""
+    frame = data.collect() if hasattr(data, "collect") else data
+    if not hasattr(frame, "write_ipc"):
+        return str(data)[:200]
+    content = frame.rechunk().write_ipc(None, compression="uncompressed").getvalue()
+    return {"frame": f"sha256:{hashlib.sha256(content).hexdigest()}", "rows": frame.height, "columns": frame.columns}
 
 
 def from_json(value: Any) -> Any:
@@ -91,7 +101,10 @@ class Model(BaseModel):
 
     def _differs(self, name: str) -> bool:
         field = type(self).model_fields[name]
-        return field.is_required() or getattr(self, name) != field.get_default(call_default_factory=True)
+        if field.is_required():
+            return True
+        value, default = getattr(self, name), field.get_default(call_default_factory=True)
+        return value is not None if default is None else value != default  # a frame compares cell by cell
 
     def __init__(self, **data: Any) -> None:
         try:

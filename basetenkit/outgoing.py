@@ -14,7 +14,8 @@ from .tally import Tally
 from .types import Request
 from .workload.sampler import Sampler
 
-LOOK_AHEAD = 2048
+# Whole bodies wait: so many, or so many bytes of them, as a body with images is of megabytes.
+LOOK_AHEAD, LOOK_AHEAD_BYTES = 2048, 64 << 20
 
 
 def request_head(endpoint: Endpoint) -> bytes:
@@ -55,6 +56,7 @@ class Source:
         self._config, self._sampler, self._head, self._prefix, self._spend = config, sampler, head, prefix, spend
         self._total = config.warmup_requests + config.max_requests
         self._ready: deque[Request] = deque()
+        self._ready_bytes = 0
         self._at, self._stride = first, stride
 
     @property
@@ -66,9 +68,11 @@ class Source:
 
     def refill(self) -> bool:
         """Builds one more where there is room; False where there is nothing to do."""
-        if len(self._ready) >= min(self._left, LOOK_AHEAD):
+        if len(self._ready) >= min(self._left, LOOK_AHEAD) or self._ready_bytes >= LOOK_AHEAD_BYTES:
             return False
-        self._ready.append(self._sampler.request(""))
+        request = self._sampler.request("")
+        self._ready.append(request)
+        self._ready_bytes += len(request.body)
         return True
 
     def fill(self, count: int) -> None:
@@ -84,7 +88,9 @@ class Source:
             return None
         self._at += self._stride or 0
         phase = "warmup" if number < self._config.warmup_requests else "measured"
-        request = replace(self._ready.popleft(), request_id=request_id(self._prefix, number), phase=phase)
+        request = self._ready.popleft()
+        self._ready_bytes -= len(request.body)
+        request = replace(request, request_id=request_id(self._prefix, number), phase=phase)
         # Not x-request-id: some servers refuse one that is no UUID.
         tail = f"x-baseten-customer-request-id: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
         return request, self._head + tail + request.body

@@ -18,8 +18,9 @@ from . import __version__
 from .conductor import plan
 from .config import RunConfig
 from .errors import ConfigError, StoreError
-from .scenario import parse_scenario
+from .scenario import FORMS, Dataset, Image, ImageText, parse_scenario
 from .store import RunFolder
+from .workload.images import check_size
 
 OPEN_FILES_SPARE = 64
 # Of runs against the embedded endpoint: a row and a chunk on the disk, rounded up; a chunk in flight (its message of the body,
@@ -40,15 +41,32 @@ def check_supported(config: RunConfig) -> None:
                 f"scenario {text!r} is not for the task {config.task!r}; it is for {', '.join(scenario.tasks)}"
             )
         if not scenario.sampled:
-            raise ConfigError(f"scenario {text!r} cannot be run by this version; it runs D, N and U, e.g. D(100,100)")
+            able = ", ".join(letters for letters, form in FORMS.items() if form.sampled)
+            raise ConfigError(f"scenario {text!r} cannot be run by this version; it runs {able}")
+        if isinstance(scenario, (Image, ImageText)):
+            check_size(text, scenario.width, scenario.height, getattr(scenario, "count", None) or 1)
+        if isinstance(scenario, Dataset) != (config.dataset is not None):
+            raise ConfigError(_unmatched(text, config))
     if config.workers and os.name == "nt":
         raise ConfigError("RunConfig.workers: worker processes need Linux or macOS; use workers=0")
-    for name, value, only in (
-        ("task", config.task, "text-to-text"),
-        ("dataset", config.dataset, None),
-    ):
-        if value != only:
-            raise ConfigError(f"RunConfig.{name}: this version runs only {name}={only!r}")
+    _check_batch(config)
+
+
+def _unmatched(scenario: str, config: RunConfig) -> str:
+    if config.dataset is None:
+        return f"scenario {scenario!r} sends the entries of a data set, and there is none; give RunConfig.dataset"
+    return (
+        f"RunConfig.dataset: scenario {scenario!r} makes its own input and takes nothing from a data set; "
+        "use scenarios='dataset' or leave the data set out"
+    )
+
+
+def _check_batch(config: RunConfig) -> None:
+    sizes = config.batch_size
+    if len(sizes) != 1:
+        raise ConfigError(f"RunConfig.batch_size: it is {sizes}, and a run has one batch size; make a run for each")
+    if config.task != "text-to-embeddings" and sizes != [1]:
+        raise ConfigError(f"RunConfig.batch_size: {config.task} has one input a request; leave it at 1")
 
 
 def allow_open_files(config: RunConfig) -> None:
@@ -76,7 +94,7 @@ def check_room(config: RunConfig, folder: RunFolder) -> None:
     """ConfigError where what is planned cannot fit: its rows and chunks on the disk, what is in flight in memory."""
     rng = random.Random(config.seed)
     scenarios = [s for s in map(parse_scenario, config.scenarios) if s.sampled]
-    most = [max(s.sample(rng).output_tokens for _ in range(20)) for s in scenarios] or [1]
+    most = [max(s.sample(rng).output_tokens or 1 for _ in range(20)) for s in scenarios] or [1]
     loads, seconds = (len(config.concurrency) + len(config.request_rate)) * config.repeats, config.max_seconds
     requests = min(config.max_requests + config.warmup_requests, seconds * ROWS_A_SECOND)
     chunks = sum(min(requests * tokens, seconds * CHUNKS_A_SECOND) for tokens in most)

@@ -36,6 +36,7 @@ from .progress import ProgressLine
 from .stage import read
 from .store import RunFolder, exchange_from_row
 from .types import Exchange
+from .workload.datasets import load as load_data
 from .workload.tokenizer import load_tokenizer
 
 _last: list[Run] = []
@@ -250,6 +251,7 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
         )
     check_supported(config)
     request_head(config.endpoint)  # a missing key is told now
+    load_data(config)  # and what is wrong with a data set
     tokenizer = load_tokenizer(config.tokenizer)
     allow_open_files(config)
     durable = save_to is not None

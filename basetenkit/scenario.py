@@ -24,10 +24,14 @@ _TEXT, _EMBEDDINGS, _VISION = "text-to-text", "text-to-embeddings", "image-text-
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How big one request is: tokens in the prompt, tokens to be generated. Both at least 1."""
+    """How big one request is: tokens in the prompt (of each document, for embeddings), tokens to be generated; at least 1,
+    or None where the scenario does not say. `images`: how many, each `width` by `height` pixels."""
 
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None = None
+    images: int = 0
+    width: int = 0
+    height: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,8 +161,12 @@ class Embedding(Scenario):
     forms: ClassVar = {"(tokens)": ("tokens",)}
     example = "E(256)"
     tasks = (_EMBEDDINGS,)
+    sampled = True
 
     tokens: int
+
+    def sample(self, rng: Random) -> Shape:
+        return Shape(self.tokens)
 
 
 @dataclass(frozen=True)
@@ -194,10 +202,14 @@ class Image(Scenario):
     forms: ClassVar = {"(width,height,count)": ("width", "height", "count"), "(width,height)": ("width", "height")}
     example = "I(512,512)"
     tasks = (_VISION, "text-to-image")
+    sampled = True
 
     width: int
     height: int
     count: int | None = None
+
+    def sample(self, rng: Random) -> Shape:
+        return Shape(None, None, self.count or 1, self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -223,11 +235,15 @@ class ImageText(_FixedOutput):
     forms: ClassVar = {"(width,height,in,out)": ("width", "height", "input_tokens", "output_tokens")}
     example = "ID(512,512,100,100)"
     tasks = (_VISION,)
+    sampled = True
 
     width: int
     height: int
     input_tokens: int
     output_tokens: int
+
+    def sample(self, rng: Random) -> Shape:
+        return Shape(self.input_tokens, self.output_tokens, 1, self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -281,6 +297,10 @@ class Dataset(Scenario):
     forms: ClassVar = {"": ()}
     example = "dataset"
     tasks = (_TEXT, _VISION, _EMBEDDINGS)
+    sampled = True
+
+    def sample(self, rng: Random) -> Shape:
+        return Shape(None)
 
 
 _KINDS: tuple[type[Scenario], ...] = (

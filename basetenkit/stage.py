@@ -31,6 +31,7 @@ from .scenario import parse_scenario
 from .store import exchange_frame, hide
 from .tally import Tally, share
 from .types import Exchange, Failure, Outcome
+from .workload import datasets
 from .workload.sampler import Lexicon, Sampler
 from .workload.tokenizer import Tokenizer
 
@@ -114,7 +115,7 @@ class Stage:
         measured: Lexicon | None = None,
     ) -> None:
         self._config, self._tokenizer, self._head, self._salt = config, tokenizer, head, salt
-        self._measured = measured
+        self._measured, self._entries = measured, datasets.load(config)
         self._poller, self._wall, self._tally = poller, WallClock(), tally
         self._spend = Spend(config.max_total_tokens, tally)
         self._status, self._lag = Status(), LoopLag()
@@ -140,7 +141,7 @@ class Stage:
         """Builds the first requests; then `perform` can begin at once."""
         config, key = self._config, part.key
         stream = f"{key.load}:{key.level:g}:{key.repeat}"
-        apart: dict[str, Any] = {"share": (part.part, part.parts), "measured": self._measured}
+        apart: dict[str, Any] = {"share": (part.part, part.parts), "measured": self._measured, "entries": self._entries}
         scenario = parse_scenario(key.scenario)
         sampler = Sampler(config, scenario, self._tokenizer, salt=self._salt, stream=stream, **apart)
         stride = None if key.load == "concurrency" else part.parts
@@ -290,7 +291,7 @@ def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
     arguments: dict[str, Any] = {
         "status": exchange.status or 0,
         "headers": exchange.headers,
-        "stream": endpoint.stream,
+        "stream": endpoint.stream and request.batch_size is None,  # embeddings come whole
         "response_path": endpoint.response_path,
         "prompt": request.prompt,
         "max_tokens": request.output_tokens_target,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from basetenkit.conductor import plan
-from basetenkit.outgoing import LOOK_AHEAD, Spend, request_head
+from basetenkit.outgoing import LOOK_AHEAD, LOOK_AHEAD_BYTES, Spend, request_head
 from basetenkit.types import Request
 
 from .making import KEY, config, drawn, source
@@ -27,6 +27,15 @@ def test_requests_are_built_ahead_up_to_a_bound_and_are_the_same_either_way() ->
     many.fill(10**9)
     assert not many.refill()
     assert len(drawn(many)) == LOOK_AHEAD + 5
+
+
+def test_large_bodies_are_built_ahead_up_to_a_bound_in_bytes() -> None:
+    large = source(config(max_requests=12, request_params={"note": "x" * (LOOK_AHEAD_BYTES // 8)}))
+    large.fill(12)
+    assert not large.refill()
+    assert large() is not None
+    assert [large.refill(), large.refill()] == [True, False]
+    assert len(drawn(large)) == 11
 
 
 def test_the_payload_is_the_head_its_own_lines_and_the_body() -> None:

@@ -31,9 +31,19 @@ def folder(tmp_path: Path) -> RunFolder:
     return folder
 
 
-@pytest.mark.parametrize("scenario", ["D(10,5)", "N(480,240)/(300,150)", "U(50,100)/(200,250)"])
-def test_what_this_version_runs_passes(scenario: str) -> None:
-    assert check_supported(config(scenarios=scenario)) is None
+@pytest.mark.parametrize(
+    ("task", "scenario"),
+    [
+        ("text-to-text", "D(10,5)"),
+        ("text-to-text", "N(480,240)/(300,150)"),
+        ("text-to-text", "U(50,100)/(200,250)"),
+        ("text-to-embeddings", "E(100)"),
+        ("image-text-to-text", "I(512,512)"),
+        ("image-text-to-text", "ID(512,512,10,5)"),
+    ],
+)
+def test_what_this_version_runs_passes(task: str, scenario: str) -> None:
+    assert check_supported(config(task=task, scenarios=scenario)) is None
 
 
 @pytest.mark.parametrize(
@@ -48,10 +58,27 @@ def test_what_this_version_runs_passes(scenario: str) -> None:
             "scenario 'E(100)' is not for the task 'text-to-text'; it is for text-to-embeddings",
         ),
         (
-            {"task": "text-to-embeddings", "scenarios": "E(100)"},
-            "scenario 'E(100)' cannot be run by this version; it runs D, N and U, e.g. D(100,100)",
+            {"scenarios": "P(100,10)/5"},
+            "scenario 'P(100,10)/5' cannot be run by this version; it runs D, N, U, E, I, ID, dataset",
         ),
-        ({"dataset": "prompts.txt", "scenarios": "D(10,5)"}, "RunConfig.dataset: this version runs only dataset=None"),
+        (
+            {"dataset": "prompts.txt", "scenarios": "D(10,5)"},
+            "RunConfig.dataset: scenario 'D(10,5)' makes its own input and takes nothing from a data set; "
+            "use scenarios='dataset' or leave the data set out",
+        ),
+        (
+            {"scenarios": "dataset"},
+            "scenario 'dataset' sends the entries of a data set, and there is none; give RunConfig.dataset",
+        ),
+        (
+            {"task": "text-to-embeddings", "scenarios": "E(10)", "batch_size": [1, 8]},
+            "RunConfig.batch_size: it is [1, 8], and a run has one batch size; make a run for each",
+        ),
+        ({"batch_size": 4}, "RunConfig.batch_size: text-to-text has one input a request; leave it at 1"),
+        (
+            {"task": "image-text-to-text", "scenarios": "I(9000,9000)"},
+            'scenario "I(9000,9000)": the images of a request may have 65500 pixels a side and 64000000 together',
+        ),
     ],
 )
 def test_what_it_does_not_run_is_told_in_one_sentence(fields: dict[str, Any], sentence: str) -> None:

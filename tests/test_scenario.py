@@ -17,19 +17,19 @@ EVERY_FORM = [
     ("U(50,100)/(200,250)", True, True),
     ("U(0,100)/(0,250)", True, True),
     ("U(100,250)", True, True),
-    ("E(256)", False, False),
+    ("E(256)", True, False),
     ("R(1024,100)", False, False),
     ("A(400)", False, False),
-    ("I(512,512)", False, False),
-    ("I(1024,512,3)", False, False),
+    ("I(512,512)", True, False),
+    ("I(1024,512,3)", True, False),
     ("P(2000,500)/200", False, True),
-    ("ID(512,512,100,100)", False, True),
+    ("ID(512,512,100,100)", True, True),
     ("IP(512,512,2000,500)/200", False, True),
     ("RD", False, False),
     ("RD(200)", False, True),
     ("RDC", False, False),
     ("RDC(200)", False, True),
-    ("dataset", False, False),
+    ("dataset", True, False),
 ]
 
 
@@ -161,7 +161,23 @@ def test_uniform_lengths_reach_both_ends_and_no_further(text: str, inputs: set[i
     assert {s.output_tokens for s in shapes} == outputs
 
 
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("E(256)", Shape(256)),
+        ("I(512,256)", Shape(None, None, 1, 512, 256)),
+        ("I(512,256,3)", Shape(None, None, 3, 512, 256)),
+        ("ID(512,256,100,50)", Shape(100, 50, 1, 512, 256)),
+        ("dataset", Shape(None)),
+    ],
+)
+def test_what_a_scenario_does_not_say_is_none(text: str, shape: Shape) -> None:
+    assert parse_scenario(text).sample(Random(0)) == shape
+
+
 @pytest.mark.parametrize("text", [text for text, sampled, _ in EVERY_FORM if not sampled])
 def test_what_cannot_be_sampled_says_so(text: str) -> None:
-    with pytest.raises(ScenarioError, match=r"requests cannot be made for .* yet; they can for D, N and U"):
+    with pytest.raises(
+        ScenarioError, match=r"requests cannot be made for .* yet; they can for D, N, U, E, I, ID and dataset"
+    ):
         parse_scenario(text).sample(Random(0))

@@ -32,6 +32,11 @@ def _cell(row: Mapping[str, Any], name: str, factor: float = 1.0) -> str:
 def overview(run: Any) -> Html:
     """One row a level: requests, latencies in ms (of an open loop from when a request was due), throughput, each with its 95%
     interval, and the clock's proven error."""
+    return html_table(overview_rows(run))
+
+
+def overview_rows(run: Any) -> list[dict[str, Any]]:
+    """What `overview` shows, for who shows it otherwise: title -> what stands there, a level."""
     rows = []
     for row in run.summary.iter_rows(named=True):
         shown = {"scenario": row["scenario"], "load": _load(row), "ok": f"{row['ok']} of {row['sent']}"}
@@ -40,7 +45,7 @@ def overview(run: Any) -> Html:
         shown |= {"output tokens/s": _cell(row, "output_tokens_per_s"), "requests/s": _cell(row, "requests_per_s")}
         error = row["clock_error_p99_s"]
         rows.append(shown | {"clock error p99, ms": "–" if error is None else f"{error * 1e3:.3f}"})
-    return html_table(rows)
+    return rows
 
 
 def tokens(run: Any) -> Html:

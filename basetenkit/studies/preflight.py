@@ -95,7 +95,8 @@ def _checks(row: dict[str, Any], endpoint: Endpoint, scheme: str) -> dict[str, s
         out["wire format"] = row["wire_format"]
         out["streamed"] = f"yes, {row['output_chunks']} chunk(s)" if row["ttft_s"] is not None else "no"
         out["usage"] = "reported" if row["output_tokens_server"] is not None else "not reported: the tokenizer counts"
-        out["length"] = f"{row['output_tokens']} of {row['output_tokens_target']} tokens asked for"
+        if row["output_tokens_target"] is not None:
+            out["length"] = f"{row['output_tokens']} of {row['output_tokens_target']} tokens asked for"
         out["text"] = repr(row["text"][:80])
     for name, title in _TIMES:
         if row[name] is not None:
@@ -111,10 +112,10 @@ def _advice(row: dict[str, Any], endpoint: Endpoint, scheme: str) -> list[str]:
         out.append(known.format(scheme=scheme))
     elif row["outcome"] != "ok":
         out.append(_BY_OUTCOME.get(row["outcome"], ""))
-    elif endpoint.stream and row["ttft_s"] is None:
+    elif endpoint.stream and row["ttft_s"] is None and row["batch_size"] is None:
         out.append(
             "A stream was asked for and one document came: TTFT cannot be measured. Check the model's own stream switch."
         )
-    if row["outcome"] == "ok" and (row["output_tokens"] or 0) < 0.9 * row["output_tokens_target"]:
+    if row["outcome"] == "ok" and (row["output_tokens"] or 0) < 0.9 * (row["output_tokens_target"] or 0):
         out.append("The answer is shorter than asked for: output lengths will not be those of the scenario.")
     return [sentence for sentence in out if sentence]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from random import Random
-from typing import Any
 
 import orjson
 
@@ -33,8 +32,11 @@ def plan_of(config: RunConfig) -> dict[str, str]:
     """What will be sent at most, in words: levels, requests, tokens (the mean of draws), minutes, and the bounds to expect."""
     levels = len(plan(config))
     requests = levels * (config.max_requests + config.warmup_requests)
-    each = sum(_mean_tokens(text, config.seed) for text in config.scenarios) / len(config.scenarios)
-    tokens = f"about {show(round(each * requests))}"
+    each = [_mean_tokens(text, config) for text in config.scenarios]
+    known = [n for n in each if n is not None]
+    tokens = (
+        f"about {show(round(sum(known) / len(each) * requests))}" if len(known) == len(each) else "not known beforehand"
+    )
     if config.max_total_tokens is not None:
         tokens += f", stopped at {show(config.max_total_tokens)}"
     return {
@@ -46,10 +48,13 @@ def plan_of(config: RunConfig) -> dict[str, str]:
     }
 
 
-def _mean_tokens(text: str, seed: int) -> float:
-    scenario, rng = parse_scenario(text), Random(seed)
-    shapes: list[Any] = [scenario.sample(rng) for _ in range(_DRAWS)]
-    return sum((s.input_tokens or 0) + (s.output_tokens or 0) for s in shapes) / _DRAWS
+def _mean_tokens(text: str, config: RunConfig) -> float | None:
+    """Tokens of a request by its scenario; None where that does not say how long texts are, or shows images."""
+    scenario, rng = parse_scenario(text), Random(config.seed)
+    shapes = [scenario.sample(rng) for _ in range(_DRAWS)]
+    if any(s.input_tokens is None or s.images for s in shapes):
+        return None
+    return sum((s.input_tokens or 0) * config.batch_size[0] + (s.output_tokens or 0) for s in shapes) / _DRAWS
 
 
 def _sharpness(requests: int) -> str:

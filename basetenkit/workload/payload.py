@@ -13,6 +13,7 @@ sampler, and answer 500 to any key they do not know.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -27,15 +28,29 @@ def uses_prompt_format(config: RunConfig) -> bool:
     return config.endpoint.request_format == "prompt" or bool(config.request_params.get("use_prompt_format"))
 
 
-def build_payload(config: RunConfig, prompt: str, max_tokens: int | None, *, fixed_output: bool) -> dict[str, Any]:
+def build_payload(
+    config: RunConfig, prompt: str, max_tokens: int | None, *, fixed_output: bool, images: Sequence[str] = ()
+) -> dict[str, Any]:
     """The payload of one request, its keys in the order of Baseten's documentation; all of it a fresh copy.
 
-    `max_tokens` None: no limit is sent. `fixed_output`: the scenario fixes the output length.
+    `max_tokens` None: no limit is sent. `fixed_output`: the scenario fixes the output length. `images`: data URLs, which
+    stand behind the text in the chat format; the prompt format has no place for them.
     """
     params = _own_params(config)
     if uses_prompt_format(config):
         return _prompt_payload(config, prompt, max_tokens, params)
-    return _chat_payload(config, prompt, max_tokens, params, fixed_output)
+    content: Any = prompt
+    if images:
+        content = [{"type": "text", "text": prompt}]
+        content += [{"type": "image_url", "image_url": {"url": url}} for url in images]
+    return _chat_payload(config, content, max_tokens, params, fixed_output)
+
+
+def build_embeddings_payload(config: RunConfig, documents: list[str]) -> dict[str, Any]:
+    """The payload of one request for embeddings: model, `input`, and what request_params add to them or give instead."""
+    payload: dict[str, Any] = {} if config.endpoint.model is None else {"model": config.endpoint.model}
+    payload["input"] = documents
+    return payload | {k: copy.deepcopy(v) for k, v in config.request_params.items() if k not in _NEVER_SENT}
 
 
 def payload_bytes(config: RunConfig, prompt: str, max_tokens: int | None, *, fixed_output: bool) -> bytes:
@@ -44,7 +59,9 @@ def payload_bytes(config: RunConfig, prompt: str, max_tokens: int | None, *, fix
 
 
 def carries_own_text(config: RunConfig) -> bool:
-    """Whether request_params give the messages or the prompt themselves, so that no prompt of ours is sent."""
+    """Whether request_params give the messages, the prompt or the input themselves, so that no text of ours is sent."""
+    if config.task == "text-to-embeddings":
+        return "input" in config.request_params
     key = config.endpoint.prompt_key if uses_prompt_format(config) else "messages"
     return key in config.request_params
 
@@ -75,12 +92,12 @@ def _prompt_payload(config: RunConfig, prompt: str, max_tokens: int | None, para
 
 
 def _chat_payload(
-    config: RunConfig, prompt: str, max_tokens: int | None, params: dict[str, Any], fixed_output: bool
+    config: RunConfig, content: Any, max_tokens: int | None, params: dict[str, Any], fixed_output: bool
 ) -> dict[str, Any]:
     endpoint = config.endpoint
     options = params.pop("stream_options", {})
     payload: dict[str, Any] = {} if endpoint.model is None else {"model": endpoint.model}
-    payload["messages"] = [{"role": "user", "content": prompt}]
+    payload["messages"] = [{"role": "user", "content": content}]
     payload[endpoint.max_tokens_key] = max_tokens
     payload |= params
     if fixed_output:

@@ -22,10 +22,10 @@ import orjson
 
 from ..config import RunConfig
 from ..errors import ScenarioError
-from ..scenario import Scenario
+from ..scenario import Scenario, Shape
 from ..types import Request
-from . import corpus
-from .payload import build_payload, carries_own_text, output_limit
+from . import corpus, datasets, images
+from .payload import build_embeddings_payload, build_payload, carries_own_text, output_limit
 from .tokenizer import Tokenizer
 
 OPENING_WORDS = 6
@@ -120,8 +120,8 @@ class Sampler:
 
     `stream` tells levels and repeats of a run apart. `share`: (part, parts), which of so many senders this is; together
     they draw the shapes that one alone would draw, each with prompts of its own. The same config, scenario, tokenizer, salt,
-    stream and share give the same requests. `measured`: the tokenizer's lexicon, where it is at hand. ScenarioError where
-    requests cannot be made for the scenario.
+    stream and share give the same requests. `measured`: the tokenizer's lexicon, `entries`: the data set's, where they are at
+    hand. ScenarioError where requests cannot be made for the scenario.
     """
 
     def __init__(
@@ -134,6 +134,7 @@ class Sampler:
         stream: str,
         share: tuple[int, int] = (0, 1),
         measured: Lexicon | None = None,
+        entries: datasets.Entries | None = None,
     ) -> None:
         if not scenario.sampled:
             scenario.sample(Random(0))
@@ -146,6 +147,7 @@ class Sampler:
         self._lexicon = measured or lexicon(tokenizer)
         self._openings: set[int] = set()
         self._own_text = carries_own_text(config)
+        self._entries = entries or datasets.load(config)
 
     def request(self, request_id: str, phase: str = "measured") -> Request:
         """The next request, its body built. `input_tokens_client` is the prompt's true count.
@@ -154,12 +156,15 @@ class Sampler:
         Where they give the messages or prompt, the text is not ours: prompt and input tokens are None.
         """
         for _ in range(self._skip):
-            self._scenario.sample(self._shapes)  # another sender's
+            self._draw()  # another sender's
         self._skip = self._parts - 1
-        shape = self._scenario.sample(self._shapes)
-        prompt, tokens = ("", 0) if self._own_text else self.prompt(shape.input_tokens)
-        fixed = self._scenario.fixed_output
-        payload = build_payload(self._config, prompt, shape.output_tokens, fixed_output=fixed)
+        shape, picks = self._draw()
+        if self._config.task == "text-to-embeddings":
+            return self._documents(request_id, phase, shape, picks)
+        prompt, tokens = ("", 0) if self._own_text else self._text(shape, picks[0])
+        pictures = [] if self._own_text else self._pictures(shape, picks[0])
+        fixed, urls = self._scenario.fixed_output, [picture.url for picture in pictures]
+        payload = build_payload(self._config, prompt, shape.output_tokens, fixed_output=fixed, images=urls)
         return Request(
             request_id=request_id,
             body=orjson.dumps(payload),
@@ -168,6 +173,44 @@ class Sampler:
             input_tokens_target=None if self._own_text else shape.input_tokens,
             output_tokens_target=output_limit(self._config, payload),
             input_tokens_client=None if self._own_text else tokens,
+            image_count=len(pictures) or None,
+            image_bytes=sum(picture.size_bytes for picture in pictures) or None,
+            image_pixels=sum(picture.pixels for picture in pictures) or None,
+            phase=phase,
+        )
+
+    def _draw(self) -> tuple[Shape, list[int | None]]:
+        """The next shape, and for each input the entry of the data set that it is, with replacement; None without one."""
+        shape, batch = self._scenario.sample(self._shapes), self._config.batch_size[0]
+        if self._entries is None:
+            return shape, [None] * batch
+        return shape, [self._shapes.randrange(len(self._entries)) for _ in range(batch)]
+
+    def _text(self, shape: Shape, pick: int | None) -> tuple[str, int]:
+        """The text of one input and its tokens: an entry's, one made to length, or the question that goes with an image."""
+        if shape.input_tokens is not None:
+            return self.prompt(shape.input_tokens)
+        entries = self._entries
+        text = datasets.ABOUT_AN_IMAGE if pick is None or entries is None else entries.prompts[pick]
+        return text, self._tokenizer.count(text)
+
+    def _pictures(self, shape: Shape, pick: int | None) -> list[images.Picture]:
+        if self._entries is not None and self._entries.pictures and pick is not None:
+            return [self._entries.pictures[pick]]
+        return [images.make(shape.width, shape.height, self._rng) for _ in range(shape.images)]
+
+    def _documents(self, request_id: str, phase: str, shape: Shape, picks: list[int | None]) -> Request:
+        """A request for embeddings: `batch_size` documents, whose tokens are summed."""
+        own, each = self._own_text, shape.input_tokens
+        made = [] if own else [self._text(shape, pick) for pick in picks]
+        payload = build_embeddings_payload(self._config, [text for text, _ in made])
+        return Request(
+            request_id=request_id,
+            body=orjson.dumps(payload),
+            scenario=str(self._scenario),
+            input_tokens_target=None if own or each is None else each * len(picks),
+            input_tokens_client=None if own else sum(tokens for _, tokens in made),
+            batch_size=len(payload["input"]) if isinstance(payload["input"], list) else 1,
             phase=phase,
         )
 

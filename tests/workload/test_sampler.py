@@ -184,7 +184,7 @@ def test_messages_of_the_user_have_no_count_of_ours() -> None:
     assert (request.prompt, request.input_tokens_target, request.input_tokens_client) == (None, None, None)
 
 
-@pytest.mark.parametrize("text", ["E(64)", "dataset", "I(512,512)", "RD(200)"])
+@pytest.mark.parametrize("text", ["R(64,10)", "A(40)", "P(20,5)/2", "RD(200)"])
 def test_a_scenario_without_a_sampler_is_refused(text: str) -> None:
     with pytest.raises(ScenarioError, match="requests cannot be made for"):
         sampler(text)

@@ -1,0 +1,221 @@
+"""What a run's `dataset` says -> its entries: prompts, and images where it has them.
+
+It is a path (.txt, .csv, .json, .jsonl, .parquet, a folder of images), a polars frame, or the description that genai-bench
+takes as a JSON file, given as a dict or as that file's path. All of it is read before anything is sent, so that what is
+wrong with it costs nothing. Entries are sent as they are: nothing is cut, filled up or left out.
+
+genai-bench evaluates a `prompt_lambda` from its file as Python. Here that is refused: a file must not run code. The error
+says which column to make in its place.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..config import RunConfig
+from ..errors import DataError
+from . import images
+from .images import Picture
+
+PROMPT = "prompt"
+ABOUT_AN_IMAGE = "Describe this image"
+_FORMATS = ("txt", "csv", "json", "jsonl", "parquet")
+_KEYS = {"source", "prompt_column", "image_column", "prompt_lambda", "unsafe_allow_large_images", "messages_column"}
+_VISION = "image-text-to-text"
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """A data set: `prompts`, at least one, and `pictures`, either none or one a prompt."""
+
+    prompts: Sequence[str]
+    pictures: Sequence[Picture] = ()
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+def load(config: RunConfig) -> Entries | None:
+    """The entries of `config.dataset`, None where there is none. DataError, one sentence, where they cannot be had or are
+    not of the task's kind."""
+    if config.dataset is None:
+        return None
+    entries = _entries(config.dataset)
+    if entries.pictures and config.task != _VISION:
+        raise DataError(f"dataset: it has images, and the task is {config.task!r}; use task={_VISION!r}")
+    if not entries.pictures and config.task == _VISION:
+        raise DataError(f"dataset: the task {config.task!r} needs images; give a folder of images, or an image_column")
+    return entries
+
+
+def _entries(given: Any) -> Entries:
+    if isinstance(given, pl.LazyFrame):
+        given = given.collect()
+    if isinstance(given, pl.DataFrame):
+        return _of_frame(given, "the frame", None, None, Path())
+    if isinstance(given, dict):
+        return _described(given)
+    if isinstance(given, (str, Path)) and str(given):
+        return _at(Path(given).expanduser())
+    raise DataError(f"dataset: it is a {type(given).__name__}; give a path, a polars frame, or a description as a dict")
+
+
+def _at(path: Path) -> Entries:
+    if path.is_dir():
+        pictures = images.read_all(images.paths_in(path))
+        return Entries([ABOUT_AN_IMAGE] * len(pictures), pictures)
+    kind = path.suffix.lower().removeprefix(".")
+    if kind == "json":
+        document = _json(path)
+        if isinstance(document, dict) and "source" in document:
+            return _described(document)
+    return _of_file(path, kind, None, None)
+
+
+def _described(given: dict[str, Any]) -> Entries:
+    """The entries that a description such as genai-bench's names."""
+    if "frame" in given:
+        raise DataError("dataset: a frame is not saved with its run, only what tells it from another; give it again")
+    if unknown := sorted(set(given) - _KEYS):
+        raise DataError(f"dataset: there is no field {unknown[0]!r}; the fields are {', '.join(sorted(_KEYS))}")
+    if code := given.get("prompt_lambda"):
+        raise DataError(_in_place_of(str(code)))
+    if given.get("messages_column"):
+        raise DataError("dataset: messages_column is not read by this version; give a prompt_column")
+    if given.get("unsafe_allow_large_images"):
+        raise DataError("dataset: unsafe_allow_large_images is not taken; make such images smaller and leave it out")
+    source = given.get("source")
+    if not isinstance(source, dict) or source.get("type") != "file" or not isinstance(source.get("path"), str):
+        raise DataError(
+            "dataset: its source must be {'type': 'file', 'path': ...}; load other data yourself and give a polars frame"
+        )
+    path = Path(source["path"]).expanduser()
+    if path.is_dir():
+        return _at(path)
+    kind = source.get("file_format") or path.suffix.removeprefix(".")
+    return _of_file(path, str(kind).lower(), given.get("prompt_column"), given.get("image_column"))
+
+
+def _of_file(path: Path, kind: str, prompts: str | None, pictures: str | None) -> Entries:
+    if kind not in _FORMATS:
+        raise DataError(
+            f"dataset: {str(path)!r} is of no known format; it can be a folder of images or {', '.join(_FORMATS)}"
+        )
+    if not path.is_file():
+        raise DataError(
+            f"dataset: there is no file {str(path)!r}; give the path of one, from {str(Path.cwd())!r} or whole"
+        )
+    try:
+        frame = _frame(path, kind)
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        why = str(error).strip().splitlines()[0].rstrip(".:")[:160] if str(error).strip() else type(error).__name__
+        raise DataError(f"dataset: {str(path)!r} cannot be read as {kind} ({why})") from None
+    return _of_frame(frame, repr(str(path)), prompts, pictures, path.parent)
+
+
+def _frame(path: Path, kind: str) -> pl.DataFrame:
+    """The file as a frame of texts; lists of texts and lines are its column `prompt`."""
+    if kind == "parquet":
+        return pl.read_parquet(path)
+    if kind == "csv":
+        return pl.read_csv(path, infer_schema=False) if path.stat().st_size else pl.DataFrame()
+    if kind == "json":
+        return _of_list(json.loads(path.read_text("utf-8-sig")))
+    lines = [line for line in path.read_text("utf-8-sig").split("\n") if line.strip()]
+    return _of_list([json.loads(line) if kind == "jsonl" else line.rstrip("\r") for line in lines])
+
+
+def _of_list(items: Any) -> pl.DataFrame:
+    if not isinstance(items, list):
+        raise ValueError("it is no list of texts or of objects")
+    if all(isinstance(item, str) for item in items):
+        return pl.DataFrame({PROMPT: items}, schema={PROMPT: pl.String})
+    if not all(isinstance(item, dict) for item in items):
+        raise ValueError("it is no list of texts only, or of objects only")
+    return pl.from_dicts(items, infer_schema_length=None)
+
+
+def _of_frame(frame: pl.DataFrame, name: str, prompts: str | None, pictures: str | None, near: Path) -> Entries:
+    if frame.is_empty():
+        raise DataError(f"dataset: {name} has no entries; give at least one")
+    found = () if pictures is None else _pictures(frame, name, pictures, near)
+    if prompts is None and found and PROMPT not in frame.columns:
+        return Entries([ABOUT_AN_IMAGE] * len(found), found)
+    return Entries(_texts(frame, name, prompts or _prompt_column(frame, name), "prompt_column"), found)
+
+
+def _prompt_column(frame: pl.DataFrame, name: str) -> str:
+    if PROMPT in frame.columns or frame.width == 1:
+        return PROMPT if PROMPT in frame.columns else frame.columns[0]
+    columns = ", ".join(frame.columns[:12])
+    raise DataError(f"dataset: {name} has no column {PROMPT!r}; rename one, or give prompt_column (it has {columns})")
+
+
+def _texts(frame: pl.DataFrame, name: str, column: str, field: str) -> list[str]:
+    """A column's texts. DataError where it is not there, holds no text, or holds an empty one."""
+    if column not in frame.columns:
+        columns = ", ".join(frame.columns[:12])
+        raise DataError(f"dataset: {name} has no column {column!r}; {field} can be one of {columns}")
+    series = frame[column]
+    if series.dtype not in (pl.String, pl.Categorical, pl.Null) and not isinstance(series.dtype, pl.Enum):
+        raise DataError(f"dataset: column {column!r} of {name} holds {series.dtype}, and must hold texts")
+    texts = series.cast(pl.String).to_list()
+    if (bad := next((i for i, text in enumerate(texts) if not (text or "").strip()), None)) is not None:
+        raise DataError(f"dataset: row {bad + 1} of column {column!r} of {name} is empty; fill it in or take it out")
+    return [str(text) for text in texts]
+
+
+def _pictures(frame: pl.DataFrame, name: str, column: str, near: Path) -> list[Picture]:
+    """The images whose paths stand in a column, from the data's own folder on."""
+    return images.read_all(near / Path(text).expanduser() for text in _texts(frame, name, column, "image_column"))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        return None  # it is read again as the data themselves, and then told what is wrong
+
+
+def _in_place_of(code: str) -> str:
+    column = _expression(code) or "pl.format('... {}', pl.col('...'))"
+    return (
+        "dataset: prompt_lambda is code and is not run; give a frame with the column in its place: "
+        f"dataset=frame.select(prompt={column})"
+    )
+
+
+def _expression(code: str) -> str | None:
+    """The polars expression that says what a simple `lambda item: ...` does; None where it is not simple."""
+    try:
+        tree = ast.parse(code.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+    body = tree.body if isinstance(tree, ast.Lambda) else None
+    if isinstance(body, ast.Constant) and isinstance(body.value, str):
+        return f"pl.lit({body.value!r})"
+    if (key := _key(body)) is not None:
+        return f"pl.col({key!r})"
+    if not isinstance(body, ast.JoinedStr):
+        return None
+    parts = [v.value if isinstance(v, ast.Constant) else _key(v.value) for v in body.values]  # type: ignore[attr-defined]
+    if not all(isinstance(part, str) for part in parts):
+        return None
+    held = [isinstance(v, ast.Constant) for v in body.values]
+    text = "".join(str(part) if plain else "{}" for part, plain in zip(parts, held, strict=True))
+    columns = [f"pl.col({part!r})" for part, plain in zip(parts, held, strict=True) if not plain]
+    return f"pl.format({', '.join([repr(text), *columns])})"
+
+
+def _key(node: Any) -> str | None:
+    """The key of `item["key"]`."""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+        return node.slice.value
+    return None

@@ -1,0 +1,106 @@
+"""Images as they are sent: JPEG in a data URL, made to a size or read from files.
+
+Made ones are a grid of random colours, one to each block of 8 x 8 pixels, drawn smooth: as many bytes as a photograph has
+about, and no two alike, so that no server's image cache knows one. What is in them does not matter to the time they take.
+Files are sent as they are where they are JPEG, else made JPEG once, when the data set is read: not while a level runs.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ..errors import DataError, ScenarioError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+MAX_SIDE, MAX_PIXELS = 65_500, 64_000_000  # JPEG's own limit; and what can be made between two reads of a socket
+MAX_BYTES = 1 << 30  # a data set's images are held in memory, in each process
+QUALITY, BLOCK = 85, 8
+_CURE = "mend it or take it out"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image: its data URL, the bytes of the JPEG in it (before base64), its pixels (width times height)."""
+
+    url: str
+    size_bytes: int
+    pixels: int
+
+
+def check_size(scenario: str, width: int, height: int, count: int) -> None:
+    """ScenarioError where such images cannot be made."""
+    if max(width, height) > MAX_SIDE or width * height * count > MAX_PIXELS:
+        raise ScenarioError(
+            f'scenario "{scenario}": the images of a request may have {MAX_SIDE} pixels a side and {MAX_PIXELS} together'
+        )
+
+
+def make(width: int, height: int, rng: Random) -> Picture:
+    """A new image of that size in pixels; the same `rng` gives the same bytes."""
+    from PIL import Image
+
+    across, down = -(-width // BLOCK), -(-height // BLOCK)
+    grid = Image.frombytes("RGB", (across, down), rng.randbytes(3 * across * down))
+    return _picture(_jpeg(grid.resize((width, height), Image.Resampling.BILINEAR)), width * height)
+
+
+def read(path: Path) -> Picture:
+    """The image in a file. DataError, one sentence, where there is none that can be read."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        data = path.read_bytes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as image:
+                image.load()
+                pixels = image.width * image.height
+                return _picture(data if image.format == "JPEG" else _jpeg(image.convert("RGB")), pixels)
+    except FileNotFoundError:
+        raise DataError(f"dataset: there is no image {str(path)!r}; give the path of a file") from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"dataset: {str(path)!r} is no image that can be read (its format is unknown); {_CURE}"
+        ) from None
+    except (Exception, Image.DecompressionBombWarning) as error:  # Pillow's decoders raise whatever they meet
+        why = str(error).splitlines()[0].rstrip(".")[:120] if str(error) else type(error).__name__
+        raise DataError(f"dataset: {str(path)!r} is no image that can be read ({why}); {_CURE}") from None
+
+
+def read_all(paths: Iterable[Path]) -> list[Picture]:
+    """The images of a data set. DataError where one cannot be read, or where they are too large together."""
+    found: list[Picture] = []
+    total = 0
+    for path in paths:
+        found.append(read(path))
+        total += len(found[-1].url)
+        if total > MAX_BYTES:
+            raise DataError(f"dataset: its images take more than {MAX_BYTES >> 20} MB in memory; give fewer or smaller")
+    return found
+
+
+def paths_in(folder: Path) -> list[Path]:
+    """The image files of a folder, by their names. DataError where there is none."""
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise DataError(
+            f"dataset: the folder {str(folder)!r} has no images; their names end in {', '.join(sorted(SUFFIXES))}"
+        )
+    return found
+
+
+def _jpeg(image: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=QUALITY)
+    return out.getvalue()
+
+
+def _picture(jpeg: bytes, pixels: int) -> Picture:
+    return Picture("data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"), len(jpeg), pixels)

@@ -1,0 +1,314 @@
+"""The command line: thin, so that what it does is what a script does with the same names.
+
+`benchmark` reads genai-bench's own flags, as they are written there; only what that tool does not have (`--save-to`, `--slo`,
+`--json`...) is read here. Tables and JSON go to standard output, progress and complaints to standard error. Exit codes: 0; 1 a
+gate failed (no request was ok, or a limit of the SLO was missed); 2 wrong usage or configuration, in one sentence; 130
+interrupted, after what had finished was saved.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import basetenkit as bk
+
+from .errors import BasetenkitError, ConfigError
+from .fields import redact_url
+from .progress import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .config import RunConfig
+    from .runs import LiveRun, Run
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+GOODPUT = 0.99
+UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True}
+WAIT_S = 0.25
+CHARTS = (
+    "latency_ecdf",
+    "latency_histogram",
+    "inter_token",
+    "token_ledger",
+    "outcome_bars",
+    "serving_curve",
+    "waterfall",
+)
+
+app = typer.Typer(
+    help="Measure language-model endpoints: Baseten's, and any OpenAI-compatible one.",
+    epilog="Exit codes: 0; 1 a gate failed; 2 wrong usage or configuration; 130 interrupted, what had finished was saved. "
+    "LOG_LEVEL=DEBUG shows each request and response of a benchmark, without the key.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output, and no table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no table: only errors, and --json where given.")]
+
+
+def main() -> None:
+    """The entry point. What basetenkit raises on purpose is one sentence, without a traceback."""
+    try:
+        app(prog_name="basetenkit")
+    except BasetenkitError as error:
+        sys.stderr.write(f"basetenkit: {_plain(str(error))}\n")
+        sys.exit(USAGE)
+
+
+@app.command(context_settings=UNPARSED)
+def benchmark(
+    ctx: typer.Context,
+    save_to: Annotated[
+        Path | None, typer.Option(help="The run's folder; given again, only missing levels are run.")
+    ] = None,
+    experiment_base_dir: Annotated[Path | None, typer.Option(help="genai-bench's: the folder that holds runs.")] = None,
+    experiment_folder_name: Annotated[str | None, typer.Option(help="genai-bench's: the run's name in it.")] = None,
+    slo: Annotated[list[str] | None, typer.Option(metavar="NAME=SECONDS", help="A limit, e.g. ttft_s=0.5.")] = None,
+    goodput: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of requests that must keep every --slo.")
+    ] = GOODPUT,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a benchmark, by genai-bench's flags.
+
+    They are taken as they are written there, beside the options below; for example:
+
+    \b
+      basetenkit benchmark --api-backend baseten --api-base URL --api-model-name NAME \\
+        --task text-to-text --traffic-scenario "D(100,100)" --num-concurrency 8 \\
+        --max-requests-per-run 200 --max-time-per-run 10
+
+    The key is best left to MODEL_API_KEY: a command line can be seen by others on the machine. Without --save-to, the run is
+    saved in runs/ under the time of its start.
+    """
+    if save_to and (experiment_base_dir or experiment_folder_name):
+        raise ConfigError(
+            "--save-to names the run's whole folder: give it, or genai-bench's --experiment-..., not both"
+        )
+    config = bk.config_from_command(shlex.join(["genai-bench", "benchmark", *ctx.args]))
+    debug = os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
+    config = _with(config, {"slo": _limits(slo)} if slo else {}, {"capture": "all"} if debug else {})
+    folder = save_to or _folder(experiment_base_dir, experiment_folder_name)
+    live = bk.start(config, save_to=folder)
+    interrupted = _wait(live, quiet)
+    run = live.result()
+    if debug:
+        _show_exchanges(run)
+    missed = _missed(run, goodput)
+    _show_run(run, folder, missed, as_json, quiet)
+    raise typer.Exit(INTERRUPTED if interrupted else FAILED if missed else 0)
+
+
+def _with(config: RunConfig, *changes: dict[str, Any]) -> RunConfig:
+    """The config with other fields, validated anew, and its secrets still in it."""
+    values = {name: getattr(config, name) for name in config.model_fields_set}
+    for change in changes:
+        values |= change
+    return bk.RunConfig(**values)
+
+
+def _limits(texts: Sequence[str]) -> dict[str, str]:
+    pairs = dict(text.partition("=")[::2] for text in texts)
+    if not all(pairs.values()):
+        raise ConfigError(f"--slo: {' '.join(texts)!r} is no NAME=SECONDS, e.g. --slo ttft_s=0.5")
+    return pairs
+
+
+def _folder(base: Path | None, name: str | None) -> Path:
+    return (base or Path("." if name else "runs")) / (name or time.strftime("%Y%m%d-%H%M%S"))
+
+
+def _wait(live: LiveRun, quiet: bool) -> bool:
+    """Waits for the end with a bar on the terminal; True where an interrupt stopped the run, which then is whole on its folder."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        try:
+            while not live.done:
+                time.sleep(WAIT_S)
+                now = live.progress
+                text = _plain(describe(now)) if now["level"] else "the run is about to begin"
+                bar.update(task, description=text, total=now["planned"] or None, completed=now["finished"])
+        except KeyboardInterrupt:
+            live.stop("the run was interrupted")
+            live.result()
+            return True
+    return False
+
+
+def _missed(run: Run, goodput: float) -> list[str]:
+    """Why a gate failed, a sentence each. A goodput that could not be measured is not kept."""
+    if not (run.requests["outcome"] == "ok").any():
+        return ["No request was ok."]
+    if not run.config.slo:
+        return []
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
+    levels = [(f"{r['scenario']}, {r['load']} {r['level']:g}", r["goodput"]) for r in run.summary.iter_rows(named=True)]
+    return [
+        f"{where}: {'an unknown share' if kept is None else f'{kept:.1%}'} of the requests kept {limits}; "
+        f"{goodput:.1%} must."
+        for where, kept in levels
+        if kept is None or kept < goodput
+    ]
+
+
+def _show_run(run: Run, folder: Path, missed: list[str], as_json: bool, quiet: bool) -> None:
+    found = [{"code": f.code, "sentence": f.sentence, "cure": f.cure} for f in run.findings]
+    if as_json:
+        frames = {"summary": run.summary.to_dicts(), "fates": run.fates.to_dicts()}
+        _print_json({"folder": str(folder), "complete": run.complete, **frames, "findings": found, "missed": missed})
+    if as_json or quiet:
+        return
+    from .analysis.tables import overview_rows
+
+    out = _console()
+    rows = overview_rows(run)
+    titles = [f"{row['scenario']}\n{row['load']}" for row in rows]
+    names = [name for name in rows[0] if name not in ("scenario", "load")] if rows else []
+    _print_table(["", *titles], [[name, *(row[name] for row in rows)] for name in names])
+    for one in found:
+        out.print(_plain(f"\n{one['code']}: {one['sentence']} {one['cure']}"))
+    for sentence in missed:
+        out.print(f"\nmissed: {sentence}")
+    out.print(f"\n{run!r}\nin {folder}")
+
+
+def _show_exchanges(run: Run) -> None:
+    """Each request and response; the store has left out what is secret in either."""
+    for row in run.requests.iter_rows(named=True):
+        lines = [f"--- {row['request_id']}: POST {redact_url(run.config.endpoint.url)}"]
+        try:
+            kept = run.exchange(row["request_id"])
+        except KeyError as error:
+            lines.append(str(error.args[0]))
+        else:
+            lines += [kept.request.body.decode("utf-8", "replace"), f"<- {kept.status}, {row['outcome']}"]
+            lines += [f"{name}: {value}" for name, value in kept.headers]
+            lines.append(bytes(kept.body).decode("utf-8", "replace"))
+        sys.stderr.write(_plain("\n".join(lines)) + "\n")
+
+
+@app.command()
+def preflight(
+    url: Annotated[str, typer.Argument(help="The full URL, used as it is.")],
+    model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="Better left to MODEL_API_KEY, then BASETEN_API_KEY.")] = None,
+    auth_scheme: Annotated[str, typer.Option(help="auto, Api-Key, Bearer or none.")] = "auto",
+    request_format: Annotated[str, typer.Option(help="chat or prompt.")] = "chat",
+    stream: Annotated[bool, typer.Option(help="Ask for a streamed response.")] = True,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Send one small request: what works, what to mend."""
+    given: dict[str, Any] = {"auth_scheme": auth_scheme, "request_format": request_format, "stream": stream}
+    found = bk.preflight(bk.Endpoint(url=url, model=model, api_key=api_key, **given))
+    facts = {"ok": found.ok, "outcome": found.outcome, "status": found.status, "message": found.message}
+    if as_json:
+        _print_json({**facts, "checks": found.checks, "advice": found.advice})
+    elif not quiet:
+        _print_table(["what", "found"], [*found.checks.items(), *(("to mend", advice) for advice in found.advice)])
+    raise typer.Exit(0 if found.ok else FAILED)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="The folder of a saved run.")],
+    b: Annotated[Path, typer.Argument(help="The folder of another; differences are b - a.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two saved runs.
+
+    Difference and ratio of each metric, with 95% intervals.
+    """
+    found = bk.compare(a, b)
+    if as_json:
+        levels = {"only_a": found.only_a, "only_b": found.only_b, "settings": found.settings}
+        _print_json({"frame": found.frame.to_dicts(), **levels, "words": found.words})
+    else:
+        sys.stdout.write(_plain(repr(found)) + "\n")
+
+
+@app.command()
+def plot(
+    run: Annotated[Path, typer.Argument(help="The folder of a saved run.")],
+    out: Annotated[Path, typer.Argument(help="The folder for the charts; made where it is not there.")],
+    kind: Annotated[str, typer.Option(metavar="html|svg|png|json", help="The files' format.")] = "html",
+    quiet: Quiet = False,
+) -> None:
+    """Draw a saved run's charts, a file each."""
+    if kind not in ("html", "svg", "png", "json"):
+        raise ConfigError(f"--kind: {kind!r} is not one of html, svg, png, json")
+    loaded = bk.load(run)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: no folder can be made there ({error.strerror})") from None
+    for name in CHARTS:
+        file = out / f"{name}.{kind}"
+        getattr(bk.charts, name)(loaded).save(str(file))
+        if not quiet:
+            _console().print(f"wrote {file}")
+
+
+@app.command(context_settings=UNPARSED, add_help_option=False)
+def emulator(ctx: typer.Context) -> None:
+    """Serve the embedded endpoint; it has flags of its own."""
+    from .emulator.__main__ import main as serve
+
+    raise typer.Exit(serve(ctx.args))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what a bug report needs, without secrets."""
+    from .studies.doctor import doctor as examine
+
+    found = examine()
+    if as_json:
+        _print_json(found)
+    else:
+        words = {True: "yes", False: "no", None: "–"}
+        _print_table(
+            ["what", "found"],
+            [(k, words[v] if v is None or v is True or v is False else str(v)) for k, v in found.items()],
+        )
+
+
+def _console() -> Console:
+    """Text is text: no markup, no colours guessed from it, and no line broken where nobody looks at a terminal."""
+    width = None if sys.stdout.isatty() else 200
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
+
+
+def _print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_plain, row))
+    _console().print(table)
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _plain(text: str) -> str:
+    """A server's text may hold what moves a terminal's cursor: shown as its code."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -33,6 +33,10 @@ LINES = {
     "malformed": "Malformed JSON: never counted as success",
     "authentication": "Missing or invalid authentication, told in one sentence",
     "keys": "Keys: given, then MODEL_API_KEY, then BASETEN_API_KEY (Baseten only)",
+    "commands": "The four command lines, as they are written there",
+    "image content": "Image content: JPEG data URLs behind the text, made to size or from a folder",
+    "embeddings": "text-to-embeddings",
+    "debug": "`LOG_LEVEL=DEBUG` shows requests and responses, without the key",
     "warnings": "Warnings about token estimation and response parsing",
 }
 HEAD = "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {n}\r\n\r\n"

@@ -104,6 +104,7 @@ def test_wrong_usage_is_one_sentence(server: Any, tmp_path: Path) -> None:
     assert call("dance").returncode == 2
 
 
+@pytest.mark.baseten("debug")
 def test_debug_shows_bodies_without_the_key(server: Any, tmp_path: Path) -> None:
     done = call(*flags(server, requests=2), "--save-to", str(tmp_path / "r"), LOG_LEVEL="DEBUG")
     assert done.returncode == 0

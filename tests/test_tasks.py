@@ -66,6 +66,7 @@ def bodies(run: bk.Run) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.baseten("embeddings")
 def test_embeddings_have_rows_with_batch_dimension_and_input_tokens(server: Any, workers: int) -> None:
     run = bk.run_sync(embeddings(server.embeddings_url, workers=workers))
     rows = run.requests
@@ -175,6 +176,7 @@ def test_embeddings_of_a_data_set(server: Any) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.baseten("image content")
 def test_images_are_made_to_size_and_stand_behind_the_text(server: Any, workers: int) -> None:
     run = bk.run_sync(asking(server, task="image-text-to-text", scenarios="I(64,48,2)", workers=workers))
     rows = run.requests
@@ -224,6 +226,7 @@ def test_the_same_seed_and_salt_give_the_same_images(server: Any) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.baseten("image content")
 def test_a_folder_of_images_is_a_data_set(server: Any, tmp_path: Path, workers: int) -> None:
     for i in range(3):
         Image.new("RGB", (20 + i, 10), (i * 80, 0, 0)).save(tmp_path / f"{i}.jpg")

@@ -65,6 +65,7 @@ def server() -> Iterator[bk.emulator.Emulator]:
         yield running
 
 
+@pytest.mark.baseten("commands")
 def test_the_chat_command() -> None:
     config = bk.config_from_command(CHAT.format(url="http://127.0.0.1:9/x"))
     assert (config.endpoint.url, config.endpoint.model) == ("http://127.0.0.1:9/x", "Qwen3-30B-A3B-Instruct-2507-FP8")
@@ -74,6 +75,7 @@ def test_the_chat_command() -> None:
     assert config.scenarios == ["N(480,240)/(300,150)", "D(100,100)", "D(100,1000)", "D(2000,200)", "D(7800,200)"]
 
 
+@pytest.mark.baseten("commands")
 def test_the_image_command_takes_the_data_set_as_its_scenario(tmp_path: Path) -> None:
     config = bk.config_from_command(IMAGES.format(url="http://127.0.0.1:9/x", folder=tmp_path))
     assert (config.scenarios, config.dataset, config.tokenizer) == (["dataset"], str(tmp_path), "vision/tokenizer")
@@ -81,6 +83,7 @@ def test_the_image_command_takes_the_data_set_as_its_scenario(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("command", "path"), [(CHAT, "url"), (PROMPT, "prompt_url"), (WHOLE, "prompt_url")])
+@pytest.mark.baseten("commands")
 def test_the_commands_run(server: bk.emulator.Emulator, command: str, path: str) -> None:
     config = bk.config_from_command(command.format(url=getattr(server, path)))
     small = {"concurrency": config.concurrency[:1], "max_requests": 2, "scenarios": ["D(10,5)"]}
@@ -152,6 +155,7 @@ def test_openai_backends_add_the_path(base: str, task: str, url: str) -> None:
     assert config.endpoint.url == url
 
 
+@pytest.mark.baseten("keys")
 def test_keys_come_in_the_documented_order(monkeypatch: pytest.MonkeyPatch) -> None:
     command = "benchmark --api-backend {} --api-base http://models.example.org/predict"
     monkeypatch.setenv("BASETEN_API_KEY", "of-baseten")

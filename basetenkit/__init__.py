@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .analysis import charts
     from .analysis.comparison import Comparison, compare
     from .analysis.history import history
+    from .analysis.report import report
     from .cases import ParserCase
     from .config import Endpoint, RunConfig
     from .engine.transport import TimedTransport
@@ -58,6 +59,7 @@ _HOMES = {
     "load": "runs",
     "parse": "parsing",
     "preflight": "studies.preflight",
+    "report": "analysis.report",
     "run": "runs",
     "run_sync": "runs",
     "start": "runs",
@@ -89,6 +91,7 @@ __all__ = [
     "load",
     "parse",
     "preflight",
+    "report",
     "run",
     "run_sync",
     "start",

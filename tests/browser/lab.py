@@ -31,6 +31,7 @@ def jupyter_lab(folder: Path) -> Iterator[str]:
     port = free_port()
     home = folder / ".home"
     env = os.environ | {f"JUPYTER_{name}": str(home / name) for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")}
+    env["IPYTHONDIR"] = str(home / "ipython")
     env |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
     options = ["--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
     options += ["--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"]
@@ -72,3 +73,18 @@ def run_all(page: Page, address: str, notebook: str, timeout_s: float = 120) -> 
         assert time.monotonic() < until, "the notebook did not end"
         page.wait_for_timeout(250)
     page.wait_for_timeout(1500)
+
+
+def run_cell(page: Page, at: int, shows: str, timeout_s: float = 60) -> None:
+    """Runs one code cell until the page shows a text; again where JupyterLab lost the keys, as it does while it scrolls."""
+    editor = page.locator(".jp-CodeCell").nth(at).locator(".cm-content")
+    until = time.monotonic() + timeout_s
+    while True:
+        editor.scroll_into_view_if_needed()
+        editor.focus()
+        editor.press("Control+Enter")
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_selector(shows, timeout=5000)
+            return
+        said = page.locator(".jp-CodeCell").nth(at).inner_text()
+        assert time.monotonic() < until, f"cell {at} does not show {shows!r} but {said!r}"

@@ -8,18 +8,13 @@ from playwright.sync_api import Page
 
 import basetenkit as bk
 
-from .lab import jupyter_lab, page, run_all
+from .lab import jupyter_lab, page, run_all, run_cell
 from .test_workbench import write_notebook
 
 pytestmark = pytest.mark.browser
 KEY = "sk-this-key-is-in-no-message"
 CELL = "import basetenkit as bk\nform = bk.RunForm()\nform"
 AFTER = "print('rows', form.run.requests.height if form.run else None, form.config.endpoint.api_key is not None)"
-
-
-@pytest.fixture(autouse=True)
-def a_history_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
 
 def fill(tab: Page, name: str, value: str) -> None:
@@ -70,9 +65,7 @@ def test_a_run_is_filled_in_tried_started_watched_and_stopped(tmp_path: Path, ar
         tab.locator(".bk-stop").click()
         tab.wait_for_selector(".bk-form >> text=form.run")
         tab.locator(".bk-form").screenshot(path=str(artifacts / "form_stopped.png"))
-        tab.locator(".jp-CodeCell").nth(1).click()
-        tab.keyboard.press("Shift+Enter")
-        tab.wait_for_selector("text=/rows [1-9][0-9]{0,3} True/")
+        run_cell(tab, 1, "text=/rows [1-9][0-9]{0,3} True/")
         tab.set_viewport_size({"width": 640, "height": 2600})
         tab.wait_for_timeout(800)
         tab.screenshot(path=str(artifacts / "form_narrow.png"))

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .findings import Finding
     from .genai_bench.flags import config_from_command
     from .parsing import parse
-    from .runs import LiveRun, Run, last_run, load, run, run_sync, start
+    from .results import Run
+    from .runs import LiveRun, last_run, load, run, run_sync, start
     from .studies.calibrate import Calibration, calibrate
     from .studies.comparing import EndpointComparison, compare_endpoints, compare_endpoints_sync
     from .studies.preflight import preflight
@@ -43,7 +44,7 @@ _HOMES = {
     "LiveRun": "runs",
     "ParserCase": "cases",
     "ResponseWorkbench": "widgets.workbench",
-    "Run": "runs",
+    "Run": "results",
     "RunConfig": "config",
     "RunForm": "widgets.form",
     "TimedTransport": "engine.transport",

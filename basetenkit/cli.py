@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .config import RunConfig
-    from .runs import LiveRun, Run
+    from .results import Run
+    from .runs import LiveRun
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 GOODPUT = 0.99

@@ -16,146 +16,28 @@ import time
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from .analysis import showing
-from .analysis.diagnosis import diagnose
-from .analysis.metrics import fates, mark_window, summarise
+from .analysis.summary import summarise
+from .analysis.window import mark_window
 from .columns import SCHEMA
 from .conductor import Conductor
 from .config import RunConfig
 from .errors import ConfigError
-from .findings import Finding
 from .outgoing import request_head
 from .preparation import allow_open_files, check_room, check_supported, open_document
 from .progress import ProgressLine
-from .stage import read
-from .store import RunFolder, exchange_from_row
-from .types import Exchange
+from .results import Run
+from .store import RunFolder
 from .workload.datasets import load as load_data
 from .workload.tokenizer import load_tokenizer
 
 _last: list[Run] = []
 _live: weakref.WeakSet[LiveRun] = weakref.WeakSet()
-
-
-class Run:
-    """What a run left: rows, chunks, and what can be said of them. Made by `run` and by `load`, the same either way."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self._document = folder.read_run()
-        self._left_out = folder.leave_out_broken()
-        if not folder.durable:
-            weakref.finalize(self, _remove, folder.path)
-
-    @cached_property
-    def requests(self) -> pl.DataFrame:
-        """One row a request sent, in the schema of `basetenkit.columns.SCHEMA`."""
-        return mark_window(self._folder.scan("requests").collect()).select(list(SCHEMA))
-
-    @property
-    def chunks(self) -> pl.LazyFrame:
-        """One row an output chunk: request_id, index, arrival_s (s since the send), error_s, tokens, text_start, text_end."""
-        return self._folder.scan("chunks")
-
-    @cached_property
-    def summary(self) -> pl.DataFrame:
-        """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%)."""
-        return summarise(self.requests, self.chunks, self.config.slo, self._document["levels"])
-
-    @cached_property
-    def fates(self) -> pl.DataFrame:
-        """What became of every planned request, a (scenario, load, level): sent, each outcome, never sent; adds up."""
-        return fates(self.requests, self.planned)
-
-    @property
-    def planned(self) -> pl.DataFrame:
-        """Requests planned, warm-up among them, a (scenario, load, level)."""
-        each = self.config.max_requests + self.config.warmup_requests
-        rows = [{**{k: x[k] for k in ("scenario", "load", "level")}, "planned": each} for x in self._document["levels"]]
-        schema = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "planned": pl.Int64}
-        frame = pl.DataFrame(rows, schema=schema)
-        return frame.group_by("scenario", "load", "level", maintain_order=True).agg(pl.col("planned").sum())
-
-    @cached_property
-    def findings(self) -> list[Finding]:
-        """What a reader of the figures must know: code, sentence, cure."""
-        left_out = [str(p.relative_to(self._folder.path)) for p in self._left_out]
-        return diagnose(self.requests, self.summary, self.config, self._document, left_out)
-
-    @cached_property
-    def config(self) -> RunConfig:
-        """The run's configuration, less its secrets."""
-        return RunConfig.model_validate(self._document["config"])
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Config, versions, machine, clock, measurement error, salt, and how each level went; no secret."""
-        rows = self.requests
-        error = rows.filter(pl.col("outcome") == "ok")["ttft_error_s"]
-        measured = {f"ttft_error_p{p}_s": error.quantile(p / 100) for p in (50, 99)}
-        clocks = dict(rows["clock"].drop_nulls().value_counts().iter_rows())
-        more = {
-            "config": self._document["config"],
-            "levels": self._document["levels"],
-            "clock": {"requests": clocks, **measured},
-        }
-        return {**self._document["metadata"], **more}
-
-    @property
-    def complete(self) -> bool:
-        """False where the run was stopped, killed or interrupted, or a part of it cannot be read."""
-        return all(level["done"] for level in self._document["levels"]) and not self._left_out
-
-    def exchange(self, request_id: str) -> Exchange:
-        """The raw bytes of one exchange with their arrival times; KeyError where `capture` did not keep it."""
-        rows = self._folder.scan("exchanges").filter(pl.col("request_id") == request_id).collect()
-        if not rows.height:
-            raise KeyError(
-                f"no raw bytes of {request_id!r} were kept (capture={self.config.capture!r}); run with capture='all'"
-            )
-        return exchange_from_row(rows.row(0, named=True))
-
-    def reparse(self) -> pl.DataFrame:
-        """Reads the kept exchanges again with today's parser: request_id, and outcome, text, output chunks before and after."""
-        kept = self._folder.scan("exchanges").collect()
-        before = {r["request_id"]: r for r in self.requests.iter_rows(named=True)}
-        rows = []
-        for row in kept.iter_rows(named=True):
-            parsed, old = read(exchange_from_row(row), self.config.endpoint), before[row["request_id"]]
-            pairs = {
-                "outcome": (old["outcome"], parsed.outcome.value),
-                "text": (old["text"], parsed.text),
-                "output_chunks": (old["output_chunks"], len(parsed.event_texts)),
-                "error_message": (old["error_message"], parsed.error_message),
-            }
-            now = {f"{name}_now": new for name, (_, new) in pairs.items()}
-            changed = [name for name, (a, b) in pairs.items() if a != b]
-            rows.append(
-                {"request_id": row["request_id"], "changed": changed, **{k: v[0] for k, v in pairs.items()}, **now}
-            )
-        text = {f"{n}{end}": pl.String for end in ("", "_now") for n in ("outcome", "text", "error_message")}
-        counts = {"output_chunks": pl.Int64, "output_chunks_now": pl.Int64}
-        return pl.DataFrame(rows, schema_overrides={"changed": pl.List(pl.String), **text, **counts} if rows else None)
-
-    def save(self, path: str | Path) -> None:
-        """Saves the run, whole, to a new or empty folder; StoreError where it is neither. A run's own folder is left as it is."""
-        target = Path(path)
-        if target.resolve() != self._folder.path.resolve():
-            self._folder.copy_to(target)
-
-    def __repr__(self) -> str:
-        ok = int((self.requests["outcome"] == "ok").sum())
-        state = "" if self.complete else ", not complete"
-        return f"<Run: {self.requests.height} requests in {len(self._document['levels'])} level(s), {ok} ok{state}>"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return showing.run(self)
 
 
 class LiveRun:
@@ -326,9 +208,3 @@ def load(path: str | Path) -> Run:
 def last_run() -> Run | None:
     """The last run that ended in this process, an interrupted one among them; None where there is none."""
     return _last[0] if _last else None
-
-
-def _remove(path: Path) -> None:
-    import shutil
-
-    shutil.rmtree(path, ignore_errors=True)

@@ -12,7 +12,8 @@ import polars as pl
 
 from ..display import PALETTE
 from . import drawing as d
-from .metrics import LEVEL, METRICS, OUTCOMES, UNIT, observed, percentile, summarise
+from .metrics import LEVEL, METRICS, OUTCOMES, UNIT, observed, percentile
+from .summary import summarise
 
 if TYPE_CHECKING:
     import altair as alt

@@ -23,7 +23,8 @@ from ..display import Html, html_table, show
 from ..errors import ConfigError
 from ..types import Estimate
 from .history import SavedRun
-from .metrics import LEVEL, METRICS, headline, summary_schema
+from .metrics import LEVEL, METRICS, headline
+from .summary import summary_schema
 
 THE_DAY = (
     "The runs were made at different times ({apart}): the day may be the cause of a difference as well as the endpoint. "

@@ -20,7 +20,9 @@ from polars.io.plugins import register_io_source
 from ..config import RunConfig
 from ..errors import BasetenkitError, StoreError
 from ..store import RUN_FILE, RunFolder
-from .metrics import LEVEL, mark_window, summarise, summary_schema
+from .metrics import LEVEL
+from .summary import summarise, summary_schema
+from .window import mark_window
 
 SCAN_ROWS, KEPT = 2_000, 10_000
 _ENDPOINT = {"url": pl.String(), "model": pl.String(), "request_format": pl.String(), "stream": pl.Boolean()}

@@ -96,7 +96,11 @@ def page(run: Any) -> bytes:
 
 def _sections(run: Any, about: Mapping[str, Any]) -> Iterator[str]:
     lacking = workbook.unmeasured(run.requests)
-    yield _section("Summary", "95% intervals in brackets; ≥ where so few requests give no upper bound.", overview(run))
+    yield _section(
+        "Summary",
+        f"95% intervals in brackets; ≥ where so few requests give no upper bound. Measured: {about['window']}.",
+        overview(run),
+    )
     yield _section("What to know before reading the figures", "", findings_table(run))
     yield _section("What became of every request planned", "", html_table(run.fates.to_dicts()))
     yield _section("Tokens", "The same tokens by four accounts.", tokens(run))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ..display import Html, html_table, interval
-from .metrics import headline, token_table
+from .accounts import token_table
+from .metrics import headline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

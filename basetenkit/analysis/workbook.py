@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from .metrics import token_table
+from .accounts import token_table
 
 CELL_MAX, ROWS_MAX = 32_767, 1_048_576  # Excel's own limits
 EXACT = 2**53  # Excel's numbers are doubles

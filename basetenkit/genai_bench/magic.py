@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..runs import Run, run_sync
+from ..results import Run
+from ..runs import run_sync
 from .flags import config_from_command
 
 

@@ -19,7 +19,8 @@ from .. import emulator
 from ..analysis import drawing
 from ..config import Endpoint, RunConfig
 from ..display import Html, html_table
-from ..runs import Run, run_sync
+from ..results import Run
+from ..runs import run_sync
 
 if TYPE_CHECKING:
     import altair as alt

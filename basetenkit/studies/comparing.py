@@ -26,7 +26,8 @@ from ..config import RunConfig
 from ..display import Html, html_table
 from ..errors import ConfigError
 from ..progress import ProgressLine
-from ..runs import Run, start
+from ..results import Run
+from ..runs import start
 
 LEAST_PAIRS, LEAST_SECONDS, LEAST_WAVES = 10, 30.0, 3
 TESTED = ("ttft_s", "tpot_s", "e2e_s", "output_tokens_per_s")

@@ -21,7 +21,8 @@ from ..config import Endpoint, RunConfig
 from ..display import html_table
 from ..errors import BasetenkitError, ConfigError
 from ..preparation import check_supported
-from ..runs import LiveRun, Run, load, start
+from ..results import Run
+from ..runs import LiveRun, load, start
 from ..studies.preflight import preflight
 from .fields import FieldRow
 from .live import LiveView

@@ -13,7 +13,7 @@ import ipywidgets as w
 
 from ..errors import BasetenkitError
 from ..parsing import ParsedResponse
-from ..runs import Run
+from ..results import Run
 from . import workbench_panels as panels
 from .bytes_view import ArrivalStrip, BytesView
 from .workbench_bytes import PAGE, decoded, from_hex, from_text, segments, spliced, until

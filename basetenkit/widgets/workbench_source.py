@@ -13,8 +13,8 @@ import polars as pl
 from ..cases import ParserCase
 from ..errors import ConfigError
 from ..parsing import ParsedResponse
+from ..results import Run
 from ..rows import event_times
-from ..runs import Run
 from ..types import END, READ_WIDTH, Exchange
 from .workbench_bytes import from_hex
 
@@ -74,8 +74,7 @@ def from_run(run: Run, request_id: str) -> Source:
 
 def kept(run: Run) -> pl.DataFrame:
     """request_id, outcome, output_chunks of the exchanges that a run kept; those that failed first."""
-    known = run._folder.scan("exchanges").select("request_id").collect()["request_id"]
-    rows = run.requests.filter(pl.col("request_id").is_in(known.implode()))
+    rows = run.requests.filter(pl.col("request_id").is_in(run.captured))
     return rows.sort(pl.col("outcome") == "ok", maintain_order=True).select("request_id", "outcome", "output_chunks")
 
 

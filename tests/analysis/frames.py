@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from basetenkit.analysis.metrics import mark_window, summarise
+from basetenkit.analysis.summary import summarise
+from basetenkit.analysis.window import mark_window
 from basetenkit.rows import CHUNK_SCHEMA, SCHEMA
 
 

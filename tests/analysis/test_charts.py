@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from basetenkit.analysis import charts
-from basetenkit.analysis.metrics import mark_window
+from basetenkit.analysis.window import mark_window
 from basetenkit.display import describe, render
 from basetenkit.rows import CHUNK_SCHEMA, SCHEMA
 

@@ -11,7 +11,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
-from basetenkit.analysis.metrics import summarise
+from basetenkit.analysis.summary import summarise
 from basetenkit.findings import RUN_FINDINGS, Finding
 
 from .frames import failures, nothing, rows

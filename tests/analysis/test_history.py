@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.metrics import summary_schema
+from basetenkit.analysis.summary import summary_schema
 from basetenkit.errors import StoreError
 
 from .frames import chunks_of, failures, rows

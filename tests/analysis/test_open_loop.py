@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 from basetenkit.analysis import statistics as st
-from basetenkit.analysis.metrics import headline, summarise
+from basetenkit.analysis.metrics import headline
+from basetenkit.analysis.summary import summarise
 
 from .frames import rows
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from basetenkit.analysis.metrics import summarise
+from basetenkit.analysis.summary import summarise
 from basetenkit.analysis.sweep import at_each_start, falls_behind, in_flight, sweep
 
 from .frames import nothing, rows

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
-from basetenkit.analysis.metrics import summarise
+from basetenkit.analysis.summary import summarise
 from tests.analysis.frames import chunks_of, rows
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from basetenkit.analysis.metrics import summarise
+from basetenkit.analysis.summary import summarise
 
 from .frames import rows
 

@@ -1,0 +1,120 @@
+"""Rows -> one row a level: counts, every metric with its interval, tokens, the clock's error, how busy this client was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..types import Estimate
+from . import statistics as st
+from .metrics import LEVEL, METRICS, OUTCOMES, PERCENTILES, UNIT, Metric, Values, observations, percentile
+from .rates import named, rates, shares
+
+LOCAL = {"loop_lag_p99_s": "loop_lag_p99_s", "cpu_share": "cpu_share"}  # summary column -> key of a level's entry
+TOKENS = [
+    "input_tokens",
+    "output_tokens",
+    "input_tokens_target",
+    "output_tokens_target",
+    "input_tokens_server",
+    "output_tokens_server",
+    "input_tokens_client",
+    "output_tokens_client",
+    "reasoning_tokens",
+    "cached_tokens",
+    "output_chunks",
+]
+
+
+def summarise(
+    rows: pl.DataFrame,
+    chunks: pl.LazyFrame | None = None,
+    slo: Mapping[str, float] | None = None,
+    levels: Sequence[Mapping[str, Any]] = (),
+) -> pl.DataFrame:
+    """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%); tokens; the clock's error.
+
+    `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.metadata["levels"], for how busy
+    this client was. What cannot be measured is null.
+    """
+    gaps = _gaps(rows, chunks)
+    found = []
+    for key, level in rows.group_by(LEVEL, maintain_order=True):
+        figures = _level(level.sort("repeat", "start_s"), gaps.get(key), slo or {})
+        entries = [x for x in levels if tuple(x.get(k) for k in LEVEL) == key]
+        local = {c: max((x[k] for x in entries if x.get(k) is not None), default=None) for c, k in LOCAL.items()}
+        found.append(dict(zip(LEVEL, key, strict=True)) | figures | local)
+    schema: dict[str, Any] = summary_schema()
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in found], schema=schema)
+
+
+def summary_schema() -> dict[str, Any]:
+    """The columns of `summarise` and their types."""
+    schema: dict[str, Any] = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "sent": pl.Int64}
+    schema |= dict.fromkeys(OUTCOMES, pl.Int64) | {"in_window": pl.Int64, "duration_s": pl.Float64}
+    names = [
+        f"{m.name}_{stat}"
+        for m in METRICS.values()
+        if m.kind in ("latency", "chunk", "speed")
+        for stat in ("mean", *(f"p{p}" for p in PERCENTILES))
+    ]
+    names += [m.name for m in METRICS.values() if m.kind in ("rate", "share")]
+    schema |= {f"{n}{end}": pl.Float64 for n in names for end in ("", "_low", "_high")}
+    schema |= dict.fromkeys(TOKENS, pl.Int64)
+    last = ("clock_error_p50_s", "clock_error_p99_s", "rtt_s_p50", "network_share_ttft_p50", *LOCAL)
+    return schema | dict.fromkeys(last, pl.Float64)
+
+
+def _gaps(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> dict[tuple[object, ...], tuple[Values, Values]]:
+    """(gaps between output chunks in s, the repeat of each) of each level's successful requests in the window, in start order."""
+    if chunks is None or not rows.height:
+        return {}
+    kept = rows.lazy().filter(pl.col("in_window") & (pl.col("outcome") == "ok")).select("request_id", *UNIT, "start_s")
+    kept = kept.sort("repeat", "start_s", "request_id").with_row_index("place")
+    frame = chunks.select("request_id", "index", "arrival_s").join(kept, on="request_id").sort("place", "index")
+    first = pl.col("place") != pl.col("place").shift()
+    whole = (
+        frame.with_columns(gap=pl.when(~first).then(pl.col("arrival_s").diff()))
+        .drop_nulls("gap")
+        .group_by(LEVEL, maintain_order=True)
+        .agg("gap", "repeat")
+        .collect()
+    )
+    gaps, repeats = whole["gap"], whole["repeat"]
+    return {key: (gaps[i].to_numpy(), repeats[i].to_numpy()) for i, key in enumerate(whole.select(LEVEL).iter_rows())}
+
+
+def _level(rows: pl.DataFrame, itl: tuple[Values, Values] | None, slo: Mapping[str, float]) -> dict[str, Any]:
+    window = rows.filter("in_window")
+    ok = window.filter(pl.col("outcome") == "ok")
+    out: dict[str, Any] = {"sent": rows.height, "in_window": window.height}
+    out |= {name: int((rows["outcome"] == name).sum()) for name in OUTCOMES}
+    nothing_due = rows["load"][0] != "request_rate"
+    for metric in METRICS.values():
+        if metric.kind in ("latency", "speed") and not (nothing_due and metric.name.endswith("_due_s")):
+            out |= _distribution(metric, window)
+    if itl is not None:
+        out |= named("itl_s_mean", st.mean(*itl))
+        for p, e in zip(PERCENTILES, st.quantiles(itl[0], [p / 100 for p in PERCENTILES], itl[1]), strict=True):
+            out |= named(f"itl_s_p{p}", e)
+    out |= rates(rows) | shares(window, slo)
+    out |= {name: int(ok[name].sum()) if ok[name].count() else None for name in TOKENS}
+    out |= {f"clock_error_p{p}_s": ok["ttft_error_s"].quantile(p / 100) for p in (50, 99)}
+    share = (ok["rtt_s"] / ok["ttft_s"]).filter(ok["ttft_s"] > 0)  # a TTFT holds one round trip
+    return out | {"rtt_s_p50": ok["rtt_s"].median(), "network_share_ttft_p50": share.median()}
+
+
+def _distribution(metric: Metric, window: pl.DataFrame) -> dict[str, Any]:
+    seen = observations(metric, window)
+    x, cut, parts = seen["x"].to_numpy(), seen["cut"].to_numpy(), seen["repeat"].to_numpy()
+    over = np.ones(len(x), bool) if cut.any() else seen["ok"].to_numpy()
+    mean = st.mean(x[over], parts[over])
+    if cut.any():  # the cut ones took longer than they had by then: that bounds the mean from below, and no more
+        mean = Estimate(None, mean.value if mean.low is None else max(mean.low, 0.0), None, mean.n, "censored")
+    out = named(f"{metric.name}_mean", mean)
+    for p in PERCENTILES:
+        out |= named(f"{metric.name}_p{p}", percentile(x, cut, p, parts))
+    return out

@@ -1,0 +1,63 @@
+"""Which rows the figures are of: the measured window, without the ramp and the drain of a closed loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from ..errors import ConfigError
+from .metrics import UNIT
+
+RULE = "without the first 2C and the last C requests of a closed-loop level C, where at least 10C were sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What of each level and repeat is measured. All None: the rule. Times are in s since the level's start, by start."""
+
+    skip_first: int | None = None
+    skip_last: int | None = None
+    from_s: float | None = None
+    until_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("skip_first", "skip_last", "from_s", "until_s"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise ConfigError(f"{name} is {value}; give 0 or more")
+        if self.until_s is not None and self.until_s <= (self.from_s or 0):
+            raise ConfigError(f"until_s is {self.until_s}; give more than from_s, which is {self.from_s or 0}")
+
+    def __str__(self) -> str:
+        """In words, as reports and metadata have it."""
+        if self == BY_RULE:
+            return RULE
+        skipped = [
+            f"the {side} {n}" for side, n in (("first", self.skip_first), ("last", self.skip_last)) if n is not None
+        ]
+        words = [f"without {' and '.join(skipped)} requests of each level"] if skipped else []
+        if self.from_s is not None or self.until_s is not None:
+            end = "its end" if self.until_s is None else f"{self.until_s:g} s"
+            words.append(f"what started from {self.from_s or 0:g} s to {end} of each level")
+        return ", ".join(words)
+
+
+BY_RULE = Window()
+
+
+def mark_window(rows: pl.DataFrame, window: Window = BY_RULE) -> pl.DataFrame:
+    """Sets `in_window`: measured requests, by the rule less the first 2C and the last C by start order of each closed-loop
+    level C where at least 10C were sent (below that, and in an open loop, nothing is cut), or by what `window` says."""
+    rank = pl.col("start_s").rank("ordinal").over([*UNIT, "phase"]) - 1
+    n, level = pl.len().over([*UNIT, "phase"]), pl.col("level")
+    if window == BY_RULE:
+        cut = (pl.col("load") == "concurrency") & (n >= 10 * level)
+        inside = ~cut | ((rank >= 2 * level) & (rank < n - level))
+    else:
+        inside = (rank >= (window.skip_first or 0)) & (rank < n - (window.skip_last or 0))
+        inside &= pl.col("start_s") >= (window.from_s or 0)
+        if window.until_s is not None:
+            inside &= pl.col("start_s") < window.until_s
+    measured = pl.col("phase") == "measured"
+    return rows.with_columns(in_window=(measured & inside).fill_null(False))

@@ -13,6 +13,7 @@ from .analysis import showing
 from .analysis.accounts import fates
 from .analysis.diagnosis import diagnose
 from .analysis.summary import summarise
+from .analysis.token_gaps import token_gaps
 from .analysis.window import BY_RULE, Window, mark_window
 from .columns import SCHEMA
 from .config import RunConfig
@@ -106,6 +107,11 @@ class Run:
         Any of them replaces the rule by which the window is chosen; `run.window` says which is in use. The saved run stays as
         it is. ConfigError where a number is negative or `until_s` does not come after `from_s`."""
         return Run(self._folder, Window(skip_first, skip_last, from_s, until_s), self)
+
+    def token_gaps(self, tokenizer: str | None = None) -> pl.DataFrame:
+        """One row an output chunk: its gap, its tokens, the gap shared out over them, and the bounds of each token's own
+        latency where several came together. `tokenizer`: another than the run's. See `basetenkit.analysis.token_gaps`."""
+        return token_gaps(self, tokenizer)
 
     @property
     def captured(self) -> list[str]:

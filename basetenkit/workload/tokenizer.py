@@ -31,6 +31,7 @@ class _Backend(Protocol):
     def encode(self, text: str) -> list[int]: ...
     def lengths(self, texts: Sequence[str]) -> list[int]: ...
     def decode(self, ids: Sequence[int]) -> str: ...
+    def ends(self, text: str) -> list[int] | None: ...
 
 
 class _Fast:
@@ -54,6 +55,9 @@ class _Fast:
         text: str = self._inner.decode(list(ids), skip_special_tokens=False)
         return text
 
+    def ends(self, text: str) -> list[int] | None:
+        return [end for _, end in self._inner.encode(text, add_special_tokens=False).offsets]
+
 
 class _Slow:
     """A tokenizer that transformers has only in Python."""
@@ -71,6 +75,9 @@ class _Slow:
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._inner.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
+
+    def ends(self, text: str) -> list[int] | None:
+        return None
 
 
 class Tokenizer:
@@ -95,6 +102,10 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids. Encoding it again may give other ids."""
         return self._backend.decode(ids)
+
+    def ends(self, text: str) -> list[int] | None:
+        """Where each token of `text` ends, in characters, ascending; None where the tokenizer does not tell."""
+        return self._backend.ends(_sound(text))
 
     @property
     def is_slow(self) -> bool:

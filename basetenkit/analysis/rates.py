@@ -41,8 +41,12 @@ def _departures(rows: pl.DataFrame) -> tuple[np.ndarray[Any, Any], pl.DataFrame]
     Whichever request they belong to: one sent before the window may end inside it, and the window's own last ones end in the
     drain. To count the window's requests over their own ends would make a server look slower by its spread of lengths (9% at
     8 in flight, 200 requests of exponential length). A closed loop's clock starts with the window's first request, not with
-    the first departure: waves of C leave together, and n departures span one wave less than they took. An open loop sends
-    whatever the server does: there the gaps are those between departures."""
+    the first departure: waves of C leave together, and n departures span one wave less than they took.
+
+    An open loop sends whatever the server does: there the gaps are those between departures, of the time in which the server
+    is as busy as it will be: from the 95th percentile of E2E after the first send to the last send. With the ramp and the
+    drain, 200 requests of 5 s at 10 a second would seem 15% slower than they are served. Where that time is less than half
+    of the sending, as with a server that cannot keep up, every departure counts, and its own drain of one response with them."""
     start, inside = pl.col("start_s"), rows.filter("in_window")["start_s"]
     first, last = inside.min(), inside.max()
     if first is None:
@@ -53,9 +57,18 @@ def _departures(rows: pl.DataFrame) -> tuple[np.ndarray[Any, Any], pl.DataFrame]
     left = rows.filter(ended).sort("end_s")
     ends = left["end_s"].to_numpy()
     if rows["load"][0] != "concurrency":
-        return ends, left[1:]
+        left = _steady(left, float(first), float(last))  # type: ignore[arg-type]
+        return left["end_s"].to_numpy(), left[1:]
     until = ends[-1:] if after is None else np.array([over])  # what follows the last departure is of the window, too
     return (np.concatenate([[first], ends[:-1], until]) if len(ends) else ends), left
+
+
+def _steady(left: pl.DataFrame, first: float, last: float) -> pl.DataFrame:
+    """Of an open loop's departures those after its ramp and before its drain, where that leaves half of the sending time."""
+    ramp = left.select((pl.col("end_s") - pl.col("start_s")).quantile(0.95)).item()
+    if ramp is None or ramp > (last - first) / 2:
+        return left
+    return left.filter(pl.col("end_s").is_between(first + ramp, last))
 
 
 def shares(window: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""Throughput of a closed loop whose true rate is known: `basetenkit.analysis.metrics` must not see the ramp, the drain or the
+"""Throughput of a closed loop whose true rate is known: `basetenkit.analysis.rates` must not see the ramp, the drain or the
 spread of lengths."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,3 +62,25 @@ def test_requests_that_began_before_the_window_count_where_they_end_in_it() -> N
     ends = [*(i + 0.5 for i in range(4, 18)), 10.25]
     assert got["duration_s"] == 18 - 4
     assert got["requests_per_s"] == pytest.approx(len(ends) / (18 - 4))
+
+
+def open_loop(n: int, rate: float, lengths: Draw, servers: int, seed: int) -> dict[str, Any]:
+    """`n` requests due at `rate` a second by a Poisson process, before `servers` that each do one at a time."""
+    rng, free = np.random.default_rng(seed), [0.0] * servers
+    start, end = np.cumsum(rng.exponential(1 / rate, n)), np.empty(n)
+    for i in range(n):
+        begun = max(float(start[i]), heapq.heappop(free))
+        end[i] = begun + lengths(rng)
+        heapq.heappush(free, float(end[i]))
+    times = {"start_s": start, "sent_s": start, "scheduled_s": start, "end_s": end, "e2e_s": end - start}
+    return summarise(rows(n, load="request_rate", level=rate, output_tokens=10, **times)).row(0, named=True)
+
+
+@pytest.mark.parametrize(
+    ("servers", "n", "true"), [(1000, 200, 10.0), (20, 1500, 4.0)], ids=["keeps up", "falls behind"]
+)
+def test_the_rate_of_an_open_loop_counts_neither_its_ramp_nor_its_drain(servers: int, n: int, true: float) -> None:
+    """Lengths have a mean of 5 s, so 20 servers do 4 a second of the 10 that are due; their own drain is 1% of that run."""
+    found = [open_loop(n, 10.0, lambda rng: float(rng.uniform(1, 9)), servers, seed) for seed in range(40)]
+    assert np.mean([got["requests_per_s"] for got in found]) == pytest.approx(true, rel=0.03)
+    assert np.mean([got["output_tokens_per_s"] for got in found]) == pytest.approx(10 * true, rel=0.03)

@@ -12,6 +12,7 @@ import polars as pl
 from .analysis import showing
 from .analysis.accounts import fates
 from .analysis.diagnosis import diagnose
+from .analysis.spread import spread
 from .analysis.summary import summarise
 from .analysis.token_gaps import token_gaps
 from .analysis.window import BY_RULE, Window, mark_window
@@ -48,6 +49,11 @@ class Run:
     def summary(self) -> pl.DataFrame:
         """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%)."""
         return summarise(self.requests, self.chunks, self.config.slo, self._document["levels"])
+
+    @cached_property
+    def spread(self) -> pl.DataFrame:
+        """One row a (scenario, load, level, metric): n, min, max, mean, stddev, sum, p25 to p99 of what was measured."""
+        return spread(self.requests, self.chunks)
 
     @cached_property
     def fates(self) -> pl.DataFrame:

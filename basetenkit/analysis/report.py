@@ -48,7 +48,7 @@ figure { margin: 1.5em 0; } img { max-width: 100%; height: auto; background: #ff
 
 def report(run: Any, path: str | Path) -> Path:
     """Writes a Run's report and returns where: `.html` (one file that opens offline, under 3 MB) or `.xlsx` (sheets Summary,
-    Requests, Fates, Findings, Tokens, Config). No secret is in either. A file that is there already is replaced, whole.
+    Metrics, Requests, Fates, Findings, Tokens, Config). No secret is in either. A file that is there already is replaced, whole.
 
     ConfigError where `run` is no Run or the suffix is another; StoreError where the file cannot be written.
     """

@@ -40,10 +40,10 @@ def summarise(
     `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.metadata["levels"], for how busy
     this client was. What cannot be measured is null.
     """
-    gaps = _gaps(rows, chunks)
+    between = gaps(rows, chunks)
     found = []
     for key, level in rows.group_by(LEVEL, maintain_order=True):
-        figures = _level(level.sort("repeat", "start_s"), gaps.get(key), slo or {})
+        figures = _level(level.sort("repeat", "start_s"), between.get(key), slo or {})
         entries = [x for x in levels if tuple(x.get(k) for k in LEVEL) == key]
         local = {c: max((x[k] for x in entries if x.get(k) is not None), default=None) for c, k in LOCAL.items()}
         found.append(dict(zip(LEVEL, key, strict=True)) | figures | local)
@@ -68,7 +68,7 @@ def summary_schema() -> dict[str, Any]:
     return schema | dict.fromkeys(last, pl.Float64)
 
 
-def _gaps(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> dict[tuple[object, ...], tuple[Values, Values]]:
+def gaps(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> dict[tuple[object, ...], tuple[Values, Values]]:
     """(gaps between output chunks in s, the repeat of each) of each level's successful requests in the window, in start order."""
     if chunks is None or not rows.height:
         return {}

@@ -30,7 +30,7 @@ DATE = "yyyy-mm-dd hh:mm:ss.000"
 
 
 def sheets(run: Any, most: int = ROWS_MAX) -> bytes:
-    """The workbook: Summary, Requests, Fates, Findings, Tokens, Config. Times are UTC; null is an empty cell; a table with
+    """The workbook: Summary, Metrics, Requests, Fates, Findings, Tokens, Config. Times are UTC; null is an empty cell; a table with
     more than `most` rows is cut, and its last row says by how many."""
     import xlsxwriter
 
@@ -41,6 +41,7 @@ def sheets(run: Any, most: int = ROWS_MAX) -> bytes:
     findings = [(f.code, f.sentence, f.cure) for f in run.findings]
     tables: dict[str, tuple[Sequence[str], Iterator[Sequence[Any]]]] = {
         "Summary": _of(run.summary),
+        "Metrics": _of(run.spread),
         "Requests": _of(run.requests),
         "Fates": _of(run.fates),
         "Findings": (("code", "sentence", "cure"), iter(findings)),

@@ -1,0 +1,65 @@
+"""Each metric's spread in the figures that genai-bench's users know: min, max, mean, stddev, sum, and seven percentiles.
+
+They describe the requests that were measured, no more: what they say of the endpoint stands in the summary, with intervals.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from .metrics import LEVEL, METRICS, Metric, Values, observations, percentile
+from .summary import gaps
+
+PERCENTILES = (25, 50, 75, 90, 95, 99)
+_COUNTS = ("input_tokens", "output_tokens", "output_chunks")
+_FIGURES = ("min", "max", "mean", "stddev", "sum", *(f"p{p}" for p in PERCENTILES))
+
+
+def spread(rows: pl.DataFrame, chunks: pl.LazyFrame | None = None) -> pl.DataFrame:
+    """One row a (scenario, load, level, metric): unit, n, min, max, mean, stddev (of the sample, n - 1), sum, p25, p50, p75,
+    p90, p95, p99, of the successful requests in the window; of `itl_s`, of the gaps between their chunks.
+
+    Where requests were cut at a level's end, percentiles are those of the survival curve, and max, mean, stddev and sum of a
+    latency that the cut ones would have had are null: nobody knows them. A metric without a value has no row.
+    """
+    between = gaps(rows, chunks)
+    found: list[dict[str, Any]] = []
+    for key, level in rows.group_by(LEVEL, maintain_order=True):
+        window = level.filter("in_window")
+        for name, unit, x, cut in _values(window, between.get(key)):
+            if len(x):
+                found.append(dict(zip(LEVEL, key, strict=True)) | {"metric": name, "unit": unit} | _figures(x, cut))
+    text, numbers = dict.fromkeys(("metric", "unit"), pl.String), dict.fromkeys(_FIGURES, pl.Float64)
+    schema = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, **text, "n": pl.Int64, **numbers}
+    return pl.DataFrame(found, schema=schema)
+
+
+def _values(window: pl.DataFrame, itl: tuple[Values, Values] | None) -> list[tuple[str, str, Values, Values]]:
+    out = []
+    for metric in METRICS.values():
+        if metric.kind in ("latency", "speed"):
+            seen = _observed(metric, window)
+            out.append((metric.name, metric.unit, seen["x"].to_numpy(), seen["cut"].to_numpy()))
+        elif metric.kind == "chunk" and itl is not None:
+            out.append((metric.name, metric.unit, itl[0], np.zeros(len(itl[0]), bool)))
+    ok = window.filter(pl.col("outcome") == "ok")
+    for name in _COUNTS:
+        x = ok[name].drop_nulls().to_numpy().astype(float)
+        out.append((name, "chunks" if name == "output_chunks" else "tokens", x, np.zeros(len(x), bool)))
+    return out
+
+
+def _observed(metric: Metric, window: pl.DataFrame) -> pl.DataFrame:
+    seen = observations(metric, window)
+    return seen if seen["cut"].any() else seen.filter("ok")
+
+
+def _figures(x: Values, cut: Values) -> dict[str, Any]:
+    out: dict[str, Any] = {"n": len(x), "min": None if cut.any() and cut[x.argmin()] else float(x.min())}
+    if not cut.any():
+        out |= {"max": float(x.max()), "mean": float(x.mean()), "sum": float(x.sum())}
+        out["stddev"] = float(x.std(ddof=1)) if len(x) > 1 else None
+    return out | {f"p{p}": percentile(x, cut, p).value for p in PERCENTILES}

@@ -159,8 +159,7 @@ class Stage:
         pool = Pool(origin, timeouts(endpoint), poller=poller, wall=self._wall)
         backlog = Backlog(self._record, self._source.refill)
         level = Level(pool, poller, self._source, backlog.add, max_seconds=self._config.max_seconds)
-        gc.collect()
-        gc.freeze()  # in a kernel with polars and altair a full collection takes tens of milliseconds
+        gc.freeze()  # in a kernel with polars and altair a full collection takes tens of milliseconds, here too
         if origin_ns is not None:
             await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
         level.origin_ns = mono() if origin_ns is None else origin_ns

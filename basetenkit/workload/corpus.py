@@ -26,3 +26,12 @@ def words() -> tuple[str, ...]:
     """Every lower-case word of 3 to 10 letters that the corpus has at least twice, the most frequent first."""
     found = Counter(re.findall(r"(?<![A-Za-z'-])[a-z]{3,10}(?![A-Za-z'-])", "\n".join(lines())))
     return tuple(word for word, n in sorted(found.items(), key=lambda item: (-item[1], item[0])) if n > 1)
+
+
+@cache
+def counts() -> tuple[bytes, bytes]:
+    """What the embedded tokenizer makes of the corpus, measured once and for all: the tokens that each of `words()` and then
+    each of `lines()` adds to a text, and those that each word has by itself."""
+    data = gzip.decompress(files(__package__).joinpath("data", "counts.gz").read_bytes())
+    added = len(words()) + len(lines())
+    return data[:added], data[added:]

@@ -96,19 +96,25 @@ def _least(words: Sequence[str], tokens: Sequence[int]) -> tuple[list[str], int]
     return [word for word, n in zip(words, tokens, strict=True) if n == least], least
 
 
+def measure(tokenizer: Tokenizer, words: Sequence[str], lines: Sequence[str]) -> tuple[Sequence[int], Sequence[int]]:
+    """(what each word and line adds to a text, how many tokens each word alone has)."""
+    base = tokenizer.count(_ANCHOR)
+    added = [n - base for n in tokenizer.counts([f"{_ANCHOR} {text}" for text in (*words, *lines)])]
+    return added, tokenizer.counts(words)
+
+
 @lru_cache(maxsize=8)
 def lexicon(tokenizer: Tokenizer) -> Lexicon:
-    """The corpus measured with `tokenizer`; takes some tenths of a second, once."""
+    """The corpus measured with `tokenizer`; takes half a second, once, unless the tokenizer ships with its counts."""
     words, lines = corpus.words(), corpus.lines()
     if tokenizer.is_slow:
         words, lines = words[:1000], lines[::11]
-    base = tokenizer.count(_ANCHOR)
-    added = [n - base for n in tokenizer.counts([f"{_ANCHOR} {text}" for text in (*words, *lines)])]
+    added, alone = corpus.counts() if tokenizer.is_embedded else measure(tokenizer, words, lines)
     of_words, of_lines = added[: len(words)], added[len(words) :]
     # The longest quarter is left out, so that a tail can be long without being one of a few rare sentences.
     longest = sorted(of_lines)[len(of_lines) * 3 // 4]
     by_tokens = _pools((*words, *lines), added, longest)
-    starts, start_tokens = _least(words, tokenizer.counts(words))
+    starts, start_tokens = _least(words, alone)
     follow, word_tokens = _least(words, of_words)
     sentences = [(text, n) for text, n in zip(lines, of_lines, strict=True) if 0 < n <= longest]
     sums = _sums(sorted(by_tokens), 4 * longest)

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from basetenkit.workload import corpus
+from basetenkit.workload.data.make_counts import made
+
+
+def test_the_counts_that_ship_are_those_that_would_be_made() -> None:
+    added, alone = corpus.counts()
+    assert added + alone == made()
+    assert len(alone) == len(corpus.words())

@@ -197,10 +197,12 @@ def versions() -> dict[str, str]:
     out = {"basetenkit": bk.__version__}
     for name in PEERS:
         code = f"import importlib.metadata as m; print(m.version({name!r}))"
-        done = subprocess.run(
-            [str(HOME / name / "bin" / "python"), "-c", code], capture_output=True, text=True, check=False
-        )
-        out[name] = done.stdout.strip()
+        python = HOME / name / "bin" / "python"
+        if python.exists():
+            done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+            out[name] = done.stdout.strip()
+        else:
+            out[name] = ""
     return out
 
 

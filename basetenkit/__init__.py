@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .analysis.history import history
     from .analysis.report import report
     from .cases import ParserCase
-    from .config import Endpoint, RunConfig
+    from .config import RunConfig
+    from .endpoint import Endpoint
     from .engine.transport import TimedTransport
     from .findings import Finding
     from .genai_bench.flags import config_from_command
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Calibration": "studies.calibrate",
     "Comparison": "analysis.comparison",
-    "Endpoint": "config",
+    "Endpoint": "endpoint",
     "EndpointComparison": "studies.comparing",
     "Finding": "findings",
     "LiveRun": "runs",

@@ -26,7 +26,7 @@ from .store import write_whole
 from .types import END, READ_WIDTH, STAMP, Exchange, Failure, Outcome
 
 if TYPE_CHECKING:
-    from .config import Endpoint
+    from .endpoint import Endpoint
 
 SCHEMA_VERSION = 1
 _SHOWN = 300  # characters of the text that a notebook shows

@@ -155,18 +155,11 @@ def _wait(live: LiveRun, quiet: bool) -> bool:
 
 def _missed(run: Run, goodput: float) -> list[str]:
     """Why a gate failed, a sentence each. A goodput that could not be measured is not kept."""
+    from .analysis import gates
+
     if not (run.requests["outcome"] == "ok").any():
         return ["No request was ok."]
-    if not run.config.slo:
-        return []
-    limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
-    levels = [(f"{r['scenario']}, {r['load']} {r['level']:g}", r["goodput"]) for r in run.summary.iter_rows(named=True)]
-    return [
-        f"{where}: {'an unknown share' if kept is None else f'{kept:.1%}'} of the requests kept {limits}; "
-        f"{goodput:.1%} must."
-        for where, kept in levels
-        if kept is None or kept < goodput
-    ]
+    return [gate.sentence for gate in gates.slo(run, goodput) if gate.verdict == gates.MISSED]
 
 
 def _show_run(run: Run, folder: Path, missed: list[str], as_json: bool, quiet: bool) -> None:

@@ -8,6 +8,7 @@
     │   └── DataError                a data set that cannot be found, read or used
     ├── StoreError                   a run folder that cannot be written, read or shared
     ├── WorkerError (RuntimeError)   a worker's process did not start
+    ├── GateError                    a measured run missed a limit that was set for it
     └── EmulatorError (RuntimeError) the embedded endpoint did not start
 
 What an endpoint does is never raised: it stands in rows, findings and the run's own picture.
@@ -46,6 +47,10 @@ class StoreError(BasetenkitError):
 
 class WorkerError(BasetenkitError, RuntimeError):
     """A worker's process did not start, or cannot be used."""
+
+
+class GateError(BasetenkitError):
+    """A run was measured, and missed a limit that was set for it."""
 
 
 class EmulatorError(BasetenkitError, RuntimeError):

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 from . import __version__
-from .config import Endpoint, RunConfig
+from .config import RunConfig
+from .endpoint import Endpoint
 from .tally import Tally
 from .types import Request
 from .workload.sampler import Sampler

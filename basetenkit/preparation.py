@@ -9,6 +9,7 @@ import secrets
 import shutil
 import time
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ def check_supported(config: RunConfig) -> None:
             raise ConfigError(_unmatched(text, config))
     if config.workers and os.name == "nt":
         raise ConfigError("RunConfig.workers: worker processes need Linux or macOS; use workers=0")
+    if config.endpoint.http2 and find_spec("h2") is None:
+        raise ConfigError("Endpoint.http2 needs the h2 package, which is not installed: pip install h2")
     _check_batch(config)
 
 

@@ -17,13 +17,15 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from .config import Endpoint, RunConfig
+from .config import RunConfig
+from .endpoint import Endpoint
 from .engine.clock import Poller, WallClock, mono
 from .engine.connection import Timeouts
 from .engine.driver import Backlog, Level
 from .engine.lag import LoopLag
 from .engine.pacer import schedule
 from .engine.pool import Origin, Pool
+from .engine.via_httpx import HttpxPool
 from .outgoing import LOOK_AHEAD, Source, Spend
 from .parsing.response import ParsedResponse, parse_response
 from .rows import LevelKey, Table
@@ -155,8 +157,7 @@ class Stage:
     async def perform(self, origin_ns: int | None = None) -> None:
         """Sends what was prepared, from `origin_ns` on (CLOCK_MONOTONIC; None: at once); returns when each request has its row."""
         endpoint, poller = self._config.endpoint, self._poller
-        origin = Origin.of(endpoint.url, endpoint.verify, endpoint.client_cert)
-        pool = Pool(origin, timeouts(endpoint), poller=poller, wall=self._wall)
+        pool = connections(endpoint, poller, self._wall)
         backlog = Backlog(self._record, self._source.refill)
         level = Level(pool, poller, self._source, backlog.add, max_seconds=self._config.max_seconds)
         gc.freeze()  # in a kernel with polars and altair a full collection takes tens of milliseconds, here too
@@ -275,6 +276,17 @@ class Stage:
         if self._wall.steps:
             found.append({"what": "clock_stepped", "step_s": max(abs(step) for _, step in self._wall.steps) / 1e9})
         return found
+
+
+def connections(endpoint: Endpoint, poller: Poller, wall: WallClock) -> Pool | HttpxPool:
+    """The engine's own connections, or httpx's where an endpoint needs a proxy or HTTP/2."""
+    if not endpoint.by_httpx:
+        origin = Origin.of(endpoint.url, endpoint.verify, endpoint.client_cert)
+        return Pool(origin, timeouts(endpoint), poller=poller, wall=wall)
+    how: dict[str, Any] = {"proxy": endpoint.proxy, "http2": endpoint.http2, "verify": endpoint.verify}
+    return HttpxPool(
+        endpoint.url, timeouts(endpoint), client_cert=endpoint.client_cert, poller=poller, wall=wall, **how
+    )
 
 
 def timeouts(endpoint: Endpoint) -> Timeouts:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from basetenkit.config import Endpoint, RunConfig
+from basetenkit.config import RunConfig
+from basetenkit.endpoint import Endpoint
 from basetenkit.errors import ConfigError, MissingKeyError
 
 LOCAL = {"url": "http://127.0.0.1:8000/predict"}
@@ -32,7 +33,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     endpoint = made.pop("endpoint")
     assert endpoint == LOCAL | {
         "model": None, "api_key": None, "auth_scheme": "auto", "request_format": "chat", "stream": True, "headers": {},
-        "verify": True, "client_cert": None, "timeout_s": 600.0, "connect_timeout_s": 30.0, "first_byte_timeout_s": None,
+        "verify": True, "client_cert": None, "proxy": None, "http2": False, "timeout_s": 600.0, "connect_timeout_s": 30.0, "first_byte_timeout_s": None,
         "between_bytes_timeout_s": None, "response_path": None, "prompt_key": "prompt", "max_tokens_key": "max_tokens",
     }  # fmt: skip
     assert made == {

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from ..config import LOOPBACK, RunConfig
+from ..config import RunConfig
+from ..endpoint import LOOPBACK
 from ..findings import Finding, finding
 from .behaviour import flat_throughput, near_capacity, of_behaviour
 from .metrics import LEVEL, PERCENTILES

@@ -42,8 +42,9 @@ _RTT_US, _TOTAL_RETRANS, _RCV_OOOPACK = 68, 100, 224
 
 
 class Poller(selectors.DefaultSelector):
-    """The loop's selector, which notes when the last two polls began and when the last one returned (ns, monotonic)."""
+    """The loop's selector, which notes when the last three polls began and when the last one returned (ns, monotonic)."""
 
+    before_previous = 0
     previous = 0
     began = 0
     returned = 0
@@ -52,7 +53,7 @@ class Poller(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if self.in_flight:
             timeout = TICK_S if timeout is None or timeout > TICK_S else timeout
-        self.previous, self.began = self.began, mono()
+        self.before_previous, self.previous, self.began = self.previous, self.began, mono()
         ready = super().select(timeout)
         self.returned = mono()
         return ready
@@ -61,6 +62,7 @@ class Poller(selectors.DefaultSelector):
 class NoPoller:
     """Stands in where the loop is somebody else's and its polls are not noted: bounds then rest on the reads alone."""
 
+    before_previous = 0
     previous = 0
     returned = 0
     in_flight = 0

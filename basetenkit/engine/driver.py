@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from ..types import Exchange, Failure, Outcome, Request
 from .clock import Poller, mono
 from .pool import Gate, Pool
+from .via_httpx import HttpxPool
 
 Source = Callable[[], tuple[Request, bytes] | None]
 BUDGET_NS = 1_000_000
@@ -65,7 +66,13 @@ class Level:
     """One (scenario, load, level, repeat) while it is being sent."""
 
     def __init__(
-        self, pool: Pool, poller: Poller, source: Source, done: Callable[[Exchange], None], *, max_seconds: float
+        self,
+        pool: Pool | HttpxPool,
+        poller: Poller,
+        source: Source,
+        done: Callable[[Exchange], None],
+        *,
+        max_seconds: float,
     ) -> None:
         self._pool, self._poller, self._source, self._done = pool, poller, source, done
         self._max_seconds = max_seconds

@@ -70,11 +70,15 @@ class Gate:
         self._timer = asyncio.get_running_loop().call_later(patience_s, self._open.set)
 
     async def arrive(self) -> None:
+        self.leave()
+        await self._open.wait()
+
+    def leave(self) -> None:
+        """One that will not wait, and need not be waited for."""
         self._missing -= 1
         if self._missing <= 0:
             self._open.set()
             self._timer.cancel()
-        await self._open.wait()
 
 
 class Turnstile:

@@ -25,6 +25,11 @@ class TlsLayer:
         self._header = b""  # of a header that a read cut
         self.closed = False
 
+    @property
+    def object(self) -> ssl.SSLObject:
+        """Python's own, which knows the protocol that was agreed on."""
+        return self._tls
+
     async def handshake(self, sock: socket.socket) -> None:
         """ssl.SSLError (certificates among it) or OSError where it fails."""
         loop = asyncio.get_running_loop()

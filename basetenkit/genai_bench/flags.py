@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ..config import KEY_VARIABLES, Endpoint, RunConfig
+from ..config import RunConfig
+from ..endpoint import KEY_VARIABLES, Endpoint
 from ..errors import ConfigError
 
 # flags whose value is used

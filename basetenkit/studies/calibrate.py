@@ -17,8 +17,9 @@ import polars as pl
 
 from .. import emulator
 from ..analysis import drawing
-from ..config import Endpoint, RunConfig
+from ..config import RunConfig
 from ..display import Html, html_table
+from ..endpoint import Endpoint
 from ..results import Run
 from ..runs import run_sync
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import __version__
-from ..config import KEY_VARIABLES
+from ..endpoint import KEY_VARIABLES
 from ..engine.clock import ANCILLARY_BYTES, enable_stamps, stamp_of
 
 VARIABLES = (*KEY_VARIABLES, "HF_TOKEN")

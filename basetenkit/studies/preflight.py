@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..config import Endpoint, RunConfig
+from ..config import RunConfig
 from ..display import html_table
+from ..endpoint import Endpoint
 from ..fields import redact_url
 from ..runs import run_sync
 

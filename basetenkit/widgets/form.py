@@ -17,8 +17,9 @@ from typing import Any
 
 import ipywidgets as w
 
-from ..config import Endpoint, RunConfig
+from ..config import RunConfig
 from ..display import html_table
+from ..endpoint import Endpoint
 from ..errors import BasetenkitError, ConfigError
 from ..preparation import check_supported
 from ..results import Run

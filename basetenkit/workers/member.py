@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import polars as pl
 
-from ..config import KEY_VARIABLES
+from ..endpoint import KEY_VARIABLES
 from . import messages
 
 END_WITHIN_S = 2.0

@@ -1,0 +1,160 @@
+"""Why the accounts of a run's tokens differ, and what is left unexplained.
+
+The same tokens are counted four times: asked for by the scenario, reported by the server (that is what is paid for), counted by
+the tokenizer in the text, and as chunks. Each step from one account to the next is taken apart here into causes that add up to
+it. A cause is taken for known only where something other than the gap itself bears it out: a finish reason, the server's own
+count of reasoning, or, of a chat template, that it adds the same to every request. All else is the rest. It is summed without
+signs, so that a request of too many tokens does not make up for one of too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from ..accounting import SPECIAL_TOKENS
+from ..display import Html, html_table
+from .metrics import LEVEL
+
+# code -> (what it is, whether it explains its tokens)
+CAUSES: dict[str, tuple[str, bool]] = {
+    "cut": ("the prompt could not be cut to the length asked for", True),
+    "template": ("the chat template: the same number of tokens in every request", True),
+    "images": ("images, which only the server counts: this cannot be checked", True),
+    "input_rest": (
+        "varies from request to request as no template does: another tokenizer than the model's, or hidden text",
+        False,
+    ),
+    "stopped": ("the model ended by itself before the length asked for", True),
+    "filtered": ("a content filter ended the response", True),
+    "length_rest": ("fewer or more tokens than asked for, without a reason given", False),
+    "reasoning": ("reasoning that is counted, and whose text was not sent", True),
+    "special": ("an end mark or two, counted and not in the text", True),
+    "output_rest": (
+        "the text holds another number of tokens: another tokenizer than the model's, or tokens not delivered",
+        False,
+    ),
+    "unreported": ("the server reported nothing to compare with: the tokenizer's count is used", False),
+}
+AT_LIMIT = ("length", "max_tokens")
+LEAST_ALIKE = 5  # requests with the same gap, before it counts as a template's
+_STEPS = (
+    "input: asked → counted",
+    "input: counted → reported",
+    "output: asked → reported",
+    "output: reported → counted",
+)
+_SCHEMA: dict[str, Any] = {
+    "scenario": pl.String(), "load": pl.String(), "level": pl.Float64(), "step": pl.String(), "cause": pl.String(),
+    "explained": pl.Boolean(), "requests": pl.Int64(), "tokens": pl.Int64(), "apart": pl.Int64(),
+}  # fmt: skip
+
+
+def token_causes(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a (scenario, load, level), step and cause that occurs, over the successful measured requests.
+
+    `step`: from which account to which; `cause`: a key of CAUSES; `explained`; `requests` that have it; `tokens`: what it adds on
+    the way, signed, so that a step's causes sum to its gap over those requests that have both counts; `apart`: the same summed
+    without signs. Of "unreported" both are null.
+    """
+    parts = [
+        frame.filter(pl.col("tokens").is_null() | (pl.col("tokens") != 0))
+        .group_by(LEVEL, maintain_order=True)
+        .agg(
+            pl.lit(step).alias("step"),
+            pl.lit(cause).alias("cause"),
+            pl.lit(CAUSES[cause][1]).alias("explained"),
+            pl.len().cast(pl.Int64).alias("requests"),
+            _total(pl.col("tokens")).alias("tokens"),
+            _total(pl.col("tokens").abs()).alias("apart"),
+        )
+        for step, cause, frame in _taken_apart(_ok(rows))
+    ]
+    return pl.concat([pl.DataFrame(schema=_SCHEMA), *parts], how="vertical_relaxed").sort(LEVEL, maintain_order=True)
+
+
+def _total(tokens: pl.Expr) -> pl.Expr:
+    return pl.when(tokens.count() > 0).then(tokens.sum()).cast(pl.Int64)
+
+
+def _ok(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter((pl.col("outcome") == "ok") & (pl.col("phase") == "measured"))
+
+
+def _taken_apart(ok: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """(step, cause, a row a request with its LEVEL and the tokens of that cause; 0 where it has none)."""
+    for step, before, after, causes in (
+        (_STEPS[0], "input_tokens_target", "input_tokens_client", _cut()),
+        (_STEPS[1], "input_tokens_client", "input_tokens_server", _input()),
+        (_STEPS[2], "output_tokens_target", "output_tokens_server", _length()),
+        (_STEPS[3], "output_tokens_server", "output_tokens_client", _output()),
+    ):
+        both = ok.drop_nulls([before, after]).with_columns(gap=pl.col(after) - pl.col(before))
+        for cause, tokens in causes.items():
+            yield step, cause, both.select(*LEVEL, tokens=tokens)
+    for step, reported in ((_STEPS[1], "input_tokens_server"), (_STEPS[3], "output_tokens_server")):
+        yield step, "unreported", ok.filter(pl.col(reported).is_null()).select(*LEVEL, tokens=pl.lit(None, pl.Int64))
+
+
+def _where(condition: pl.Expr) -> pl.Expr:
+    """The gap where a condition surely holds, else 0."""
+    return pl.when(condition.fill_null(False)).then(pl.col("gap")).otherwise(0)
+
+
+def _cut() -> dict[str, pl.Expr]:
+    return {"cut": pl.col("gap")}
+
+
+def _input() -> dict[str, pl.Expr]:
+    """What most requests of a level have in common is the template; of a few, or where each differs, nobody can tell."""
+    images = pl.col("image_count").fill_null(0) > 0
+    gap = pl.when(~images).then(pl.col("gap"))
+    common = gap.drop_nulls().mode().min().over(LEVEL)
+    shared = (gap == common).sum().over(LEVEL)
+    is_template = (common > 0) & (shared >= LEAST_ALIKE) & (shared * 2 >= gap.count().over(LEVEL))
+    template = pl.when((~images & is_template).fill_null(False)).then(common).otherwise(0)
+    return {"images": _where(images), "template": template, "input_rest": _where(~images) - template}
+
+
+def _length() -> dict[str, pl.Expr]:
+    reason = pl.col("finish_reason").str.to_lowercase()
+    short = pl.col("gap") < 0
+    filtered = short & (reason == "content_filter")
+    stopped = short & reason.is_not_null() & ~reason.is_in([*AT_LIMIT, "content_filter"])
+    known = (filtered | stopped).fill_null(False)
+    return {"stopped": _where(stopped), "filtered": _where(filtered), "length_rest": _where(~known)}
+
+
+def _output() -> dict[str, pl.Expr]:
+    hidden = pl.col("warnings").list.eval(pl.element().str.starts_with("tokens_hidden_reasoning")).list.any()
+    reasoning = pl.when(hidden.fill_null(False)).then(-pl.col("reasoning_tokens").fill_null(0)).otherwise(0)
+    left = pl.col("gap") - reasoning
+    marks = left.is_between(-SPECIAL_TOKENS, -1) & (pl.col("finish_reason").fill_null("") != "length")
+    special = pl.when(marks).then(left).otherwise(0)
+    return {"reasoning": reasoning, "special": special, "output_rest": left - special}
+
+
+def unexplained(rows: pl.DataFrame) -> float | None:
+    """The share of the reported tokens, input and output, for which no cause is known; None where some of the successful
+    requests have no reported count, or there are none: nobody knows then."""
+    ok = _ok(rows)
+    reported = ok["input_tokens_server", "output_tokens_server"]
+    if not ok.height or any(column.null_count() for column in reported):
+        return None
+    rest = token_causes(rows).filter(~pl.col("explained"))["apart"].sum()
+    total = sum(int(column.sum()) for column in reported)
+    return float(rest) / total if total else None
+
+
+def causes_table(run: Any) -> Html:
+    """The causes for a person to read, those without an explanation marked."""
+    rows = []
+    for row in token_causes(run.requests).iter_rows(named=True):
+        load = f"{row['level']:g}/s" if row["load"] == "request_rate" else f"{row['level']:g} in flight"
+        each = None if row["tokens"] is None else row["tokens"] / row["requests"]
+        shown = {"scenario": row["scenario"], "load": load, "step": row["step"], "cause": CAUSES[row["cause"]][0]}
+        shown |= {"requests": row["requests"], "tokens": row["tokens"], "a request": each}
+        rows.append(shown | {"explained": "yes" if row["explained"] else "NO"})
+    return html_table(rows, "From one account to the next")

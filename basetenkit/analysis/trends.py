@@ -33,7 +33,7 @@ LEAST_RUNS, LEAST_PART, ALPHA, FAR = 10, 4, 0.01, 3.5
 SHUFFLES = 1999
 SERIES = ["url", "model", "request_format", "stream", "request_params", "scenario", "load", "level"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
-_NUMBERS = dict.fromkeys(("before", "after", "ratio", "low", "high"), pl.Float64())
+_NUMBERS: dict[str, Any] = dict.fromkeys(("before", "after", "ratio", "low", "high"), pl.Float64())
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def trends(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequ
     judged = [_judged(part) for _, part in parts]
     points = pl.concat(judged) if judged else _judged(kept)
     events = [event for part in judged for event in _events(part)]
-    schema = {"series": pl.String(), "kind": pl.String(), "started_at": pl.Datetime("us", "UTC"), "run": pl.String()}
+    schema: dict[str, Any] = {"series": pl.String(), "kind": pl.String(), "started_at": pl.Datetime("us", "UTC"), "run": pl.String()}
     return Trends(metric, points, pl.DataFrame(events, schema=schema | _NUMBERS), list(_words(frame, points)))
 
 

@@ -15,20 +15,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 import basetenkit as bk
 
 from .errors import BasetenkitError, ConfigError
-from .fields import redact_url
 from .progress import describe
+from .store import RunFolder
+from .terminal import Traffic, console, plain, print_json, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .config import RunConfig
     from .results import Run
@@ -38,6 +37,8 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 GOODPUT = 0.99
 UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True}
 WAIT_S = 0.25
+MEASURE, SAVED, HELP = "Measure", "Saved runs", "Around it"
+KEPT, SAID, GATES = "Where it is kept", "What is printed", "Gates: what makes it exit with 1"
 CHARTS = (
     "latency_ecdf",
     "latency_histogram",
@@ -55,10 +56,18 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output, and no table.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no table: only errors, and --json where given.")]
+RunArgument = Annotated[Path, typer.Argument(help="The folder of a saved run.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", rich_help_panel=SAID, help="Print one JSON document to standard output, and no table.")
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", rich_help_panel=SAID, help="No progress and no table: only errors, and --json where given."
+    ),
+]
 
 
 def main() -> None:
@@ -66,33 +75,48 @@ def main() -> None:
     try:
         app(prog_name="basetenkit")
     except BasetenkitError as error:
-        sys.stderr.write(f"basetenkit: {_plain(str(error))}\n")
+        sys.stderr.write(f"basetenkit: {plain(str(error))}\n")
         sys.exit(USAGE)
 
 
-@app.command(context_settings=UNPARSED)
+@app.command(context_settings=UNPARSED, rich_help_panel=MEASURE)
 def benchmark(
     ctx: typer.Context,
     save_to: Annotated[
-        Path | None, typer.Option(help="The run's folder; given again, only missing levels are run.")
+        Path | None,
+        typer.Option(rich_help_panel=KEPT, help="The run's folder; given again, only missing levels are run."),
     ] = None,
-    experiment_base_dir: Annotated[Path | None, typer.Option(help="genai-bench's: the folder that holds runs.")] = None,
-    experiment_folder_name: Annotated[str | None, typer.Option(help="genai-bench's: the run's name in it.")] = None,
-    slo: Annotated[list[str] | None, typer.Option(metavar="NAME=SECONDS", help="A limit, e.g. ttft_s=0.5.")] = None,
+    experiment_base_dir: Annotated[
+        Path | None, typer.Option(rich_help_panel=KEPT, help="genai-bench's: the folder that holds runs.")
+    ] = None,
+    experiment_folder_name: Annotated[
+        str | None, typer.Option(rich_help_panel=KEPT, help="genai-bench's: the run's name in it.")
+    ] = None,
+    slo: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=SECONDS", rich_help_panel=GATES, help="A limit, e.g. ttft_s=0.5.")
+    ] = None,
     goodput: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of requests that must keep every --slo.")
+        float, typer.Option(min=0, max=1, rich_help_panel=GATES, help="Share of requests that must keep every --slo.")
     ] = GOODPUT,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a benchmark, by genai-bench's flags.
 
-    They are taken as they are written there, beside the options below; for example:
+    They are taken as they are written there, beside the options below:
 
     \b
-      basetenkit benchmark --api-backend baseten --api-base URL --api-model-name NAME \\
-        --task text-to-text --traffic-scenario "D(100,100)" --num-concurrency 8 \\
-        --max-requests-per-run 200 --max-time-per-run 10
+    endpoint  --api-base --api-backend --api-key --api-model-name --disable-streaming
+    request   --task --traffic-scenario --additional-request-params --model-tokenizer
+    data      --dataset-path --dataset-config --dataset-prompt-column --dataset-image-column
+    load      --num-concurrency --qps-level --distribution --batch-size --num-workers
+    limits    --max-requests-per-run --max-time-per-run (minutes) --warmup-ratio
+
+    For example:
+
+    \b
+    basetenkit benchmark --api-base URL --api-model-name NAME --num-concurrency 8 \\
+      --traffic-scenario "D(100,100)" --max-requests-per-run 200 --max-time-per-run 10
 
     The key is best left to MODEL_API_KEY: a command line can be seen by others on the machine. Without --save-to, the run is
     saved in runs/ under the time of its start.
@@ -105,11 +129,12 @@ def benchmark(
     debug = os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
     config = _with(config, {"slo": _limits(slo)} if slo else {}, {"capture": "all"} if debug else {})
     folder = save_to or _folder(experiment_base_dir, experiment_folder_name)
+    traffic = Traffic(RunFolder(folder), config.endpoint.url) if debug else None
     live = bk.start(config, save_to=folder)
-    interrupted = _wait(live, quiet)
+    interrupted = _wait(live, quiet, traffic)
     run = live.result()
-    if debug:
-        _show_exchanges(run)
+    if traffic is not None:
+        traffic.show_new()
     missed = _missed(run, goodput)
     _show_run(run, folder, missed, as_json, quiet)
     raise typer.Exit(INTERRUPTED if interrupted else FAILED if missed else 0)
@@ -134,17 +159,21 @@ def _folder(base: Path | None, name: str | None) -> Path:
     return (base or Path("." if name else "runs")) / (name or time.strftime("%Y%m%d-%H%M%S"))
 
 
-def _wait(live: LiveRun, quiet: bool) -> bool:
+def _wait(live: LiveRun, quiet: bool, traffic: Traffic | None) -> bool:
     """Waits for the end with a bar on the terminal; True where an interrupt stopped the run, which then is whole on its folder."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
+    err = Console(stderr=True)
+    with Progress(
+        *columns, console=err, disable=quiet or traffic is not None or not err.is_terminal, transient=True
+    ) as bar:
         task = bar.add_task("", total=None)
         try:
             while not live.done:
                 time.sleep(WAIT_S)
+                if traffic is not None:
+                    traffic.show_new()
                 now = live.progress
-                text = _plain(describe(now)) if now["level"] else "the run is about to begin"
+                text = plain(describe(now)) if now["level"] else "the run is about to begin"
                 bar.update(task, description=text, total=now["planned"] or None, completed=now["finished"])
         except KeyboardInterrupt:
             live.stop("the run was interrupted")
@@ -166,39 +195,24 @@ def _show_run(run: Run, folder: Path, missed: list[str], as_json: bool, quiet: b
     found = [{"code": f.code, "sentence": f.sentence, "cure": f.cure} for f in run.findings]
     if as_json:
         frames = {"summary": run.summary.to_dicts(), "fates": run.fates.to_dicts()}
-        _print_json({"folder": str(folder), "complete": run.complete, **frames, "findings": found, "missed": missed})
+        print_json({"folder": str(folder), "complete": run.complete, **frames, "findings": found, "missed": missed})
     if as_json or quiet:
         return
     from .analysis.tables import overview_rows
 
-    out = _console()
+    out = console()
     rows = overview_rows(run)
     titles = [f"{row['scenario']}\n{row['load']}" for row in rows]
     names = [name for name in rows[0] if name not in ("scenario", "load")] if rows else []
-    _print_table(["", *titles], [[name, *(row[name] for row in rows)] for name in names])
+    print_table(["", *titles], [[name, *(row[name] for row in rows)] for name in names])
     for one in found:
-        out.print(_plain(f"\n{one['code']}: {one['sentence']} {one['cure']}"))
+        out.print(plain(f"\n{one['code']}: {one['sentence']} {one['cure']}"))
     for sentence in missed:
         out.print(f"\nmissed: {sentence}")
     out.print(f"\n{run!r}\nin {folder}")
 
 
-def _show_exchanges(run: Run) -> None:
-    """Each request and response; the store has left out what is secret in either."""
-    for row in run.requests.iter_rows(named=True):
-        lines = [f"--- {row['request_id']}: POST {redact_url(run.config.endpoint.url)}"]
-        try:
-            kept = run.exchange(row["request_id"])
-        except KeyError as error:
-            lines.append(str(error.args[0]))
-        else:
-            lines += [kept.request.body.decode("utf-8", "replace"), f"<- {kept.status}, {row['outcome']}"]
-            lines += [f"{name}: {value}" for name, value in kept.headers]
-            lines.append(bytes(kept.body).decode("utf-8", "replace"))
-        sys.stderr.write(_plain("\n".join(lines)) + "\n")
-
-
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def preflight(
     url: Annotated[str, typer.Argument(help="The full URL, used as it is.")],
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
@@ -214,13 +228,13 @@ def preflight(
     found = bk.preflight(bk.Endpoint(url=url, model=model, api_key=api_key, **given))
     facts = {"ok": found.ok, "outcome": found.outcome, "status": found.status, "message": found.message}
     if as_json:
-        _print_json({**facts, "checks": found.checks, "advice": found.advice})
+        print_json({**facts, "checks": found.checks, "advice": found.advice})
     elif not quiet:
-        _print_table(["what", "found"], [*found.checks.items(), *(("to mend", advice) for advice in found.advice)])
+        print_table(["what", "found"], [*found.checks.items(), *(("to mend", advice) for advice in found.advice)])
     raise typer.Exit(0 if found.ok else FAILED)
 
 
-@app.command()
+@app.command(rich_help_panel=SAVED)
 def compare(
     a: Annotated[Path, typer.Argument(help="The folder of a saved run.")],
     b: Annotated[Path, typer.Argument(help="The folder of another; differences are b - a.")],
@@ -233,14 +247,42 @@ def compare(
     found = bk.compare(a, b)
     if as_json:
         levels = {"only_a": found.only_a, "only_b": found.only_b, "settings": found.settings}
-        _print_json({"frame": found.frame.to_dicts(), **levels, "words": found.words})
+        print_json({"frame": found.frame.to_dicts(), **levels, "words": found.words})
     else:
-        sys.stdout.write(_plain(repr(found)) + "\n")
+        sys.stdout.write(plain(repr(found)) + "\n")
 
 
-@app.command()
+@app.command(rich_help_panel=SAVED)
+def report(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(help="What to write: a file that ends in .html or .xlsx.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a saved run's report as one file."""
+    written = bk.report(bk.load(run), out)
+    if as_json:
+        print_json({"written": str(written)})
+    elif not quiet:
+        console().print(f"wrote {written}")
+
+
+@app.command(rich_help_panel=SAVED)
+def excel(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(help="The workbook to write; it ends in .xlsx.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a saved run as an Excel workbook."""
+    if out.suffix.lower() != ".xlsx":
+        raise ConfigError(f"excel: {out.name!r} should end in .xlsx")
+    report(run, out, as_json, quiet)
+
+
+@app.command(rich_help_panel=SAVED)
 def plot(
-    run: Annotated[Path, typer.Argument(help="The folder of a saved run.")],
+    run: RunArgument,
     out: Annotated[Path, typer.Argument(help="The folder for the charts; made where it is not there.")],
     kind: Annotated[str, typer.Option(metavar="html|svg|png|json", help="The files' format.")] = "html",
     quiet: Quiet = False,
@@ -257,10 +299,10 @@ def plot(
         file = out / f"{name}.{kind}"
         getattr(bk.charts, name)(loaded).save(str(file))
         if not quiet:
-            _console().print(f"wrote {file}")
+            console().print(f"wrote {file}")
 
 
-@app.command(context_settings=UNPARSED, add_help_option=False)
+@app.command(context_settings=UNPARSED, add_help_option=False, rich_help_panel=HELP)
 def emulator(ctx: typer.Context) -> None:
     """Serve the embedded endpoint; it has flags of its own."""
     from .emulator.__main__ import main as serve
@@ -268,41 +310,17 @@ def emulator(ctx: typer.Context) -> None:
     raise typer.Exit(serve(ctx.args))
 
 
-@app.command()
+@app.command(rich_help_panel=HELP)
 def doctor(as_json: AsJson = False) -> None:
     """Say what a bug report needs, without secrets."""
     from .studies.doctor import doctor as examine
 
     found = examine()
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         words = {True: "yes", False: "no", None: "–"}
-        _print_table(
+        print_table(
             ["what", "found"],
             [(k, words[v] if v is None or v is True or v is False else str(v)) for k, v in found.items()],
         )
-
-
-def _console() -> Console:
-    """Text is text: no markup, no colours guessed from it, and no line broken where nobody looks at a terminal."""
-    width = None if sys.stdout.isatty() else 200
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
-
-
-def _print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*map(_plain, row))
-    _console().print(table)
-
-
-def _print_json(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
-
-
-def _plain(text: str) -> str:
-    """A server's text may hold what moves a terminal's cursor: shown as its code."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -14,6 +14,7 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "level": (pl.Float64(), "requests in flight, or requests a second"),
     "repeat": (pl.Int32(), "which repeat of the level, from 0"),
     "phase": (pl.String(), "'warmup' or 'measured'"),
+    "attempt": (pl.Int64(), "which try this is, from 1; only what failed in the warm-up is tried again"),
     "in_window": (pl.Boolean(), "whether the figures use the row: measured, and neither in the ramp nor in the drain"),
     "started_at": (
         pl.Datetime("us", "UTC"),

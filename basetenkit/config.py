@@ -59,6 +59,9 @@ class RunConfig(Model):
     max_requests: Count = Field(200, description="measured requests of each level and repeat, e.g. 200")
     max_seconds: Seconds = Field(600.0, description="seconds that a level may take at most, e.g. 600")
     warmup_requests: Annotated[int, Field(ge=0)] = Field(0, description="requests before the measured ones, e.g. 8")
+    warmup_retries: Annotated[int, Field(ge=0, le=20)] = Field(
+        5, description="how often a warm-up request is sent again after a 429, 502, 503 or 529, or without a connection"
+    )
     repeats: Count = Field(1, description="how often each level is run, e.g. 10")
     dataset: Any = Field(None, description="a path, a frame or a data set's description")
     request_params: Params = Field(

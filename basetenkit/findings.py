@@ -163,6 +163,7 @@ NOTES: dict[str, str] = {
     "index_missing": "embeddings came without an index; their order was taken as it came",
     "dimensions_differ": "the embeddings do not all have the same dimension ({sizes})",
     "not_finite": "{n} embedding(s) hold NaN or infinite numbers",
+    "flag_idle": "{flag} does nothing here: {why}",
     "nested_embedding": "embeddings came as a matrix of one row a token; the first row's length is the dimension",
 }
 

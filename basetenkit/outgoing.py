@@ -11,10 +11,12 @@ import httpx
 from . import __version__
 from .config import RunConfig
 from .endpoint import Endpoint
+from .engine.retries import pause_before_again
 from .tally import Tally
-from .types import Request
+from .types import Exchange, Request
 from .workload.sampler import Sampler
 
+ID_HEADER = "x-baseten-customer-request-id"  # not x-request-id: some servers refuse one that is no UUID
 # Whole bodies wait: so many, or so many bytes of them, as a body with images is of megabytes.
 LOOK_AHEAD, LOOK_AHEAD_BYTES = 2048, 64 << 20
 
@@ -92,9 +94,23 @@ class Source:
         request = self._ready.popleft()
         self._ready_bytes -= len(request.body)
         request = replace(request, request_id=request_id(self._prefix, number), phase=phase)
-        # Not x-request-id: some servers refuse one that is no UUID.
-        tail = f"x-baseten-customer-request-id: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
+        tail = f"{ID_HEADER}: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
         return request, self._head + tail + request.body
+
+    def again(self, exchange: Exchange, payload: bytes) -> tuple[float, Request, bytes] | None:
+        """(seconds to wait, the request as it goes again, its bytes) after a try in the warm-up; None where that was the last."""
+        before = exchange.request
+        if before.phase != "warmup" or before.attempt > self._config.warmup_retries:
+            return None
+        pause = pause_before_again(exchange, before.attempt)
+        if pause is None:
+            return None
+        prefix, _, number = before.request_id.rpartition("-")
+        name = f"{prefix.removesuffix(f'-t{before.attempt}')}-t{before.attempt + 1}-{number}"
+        request = replace(before, request_id=name, attempt=before.attempt + 1)
+        self._spend.promise(request)
+        old, new = (f"{ID_HEADER}: {x.request_id}\r\n".encode() for x in (before, request))
+        return pause, request, payload.replace(old, new, 1)
 
 
 def request_id(prefix: str, number: int) -> str:
@@ -114,6 +130,10 @@ class Spend:
     def take(self, request: Request, total: int, at: int | None = None) -> int | None:
         """The number under which `request` may go, its tokens promised; None where all are taken or the limit forbids it."""
         return self.tally.take(total, self._promised(request), self.limit, at)
+
+    def promise(self, request: Request) -> None:
+        """The tokens of one that goes again, whatever the limit: the row of the try before gave its own back."""
+        self.tally.spend(self._promised(request))
 
     def settle(self, request: Request, row: dict[str, Any]) -> None:
         if row["sent_s"] is None:

@@ -66,7 +66,8 @@ class Run:
         each = self.config.max_requests + self.config.warmup_requests
         rows = [{**{k: x[k] for k in ("scenario", "load", "level")}, "planned": each} for x in self._document["levels"]]
         schema = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "planned": pl.Int64}
-        frame = pl.DataFrame(rows, schema=schema)
+        again = self.requests.filter(pl.col("attempt") > 1).group_by("scenario", "load", "level").agg(planned=pl.len())
+        frame = pl.concat([pl.DataFrame(rows, schema=schema), again.cast(schema)])  # type: ignore[arg-type]
         return frame.group_by("scenario", "load", "level", maintain_order=True).agg(pl.col("planned").sum())
 
     @cached_property

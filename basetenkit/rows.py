@@ -92,7 +92,7 @@ def lost_rows(
     """(rows, no chunks) of requests that were sent and whose sender is no more: nothing is known of them but that."""
     level = {"scenario": key.scenario, "load": key.load, "level": key.level, "repeat": key.repeat}
     outcome = {"outcome": Outcome.CANCELLED.value, "error_message": message}
-    known = [{"request_id": i, "phase": phase, **level, **outcome} for i, phase in zip(ids, phases, strict=True)]
+    known = [{"request_id": i, "phase": phase, "attempt": 1, **level, **outcome} for i, phase in zip(ids, phases, strict=True)]
     return pl.DataFrame(known, schema=SCHEMA), pl.DataFrame(schema=CHUNK_SCHEMA)
 
 
@@ -143,6 +143,7 @@ class Table:
         row: dict[str, Any] = dict.fromkeys(SCHEMA)
         row["request_id"], row["scenario"], row["load"] = request.request_id, key.scenario, key.load
         row["level"], row["repeat"], row["phase"] = key.level, key.repeat, request.phase
+        row["attempt"] = request.attempt
         self._schedule(row, exchange)
         self._latency(row, exchange, parsed, times)
         self._tokens(row, exchange, parsed)

@@ -159,7 +159,9 @@ class Stage:
         endpoint, poller = self._config.endpoint, self._poller
         pool = connections(endpoint, poller, self._wall)
         backlog = Backlog(self._record, self._source.refill)
-        level = Level(pool, poller, self._source, backlog.add, max_seconds=self._config.max_seconds)
+        level = Level(
+            pool, poller, self._source, backlog.add, max_seconds=self._config.max_seconds, again=self._source.again
+        )
         gc.freeze()  # in a kernel with polars and altair a full collection takes tens of milliseconds, here too
         if origin_ns is not None:
             await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))

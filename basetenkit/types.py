@@ -63,6 +63,7 @@ class Request:
     image_bytes: int | None = None
     image_pixels: int | None = None
     phase: str = "measured"
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

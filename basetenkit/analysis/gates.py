@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from ..display import html_table
 from ..errors import ConfigError, GateError
 from .comparison import compare, signed
-from .metrics import METRICS, headline
+from .metrics import LEVEL, METRICS, headline
+from .token_causes import unexplained
 
 GOODPUT, ERRORS, TOLERANCE = 0.99, 0.01, 0.2
 KEPT, MISSED, UNSURE, UNKNOWN = "kept", "missed", "not certain", "not known"
@@ -100,6 +103,17 @@ def slo(run: Any, goodput: float = GOODPUT) -> Iterator[Gate]:
         found = "an unknown share" if kept is None else f"{kept:.1%}"
         sentence = f"{where}: {found} of the requests kept {limits}; {goodput:.1%} must."
         yield Gate(f"within {limits}", where, found, f"at least {goodput:.1%}", verdict, sentence)
+
+
+def accounted(run: Any, most: float) -> Iterator[Gate]:
+    """At each level the share of the reported tokens for which no cause is known, as `token_causes` has it."""
+    for row in run.summary.iter_rows(named=True):
+        of_level = pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL)
+        share, where = unexplained(run.requests.filter(of_level)), place(row)
+        verdict = MISSED if share is None or share > most else KEPT
+        found = "an unknown share" if share is None else f"{share:.2%}"
+        sentence = f"{where}: {found} of the tokens paid for is unexplained; at most {most:.2%} may be."
+        yield Gate("unexplained tokens", where, found, f"at most {most:.2%}", verdict, sentence)
 
 
 def against(run: Any, baseline: Any, tolerance: float = TOLERANCE) -> Iterator[Gate]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from ..display import Html, html_table, interval
 from .accounts import token_table
-from .metrics import headline
+from .history import history
+from .metrics import LEVEL, METRICS, PERCENTILES, headline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,15 +40,66 @@ def overview(run: Any) -> Html:
 
 def overview_rows(run: Any) -> list[dict[str, Any]]:
     """What `overview` shows, for who shows it otherwise: title -> what stands there, a level."""
+    return [_overview_row(row) for row in run.summary.iter_rows(named=True)]
+
+
+def _overview_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    sent = "–" if row["sent"] is None else f"{row['ok']} of {row['sent']}"
+    shown = {"scenario": row["scenario"], "load": _load(row), "ok": sent}
+    for title, name, figure in _LATENCIES:
+        shown[f"{title} {figure}, ms"] = _cell(row, f"{headline(name, row['load'])}_{figure}", 1e3)
+    shown |= {"output tokens/s": _cell(row, "output_tokens_per_s"), "requests/s": _cell(row, "requests_per_s")}
+    error = row["clock_error_p99_s"]
+    return shown | {"clock error p99, ms": "–" if error is None else f"{error * 1e3:.3f}"}
+
+
+def latencies(run: Any) -> Html:
+    """One row a level and latency: its mean and percentiles in ms with their 95% intervals, and the clock's proven error."""
     rows = []
     for row in run.summary.iter_rows(named=True):
-        shown = {"scenario": row["scenario"], "load": _load(row), "ok": f"{row['ok']} of {row['sent']}"}
-        for title, name, figure in _LATENCIES:
-            shown[f"{title} {figure}, ms"] = _cell(row, f"{headline(name, row['load'])}_{figure}", 1e3)
-        shown |= {"output tokens/s": _cell(row, "output_tokens_per_s"), "requests/s": _cell(row, "requests_per_s")}
-        error = row["clock_error_p99_s"]
-        rows.append(shown | {"clock error p99, ms": "–" if error is None else f"{error * 1e3:.3f}"})
-    return rows
+        for name in ("ttft_s", "first_content_s", "tpot_s", "itl_s", "e2e_s"):
+            metric = METRICS[headline(name, row["load"])]
+            if row[f"{metric.name}_p50"] is None or (name == "first_content_s" and _same(row, metric.name)):
+                continue
+            shown = {"scenario": row["scenario"], "load": _load(row), "ms": metric.title}
+            shown |= {f"p{p}": _cell(row, f"{metric.name}_p{p}", 1e3) for p in PERCENTILES}
+            error = row["clock_error_p99_s"]
+            shown["clock error"] = None if error is None or name in ("tpot_s", "itl_s") else f"{error * 1e3:.3f}"
+            rows.append(shown | {"mean": _cell(row, f"{metric.name}_mean", 1e3)})
+    return html_table(rows)
+
+
+def _same(row: Mapping[str, Any], content: str) -> bool:
+    """Whether first content is but the first token once more: no reasoning came before it."""
+    first = content.replace("first_content", "ttft")
+    return all(row[f"{content}_{stat}"] == row[f"{first}_{stat}"] for stat in ("p50", "p99", "mean"))
+
+
+def service(run: Any) -> Html:
+    """One row a level: the share of requests within every limit of the config's `slo`, and the share that failed."""
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
+    rows = []
+    for row in run.summary.iter_rows(named=True):
+        shown = {"scenario": row["scenario"], "load": _load(row), "requests": row["sent"]}
+        shown[f"within {limits}, %" if limits else "no slo was set"] = _cell(row, "goodput", 1e2)
+        rows.append(shown | {"failed, %": _cell(row, "error_rate", 1e2)})
+    return html_table(rows)
+
+
+def past(folder: str | Path, n: int = 10) -> Html:
+    """The latest `n` runs of a folder of saved ones, a row a level, by date, as `overview` has them."""
+    names = ["run", "started_at", "complete", *LEVEL, "sent", "ok"]
+    figures = [headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in ("concurrency", "request_rate")]
+    figures += ["output_tokens_per_s", "requests_per_s"]
+    bounds = [f"{name}{end}" for name in dict.fromkeys(figures) for end in ("", "_low", "_high")]
+    runs = history(folder).filter(pl.col("problem").is_null()).select(*names, *bounds, "clock_error_p99_s").collect()
+    latest = runs["run"].unique(maintain_order=True).tail(n)
+    rows = []
+    for row in runs.filter(pl.col("run").is_in(latest.to_list())).iter_rows(named=True):
+        at = "–" if row["started_at"] is None else f"{row['started_at']:%Y-%m-%d %H:%M:%S}"
+        shown = {"run": Path(row["run"]).name, "started, UTC": at, "complete": "yes" if row["complete"] else "NO"}
+        rows.append(shown | _overview_row(row))
+    return html_table(rows)
 
 
 def tokens(run: Any) -> Html:

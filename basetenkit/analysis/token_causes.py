@@ -17,6 +17,7 @@ import polars as pl
 from ..accounting import SPECIAL_TOKENS
 from ..display import Html, html_table
 from .metrics import LEVEL
+from .tables import load_name
 
 # code -> (what it is, whether it explains its tokens)
 CAUSES: dict[str, tuple[str, bool]] = {
@@ -152,9 +153,25 @@ def causes_table(run: Any) -> Html:
     """The causes for a person to read, those without an explanation marked."""
     rows = []
     for row in token_causes(run.requests).iter_rows(named=True):
-        load = f"{row['level']:g}/s" if row["load"] == "request_rate" else f"{row['level']:g} in flight"
         each = None if row["tokens"] is None else row["tokens"] / row["requests"]
-        shown = {"scenario": row["scenario"], "load": load, "step": row["step"], "cause": CAUSES[row["cause"]][0]}
+        shown = {"scenario": row["scenario"], "load": load_name(row), "step": row["step"], "cause": CAUSES[row["cause"]][0]}
         shown |= {"requests": row["requests"], "tokens": row["tokens"], "a request": each}
         rows.append(shown | {"explained": "yes" if row["explained"] else "NO"})
     return html_table(rows, "From one account to the next")
+
+
+def paid_table(run: Any) -> Html:
+    """Tokens of the requests that did not succeed, a row a level and outcome: what was sent to the server, what came before the
+    end by its own count or the tokenizer's, and what share of all output tokens that is. Null where nothing was counted."""
+    rows = run.requests
+    total = rows["output_tokens"].sum()
+    failed = rows.filter(pl.col("outcome") != "ok").group_by(*LEVEL, "outcome").agg(
+        pl.len().alias("requests"), _total(pl.col("input_tokens_client")), _total(pl.col("output_tokens"))
+    )
+    shown = []
+    for row in failed.sort(*LEVEL, "outcome").iter_rows(named=True):
+        share = None if row["output_tokens"] is None or not total else f"{row['output_tokens'] / total:.2%}"
+        about = {"scenario": row["scenario"], "load": load_name(row), "outcome": row["outcome"], "requests": row["requests"]}
+        about |= {"input tokens sent": row["input_tokens_client"], "output tokens that came": row["output_tokens"]}
+        shown.append(about | {"of all output": share})
+    return html_table(shown, "Requests that did not succeed")

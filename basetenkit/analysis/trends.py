@@ -126,7 +126,7 @@ def _judged(part: pl.DataFrame) -> pl.DataFrame:
     logs = np.log(frame["value"].to_numpy())
     at = frame["started_at"].dt.timestamp("us").to_numpy() / 1e6
     which, course, far = np.zeros(len(logs), int), np.array(logs), np.zeros(len(logs), bool)
-    edges = [0, *change_points(logs, at), len(logs)]
+    edges = sorted({0, *change_points(logs, at), len(logs)})
     for number, (i, j) in enumerate(pairwise(edges)):
         which[i:j], course[i:j] = number, _course(logs[i:j], at[i:j])
         far[i:j] = outliers(logs[i:j] - course[i:j])

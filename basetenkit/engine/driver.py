@@ -17,6 +17,7 @@ from .clock import Poller, mono
 from .pool import Gate, Pool
 from .via_httpx import HttpxPool
 
+Again = Callable[[Exchange, bytes], tuple[float, Request, bytes] | None]
 Source = Callable[[], tuple[Request, bytes] | None]
 BUDGET_NS = 1_000_000
 
@@ -73,8 +74,9 @@ class Level:
         done: Callable[[Exchange], None],
         *,
         max_seconds: float,
+        again: Again = lambda exchange, payload: None,
     ) -> None:
-        self._pool, self._poller, self._source, self._done = pool, poller, source, done
+        self._pool, self._poller, self._source, self._done, self._again = pool, poller, source, done, again
         self._max_seconds = max_seconds
         self._tasks: set[asyncio.Task[None]] = set()
         self.origin_ns = mono()
@@ -143,7 +145,24 @@ class Level:
             self._spawn(self._send(*item, due=self.origin_ns + int(at * 1e9), start=mono()))
 
     async def _send(self, request: Request, payload: bytes, *, due: int, start: int, gate: Gate | None = None) -> bool:
-        """Sends one request and hands its exchange on; False where the level was stopped meanwhile."""
+        """Sends one request, and again where `again` says so; False where the level was stopped meanwhile."""
+        while True:
+            exchange = await self._once(request, payload, due=due, start=start, gate=gate)
+            more = self._again(exchange, payload) if exchange is not None and self.stop_reason is None else None
+            if more is None:
+                return exchange is not None
+            pause, request, payload = more
+            try:
+                await asyncio.sleep(pause)
+            except asyncio.CancelledError:
+                return False
+            due = start = mono()
+            gate = None
+
+    async def _once(
+        self, request: Request, payload: bytes, *, due: int, start: int, gate: Gate | None
+    ) -> Exchange | None:
+        """One try; hands its exchange on, and gives it back unless the level was stopped meanwhile."""
         exchange = Exchange(request, scheduled_ns=due, start_ns=start)
         self.sent += 1
         self.in_flight += 1
@@ -154,8 +173,8 @@ class Level:
             message = f"the request was in flight when the level ended: {self.stop_reason or 'the run was cancelled'}"
             exchange.failure = Failure(Outcome.CANCELLED, message)
             exchange.end_ns = exchange.end_ns or mono()
-            return False
+            return None
         finally:
             self.in_flight -= 1
             self._done(exchange)
-        return True
+        return exchange

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ..config import RunConfig
 from ..endpoint import KEY_VARIABLES, Endpoint
 from ..errors import ConfigError
+from ..findings import note
 
 # flags whose value is used
 VALUES = (
@@ -55,13 +57,18 @@ IDLE = (
     "--metrics-time-unit",
     "--metrics-refresh-interval",
     "--master-port",
-    "--spawn-rate",
-    "--log-dir",
     "--execution-engine",
     "--model",
-    "--cooldown-ratio",
 )
+# likewise, because what they ask for is so here without them: no min_tokens is sent, each connection's times are columns
 IDLE_SWITCHES = ("--track-network-timing", "--no-min-tokens")
+# taken without effect although something else was meant, and that is said
+SAID = {
+    "--spawn-rate": "a level begins with all its requests in flight, and that ramp is outside the measured window",
+    "--cooldown-ratio": "the drain of a closed loop is outside the measured window by rule; "
+    "run.with_window(skip_last=N) leaves out another count",
+    "--log-dir": "no log is written; LOG_LEVEL=DEBUG shows what is sent and what comes",
+}
 # refused: what serves in place of it
 INSTEAD = {
     "--prefix-len": "a scenario with a shared prefix, --traffic-scenario 'P(prefix,suffix)/out'",
@@ -69,8 +76,11 @@ INSTEAD = {
     "--experiment-folder-name": "save_to= of bk.run, or basetenkit benchmark, which takes it",
     "--experiment-base-dir": "save_to= of bk.run, or basetenkit benchmark, which takes it",
     "--upload-results": "run.save(folder), and your own tool to upload that folder",
-    "--config-file": "--api-key, or MODEL_API_KEY",
-    "--model-auth-type": "--api-key, or MODEL_API_KEY",
+    "--namespace": "run.save(folder), and your own tool to upload that folder",
+    **dict.fromkeys(
+        ("--config-file", "--model-auth-type", "--auth", "--profile", "--security-token", "--region"),
+        "--api-key, or MODEL_API_KEY",
+    ),
 }
 FAMILIES = {
     "--storage-": INSTEAD["--upload-results"],
@@ -89,17 +99,43 @@ SCENARIOS = {
 CONCURRENCY = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 BATCH_SIZES = [1, 2, 4, 8, 24, 48, 96]
 ARRIVALS = {"exponential": "poisson", "uniform": "uniform", "constant": "constant"}
+# a field of ours -> the flag that fills it
+FIELDS = {
+    "url": "--api-base",
+    "model": "--api-model-name",
+    "api_key": "--api-key",
+    "tokenizer": "--model-tokenizer",
+    "scenarios": "--traffic-scenario",
+    "concurrency": "--num-concurrency",
+    "request_rate": "--qps-level",
+    "batch_size": "--batch-size",
+    "max_requests": "--max-requests-per-run",
+    "max_seconds": "--max-time-per-run",
+    "workers": "--num-workers",
+    "request_params": "--additional-request-params",
+}
 _ENDINGS = ("/chat/completions", "/completions", "/embeddings", "/predict")
 
 
 def config_from_command(text: str) -> RunConfig:
     """The RunConfig of a `genai-bench benchmark` command: its very text, line continuations and all.
 
+    A flag that is taken and does nothing here although something was meant by it is said in a UserWarning.
     What the command leaves out has genai-bench's defaults for the task, save that a data set without a scenario means
     `dataset`; limits that it leaves out are RunConfig's. ConfigError, one sentence, names every flag that does not apply.
     Nothing is sent or downloaded.
     """
     given = _read(_words(text))
+    for flag in SAID:
+        if flag in given and _number_or_text(given[flag][0]) != 0:
+            warnings.warn(note("flag_idle", flag=flag, why=SAID[flag]), stacklevel=2)
+    try:
+        return _config(given)
+    except ConfigError as error:
+        raise type(error)(_by_flag(str(error))) from None
+
+
+def _config(given: Mapping[str, list[str]]) -> RunConfig:
     task = _one(given, "--task") or "text-to-text"
     if task not in TASKS:
         raise ConfigError(f"--task: {task!r} is not measured here; it is one of {', '.join(TASKS)}")
@@ -109,6 +145,22 @@ def config_from_command(text: str) -> RunConfig:
     name = "--additional-request-params"
     params = _json(_one(given, name) or "{}", name)
     return RunConfig(**fields, scenarios=scenarios, dataset=dataset, tokenizer=_tokenizer(given), request_params=params)
+
+
+def _by_flag(sentence: str) -> str:
+    """The sentence under the name that whoever wrote the command knows the field by."""
+
+    def name(found: re.Match[str]) -> str:
+        return FIELDS.get(found[1], found[0])
+
+    return re.sub(r"\b(?:RunConfig|Endpoint)\.(\w+)", name, sentence)
+
+
+def _number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _words(text: str) -> list[str]:
@@ -137,8 +189,10 @@ def _read(words: Sequence[str]) -> dict[str, list[str]]:
         if not flag.startswith("--"):
             raise ConfigError(f"{flag!r} stands where a flag should; a value with spaces or parentheses needs quotes")
         if flag in SWITCHES + IDLE_SWITCHES:
-            given.setdefault(flag, []).append("true")
-        elif flag in VALUES or flag in IDLE:
+            wish = value if has_value else rest.pop(0) if rest and rest[0].lower() in ("true", "false") else "true"
+            if wish.lower() != "false":  # as the command that genai-bench keeps in its metadata has them
+                given.setdefault(flag, []).append("true")
+        elif flag in (*VALUES, *IDLE, *SAID):
             if not has_value and not rest:
                 raise ConfigError(f"{flag}: its value is missing")
             given.setdefault(flag, []).append(value if has_value else rest.pop(0))
@@ -231,6 +285,9 @@ def _load(given: Mapping[str, list[str]], task: str) -> dict[str, Any]:
         raise ConfigError(f"--distribution: {distribution!r} is not one of {', '.join(ARRIVALS)}")
     rates, batches = given.get("--qps-level", []), given.get("--batch-size")
     embeddings = task == "text-to-embeddings"
+    over = _one(given, "--iteration-type") or "num_concurrency"
+    if over not in (("num_concurrency", "batch_size") if embeddings else ("num_concurrency",)):
+        raise ConfigError(f"--iteration-type: {over!r} does not go with {task}; leave it out, or take num_concurrency")
     levels = [] if rates else [1] if embeddings else CONCURRENCY
     if batches and not embeddings:
         raise ConfigError(f"--batch-size: {task} sends one input a request; it is for text-to-embeddings")

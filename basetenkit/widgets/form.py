@@ -11,7 +11,6 @@ import contextlib
 import html
 import re
 from collections.abc import Coroutine
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..config import RunConfig
 from ..display import html_table
 from ..endpoint import Endpoint
 from ..errors import BasetenkitError, ConfigError
+from ..genai_bench import config_from_command
 from ..preparation import check_supported
 from ..results import Run
 from ..runs import LiveRun, load, start
@@ -36,6 +36,7 @@ _GROUPS = {
     "Load": ("concurrency", "request_rate", "max_requests", "warmup_requests", "repeats"),
     "Limits": ("max_seconds", "timeout_s", "max_total_tokens", "give_up_after"),
 }
+_COMMANDS = ("genai-bench", "genai_bench", "basetenkit benchmark", "benchmark ")
 _PREVIEW_AFTER_S = 0.4
 _LABEL = {"description_width": "min(170px, 40%)"}
 _INPUT = {"width": "min(520px, calc(100% - 8px))"}
@@ -185,8 +186,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self.plan.value = self.body.value = self.python.value = ""
             return
         self.plan.value = _markup(html_table([{"the plan": k, "": v} for k, v in plan_of(config).items()]))
-        if hasattr(config, "to_python"):
-            self.python.value = _pre(config.to_python())
+        self.python.value = _pre(config.to_python())
         with contextlib.suppress(RuntimeError):  # without a loop the body is made when it is asked for
             loop = asyncio.get_running_loop()
             self._waiting = loop.call_later(_PREVIEW_AFTER_S, lambda: self._spawn(self._show_body(config)))
@@ -248,14 +248,15 @@ def config_in(text: str) -> RunConfig:
     """The config in a text: a config's JSON, the folder of a saved run, or a genai-bench command. ConfigError for others."""
     if text.startswith("{"):
         return RunConfig.model_validate_json(text)
-    if "genai-bench" in text:
-        config: RunConfig = import_module("basetenkit.genai_bench").config_from_command(text)
-        return config
-    path = Path(text).expanduser()
-    if text and path.is_dir():
-        return load(path).config
-    if text and path.is_file():
-        return RunConfig.model_validate_json(path.read_text())
+    if text.lstrip("%!$ ").startswith(_COMMANDS):
+        return config_from_command(text)
+    found = None
+    with contextlib.suppress(OSError, RuntimeError):  # too long for a path, or the home of nobody: it is no path
+        found = path if text and (path := Path(text).expanduser()).exists() else None
+    if found is not None and found.is_dir():
+        return load(found).config
+    if found is not None:
+        return RunConfig.model_validate_json(found.read_bytes())
     raise ConfigError("there is no config in it; give a config's JSON, the folder of a run, or a genai-bench command")
 
 

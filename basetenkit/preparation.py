@@ -8,6 +8,7 @@ import random
 import secrets
 import shutil
 import time
+import warnings
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ import polars as pl
 from . import __version__
 from .conductor import plan
 from .config import RunConfig
+from .engine.clock import stamps_here
 from .errors import ConfigError, StoreError
 from .scenario import FORMS, Dataset, Image, ImageText, parse_scenario
 from .store import RunFolder
@@ -53,6 +55,21 @@ def check_supported(config: RunConfig) -> None:
     if config.endpoint.http2 and find_spec("h2") is None:
         raise ConfigError("Endpoint.http2 needs the h2 package, which is not installed: pip install h2")
     _check_batch(config)
+
+
+def say_limits(config: RunConfig) -> None:
+    """A warning before anything is sent where times will be Python's and not the kernel's."""
+    if config.endpoint.by_httpx:
+        why = "through a proxy or over HTTP/2 no byte has a kernel stamp"
+    elif not stamps_here():
+        why = f"{platform.system()} gives this process no kernel stamps"
+    else:
+        return
+    warnings.warn(
+        f"{why}: times are those at which Python read the bytes, and each row's error says by how much they may be late "
+        "(some milliseconds, more with many requests in flight or a busy kernel); workers=1 keeps the kernel's work apart",
+        stacklevel=3,
+    )
 
 
 def _unmatched(scenario: str, config: RunConfig) -> str:

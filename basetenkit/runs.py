@@ -29,7 +29,7 @@ from .conductor import Conductor
 from .config import RunConfig
 from .errors import ConfigError
 from .outgoing import request_head
-from .preparation import allow_open_files, check_room, check_supported, open_document
+from .preparation import allow_open_files, check_room, check_supported, open_document, say_limits
 from .progress import ProgressLine
 from .results import Run
 from .store import RunFolder
@@ -136,6 +136,7 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
     load_data(config)  # and what is wrong with a data set
     tokenizer = load_tokenizer(config.tokenizer)
     allow_open_files(config)
+    say_limits(config)
     durable = save_to is not None
     folder = RunFolder(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), durable)
     folder.create()

@@ -117,6 +117,13 @@ def enable_stamps(sock: socket.socket) -> bool:
     return True
 
 
+@cache
+def stamps_here() -> bool:
+    """Whether this system stamps what a socket receives."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        return enable_stamps(sock)
+
+
 def stamp_of(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
     """The kernel's stamp in a read's ancillary data, ns on CLOCK_REALTIME; 0 where there is none."""
     for level, kind, data in ancillary:

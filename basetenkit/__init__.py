@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from . import emulator
     from .analysis import charts
     from .analysis.comparison import Comparison, compare
+    from .analysis.gates import Judgement, judge
     from .analysis.history import history
     from .analysis.report import report
+    from .analysis.trends import Trends, trends
     from .cases import ParserCase
     from .config import RunConfig
     from .endpoint import Endpoint
     from .engine.transport import TimedTransport
     from .findings import Finding
     from .genai_bench.flags import config_from_command
+    from .genai_bench.reading import read_genai_bench
+    from .genai_bench.writing import write_genai_bench
     from .parsing import parse
     from .results import Run
     from .runs import LiveRun, last_run, load, run, run_sync, start
@@ -42,6 +46,7 @@ _HOMES = {
     "Endpoint": "endpoint",
     "EndpointComparison": "studies.comparing",
     "Finding": "findings",
+    "Judgement": "analysis.gates",
     "LiveRun": "runs",
     "ParserCase": "cases",
     "ResponseWorkbench": "widgets.workbench",
@@ -49,6 +54,7 @@ _HOMES = {
     "RunConfig": "config",
     "RunForm": "widgets.form",
     "TimedTransport": "engine.transport",
+    "Trends": "analysis.trends",
     "calibrate": "studies.calibrate",
     "charts": "analysis",
     "compare": "analysis.comparison",
@@ -57,14 +63,18 @@ _HOMES = {
     "config_from_command": "genai_bench.flags",
     "emulator": "",
     "history": "analysis.history",
+    "judge": "analysis.gates",
     "last_run": "runs",
     "load": "runs",
     "parse": "parsing",
     "preflight": "studies.preflight",
+    "read_genai_bench": "genai_bench.reading",
     "report": "analysis.report",
     "run": "runs",
     "run_sync": "runs",
     "start": "runs",
+    "write_genai_bench": "genai_bench.writing",
+    "trends": "analysis.trends",
 }
 
 __all__ = [
@@ -73,6 +83,7 @@ __all__ = [
     "Endpoint",
     "EndpointComparison",
     "Finding",
+    "Judgement",
     "LiveRun",
     "ParserCase",
     "ResponseWorkbench",
@@ -80,6 +91,7 @@ __all__ = [
     "RunConfig",
     "RunForm",
     "TimedTransport",
+    "Trends",
     "__version__",
     "calibrate",
     "charts",
@@ -89,14 +101,18 @@ __all__ = [
     "config_from_command",
     "emulator",
     "history",
+    "judge",
     "last_run",
     "load",
     "parse",
     "preflight",
+    "read_genai_bench",
     "report",
     "run",
     "run_sync",
     "start",
+    "write_genai_bench",
+    "trends",
 ]
 
 

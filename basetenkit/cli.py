@@ -12,6 +12,7 @@ import os
 import shlex
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,14 +119,15 @@ def benchmark(
     basetenkit benchmark --api-base URL --api-model-name NAME --num-concurrency 8 \\
       --traffic-scenario "D(100,100)" --max-requests-per-run 200 --max-time-per-run 10
 
-    The key is best left to MODEL_API_KEY: a command line can be seen by others on the machine. Without --save-to, the run is
-    saved in runs/ under the time of its start.
+    The key is best left to MODEL_API_KEY: others on the machine can see a command line.
+
+    Without --save-to, the run is saved in runs/ under the time of its start.
     """
     if save_to and (experiment_base_dir or experiment_folder_name):
         raise ConfigError(
             "--save-to names the run's whole folder: give it, or genai-bench's --experiment-..., not both"
         )
-    config = bk.config_from_command(shlex.join(["genai-bench", "benchmark", *ctx.args]))
+    config = _config(ctx.args, quiet)
     debug = os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
     config = _with(config, {"slo": _limits(slo)} if slo else {}, {"capture": "all"} if debug else {})
     folder = save_to or _folder(experiment_base_dir, experiment_folder_name)
@@ -138,6 +140,17 @@ def benchmark(
     missed = _missed(run, goodput)
     _show_run(run, folder, missed, as_json, quiet)
     raise typer.Exit(INTERRUPTED if interrupted else FAILED if missed else 0)
+
+
+def _config(words: list[str], quiet: bool) -> RunConfig:
+    """The config of genai-bench's flags; what is to be said of them goes to standard error."""
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", UserWarning)
+        config = bk.config_from_command(shlex.join(["genai-bench", "benchmark", *words]))
+    for one in noted:
+        if not quiet:
+            sys.stderr.write(f"basetenkit: {plain(str(one.message))}\n")
+    return config
 
 
 def _with(config: RunConfig, *changes: dict[str, Any]) -> RunConfig:

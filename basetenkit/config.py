@@ -64,6 +64,9 @@ class RunConfig(Model):
     )
     repeats: Count = Field(1, description="how often each level is run, e.g. 10")
     dataset: Any = Field(None, description="a path, a frame or a data set's description")
+    answers: Literal["model", "dataset"] = Field(
+        "model", description="whose answers a conversation goes on from: the model's own, or those of the data set"
+    )
     request_params: Params = Field(
         default_factory=dict, description="further payload fields, e.g. {'temperature': 0.7}"
     )

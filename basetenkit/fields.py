@@ -19,11 +19,20 @@ from .errors import ConfigError
 _SECRET_NAME = re.compile(
     r"auth|key|token|secret|password|passwd|credential|cookie|signature|(^|[^a-z])sig($|[^a-z])", re.I
 )
+# What of a name says the model's tokens, a cache's entry or a writer, and no credential. It is taken out before the search,
+# so that `eos_token_secret` is one all the same; what is not listed here is masked rather than shown.
+_HARMLESS = re.compile(
+    r"(?<![a-z])(stop|eos|bos|pad|unk|sep|cls|mask|special|start|end|image|audio|think|decoder_start)[-_]?token"
+    r"|(?<![a-z])(max|min|new|num|stop|stopping|special|suppress|bad|budget)[-_]?tokens"
+    r"|(?<![a-z])(prompt|completion|input|output|reasoning|thinking)[-_]?tokens"
+    r"|tokeni[sz]|token[-_]?(ids|count|limit|budget|usage)(?![a-z])|(?<![a-z])cache[-_]?key|keyword|author(?!i)",
+    re.I,
+)
 
 
 def looks_secret(name: str) -> bool:
-    """Whether a header or query parameter of this name is taken for a secret."""
-    return bool(_SECRET_NAME.search(name))
+    """Whether what stands under this name, in a header, a query or a body, is taken for a secret."""
+    return bool(_SECRET_NAME.search(_HARMLESS.sub("", name)))
 
 
 def redact_url(url: str) -> str:
@@ -39,13 +48,17 @@ def _redact_pair(pair: str) -> str:
 
 
 def without_secrets(value: Any) -> Any:
-    """A JSON value with `***` for each text that stands, at whatever depth, under a key that looks like a secret's. Numbers
-    and lists stay: `max_tokens` and `stop_token_ids` are no secrets."""
+    """A JSON value with `***` for each text that stands, at whatever depth, under a key that looks like a secret's, itself
+    or in a list. Numbers stay: they are counts and ids."""
     if isinstance(value, dict):
-        return {
-            k: "***" if isinstance(v, str) and looks_secret(str(k)) else without_secrets(v) for k, v in value.items()
-        }
+        return {k: _hidden(v) if looks_secret(str(k)) else without_secrets(v) for k, v in value.items()}
     return [without_secrets(item) for item in value] if isinstance(value, list) else value
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
+    return "***" if isinstance(value, str) else without_secrets(value)
 
 
 def told_apart(data: Any) -> Any:

@@ -55,7 +55,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "clock_bound": (
         "{where}: the clock's proven error (p99 {bound_ms:.2f} ms) is {percent:.0f}% of the median TTFT.",
-        "Give the engine room: workers=1, fewer in flight, or an idle kernel.",
+        "Give the engine room: {room}, fewer in flight, or an idle machine.",
     ),
     "clock_user": (
         "{where}: {n} of {sent} requests were timed by this process and not by the kernel, so their error is wider.",
@@ -119,6 +119,31 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     "worker_lost": (
         "{where}: worker {worker} of {workers} was lost ({why}), and {n} request(s) with it; then the level ran below its load.",
         "Run the level again where its figures matter; a process that is killed was often out of memory.",
+    ),
+    "genai_bench": (
+        "These {files} level(s) were measured with genai-bench, which keeps no times of sending: throughput is null here.",
+        "Its own totals are in run.metadata['genai_bench']; docs/genai-bench.md says how its definitions differ.",
+    ),
+    "genai_bench_ms": ("{n} file(s) have latencies in ms; they were read as seconds.", ""),
+    "genai_bench_ttft": (
+        "{n} request(s) have a TTFT that genai-bench made up (1 ms, or none); it and TPOT are null.",
+        "Where nothing was streamed there is none: measure with streaming.",
+    ),
+    "genai_bench_empty": (
+        "{n} request(s) without any output token count as successes there; here they are 'empty'.",
+        "genai-bench loses the text of some formats; measure the endpoint again with basetenkit.",
+    ),
+    "genai_bench_zero": (
+        "{n} request(s) have no usable error code and no figures; they count as failed here.",
+        "There a code of 0 counts as a success.",
+    ),
+    "genai_bench_error_rate": (
+        "{n} of {files} file(s) state an error rate that their own requests belie; it was counted again.",
+        "genai-bench writes 0, whatever happened.",
+    ),
+    "genai_bench_lost": (
+        "{n} request(s) are in genai-bench's totals and not among its requests.",
+        "Nothing can be told of them; percentiles are of the others.",
     ),
     "tokens_spent": ("{where}: max_total_tokens={limit} was reached, so the level ended early.", ""),
 }

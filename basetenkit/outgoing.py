@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -14,7 +14,6 @@ from .endpoint import Endpoint
 from .engine.retries import pause_before_again
 from .tally import Tally
 from .types import Exchange, Request
-from .workload.sampler import Sampler
 
 ID_HEADER = "x-baseten-customer-request-id"  # not x-request-id: some servers refuse one that is no UUID
 # Whole bodies wait: so many, or so many bytes of them, as a body with images is of megabytes.
@@ -40,6 +39,12 @@ def request_head(endpoint: Endpoint) -> bytes:
     return ("\r\n".join(lines) + "\r\n").encode("latin-1", "replace")
 
 
+class Maker(Protocol):
+    """A Sampler, or who else makes the next request."""
+
+    def request(self, request_id: str) -> Request: ...
+
+
 class Source:
     """The requests of one sender's part of a level, built ahead: called by the engine for the next, refilled in the Backlog's
     turns. A request's number, and with it its id and phase, is given when it goes: by the tally, so that of several senders
@@ -48,7 +53,7 @@ class Source:
     def __init__(
         self,
         config: RunConfig,
-        sampler: Sampler,
+        sampler: Maker,
         head: bytes,
         prefix: str,
         spend: Spend,
@@ -90,9 +95,13 @@ class Source:
         if number is None:
             return None
         self._at += self._stride or 0
-        phase = "warmup" if number < self._config.warmup_requests else "measured"
         request = self._ready.popleft()
         self._ready_bytes -= len(request.body)
+        return self._addressed(request, number)
+
+    def _addressed(self, request: Request, number: int) -> tuple[Request, bytes]:
+        """The request under its number, and its bytes."""
+        phase = "warmup" if number < self._config.warmup_requests else "measured"
         request = replace(request, request_id=request_id(self._prefix, number), phase=phase)
         tail = f"{ID_HEADER}: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
         return request, self._head + tail + request.body
@@ -127,9 +136,9 @@ class Spend:
     def _promised(request: Request) -> int:
         return (request.input_tokens_client or request.input_tokens_target or 0) + (request.output_tokens_target or 0)
 
-    def take(self, request: Request, total: int, at: int | None = None) -> int | None:
+    def take(self, request: Request, total: int, at: int | None = None, *, reserved: bool = False) -> int | None:
         """The number under which `request` may go, its tokens promised; None where all are taken or the limit forbids it."""
-        return self.tally.take(total, self._promised(request), self.limit, at)
+        return self.tally.take(total, self._promised(request), self.limit, at, reserved=reserved)
 
     def promise(self, request: Request) -> None:
         """The tokens of one that goes again, whatever the limit: the row of the try before gave its own back."""

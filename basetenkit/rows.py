@@ -92,8 +92,21 @@ def lost_rows(
     """(rows, no chunks) of requests that were sent and whose sender is no more: nothing is known of them but that."""
     level = {"scenario": key.scenario, "load": key.load, "level": key.level, "repeat": key.repeat}
     outcome = {"outcome": Outcome.CANCELLED.value, "error_message": message}
-    known = [{"request_id": i, "phase": phase, "attempt": 1, **level, **outcome} for i, phase in zip(ids, phases, strict=True)]
+    known = [
+        {"request_id": i, "phase": phase, "attempt": 1, **level, **outcome}
+        for i, phase in zip(ids, phases, strict=True)
+    ]
     return pl.DataFrame(known, schema=SCHEMA), pl.DataFrame(schema=CHUNK_SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One exchange as a row and its chunks, before they are in a table."""
+
+    row: dict[str, Any]
+    times: Times | None
+    starts: Sequence[int]
+    ends: Sequence[int]
 
 
 class Table:
@@ -125,14 +138,22 @@ class Table:
 
     def add(self, exchange: Exchange, parsed: ParsedResponse) -> dict[str, Any]:
         """Appends one row and its chunks; returns the row."""
+        return self.append(self.read(exchange, parsed))
+
+    def read(self, exchange: Exchange, parsed: ParsedResponse) -> Reading:
+        """What `append` takes. Changes nothing, so it may be done on another thread."""
         times = event_times(exchange, parsed) if parsed.streamed else None
-        row = self._row(exchange, parsed, times)
+        offsets = text_offsets(parsed) if times is not None else ((), ())
+        return Reading(self._row(exchange, parsed, times), times, *offsets)
+
+    def append(self, reading: Reading) -> dict[str, Any]:
+        """Appends one row and its chunks; returns the row."""
+        row, times = reading.row, reading.times
         if times is not None:
             self._arrival.frombytes(times.arrival.tobytes())
             self._error.frombytes(times.error.tobytes())
-            starts, ends = text_offsets(parsed)
-            self._starts.extend(starts)
-            self._ends.extend(ends)
+            self._starts.extend(reading.starts)
+            self._ends.extend(reading.ends)
         for column, value in zip(self._lists, row.values(), strict=True):
             column.append(value)
         self._chunk_counts.append(len(times.arrival) if times is not None else 0)
@@ -144,6 +165,7 @@ class Table:
         row["request_id"], row["scenario"], row["load"] = request.request_id, key.scenario, key.load
         row["level"], row["repeat"], row["phase"] = key.level, key.repeat, request.phase
         row["attempt"] = request.attempt
+        row["conversation_id"], row["turn"] = request.conversation_id, request.turn
         self._schedule(row, exchange)
         self._latency(row, exchange, parsed, times)
         self._tokens(row, exchange, parsed)
@@ -255,7 +277,7 @@ class Table:
                 "index": (np.arange(total) - offsets).astype(np.int32),
                 "arrival_s": number(self._arrival, np.float64),
                 "error_s": number(self._error, np.float64),
-                "tokens": pl.Series([None] * total, dtype=pl.Int32),
+                "tokens": pl.repeat(None, total, dtype=pl.Int32, eager=True),
                 "text_start": number(self._starts, np.int32),
                 "text_end": number(self._ends, np.int32),
             },

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import tempfile
 import threading
@@ -61,12 +62,19 @@ class LiveRun:
             _last[:] = [run]
             self._future.set_result(run)
         except BaseException as error:
+            if not self._folder.durable:  # no Run owns it; the rows so far can be read from it as long as this is held
+                weakref.finalize(self, shutil.rmtree, self._folder.path, ignore_errors=True)
             self._future.set_exception(error)
 
     @property
     def progress(self) -> dict[str, Any]:
         """Where the run is: level, planned, sent, finished, in_flight, outcomes, seconds, last_error."""
         return self._conductor.progress.as_dict()
+
+    @property
+    def config(self) -> RunConfig:
+        """What it was started with."""
+        return self._conductor.config
 
     @property
     def requests(self) -> pl.DataFrame:
@@ -139,9 +147,14 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
     say_limits(config)
     durable = save_to is not None
     folder = RunFolder(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), durable)
-    folder.create()
-    check_room(config, folder)
-    document = open_document(folder, config, tokenizer.name)
+    try:
+        folder.create()
+        check_room(config, folder)
+        document = open_document(folder, config, tokenizer.name)
+    except BaseException:
+        if not durable:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
     _mind_sigterm()
     return LiveRun(Conductor(config, folder, tokenizer, document), folder)
 

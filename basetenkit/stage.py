@@ -28,12 +28,14 @@ from .engine.pool import Origin, Pool
 from .engine.via_httpx import HttpxPool
 from .outgoing import LOOK_AHEAD, Source, Spend
 from .parsing.response import ParsedResponse, parse_response
-from .rows import LevelKey, Table
+from .rows import LevelKey, Reading, Table
 from .scenario import parse_scenario
 from .store import exchange_frame, hide
 from .tally import Tally, share
+from .turns import Turns
 from .types import Exchange, Failure, Outcome
 from .workload import datasets
+from .workload.conversations import Speaker
 from .workload.sampler import Lexicon, Sampler
 from .workload.tokenizer import Tokenizer
 
@@ -141,27 +143,34 @@ class Stage:
 
     def prepare(self, part: Part) -> None:
         """Builds the first requests; then `perform` can begin at once."""
-        config, key = self._config, part.key
-        stream = f"{key.load}:{key.level:g}:{key.repeat}"
-        apart: dict[str, Any] = {"share": (part.part, part.parts), "measured": self._measured, "entries": self._entries}
-        scenario = parse_scenario(key.scenario)
-        sampler = Sampler(config, scenario, self._tokenizer, salt=self._salt, stream=stream, **apart)
-        stride = None if key.load == "concurrency" else part.parts
-        self._source = Source(
-            config, sampler, self._head, prefix(self._salt, key), self._spend, first=part.part, stride=stride
-        )
+        self._source = self._source_of(part)
         self._source.fill(min(LOOK_AHEAD, 2 * (part.users or 64) + 64))
         self._part, self._status, self._level = part, Status(), None
-        self._current = Recorded(Table(key, 0, self._tokenizer.count))
+        self._current = Recorded(Table(part.key, 0, self._tokenizer.count))
+
+    def _source_of(self, part: Part) -> Source:
+        config, key, tokenizer, entries = self._config, part.key, self._tokenizer, self._entries
+        apart: dict[str, Any] = {
+            "stream": f"{key.load}:{key.level:g}:{key.repeat}",
+            "share": (part.part, part.parts),
+        }
+        sent: tuple[bytes, str, Spend] = (self._head, prefix(self._salt, key), self._spend)
+        scheduled = key.load != "concurrency"
+        if entries is not None and entries.conversations:
+            speaker = Speaker(config, entries.conversations, tokenizer.count, **apart)
+            return Turns(config, speaker, *sent, scheduled=scheduled)
+        apart |= {"salt": self._salt, "measured": self._measured, "entries": entries}
+        sampler = Sampler(config, parse_scenario(key.scenario), tokenizer, **apart)
+        return Source(config, sampler, *sent, first=part.part, stride=part.parts if scheduled else None)
 
     async def perform(self, origin_ns: int | None = None) -> None:
         """Sends what was prepared, from `origin_ns` on (CLOCK_MONOTONIC; None: at once); returns when each request has its row."""
         endpoint, poller = self._config.endpoint, self._poller
         pool = connections(endpoint, poller, self._wall)
-        backlog = Backlog(self._record, self._source.refill)
-        level = Level(
-            pool, poller, self._source, backlog.add, max_seconds=self._config.max_seconds, again=self._source.again
-        )
+        backlog = Backlog(self._read, self._record, self._source.refill)
+        source, follow = self._source, self._source.follow if isinstance(self._source, Turns) else None
+        limit = self._config.max_seconds
+        level = Level(pool, poller, source, backlog.add, max_seconds=limit, again=source.again, follow=follow)
         gc.freeze()  # in a kernel with polars and altair a full collection takes tens of milliseconds, here too
         if origin_ns is not None:
             await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
@@ -189,7 +198,10 @@ class Stage:
         else:
             config, rng = self._config, random.Random(f"{self._config.seed}:{key}")
             due = schedule(key.level, config.arrival, burstiness=config.burstiness, rng=rng)
-            await level.open_loop(itertools.islice(due, part.part, None, part.parts), part.max_in_flight)
+            own = itertools.islice(due, part.part, None, part.parts)
+            if isinstance(self._source, Turns):
+                own = self._source.due(list(itertools.islice(due, config.warmup_requests + config.max_requests)))
+            await level.open_loop(own, part.max_in_flight)
 
     async def _watch_the_wall(self) -> None:
         while True:
@@ -207,20 +219,27 @@ class Stage:
         if self._level is not None:
             self._level.stop(reason)
 
-    def _record(self, exchange: Exchange) -> None:
-        """Reads one finished exchange, makes its row, and decides what follows from it."""
+    def _read(self, exchange: Exchange) -> tuple[Exchange, Reading]:
+        """Reads one finished exchange and makes its row; changes nothing but what it hides in the exchange."""
         hide(exchange, self._secrets)
-        parsed = read(exchange, self._config.endpoint)
-        ok, current, status = parsed.outcome is Outcome.OK, self._current, self._status
+        assert self._current is not None
+        return exchange, self._current.table.read(exchange, read(exchange, self._config.endpoint))
+
+    def _record(self, what: tuple[Exchange, Reading]) -> None:
+        """Keeps one exchange's row, and decides what follows from it."""
+        (exchange, reading), current, status = what, self._current, self._status
         assert current is not None
-        row = current.table.add(exchange, parsed)
+        row = current.table.append(reading)
+        ok = row["outcome"] == Outcome.OK
         self._spend.settle(exchange.request, row)
+        if isinstance(self._source, Turns):
+            self._source.answered(exchange.request, row["text"] if ok else None)
         self._tally.ended(ok)
         status.finished += 1
         status.outcomes[row["outcome"]] += 1
         status.output_tokens += row["output_tokens"] or 0
         if not ok:
-            status.last_error = parsed.error_message
+            status.last_error = row["error_message"]
         if self._config.capture == "all" or (self._config.capture == "errors" and not ok):
             self._capture(exchange, current)
         limit = self._config.give_up_after

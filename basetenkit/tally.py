@@ -83,9 +83,24 @@ class Tally:
         if self._owners is not None:
             self._owners[self._owners.nonzero()] = 0
 
-    def take(self, total: int, promised: int = 0, limit: int | None = None, at: int | None = None) -> int | None:
+    def reserve(self, total: int, count: int) -> int | None:
+        """The first of the next `count` numbers, or of as many as are left of `total`; None where none is."""
+        with self._locked():
+            number = int(self._words[_TAKEN])
+            self._words[_TAKEN] = min(number + count, total)
+        return number if number < total else None
+
+    def take(
+        self,
+        total: int,
+        promised: int = 0,
+        limit: int | None = None,
+        at: int | None = None,
+        *,
+        reserved: bool = False,
+    ) -> int | None:
         """The number of the next request, or `at` where the schedule says which it is. None where all `total` are taken, or
-        where `promised` more tokens would pass `limit`."""
+        where `promised` more tokens would pass `limit`. `reserved`: `at` was counted before."""
         with self._locked():
             number = int(self._words[_TAKEN]) if at is None else at
             if number >= total:
@@ -93,7 +108,7 @@ class Tally:
             if limit is not None and self.tokens + promised > limit:
                 self._words[_REACHED] = 1
                 return None
-            self._words[_TAKEN] += 1
+            self._words[_TAKEN] += not reserved
             self.spend(promised)
             if self._owners is not None:
                 self._owners[number] = self._part + 1

@@ -64,6 +64,8 @@ class Request:
     image_pixels: int | None = None
     phase: str = "measured"
     attempt: int = 1
+    conversation_id: str | None = None
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

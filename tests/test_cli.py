@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,28 @@ def test_debug_shows_bodies_without_the_key(server: Any, tmp_path: Path) -> None
     assert KEY not in done.stderr + done.stdout
 
 
+def test_debug_shows_exchanges_while_the_run_goes_on(server: Any, tmp_path: Path) -> None:
+    command = [*COMMAND, *flags(server, requests=100_000, scenario="D(10,20)"), "--save-to", str(tmp_path / "r")]
+    env = environment(LOG_LEVEL="DEBUG")
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any("POST http://127.0.0.1" in line for line in lines)
+        assert any("data: [DONE]" in line for line in lines)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert KEY not in process.stderr.read()
+    assert process.returncode == 130
+
+
+def test_a_flag_that_does_nothing_is_said(server: Any, tmp_path: Path) -> None:
+    command = [*flags(server, requests=2), "--spawn-rate", "3", "--save-to"]
+    said = call(*command, str(tmp_path / "a"))
+    assert said.returncode == 0
+    assert "basetenkit: flag_idle: --spawn-rate does nothing here" in said.stderr
+    assert call(*command, str(tmp_path / "b"), "--quiet").stderr == ""
+
+
 def test_an_interrupt_saves_first(server: Any, tmp_path: Path) -> None:
     folder = tmp_path / "r"
     long = flags(server, requests=100_000, scenario="D(10,200)")
@@ -171,6 +194,20 @@ def test_plot(saved: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Pa
     one_sentence(call("plot", str(saved[0]), str(tmp_path), "--kind", "bmp"), "html, svg, png, json")
 
 
+def test_report_and_excel(saved: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    run, page, book = str(saved[0]), tmp_path / "r.html", tmp_path / "r.xlsx"
+    done = call("report", run, str(page))
+    assert (done.returncode, done.stdout) == (0, f"wrote {page}\n")
+    assert "<svg" in page.read_text() or "<img" in page.read_text()
+    assert json.loads(call("excel", run, str(book), "--json").stdout) == {"written": str(book)}
+    assert zipfile.is_zipfile(book)
+    assert call("report", run, str(page), "--quiet").stdout == ""
+    one_sentence(call("report", run, str(tmp_path / "r.pdf")), "should end in .html or .xlsx")
+    one_sentence(call("excel", run, str(page)), "should end in .xlsx")
+    one_sentence(call("report", str(tmp_path), str(page)), "is no run folder")
+    one_sentence(call("report", run, str(tmp_path / "none" / "r.html")), "cannot be written")
+
+
 def test_doctor_and_help() -> None:
     found = json.loads(call("doctor", "--json", MODEL_API_KEY=KEY).stdout)
     assert (found["basetenkit"], found["MODEL_API_KEY is set"]) == (bk.__version__, True)
@@ -178,8 +215,10 @@ def test_doctor_and_help() -> None:
     assert "MODEL_API_KEY is set    yes" in said
     assert KEY not in said + json.dumps(found)
     shown = call("--help").stdout
-    for name in ("benchmark", "preflight", "compare", "plot", "emulator", "doctor"):
+    for name in ("benchmark", "preflight", "compare", "report", "excel", "plot", "emulator", "doctor"):
         assert f" {name} " in shown
+    for panel in ("Measure", "Saved runs", "Around it"):
+        assert f" {panel} " in shown
     assert "--num-concurrency" in call("benchmark", "--help").stdout
     assert "--ttft-ms" in call("emulator", "--help").stdout
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +18,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.errors import StoreError
+from basetenkit.errors import ConfigError, StoreError
 from basetenkit.rows import SCHEMA_VERSION
 
 LEVELS = [2, 4]
@@ -179,3 +182,36 @@ def test_two_runs_into_one_folder_refuse_each_other(server: Any, tmp_path: Path)
     first.stop()
     run = first.result(30)
     assert run.requests.height == sum(x["sent"] for x in run.metadata["levels"])
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_run_that_was_not_to_be_kept_leaves_nothing_where_it_fails(server: Any, temporary: Path) -> None:
+    made = bk.RunConfig(endpoint=bk.Endpoint(url=server.url), scenarios="D(10,5)", max_requests=100_000)
+    live: bk.LiveRun | None = bk.start(made)
+    assert live is not None
+    (folder,) = temporary.glob("basetenkit-*")
+    shutil.rmtree(folder / "levels")
+    (folder / "levels").write_text("in the way")
+    live.stop()
+    with pytest.raises(StoreError, match="cannot be written") as caught:
+        live.result(30)
+    assert live.requests.height > 0, "what finished can be read as long as the run is held"
+    live._thread.join()
+    del caught, live
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_a_plan_that_is_refused_leaves_nothing(server: Any, temporary: Path) -> None:
+    made = bk.RunConfig(
+        endpoint=bk.Endpoint(url=server.url), scenarios="D(10,900)", max_requests=10**12, max_seconds=1e9
+    )
+    with pytest.raises(ConfigError, match="needs about"):
+        bk.start(made)
+    assert not list(temporary.glob("basetenkit-*"))

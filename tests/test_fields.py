@@ -65,13 +65,24 @@ def sentences(model: type[Model], **fields: Any) -> list[str]:
         "sig",
         "X-Amz-Signature",
         "x-sig",
+        "client_secret",
+        "refresh_token",
+        "session_token",
+        "eos_token_secret",
+        "tokenizer_key",
+        "authorization",
+        "hf_token",
     ],
 )
 def test_names_of_secrets_are_known(name: str) -> None:
     assert looks_secret(name)
 
 
-@pytest.mark.parametrize("name", ["x-team", "model", "a", "signal", "design", "content-type"])
+HARMLESS = ["max_tokens", "maxTokens", "max_new_tokens", "stop_token", "eos_token", "stop_token_ids", "special_tokens"]
+HARMLESS += ["prompt_cache_key", "tokenizer", "tokenizer_name", "logit_bias", "keywords", "author", "token_count"]
+
+
+@pytest.mark.parametrize("name", ["x-team", "model", "a", "signal", "design", "content-type", *HARMLESS])
 def test_other_names_are_none(name: str) -> None:
     assert not looks_secret(name)
 

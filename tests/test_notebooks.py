@@ -56,6 +56,8 @@ def test_the_clock_notebook_states_an_error_that_holds_the_truth(tmp_path: Path)
     text = shown(notebook)
     assert text.count("Time to first token") == 6
     assert "outside it" in text
+    assert "heard late, ms" in text
+    assert "shape: (10, 3)" in text  # a row a token that the openai SDK was given
     assert len([o for o in outputs(notebook) if "application/vnd.vega.v5+json" in o.get("data", {})]) == 1
 
 

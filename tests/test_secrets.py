@@ -123,12 +123,14 @@ def everything_it_says(run: bk.Run) -> str:
 
 def test_what_only_sounds_like_a_secret_stays() -> None:
     params = {"max_tokens": 5, "stop_token_ids": [1], "skip_special_tokens": True, "stop": ["x"], "user": "me"}
+    params |= {"prompt_cache_key": "team-a", "eos_token": "</s>", "stop_token": "<|end|>", "tokenizer": "embedded"}
     assert (
         bk.RunConfig(endpoint=bk.Endpoint(url="http://h/"), request_params=params).model_dump()["request_params"]
         == params
     )
-    hidden = {"a": [{"Api-Key": "s"}], "token": "t", "token_count": 5}
-    assert without_secrets(hidden) == {"a": [{"Api-Key": "***"}], "token": "***", "token_count": 5}
+    hidden = {"a": [{"Api-Key": "s"}], "token": "t", "token_count": 5, "api_keys": ["s", 7]}
+    shown = {"a": [{"Api-Key": "***"}], "token": "***", "token_count": 5, "api_keys": ["***", 7]}
+    assert without_secrets(hidden) == shown
 
 
 def test_what_a_server_could_give_away_is_known_in_each_form() -> None:

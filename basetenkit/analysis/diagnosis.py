@@ -54,6 +54,8 @@ def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]
     for event in document["metadata"].get("events", []):
         if event["what"] == "capture_full":
             yield finding("capture_full", n=event["n"], limit=config.capture_limit_mb)
+        elif event["what"] == "imported":
+            yield finding(event["code"], **event["fields"])
         elif event["what"] == "clock_stepped":
             yield finding("clock_stepped", step_ms=event["step_s"] * 1e3)
     for level in document["levels"]:
@@ -71,17 +73,20 @@ def _of_a_level(
     if not ok.height:
         return
     yield from _of_tokens(where, ok, tokenizer)
-    yield from _of_the_clock(where, rows, ok)
-    yield from of_behaviour(where, rows)
+    yield from _of_the_clock(where, rows, ok, config.workers)
+    when_known = rows["start_s"].count() > 0  # not in what another tool measured
+    if when_known:
+        yield from of_behaviour(where, rows)
     unstreamed = ok.filter(pl.col("ttft_s").is_null()).height
     if config.endpoint.stream and config.task != "text-to-embeddings" and unstreamed:
         yield finding("not_streamed", where=where, n=unstreamed, ok=ok.height)
-    if rows.filter(pl.col("phase") == "measured")["in_window"].all() and rows["load"][0] == "concurrency":
+    uncut = rows.filter(pl.col("phase") == "measured")["in_window"].all()
+    if when_known and uncut and rows["load"][0] == "concurrency":
         yield finding("window_uncut", where=where, need=int(10 * rows["level"][0]))
     held = sum(x.get("held_back", 0) for x in entries)
     if held:
         yield finding("in_flight_capped", where=where, limit=config.max_in_flight, n=held)
-    if rows["load"][0] == "request_rate" and not held:  # a guard that holds requests back is no lag of the client's
+    if when_known and rows["load"][0] == "request_rate" and not held:  # a guard that holds requests back is no lag of the client's
         lag = (rows["start_s"] - rows["scheduled_s"]).quantile(0.99)
         if lag is not None and lag > LAG_S:
             yield finding("schedule_lag", where=where, lag_ms=lag * 1e3)
@@ -153,10 +158,11 @@ def _cause(what: str, both: pl.DataFrame, server: int, client: int, tokenizer: s
     return f"another vocabulary than {tokenizer!r}"
 
 
-def _of_the_clock(where: str, rows: pl.DataFrame, ok: pl.DataFrame) -> Iterator[Finding]:
+def _of_the_clock(where: str, rows: pl.DataFrame, ok: pl.DataFrame, workers: int) -> Iterator[Finding]:
     by_user = rows.filter(pl.col("clock") == "user").height
     if by_user:
         yield finding("clock_user", where=where, n=by_user, sent=rows.height)
     bound, median = ok["ttft_error_s"].quantile(0.99), ok["ttft_s"].median()
     if bound is not None and isinstance(median, float) and median > 0 and bound > BOUND_SHARE * median:
-        yield finding("clock_bound", where=where, bound_ms=bound * 1e3, percent=100 * bound / median)
+        room = f"workers={workers + 1} where a core is free" if workers else "workers=1"
+        yield finding("clock_bound", where=where, bound_ms=bound * 1e3, percent=100 * bound / median, room=room)

@@ -24,7 +24,7 @@ _LATENCIES = [
 ]
 
 
-def _load(row: Mapping[str, Any]) -> str:
+def load_name(row: Mapping[str, Any]) -> str:
     return f"{row['level']:g}/s" if row["load"] == "request_rate" else f"{row['level']:g} in flight"
 
 
@@ -45,7 +45,7 @@ def overview_rows(run: Any) -> list[dict[str, Any]]:
 
 def _overview_row(row: Mapping[str, Any]) -> dict[str, Any]:
     sent = "–" if row["sent"] is None else f"{row['ok']} of {row['sent']}"
-    shown = {"scenario": row["scenario"], "load": _load(row), "ok": sent}
+    shown = {"scenario": row["scenario"], "load": load_name(row), "ok": sent}
     for title, name, figure in _LATENCIES:
         shown[f"{title} {figure}, ms"] = _cell(row, f"{headline(name, row['load'])}_{figure}", 1e3)
     shown |= {"output tokens/s": _cell(row, "output_tokens_per_s"), "requests/s": _cell(row, "requests_per_s")}
@@ -61,11 +61,11 @@ def latencies(run: Any) -> Html:
             metric = METRICS[headline(name, row["load"])]
             if row[f"{metric.name}_p50"] is None or (name == "first_content_s" and _same(row, metric.name)):
                 continue
-            shown = {"scenario": row["scenario"], "load": _load(row), "ms": metric.title}
+            shown = {"scenario": row["scenario"], "load": load_name(row), "ms": metric.title}
+            shown["mean"] = _cell(row, f"{metric.name}_mean", 1e3)
             shown |= {f"p{p}": _cell(row, f"{metric.name}_p{p}", 1e3) for p in PERCENTILES}
-            error = row["clock_error_p99_s"]
-            shown["clock error"] = None if error is None or name in ("tpot_s", "itl_s") else f"{error * 1e3:.3f}"
-            rows.append(shown | {"mean": _cell(row, f"{metric.name}_mean", 1e3)})
+            error = None if name in ("tpot_s", "itl_s") else row["clock_error_p99_s"]
+            rows.append(shown | {"clock error p99": None if error is None else f"{error * 1e3:.3f}"})
     return html_table(rows)
 
 
@@ -80,7 +80,7 @@ def service(run: Any) -> Html:
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
     rows = []
     for row in run.summary.iter_rows(named=True):
-        shown = {"scenario": row["scenario"], "load": _load(row), "requests": row["sent"]}
+        shown = {"scenario": row["scenario"], "load": load_name(row), "requests": row["sent"]}
         shown[f"within {limits}, %" if limits else "no slo was set"] = _cell(row, "goodput", 1e2)
         rows.append(shown | {"failed, %": _cell(row, "error_rate", 1e2)})
     return html_table(rows)
@@ -89,7 +89,9 @@ def service(run: Any) -> Html:
 def past(folder: str | Path, n: int = 10) -> Html:
     """The latest `n` runs of a folder of saved ones, a row a level, by date, as `overview` has them."""
     names = ["run", "started_at", "complete", *LEVEL, "sent", "ok"]
-    figures = [headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in ("concurrency", "request_rate")]
+    figures = [
+        headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in ("concurrency", "request_rate")
+    ]
     figures += ["output_tokens_per_s", "requests_per_s"]
     bounds = [f"{name}{end}" for name in dict.fromkeys(figures) for end in ("", "_low", "_high")]
     runs = history(folder).filter(pl.col("problem").is_null()).select(*names, *bounds, "clock_error_p99_s").collect()
@@ -107,7 +109,12 @@ def tokens(run: Any) -> Html:
     rows = []
     for row in token_table(run.requests).iter_rows(named=True):
         both = row["reported"] is not None and row["counted"] is not None
-        shown = {"scenario": row["scenario"], "load": _load(row), "tokens": row["tokens"], "requests": row["requests"]}
+        shown = {
+            "scenario": row["scenario"],
+            "load": load_name(row),
+            "tokens": row["tokens"],
+            "requests": row["requests"],
+        }
         shown |= {name: row[name] for name in ("asked", "reported", "counted", "chunks")}
         rows.append(shown | {"reported - counted": row["reported"] - row["counted"] if both else None})
     return html_table(rows)

@@ -154,7 +154,12 @@ def causes_table(run: Any) -> Html:
     rows = []
     for row in token_causes(run.requests).iter_rows(named=True):
         each = None if row["tokens"] is None else row["tokens"] / row["requests"]
-        shown = {"scenario": row["scenario"], "load": load_name(row), "step": row["step"], "cause": CAUSES[row["cause"]][0]}
+        shown = {
+            "scenario": row["scenario"],
+            "load": load_name(row),
+            "step": row["step"],
+            "cause": CAUSES[row["cause"]][0],
+        }
         shown |= {"requests": row["requests"], "tokens": row["tokens"], "a request": each}
         rows.append(shown | {"explained": "yes" if row["explained"] else "NO"})
     return html_table(rows, "From one account to the next")
@@ -165,13 +170,20 @@ def paid_table(run: Any) -> Html:
     end by its own count or the tokenizer's, and what share of all output tokens that is. Null where nothing was counted."""
     rows = run.requests
     total = rows["output_tokens"].sum()
-    failed = rows.filter(pl.col("outcome") != "ok").group_by(*LEVEL, "outcome").agg(
-        pl.len().alias("requests"), _total(pl.col("input_tokens_client")), _total(pl.col("output_tokens"))
+    failed = (
+        rows.filter(pl.col("outcome") != "ok")
+        .group_by(*LEVEL, "outcome")
+        .agg(pl.len().alias("requests"), _total(pl.col("input_tokens_client")), _total(pl.col("output_tokens")))
     )
     shown = []
     for row in failed.sort(*LEVEL, "outcome").iter_rows(named=True):
         share = None if row["output_tokens"] is None or not total else f"{row['output_tokens'] / total:.2%}"
-        about = {"scenario": row["scenario"], "load": load_name(row), "outcome": row["outcome"], "requests": row["requests"]}
+        about = {
+            "scenario": row["scenario"],
+            "load": load_name(row),
+            "outcome": row["outcome"],
+            "requests": row["requests"],
+        }
         about |= {"input tokens sent": row["input_tokens_client"], "output tokens that came": row["output_tokens"]}
         shown.append(about | {"of all output": share})
     return html_table(shown, "Requests that did not succeed")

@@ -16,18 +16,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from ..display import Html, html_table, interval, show
+from ..display import PALETTE, Html, html_table, interval, show
 from ..errors import ConfigError
+from . import drawing as d
 from . import statistics as st
 from .comparison import figures
 from .gates import figure_title
 from .history import history
 from .metrics import METRICS, headline
+
+if TYPE_CHECKING:
+    import altair as alt
 
 LEAST_RUNS, LEAST_PART, ALPHA, FAR = 10, 4, 0.01, 3.5
 SHUFFLES = 1999
@@ -49,8 +53,7 @@ class Trends:
     words: list[str]
 
     def _table(self) -> Html:
-        unit, _ = figures()[self.metric]
-        factor, name = (1e3, "ms") if unit == "s" else (1.0, unit)
+        factor, name = self._unit()
         rows = []
         for row in self.events.iter_rows(named=True):
             before, after = (show(None if row[x] is None else row[x] * factor) for x in ("before", "after"))
@@ -59,6 +62,35 @@ class Trends:
             shown |= {"run": Path(row["run"]).name, f"before, {name}": before, f"after, {name}": after}
             rows.append(shown | {"after / before": change})
         return html_table(rows, f"{figure_title(self.metric)}: what happened")
+
+    def chart(self) -> alt.Chart:
+        """The runs by date with their intervals, the level or line of each part, and the outliers, a series below the other."""
+        a, title = d.altair(), figure_title(self.metric)
+        title = title[:1].upper() + title[1:]
+        if not self.points.height:
+            return d.nothing(title, "No complete run has this figure.")
+        factor, unit = self._unit()
+        scaled = [pl.col(x) * factor for x in ("value", "low", "high", "course")]
+        points = self.points.with_columns(scaled, run=pl.col("run").str.split("/").list.last())
+        base = a.Chart().encode(x=a.X("started_at:T", title="Start of the run, UTC", scale=a.Scale(type="utc")))
+        y = a.Y("value:Q", title=f"{title}, {unit}", scale=a.Scale(zero=False))
+        said = {True: "outlier", False: "run"}
+        which = a.Color(
+            "what:N", title=None, scale=a.Scale(domain=list(said.values()), range=[PALETTE[0], PALETTE[3]][::-1])
+        )
+        tips = ["run:N", a.Tooltip("value:Q", format=",.3f"), a.Tooltip("course:Q", format=",.3f")]
+        dots = base.mark_point(filled=True, size=45, opacity=1).encode(y=y, color=which, tooltip=tips)
+        bars = base.mark_rule().encode(y="low:Q", y2="high:Q", color=which)
+        line = base.mark_line(strokeWidth=2, color="#888888").encode(y="course:Q", detail="part:N")
+        frame = points.with_columns(what=pl.col("outlier").replace_strict(said, return_dtype=pl.String))
+        layers = a.layer(line, bars, dots, data=frame).properties(width=d.WIDTH, height=d.HEIGHT // 2)
+        head = a.Header(labelAngle=0, labelAnchor="start", labelOrient="top")
+        chart = layers.facet(row=a.Row("series:N", title=None, header=head)).properties(title=title)
+        return chart  # type: ignore[no-any-return]
+
+    def _unit(self) -> tuple[float, str]:
+        unit, _ = figures()[self.metric]
+        return (1e3, "ms") if unit == "s" else (1.0, unit)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         words = html_table([{"to be read with it": w} for w in self.words])
@@ -88,7 +120,12 @@ def trends(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequ
     judged = [_judged(part) for _, part in parts]
     points = pl.concat(judged) if judged else _judged(kept)
     events = [event for part in judged for event in _events(part)]
-    schema: dict[str, Any] = {"series": pl.String(), "kind": pl.String(), "started_at": pl.Datetime("us", "UTC"), "run": pl.String()}
+    schema: dict[str, Any] = {
+        "series": pl.String(),
+        "kind": pl.String(),
+        "started_at": pl.Datetime("us", "UTC"),
+        "run": pl.String(),
+    }
     return Trends(metric, points, pl.DataFrame(events, schema=schema | _NUMBERS), list(_words(frame, points)))
 
 

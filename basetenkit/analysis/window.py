@@ -52,7 +52,7 @@ def mark_window(rows: pl.DataFrame, window: Window = BY_RULE) -> pl.DataFrame:
     rank = pl.col("start_s").rank("ordinal").over([*UNIT, "phase"]) - 1
     n, level = pl.len().over([*UNIT, "phase"]), pl.col("level")
     if window == BY_RULE:
-        cut = (pl.col("load") == "concurrency") & (n >= 10 * level)
+        cut = (pl.col("load") == "concurrency") & (n >= 10 * level) & pl.col("start_s").is_not_null()
         inside = ~cut | ((rank >= 2 * level) & (rank < n - level))
     else:
         inside = (rank >= (window.skip_first or 0)) & (rank < n - (window.skip_last or 0))

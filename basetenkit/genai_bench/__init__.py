@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from .flags import config_from_command
+from .reading import read_genai_bench
+from .writing import write_genai_bench
 
-__all__ = ["config_from_command"]
+__all__ = ["config_from_command", "read_genai_bench", "write_genai_bench"]

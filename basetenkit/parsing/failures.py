@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -168,6 +168,15 @@ def http_report(status: int, body: bytes) -> Report:
     text = snippet(data)
     said = f"HTTP {status}: {text}" if text else f"HTTP {status} with an empty body"
     return Report(said, f"http_{status}")
+
+
+def asking_to_wait(report: Report, retry_after: str | None) -> Report:
+    """The same with the wait that the server asks for, in its own words: seconds, or a date (RFC 9110, 10.2.3)."""
+    asked = clean(retry_after or "").strip()[:40]
+    if not asked:
+        return report
+    unit = " s" if asked.isdecimal() else ""
+    return replace(report, message=f"{report.message} (Retry-After: {asked}{unit})")
 
 
 def source_of(headers: Sequence[tuple[str, str]], report: Report, body: bytes, status: int) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from basetenkit.parsing import encoding
 from basetenkit.parsing.body import Asked, read_body
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector
-from basetenkit.parsing.failures import http_report, source_of
+from basetenkit.parsing.failures import asking_to_wait, http_report, source_of
 from basetenkit.parsing.lenient import clean
 from basetenkit.parsing.settle import settle
 from basetenkit.parsing.usage import Counts, believe
@@ -137,7 +137,7 @@ def parse_response(
         asked = Asked(stream, failure is not None, response_path, inputs)
         read_body(out, decoded.read_ends, headers, asked)
     elif not 200 <= status < 300:
-        _read_error(out, status)
+        _read_error(out, status, headers)
     whole = failure is None and out.cut is None and out.error is None
     settle(out, None if out.is_chat else prompt)
     if out.texts:
@@ -154,8 +154,8 @@ def parse_response(
     return parsed
 
 
-def _read_error(out: Collector, status: int) -> None:
-    out.error = http_report(status, out.body)
+def _read_error(out: Collector, status: int, headers: Sequence[tuple[str, str]]) -> None:
+    out.error = asking_to_wait(http_report(status, out.body), first_header(headers, "retry-after"))
     kind = framing(out.body, None).kind
     out.wire_format = "text" if kind == "html" else kind
     out.because(f"status {status}: the body is an error's")

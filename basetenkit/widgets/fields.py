@@ -16,6 +16,7 @@ import traitlets
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+_BESIDE = {"flex": "1 1 200px", "min_width": "0"}
 _COMMA = re.compile(r",\s*(?![^()]*\))")
 
 
@@ -34,9 +35,10 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         self.may_be_none = type(None) in get_args(info.annotation) or info.annotation is Any
         self.secret: SecretStr | None = None
         self.input = self._make_input()
-        self.sentence = w.HTML(layout=w.Layout(flex="1 1 200px", min_width="0"))
+        self.sentence = w.HTML(layout=_BESIDE)
         self.say("")
         super().__init__([self.input, self.sentence], layout=w.Layout(flex_flow="row wrap", width="100%"))
+        self.add_class("bk-field")
         self.add_class(f"bk-field-{name}")
 
     @property
@@ -47,8 +49,7 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         common = {
             "description": re.sub("_s$", ", s", self.name).replace("_", " "),
             "tooltip": self.info.description or self.name,
-            "style": {"description_width": "min(170px, 40%)"},
-            "layout": w.Layout(width="min(520px, calc(100% - 8px))"),
+            "layout": w.Layout(width="auto"),
         }
         if SecretStr in self.kinds:
             return KeyInput(continuous_update=False, **common)
@@ -56,7 +57,7 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             return w.Dropdown(options=get_args(self.info.annotation), value=self.default, **common)
         if self.kinds == {bool}:
             return w.Checkbox(self.default, **common)
-        return w.Text(as_text(self.default), **common)
+        return w.Text(as_text(self.default), placeholder="not set" if self.may_be_none else "", **common)
 
     def take_secret(self) -> None:
         """Takes what was typed into a SecretStr and empties the input at once."""
@@ -86,13 +87,22 @@ class FieldRow(w.HBox):  # type: ignore[misc]
 
     def say(self, sentence: str) -> None:
         """Shows what is wrong; "" for what the field is."""
-        role = "alert" if sentence else "note"
-        colour = "--jp-error-color1, #b00020" if sentence else "--jp-ui-font-color2, #777"
-        style = f"color:var({colour});line-height:1.3;display:inline-block;padding:5px 4px"
-        said = html.escape(sentence or self.info.description or "")
-        value = f'<span role="{role}" style="{style}">{said}</span>'
+        value = help_text(sentence or self.info.description or "", wrong=bool(sentence))
         if value != self.sentence.value:  # each change is a message
             self.sentence.value = value
+
+
+def field_row(given: w.DOMWidget, text: str) -> w.HBox:
+    """An input that is no field of a model, laid out as one, with what it is for beside it."""
+    row = w.HBox([given, w.HTML(help_text(text), layout=_BESIDE)], layout=w.Layout(flex_flow="row wrap", width="100%"))
+    row.add_class("bk-field")
+    return row
+
+
+def help_text(text: str, *, wrong: bool = False) -> str:
+    """What stands beside an input: what it is for, or what is wrong with it."""
+    role, more = ("alert", " bk-wrong") if wrong else ("note", "")
+    return f'<span role="{role}" class="bk-help{more}">{html.escape(text)}</span>'
 
 
 def as_text(value: Any) -> str:

@@ -17,7 +17,6 @@ from typing import Any
 import ipywidgets as w
 
 from ..config import RunConfig
-from ..display import html_table
 from ..endpoint import Endpoint
 from ..errors import BasetenkitError, ConfigError
 from ..genai_bench import config_from_command
@@ -25,7 +24,7 @@ from ..preparation import check_supported
 from ..results import Run
 from ..runs import LiveRun, load, start
 from ..studies.preflight import preflight
-from .fields import FieldRow
+from .fields import FieldRow, field_row
 from .live import LiveView
 from .presets import PRESETS
 from .preview import first_body, plan_of
@@ -37,9 +36,8 @@ _GROUPS = {
     "Limits": ("max_seconds", "timeout_s", "max_total_tokens", "give_up_after"),
 }
 _COMMANDS = ("genai-bench", "genai_bench", "basetenkit benchmark", "benchmark ")
+_FOLDS = ("Extras", "Load a config, a run or a command", "The JSON body that is sent", "The same in Python")
 _PREVIEW_AFTER_S = 0.4
-_LABEL = {"description_width": "min(170px, 40%)"}
-_INPUT = {"width": "min(520px, calc(100% - 8px))"}
 
 
 class RunForm(w.VBox):  # type: ignore[misc]
@@ -86,7 +84,10 @@ class RunForm(w.VBox):  # type: ignore[misc]
     def _make_views(self) -> None:
         wide = w.Layout(width="100%", height="90px")
         self.preset = w.Dropdown(
-            options=["", *PRESETS], description="preset", tooltip="A place to start from", style=_LABEL, layout=_INPUT
+            options=["", *PRESETS],
+            description="begin with",
+            tooltip="A place to start from",
+            layout=w.Layout(width="auto"),
         )
         self.source = w.Textarea(
             placeholder="A config's JSON, the folder of a run, or a genai-bench command", layout=wide
@@ -100,21 +101,18 @@ class RunForm(w.VBox):  # type: ignore[misc]
 
     def _groups(self) -> list[Any]:
         grouped = {name for names in _GROUPS.values() for name in names}
-        parts: list[Any] = [self.preset]
+        parts: list[Any] = [field_row(self.preset, "a preset; the URL and the key that stand here stay")]
         for title, names in _GROUPS.items():
-            parts += [w.HTML(f"<h3 style='margin:8px 0 2px'>{title}</h3>"), *(self.rows[n] for n in names)]
+            parts += [w.HTML(f"<h3>{title}</h3>"), *(self.rows[n] for n in names)]
+        fields, side = w.VBox(parts), w.VBox([w.HTML("<h3>The plan</h3>"), self.plan, self.whole])
+        columns = w.HBox([fields, side], layout=w.Layout(width="100%"))
+        for part, name in ((fields, "bk-fields"), (side, "bk-side"), (columns, "bk-columns")):
+            part.add_class(name)
         extras = w.VBox([row for name, row in self.rows.items() if name not in grouped])
         folds = w.Accordion([extras, w.VBox([self.source, self.read]), self.body, self.python])
-        folds.titles = (
-            "Extras",
-            "Load a config, a run or a command",
-            "The JSON body that is sent",
-            "The same in Python",
-        )
-        buttons = w.HBox(
-            [self.preflight_button, self.start_button, self.stop_button], layout=w.Layout(flex_flow="row wrap")
-        )
-        return [*parts, self.whole, self.plan, folds, buttons, self.found, self.view]
+        folds.titles = _FOLDS
+        buttons = [self.preflight_button, self.start_button, self.stop_button]
+        return [columns, folds, w.HBox(buttons, layout=w.Layout(flex_flow="row wrap")), self.found, self.view]
 
     # -- the configuration -------------------------------------------------------------------------------------------
 
@@ -185,7 +183,8 @@ class RunForm(w.VBox):  # type: ignore[misc]
         if config is None:
             self.plan.value = self.body.value = self.python.value = ""
             return
-        self.plan.value = _markup(html_table([{"the plan": k, "": v} for k, v in plan_of(config).items()]))
+        said = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in plan_of(config).items())
+        self.plan.value = f"<dl>{said}</dl>"
         self.python.value = _pre(config.to_python())
         with contextlib.suppress(RuntimeError):  # without a loop the body is made when it is asked for
             loop = asyncio.get_running_loop()
@@ -277,11 +276,11 @@ def _alert(text: str) -> str:
     if not text:
         return ""
     said = html.escape(text).replace("\n", "<br>")
-    return f'<p role="alert" style="color:var(--jp-error-color1, #b00020)">{said}</p>'
+    return f'<p role="alert" class="bk-wrong">{said}</p>'
 
 
 def _pre(text: str) -> str:
-    return f"<pre style='max-height:320px;overflow:auto;user-select:all'>{html.escape(text)}</pre>"
+    return f"<pre>{html.escape(text)}</pre>"
 
 
 def _markup(shown: Any) -> str:

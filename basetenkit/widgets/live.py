@@ -1,110 +1,127 @@
-"""A run as it goes on, in a cell: bar, rate and ETA, outcomes, percentiles, tokens a second, the last error in words.
+"""A run as it goes on, in a cell: a bar a level with rate and time left, requests by outcome, percentiles with histograms,
+tokens a second, the last error in words.
 
-Counts are read twice a second and cost nothing; percentiles need the rows so far, so they are made on another thread, and
-less often as the rows become many: after each reading it rests fifty times the CPU time that the thread took.
-Text from a server is escaped.
+Counts are read twice a second and cost next to nothing; figures need the rows so far, so they are made on another thread, and
+less often as the rows become many: after each reading it rests a hundred times the CPU time that the thread took.
 """
 
 from __future__ import annotations
 
 import asyncio
-import html
 import time
+from importlib import resources
 from typing import Any
 
 import ipywidgets as w
+import polars as pl
 
-from ..display import show
+from ..analysis.summary import summarise
+from ..conductor import plan
+from ..rows import LevelKey
 from ..runs import LiveRun
+from .live_panels import LATENCIES, LevelState, counts, left_s, levels_table, percentiles, sparkline
 
-EVERY_S, LEAST_ROWS_S, REST = 0.5, 1.0, 50
-_POINTS = 60
+EVERY_S, LEAST_ROWS_S, REST = 0.5, 1.0, 100
+_POINTS, _SMOOTH = 120, 4
+
+
+def style() -> Any:
+    """The stylesheet of form and live view, as a widget that takes no room."""
+    css = resources.files(__package__).joinpath("form.css").read_text()
+    return w.HTML(f"<style>{css}</style>", layout=w.Layout(display="none"))
 
 
 class LiveView(w.VBox):  # type: ignore[misc]
-    """Follows one LiveRun at a time: `await view.follow(live)` returns when the run is over."""
+    """Follows one LiveRun at a time: `await view.follow(live)` returns when the run is over. `spent_s`: the CPU time, s, that
+    its readings of rows took on their thread."""
 
     def __init__(self) -> None:
-        self.bar = w.IntProgress(0, 0, 1, layout=w.Layout(width="min(520px, 100%)"))
-        self.bar.add_class("bk-progress")
-        self.words, self.times, self.chart = w.HTML(), w.HTML(), w.HTML()
-        self._rates: list[float] = []
-        super().__init__([self.bar, self.words, self.times, self.chart])
+        self.levels, self.counts, self.times, self.chart = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self.spent_s = 0.0
+        self._states: dict[LevelKey, LevelState] = {}
+        self._final: set[LevelKey] = set()
+        self._tokens: list[tuple[float, int]] = []
+        self._rates: list[tuple[float, float]] = []
+        super().__init__([style(), self.levels, self.counts, self.times, self.chart], layout=w.Layout(width="100%"))
+        self.add_class("bk-live")
 
     async def follow(self, live: LiveRun) -> None:
-        self._rates, self.times.value, self.chart.value = [], "", ""
+        each = live.config.max_requests + live.config.warmup_requests
+        self._states = {key: LevelState(str(key), each) for key in plan(live.config)}
+        self._final, self._tokens, self._rates = set(), [], []
+        self.times.value = self.chart.value = ""
         rows = asyncio.ensure_future(self._follow_rows(live))
         try:
             while not live.done:
-                self.show(live.progress)
+                self.show(live)
                 await asyncio.sleep(EVERY_S)
-            self.show(live.progress)
         finally:
             rows.cancel()
         await asyncio.to_thread(self._read_rows, live)
-        self._draw_rows(live)
+        self.show(live)
+        self._draw_rows(live.progress)
 
     async def _follow_rows(self, live: LiveRun) -> None:
-        before, at = 0, time.monotonic()
         while not live.done:
             await asyncio.sleep(LEAST_ROWS_S)
-            began = time.thread_time()
-            tokens = await asyncio.to_thread(self._read_rows, live)
-            now = time.monotonic()
-            self._rates = [*self._rates, max(0.0, tokens - before) / (now - at)][-_POINTS:]
-            before, at = tokens, now
-            self._draw_rows(live)
-            await asyncio.sleep(REST * self._cost + (time.thread_time() - began))
+            before = self.spent_s
+            await asyncio.to_thread(self._read_rows, live)
+            self._draw_rows(live.progress)
+            await asyncio.sleep(REST * (self.spent_s - before))
 
-    def _read_rows(self, live: LiveRun) -> int:
-        """Reads the rows so far and gives their output tokens; on a thread that is not the loop's."""
-        began = time.thread_time()
+    def _read_rows(self, live: LiveRun) -> None:
+        """Makes the figures of the levels that are not final; on a thread that is not the loop's."""
+        began, present = time.thread_time(), live.progress["level"]
+        wanted = [key for key in self._states if key not in self._final]
         frame = live.requests
-        good = frame.filter(frame["outcome"] == "ok")
-        cells = []
-        for name, title in (("ttft_s", "TTFT"), ("tpot_s", "TPOT")):
-            values = [good[name].quantile(q) for q in (0.5, 0.9, 0.99)]
-            cells.append(f"{title} p50 / p90 / p99: " + " / ".join(_ms(v) for v in values))
-        self._said = " &nbsp; ".join(cells)
-        self._cost = time.thread_time() - began
-        return int(good["output_tokens"].sum() or 0)
+        for key in wanted:
+            rows = _rows_of(frame, key)
+            if rows.height:
+                self._take(self._states[key], rows)
+                if self._states[key].name != present or live.done:
+                    self._final.add(key)
+        self.spent_s += time.thread_time() - began
 
-    def _draw_rows(self, live: LiveRun) -> None:
-        self.times.value = self._said
+    def _take(self, state: LevelState, rows: pl.DataFrame) -> None:
+        good = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok"))
+        state.figures = summarise(rows).row(0, named=True)
+        state.values = {name: good[name].drop_nulls().to_numpy() for name, _ in LATENCIES}
+        state.finished, state.seconds = rows.height, float(rows["end_s"].max() or 0)  # type: ignore[arg-type]
+
+    def _draw_rows(self, progress: dict[str, Any]) -> None:
+        self.times.value = next((percentiles(s) for s in self._states.values() if s.name == progress["level"]), "")
+
+    def show(self, live: LiveRun) -> None:
+        """Shows where the run is: three messages at most."""
+        progress, left = live.progress, None
+        present = next((s for s in self._states.values() if s.name == progress["level"]), None)
+        if present is not None:
+            left = left_s(progress, live.config.max_seconds)
+            present.finished, present.seconds, present.left_s = progress["finished"], progress["seconds"], left
+            self._place(present, live.done)
+        self._sample(time.monotonic(), progress["output_tokens"])
+        self.levels.value = levels_table(list(self._states.values()))
+        self.counts.value = counts(progress, None if live.done else left)
         self.chart.value = sparkline(self._rates)
 
-    def show(self, progress: dict[str, Any]) -> None:
-        """Shows the counts of `LiveRun.progress`."""
-        planned, finished, seconds = progress["planned"], progress["finished"], progress["seconds"]
-        self.bar.max, self.bar.value = max(planned, 1), min(finished, max(planned, 1))
-        rate = finished / seconds if finished and seconds > 0 else None
-        parts = [f"level {min(progress['levels_done'] + 1, progress['levels'])} of {progress['levels']}"]
-        parts += [str(progress["level"]), f"{show(finished)} of {show(planned)} requests"]
-        if rate is not None:
-            parts.append(f"{rate:.1f}/s")
-            if progress["in_flight"]:
-                parts.append(f"{max(planned - finished, 0) / rate:.0f} s to go")
-        parts += [f"{show(progress['in_flight'])} in flight"]
-        parts += [f"{show(n)} {name}" for name, n in progress["outcomes"].items()]
-        text = html.escape(", ".join(parts))
-        if progress["last_error"]:
-            text += f"<br>last error: {html.escape(str(progress['last_error']))}"
-        self.words.value = text
+    def _place(self, present: LevelState, over: bool) -> None:
+        """Levels before the present one are done; when all is over, what is not full was stopped or ran out of time."""
+        states = list(self._states.values())
+        for state in states[: states.index(present)]:
+            state.state = "done"
+        whole = present.finished >= present.planned
+        present.state = ("done" if whole else "ended early") if over else "now"
+
+    def _sample(self, at: float, tokens: int) -> None:
+        """Tokens a second over the last readings: they are counted as requests end, so that shorter stretches would jump."""
+        if self._tokens and tokens < self._tokens[-1][1]:
+            self._tokens = []  # a new level counts from none
+        self._tokens = [*self._tokens, (at, tokens)][-_SMOOTH - 1 :]
+        since, before = self._tokens[0]
+        if at > since:
+            self._rates = [*self._rates, (at, (tokens - before) / (at - since))][-_POINTS:]
 
 
-def _ms(seconds: Any) -> str:
-    return "–" if seconds is None else f"{seconds * 1e3:,.1f} ms"
-
-
-def sparkline(rates: list[float]) -> str:
-    """Tokens a second over the reads so far, as an inline SVG; nothing where there are fewer than two."""
-    if len(rates) < 2 or max(rates) <= 0:
-        return ""
-    top, width, height = max(rates), 480, 60
-    step = width / (len(rates) - 1)
-    points = " ".join(f"{i * step:.0f},{height - r / top * (height - 4):.1f}" for i, r in enumerate(rates))
-    said = f"output tokens a second: {rates[-1]:,.0f} now, {top:,.0f} at most"
-    return (
-        f'<div>{said}</div><svg role="img" aria-label="{said}" viewBox="0 0 {width} {height}" style="width:min(520px,100%)">'
-        f'<polyline points="{points}" fill="none" stroke="var(--jp-brand-color1, #0072B2)" stroke-width="2"/></svg>'
-    )
+def _rows_of(frame: pl.DataFrame, key: LevelKey) -> pl.DataFrame:
+    same = {"scenario": key.scenario, "load": key.load, "level": key.level, "repeat": key.repeat}
+    return frame.filter(pl.all_horizontal(pl.col(name) == value for name, value in same.items()))

@@ -21,7 +21,8 @@ import polars as pl
 
 from ..config import RunConfig
 from ..errors import DataError
-from . import images
+from . import conversations, images
+from .conversations import Conversation
 from .images import Picture
 
 PROMPT = "prompt"
@@ -33,13 +34,28 @@ _VISION = "image-text-to-text"
 
 @dataclass(frozen=True, eq=False)
 class Entries:
-    """A data set: `prompts`, at least one, and `pictures`, either none or one a prompt."""
+    """A data set: `prompts`, at least one, and `pictures`, either none or one a prompt; or `conversations`, whose first
+    questions the prompts then are."""
 
     prompts: Sequence[str]
     pictures: Sequence[Picture] = ()
+    conversations: Sequence[Conversation] = ()
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns a description names."""
+
+    prompts: str | None = None
+    pictures: str | None = None
+    messages: str | None = None
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Columns:
+        return cls(given.get("prompt_column"), given.get("image_column"), given.get("messages_column"))
 
 
 def load(config: RunConfig) -> Entries | None:
@@ -48,6 +64,8 @@ def load(config: RunConfig) -> Entries | None:
     if config.dataset is None:
         return None
     entries = _entries(config.dataset)
+    if entries.conversations:
+        conversations.check(config)
     if entries.pictures and config.task != _VISION:
         raise DataError(f"dataset: it has images, and the task is {config.task!r}; use task={_VISION!r}")
     if not entries.pictures and config.task == _VISION:
@@ -59,7 +77,7 @@ def _entries(given: Any) -> Entries:
     if isinstance(given, pl.LazyFrame):
         given = given.collect()
     if isinstance(given, pl.DataFrame):
-        return _of_frame(given, "the frame", None, None, Path())
+        return _of_frame(given, "the frame", Columns(), Path())
     if isinstance(given, dict):
         return _described(given)
     if isinstance(given, (str, Path)) and str(given):
@@ -76,7 +94,7 @@ def _at(path: Path) -> Entries:
         document = _json(path)
         if isinstance(document, dict) and "source" in document:
             return _described(document)
-    return _of_file(path, kind, None, None)
+    return _of_file(path, kind, Columns())
 
 
 def _described(given: dict[str, Any]) -> Entries:
@@ -87,8 +105,6 @@ def _described(given: dict[str, Any]) -> Entries:
         raise DataError(f"dataset: there is no field {unknown[0]!r}; the fields are {', '.join(sorted(_KEYS))}")
     if code := given.get("prompt_lambda"):
         raise DataError(_in_place_of(str(code)))
-    if given.get("messages_column"):
-        raise DataError("dataset: messages_column is not read by this version; give a prompt_column")
     if given.get("unsafe_allow_large_images"):
         raise DataError("dataset: unsafe_allow_large_images is not taken; make such images smaller and leave it out")
     source = given.get("source")
@@ -100,10 +116,10 @@ def _described(given: dict[str, Any]) -> Entries:
     if path.is_dir():
         return _at(path)
     kind = source.get("file_format") or path.suffix.removeprefix(".")
-    return _of_file(path, str(kind).lower(), given.get("prompt_column"), given.get("image_column"))
+    return _of_file(path, str(kind).lower(), Columns.of(given))
 
 
-def _of_file(path: Path, kind: str, prompts: str | None, pictures: str | None) -> Entries:
+def _of_file(path: Path, kind: str, columns: Columns) -> Entries:
     if kind not in _FORMATS:
         raise DataError(
             f"dataset: {str(path)!r} is of no known format; it can be a folder of images or {', '.join(_FORMATS)}"
@@ -117,7 +133,7 @@ def _of_file(path: Path, kind: str, prompts: str | None, pictures: str | None) -
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         why = str(error).strip().splitlines()[0].rstrip(".:")[:160] if str(error).strip() else type(error).__name__
         raise DataError(f"dataset: {str(path)!r} cannot be read as {kind} ({why})") from None
-    return _of_frame(frame, repr(str(path)), prompts, pictures, path.parent)
+    return _of_frame(frame, repr(str(path)), columns, path.parent)
 
 
 def _frame(path: Path, kind: str) -> pl.DataFrame:
@@ -137,18 +153,38 @@ def _of_list(items: Any) -> pl.DataFrame:
         raise ValueError("it is no list of texts or of objects")
     if all(isinstance(item, str) for item in items):
         return pl.DataFrame({PROMPT: items}, schema={PROMPT: pl.String})
+    if all(isinstance(item, list) for item in items):
+        items = [{conversations.COLUMNS[0]: item} for item in items]
     if not all(isinstance(item, dict) for item in items):
         raise ValueError("it is no list of texts only, or of objects only")
     return pl.from_dicts(items, infer_schema_length=None)
 
 
-def _of_frame(frame: pl.DataFrame, name: str, prompts: str | None, pictures: str | None, near: Path) -> Entries:
+def _of_frame(frame: pl.DataFrame, name: str, columns: Columns, near: Path) -> Entries:
     if frame.is_empty():
         raise DataError(f"dataset: {name} has no entries; give at least one")
-    found = () if pictures is None else _pictures(frame, name, pictures, near)
+    if (messages := columns.messages or _messages_column(frame, columns)) is not None:
+        _there(frame, name, messages, "messages_column")
+        held = conversations.read_column(frame[messages], name)
+        return Entries([talk[0].said[-1]["content"] for talk in held], conversations=held)
+    prompts, found = columns.prompts, () if columns.pictures is None else _pictures(frame, name, columns.pictures, near)
     if prompts is None and found and PROMPT not in frame.columns:
         return Entries([ABOUT_AN_IMAGE] * len(found), found)
     return Entries(_texts(frame, name, prompts or _prompt_column(frame, name), "prompt_column"), found)
+
+
+def _messages_column(frame: pl.DataFrame, columns: Columns) -> str | None:
+    """The column of conversations, where nothing else is named or there to be sent."""
+    if columns.prompts or columns.pictures or PROMPT in frame.columns:
+        return None
+    named = [c for c in conversations.COLUMNS if c in frame.columns and conversations.holds_messages(frame.schema[c])]
+    return named[0] if named else None
+
+
+def _there(frame: pl.DataFrame, name: str, column: str, field: str) -> None:
+    if column not in frame.columns:
+        columns = ", ".join(frame.columns[:12])
+        raise DataError(f"dataset: {name} has no column {column!r}; {field} can be one of {columns}")
 
 
 def _prompt_column(frame: pl.DataFrame, name: str) -> str:
@@ -160,9 +196,7 @@ def _prompt_column(frame: pl.DataFrame, name: str) -> str:
 
 def _texts(frame: pl.DataFrame, name: str, column: str, field: str) -> list[str]:
     """A column's texts. DataError where it is not there, holds no text, or holds an empty one."""
-    if column not in frame.columns:
-        columns = ", ".join(frame.columns[:12])
-        raise DataError(f"dataset: {name} has no column {column!r}; {field} can be one of {columns}")
+    _there(frame, name, column, field)
     series = frame[column]
     if series.dtype not in (pl.String, pl.Categorical, pl.Null) and not isinstance(series.dtype, pl.Enum):
         raise DataError(f"dataset: column {column!r} of {name} holds {series.dtype}, and must hold texts")

@@ -1,7 +1,8 @@
 """Images as they are sent: JPEG in a data URL, made to a size or read from files.
 
-Made ones are a grid of random colours, one to each block of 8 x 8 pixels, drawn smooth: as many bytes as a photograph has
-about, and no two alike, so that no server's image cache knows one. What is in them does not matter to the time they take.
+Made ones are a grid of random colours, one to each block of 8 x 8 pixels, drawn smooth, and no two alike, so that
+no server's image cache knows one. Whether their bytes are as many as a photograph's was not measured: read real ones from
+files where the size of the upload matters.
 Files are sent as they are where they are JPEG, else made JPEG once, when the data set is read: not while a level runs.
 """
 

@@ -225,3 +225,9 @@ def test_files_that_could_not_be_read_are_named() -> None:
 def test_a_key_over_loopback_or_https_is_not_in_clear() -> None:
     for url in ("http://127.0.0.1:9/x", "https://models.example/x"):
         assert diagnosis(clean(), config({"url": url}), metadata={"key_sent": True}) == []
+
+
+def test_the_cure_of_a_wide_bound_is_one_that_is_not_taken_yet() -> None:
+    for workers, cure in ((0, "workers=1,"), (2, "workers=3 where a core is free")):
+        (found,) = diagnosis(clean(ttft_error_s=0.02), config(workers=workers))
+        assert cure in found.cure

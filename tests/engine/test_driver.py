@@ -3,13 +3,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from basetenkit.engine.clock import Poller
-from basetenkit.engine.driver import Backlog, Level
+from basetenkit.engine.driver import LONG_BODY, Backlog, Level
 from basetenkit.engine.pool import Origin, Pool
 from basetenkit.types import Exchange, Outcome, Request
 
@@ -117,7 +120,7 @@ def test_a_backlog_works_off_everything_a_little_each_turn() -> None:
             seen.append(x.request.request_id)
             time.sleep(0.002)  # longer than a turn's budget: one a turn
 
-        backlog = Backlog(slow, lambda: False)
+        backlog = Backlog(lambda x: x, slow, lambda: False)
         for i in range(10):
             backlog.add(Exchange(Request(str(i), b"", "s")))
 
@@ -133,3 +136,33 @@ def test_a_backlog_works_off_everything_a_little_each_turn() -> None:
     seen, turns = on_loop(work)
     assert seen == [str(i) for i in range(10)]
     assert turns >= 9
+
+
+def test_a_long_body_is_read_beside_the_loop_and_recorded_on_it() -> None:
+    async def work(_poller: Poller) -> tuple[dict[str, str], list[str]]:
+        read_on: dict[str, str] = {}
+        recorded: list[str] = []
+        loop_thread = threading.current_thread().name
+
+        def read(x: Exchange) -> Exchange:
+            read_on[x.request.request_id] = threading.current_thread().name
+            return x
+
+        def record(x: Exchange) -> None:
+            assert threading.current_thread().name == loop_thread
+            recorded.append(x.request.request_id)
+
+        backlog = Backlog(read, record, lambda: False)
+        for name, size in (("short", 10), ("long", LONG_BODY), ("short too", LONG_BODY - 1)):
+            exchange = Exchange(Request(name, b"", "s"))
+            exchange.body = bytes(size)
+            backlog.add(exchange)
+        await backlog.drained()
+        return read_on, recorded
+
+    read_on, recorded = on_loop(work)
+    assert sorted(recorded) == ["long", "short", "short too"]
+    assert read_on["long"].startswith("basetenkit-reader")
+    assert not any(read_on[name].startswith("basetenkit-reader") for name in ("short", "short too"))
+    assert not [t for t in threading.enumerate() if t.name.startswith("basetenkit-reader")]
+    assert sys.getswitchinterval() == pytest.approx(0.005)

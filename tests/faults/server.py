@@ -118,7 +118,7 @@ FAULTS = [
     Fault("silence in the stream", then_silence(HEAD + event("one ")), "timeout", "timeout_s"),
     Fault("a byte at a time", trickle, "timeout", "timeout_s"),
     Fault("an endless stream", again(event("more "), 0.01), "timeout", "timeout_s"),
-    Fault("429 with Retry-After", status(429, b'{"error": "slow down"}', "retry-after: 7"), "http_error", "slow down"),
+    Fault("429 with Retry-After", status(429, b'{"error": "slow down"}', "retry-after: 7"), "http_error", "Retry-After: 7 s"),
     Fault("500", status(500, ERROR), "http_error", "fell over"),
     Fault("503 without a body", status(503, b""), "http_error", "503"),
     Fault("502 with HTML", status(502, b"<html><h1>Bad Gateway</h1></html>", kind="text/html"), "http_error", "502|Bad Gateway"),

@@ -127,6 +127,53 @@ def test_wrong_use_is_one_sentence(flags: str, words: str) -> None:
         bk.config_from_command(BASE + flags)
 
 
+def test_an_error_names_the_flag_and_not_our_field() -> None:
+    with pytest.raises(ConfigError, match=r"^--api-base: it is no http or https URL"):
+        bk.config_from_command('genai-bench benchmark --api-base "your-endpoint-url"')
+    with pytest.raises(ConfigError, match=r"^--num-concurrency"):
+        bk.config_from_command(BASE + "--num-concurrency four")
+    with pytest.raises(ConfigError, match="--iteration-type: 'batch_size' does not go with text-to-text"):
+        bk.config_from_command(BASE + "--iteration-type batch_size")
+
+
+def test_a_flag_that_does_nothing_though_something_was_meant_is_said(recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.warns(UserWarning, match="--cooldown-ratio does nothing here: .*with_window"):
+        bk.config_from_command(BASE + "--cooldown-ratio 0.1")
+    with pytest.warns(UserWarning, match="--spawn-rate does nothing here"):
+        bk.config_from_command(BASE + "--spawn-rate 3")
+    recwarn.clear()
+    bk.config_from_command(BASE + "--cooldown-ratio 0 --no-min-tokens --track-network-timing")
+    assert not list(recwarn)
+
+
+@pytest.mark.parametrize(("words", "streams"), [("", False), (" True", False), ("=true", False), (" False", True)])
+def test_a_switch_may_have_its_value_as_in_a_recorded_command(words: str, streams: bool) -> None:
+    assert bk.config_from_command(f"{BASE}--disable-streaming{words} --num-concurrency 1").endpoint.stream is streams
+
+
+# genai-bench's flags and its fork's, as their own help has them: each is taken, or refused with what serves instead
+KNOWN = """--api-backend --api-base --api-key --api-model-name --task --additional-request-params --model-tokenizer --model
+--num-concurrency --batch-size --iteration-type --traffic-scenario --max-time-per-run --max-requests-per-run --warmup-ratio
+--cooldown-ratio --num-workers --master-port --spawn-rate --dataset-path --dataset-config --dataset-prompt-column
+--dataset-image-column --prefix-len --prefix-ratio --experiment-folder-name --experiment-base-dir --log-dir --server-engine
+--server-version --server-gpu-type --server-gpu-count --metrics-time-unit --metrics-refresh-interval --model-auth-type
+--model-api-key --aws-access-key-id --aws-region --azure-endpoint --azure-ad-token --gcp-project-id --gcp-credentials-path
+--auth --config-file --profile --security-token --region --upload-results --storage-provider --storage-bucket
+--storage-prefix --storage-aws-region --storage-azure-sas-token --github-token --namespace --disable-streaming
+--execution-engine --qps-level --distribution --track-network-timing --no-min-tokens --tokenizer-from-model"""
+
+
+@pytest.mark.filterwarnings("ignore:flag_idle")
+@pytest.mark.parametrize("flag", KNOWN.split())
+def test_every_flag_of_genai_bench_is_known(flag: str) -> None:
+    said = ""
+    try:
+        bk.config_from_command(f"{BASE}{flag} 1")
+    except ConfigError as error:
+        said = str(error)
+    assert "(unknown" not in said
+
+
 def test_a_url_must_be_given_and_the_command_must_be_benchmark() -> None:
     with pytest.raises(ConfigError, match="--api-base is missing"):
         bk.config_from_command("genai-bench benchmark --task text-to-text")

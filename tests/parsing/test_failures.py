@@ -8,6 +8,7 @@ import pytest
 
 from basetenkit.parsing.failures import (
     Report,
+    asking_to_wait,
     clip,
     http_report,
     is_html,
@@ -16,6 +17,7 @@ from basetenkit.parsing.failures import (
     snippet,
     source_of,
 )
+from basetenkit.parsing.response import parse_response
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,22 @@ def test_bodies_of_errors(doc: Any, message: str) -> None:
 )
 def test_bodies_with_a_bad_status(body: bytes, message: str) -> None:
     assert http_report(500, body).message == message
+
+
+@pytest.mark.parametrize(
+    ("value", "end"),
+    [("7", "slow down (Retry-After: 7 s)"), (" Fri, 31 Dec 1999 23:59:59 GMT", "23:59:59 GMT)"), ("", "slow down")],
+)
+def test_the_wait_that_a_server_asks_for_is_said(value: str, end: str) -> None:
+    asked = parse_response(b'{"error": "slow down"}', status=429, headers=[("Retry-After", value)])
+    assert asked.error_message is not None
+    assert asked.error_message.endswith(end)
+    fine = parse_response(b'{"error": "slow down"}', headers=[("Retry-After", value)])
+    assert fine.error_message == "slow down", "only where the status is an error's"
+
+
+def test_a_wait_of_any_length_stays_a_short_sentence() -> None:
+    assert len(asking_to_wait(Report("slow down"), "9" * 9999).message) < 80
 
 
 def test_messages_are_cut_and_can_be_written() -> None:

@@ -69,6 +69,32 @@ def test_a_config_is_loaded_from_json_or_a_run_and_else_it_says_what_would_do(tm
     assert "there is no config in it" in form.found.value
 
 
+def test_a_pasted_command_fills_the_form() -> None:
+    form = bk.RunForm()
+    form.source.value = f'%genai_bench benchmark --api-base {URL} --traffic-scenario "D(30,10)" --num-concurrency 4'
+    form.read.click()
+    assert form.config.endpoint.url == URL
+    assert (form.config.scenarios, form.config.concurrency) == (["D(30,10)"], [4])
+    assert 'role="alert"' not in form.found.value
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"genai-bench benchmark --api-base {URL} --dance now", "--dance (unknown"),
+        ("genai-bench benchmark --api-base your-endpoint-url", "--api-base: it is no http or https URL"),
+        ("{", "Invalid JSON"),
+        ("/a" * 3000, "there is no config in it"),
+        ("~nobody-by-this-name/x", "there is no config in it"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_the_form(text: str, words: str) -> None:
+    form = bk.RunForm()
+    form.source.value = text
+    form.read.click()
+    assert words in form.found.value
+
+
 def test_a_run_is_tried_started_and_stopped_with_what_finished_kept() -> None:
     async def use(form: bk.RunForm) -> None:
         await form._preflight()

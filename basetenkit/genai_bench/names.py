@@ -1,0 +1,95 @@
+"""genai-bench's metric names and ours, once: what reads its folders, what writes them and the page in docs/ use this table.
+
+Its definitions are those of its `RequestLevelMetrics` and `AggregatedMetrics` (version 0.0.5, and Baseten's fork of 0.0.2);
+what is said here of a difference was seen in its code. An expression is over the rows of `run.requests`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One name of genai-bench. `ours`: our column or figure, empty where there is none. `read`: whether the reader takes the
+    column from it. `made`: how it is made of our rows where it is not simply the column. `differs`: how its figure does."""
+
+    theirs: str
+    ours: str
+    differs: str
+    read: bool = False
+    made: pl.Expr | None = None
+
+    @property
+    def expression(self) -> pl.Expr:
+        """Its value from a row of `run.requests`; null where there is none."""
+        if self.made is not None:
+            return self.made
+        return pl.col(self.ours) if self.ours else pl.lit(None, pl.Float64)
+
+
+_c = pl.col
+_decoding = _c("e2e_s") - _c("ttft_s")
+_end = "theirs goes on to the end of the stream, past the last token: usage and [DONE] are in it"
+_none = "same"
+
+# fmt: off
+# of one request: `individual_request_metrics`, and the keys of `stats`
+REQUEST: tuple[Name, ...] = (
+    Name("ttft", "ttft_s", "theirs begins before the connection is made (DNS, TCP, TLS are in it); the fork's ends at the first "
+         "chunk even where that is empty, and it is a constant 1 ms where nothing was streamed: read as null", True),
+    Name("e2e_latency", "e2e_s", f"it begins like ttft; {_end}", True),
+    Name("tpot", "tpot_s", "same formula over those two times; it is read as null where its ttft is", True),
+    Name("output_latency", "output_latency_s", _end, made=_decoding),
+    Name("output_inference_speed", "output_inference_speed", "same formula, 1 / tpot",
+         made=pl.when(_c("tpot_s") > 0).then(1 / _c("tpot_s"))),
+    Name("num_input_tokens", "input_tokens", "the fork keeps its sampler's count and not the server's", True),
+    Name("num_output_tokens", "output_tokens", "the server's where it came after a finish reason, else the tokenizer's; "
+         "theirs does not say which", True),
+    Name("num_reasoning_tokens", "reasoning_tokens", "theirs may be its tokenizer's count; 0 stands for not known, too: "
+         "read as null", True),
+    Name("total_tokens", "", "input_tokens + output_tokens", made=_c("input_tokens") + _c("output_tokens")),
+    Name("input_throughput", "", "input_tokens / ttft_s: no throughput of the server",
+         made=pl.when(_c("ttft_s") > 0).then(_c("input_tokens") / _c("ttft_s"))),
+    Name("output_throughput", "output_inference_speed", "(output_tokens - 1) / (e2e_s - ttft_s): the same as 1 / tpot",
+         made=pl.when((_c("output_tokens") > 1) & (_decoding > 0)).then((_c("output_tokens") - 1) / _decoding)),
+    Name("audio_throughput", "", "speech is not measured here"),
+    Name("network_dns_time", "dns_s", "the fork's, where it was asked for; ours is null on a connection used again", True),
+    Name("network_connect_time", "connect_s", "likewise", True),
+    Name("network_tls_time", "tls_s", "likewise; the fork never fills it", True),
+)
+OUTCOME: tuple[Name, ...] = (
+    Name("error_code", "outcome, status", "one number for what an HTTP status, a body's error and a lost connection are "
+         "(503, 408 and 500 may be its own); 0 counts as a success there, and never here"),
+    Name("error_message", "error_message", _none),
+)
+# of one scenario and level: `aggregated_metrics`
+LEVEL: tuple[Name, ...] = (
+    Name("scenario", "scenario", _none),
+    Name("num_concurrency", "level", "the fork puts requests a second here, too (--qps-level): load says which it is"),
+    Name("batch_size", "batch_size", "a column of each row; a run has one batch size"),
+    Name("iteration_type", "load", "which of the two it went over"),
+    Name("run_duration", "duration_s", "theirs is from starting users to stopping them, with its polling of 1 s; ours is the "
+         "window of the measured requests"),
+    Name("mean_output_throughput_tokens_per_s", "output_tokens_per_s", "tokens of successes / run_duration, with ramp and drain"),
+    Name("mean_input_throughput_tokens_per_s", "input_tokens_per_s", "likewise"),
+    Name("mean_total_tokens_throughput_tokens_per_s", "", "the sum of those two"),
+    Name("mean_total_chars_per_hour", "", "tokens/s x characters a token of its corpus x 3600: an estimate"),
+    Name("requests_per_second", "requests_per_s", "successes / run_duration, with ramp and drain"),
+    Name("requests_per_minute", "requests_per_s", "the old name, 60 times as large"),
+    Name("total_arrivals", "", "requests that the fork's open loop was to send"),
+    Name("arrival_requests_per_second", "", "those, a second"),
+    Name("error_codes_frequency", "fates", "ours are outcomes"),
+    Name("error_rate", "error_rate", "always 0 in its files; ours is of the rows"),
+    Name("num_error_requests", "fates", "its cancelled requests are in no count"),
+    Name("num_completed_requests", "ok", "its successes, those of no token among them; read as `empty` here"),
+    Name("num_requests", "sent", "what was lost between its processes is in no count"),
+    Name("stats", "spread", "min, max, mean, stddev (theirs of the population, ours of the sample), sum, p25 to p99"),
+)
+# fmt: on
+
+STATS = tuple(name for name in REQUEST if name.theirs != "audio_throughput")
+SCALED = frozenset({"ttft", "tpot", "e2e_latency", "output_latency"})  # what is in ms where the folder's unit is
+READ = {name.theirs: name.ours for name in REQUEST if name.read}

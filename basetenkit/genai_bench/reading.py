@@ -1,0 +1,261 @@
+"""A result folder of genai-bench -> a Run, so that what was measured with it can be compared, drawn and reported here.
+
+It reads upstream's folders, those of Baseten's fork (decimal levels, the model in a file's name) and older ones. What they get
+wrong is put right where the file itself tells how, is null where it does not, and is said in the run's findings. The command
+line that such a folder keeps may hold the API key: of it only the URL and two flags are looked at, and none of it is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..columns import SCHEMA
+from ..config import RunConfig
+from ..endpoint import Endpoint
+from ..errors import ConfigError, StoreError
+from ..fields import without_secrets
+from ..results import Run
+from ..store import RunFolder
+from .flags import TASKS
+from .names import READ, SCALED
+
+NO_URL = "http://not-recorded.invalid/"  # a name that can be nobody's (RFC 2606)
+METADATA = "experiment_metadata.json"
+_FILE = re.compile(r".+_(?:concurrency|batch_size)_[\d.]+_time_\d+s\.json")
+FAKED_TTFT_S, FAKED_WITHIN_S = 0.001, 1e-6
+# how its message begins where the code is its own and not the server's
+_OWN = {"Connection error": "connection_error", "Request timed out": "timeout"}
+_API_ERROR = -1
+
+
+@dataclass
+class _File:
+    """One file: a scenario at a level, its rows, and what was put right in them."""
+
+    name: str
+    scenario: str
+    level: float
+    batch_size: int
+    model: str
+    document: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    repaired: Counter[str] = field(default_factory=Counter)
+
+
+def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model: str | None = None) -> Run:
+    """The Run of a result folder of genai-bench: its requests in our columns, what it did not record null; see docs/genai-bench.md.
+
+    `batch_size`, `model`: which of several that the folder holds; a Run has one of each. Its own totals are in
+    `run.metadata["genai_bench"]`, as they stand. StoreError where the folder is none of genai-bench's, is damaged, or holds
+    several; ConfigError where its task is not measured here.
+    """
+    path = Path(folder)
+    about = _cleaned(_document(path / METADATA))
+    files = _chosen(_files(path, about), {"batch_size": batch_size, "model": model}, path)
+    words = _words(about.pop("cmd", None))
+    rates = "--qps-level" in words or any(f.level != int(f.level) or _arrivals(f) for f in files)
+    for file in files:
+        _fill(file, "request_rate" if rates else "concurrency")
+    config = _config(about, files, words, rates)
+    document = {
+        "config": config.model_dump(mode="json"),
+        "levels": _levels(files, config),
+        "metadata": {
+            "tokenizer": str(about.get("server_model_tokenizer") or "unknown"),
+            "genai_bench": {"metadata": about, "levels": [_totals(f) for f in files]},
+            "events": list(_events(files)),
+        },
+    }
+    kept = RunFolder(tempfile.mkdtemp(prefix="basetenkit-"), durable=False)
+    kept.create()
+    kept.write_run(document)
+    for index, file in enumerate(files):
+        kept.write_part(index, 1, "requests", pl.DataFrame(file.rows, schema=SCHEMA))
+    return Run(kept)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise StoreError(f"{path.parent} is no result folder of genai-bench: it has no {path.name}") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged: it is no JSON ({error})") from None
+    if not isinstance(document, dict):
+        raise StoreError(f"{path} is damaged: it holds no JSON object")
+    return document
+
+
+def _cleaned(about: dict[str, Any]) -> dict[str, Any]:
+    """Without what may be secret, and with null where "None" stands for it."""
+    kept = {k: v for k, v in without_secrets(about).items() if k not in ("auth_config", "experiment_folder_name")}
+    return {k: None if v == "None" else v for k, v in kept.items()}
+
+
+def _words(command: Any) -> list[str]:
+    try:
+        words = shlex.split(command) if isinstance(command, str) else []
+    except ValueError:
+        words = str(command).split()
+    return [re.sub(r"^--\w+", lambda m: m[0].replace("_", "-"), w) for w in words]  # older ones are written with _
+
+
+def _files(path: Path, about: dict[str, Any]) -> list[_File]:
+    names = sorted(p for p in path.iterdir() if _FILE.fullmatch(p.name))
+    if not names:
+        raise StoreError(
+            f"{path} holds no results of genai-bench: no file is named <scenario>_..._time_<seconds>s.json"
+        )
+    found = []
+    for name in names:
+        document = _document(name)
+        totals, rows = document.get("aggregated_metrics"), document.get("individual_request_metrics")
+        whole = isinstance(totals, dict) and isinstance(totals.get("scenario"), str) and isinstance(rows, list)
+        if not whole or not all(isinstance(row, dict) for row in rows):
+            raise StoreError(f"{name} is damaged: it has no aggregated_metrics with a scenario, or no requests")
+        # the one place where the fork writes the model of a file is between its task and its level
+        named = re.search(rf"_{re.escape(str(about.get('task')))}_(.*)_num_concurrency_", name.name)
+        level, batch = float(totals.get("num_concurrency") or 1), int(totals.get("batch_size") or 1)
+        found.append(_File(name.name, totals["scenario"], level, batch, named[1] if named else "", document))
+    return sorted(found, key=lambda f: (f.scenario, f.level))
+
+
+def _chosen(files: list[_File], wanted: dict[str, Any], path: Path) -> list[_File]:
+    for name, value in wanted.items():
+        there = sorted({getattr(f, name) for f in files})
+        if value is None and len(there) > 1:
+            raise StoreError(f"{path} holds {name} {there}, and a run has one: give {name}={there[0]!r}")
+        if value is not None and value not in there:
+            raise StoreError(f"{path} holds no {name} {value!r}; it holds {there}")
+        files = [f for f in files if value is None or getattr(f, name) == value]
+    return files
+
+
+def _arrivals(file: _File) -> bool:
+    return file.document["aggregated_metrics"].get("total_arrivals") is not None
+
+
+def _fill(file: _File, load: str) -> None:
+    scale = 1e-3 if file.document.get("_time_unit") == "ms" else 1.0
+    same = {"scenario": file.scenario, "load": load, "level": file.level, "repeat": 0, "phase": "measured"}
+    same |= {"in_window": True, "clock": "user", "batch_size": file.batch_size}
+    file.repaired["ms"] += scale != 1.0
+    for at, theirs in enumerate(file.document["individual_request_metrics"]):
+        row = same | {"request_id": f"{file.name.removesuffix('.json')}-{at}"}
+        for name, ours in READ.items():
+            value = theirs.get(name)
+            if isinstance(value, int | float) and math.isfinite(value):
+                row[ours] = value * scale if name in SCALED else SCHEMA[ours].to_python()(value)
+        file.rows.append(row | _outcome(theirs, file, row))
+        _repair(file, file.rows[-1])
+
+
+def _outcome(theirs: dict[str, Any], file: _File, row: dict[str, Any]) -> dict[str, Any]:
+    code, message = theirs.get("error_code"), theirs.get("error_message")
+    told = str(message).strip() if message else None
+    if code is None and row.get("e2e_s") is not None:
+        if row.get("output_tokens") == 0 and "text-to-text" in file.name:
+            file.repaired["empty"] += 1
+            return {"outcome": "empty", "error_message": "genai-bench found no output token in the response"}
+        return {"outcome": "ok"}
+    said = {"error_message": told or f"error code {code}, without a message"}
+    own = next((outcome for start, outcome in _OWN.items() if (told or "").startswith(start)), None)
+    if own is not None:
+        return said | {"outcome": own}
+    number = int(code) if re.fullmatch(r"-?\d+", str(code)) else None
+    if number is not None and 100 <= number <= 599:
+        return said | {"outcome": "http_error", "status": number}
+    if not number:
+        file.repaired["zero"] += 1
+        return said | {"outcome": "cancelled" if "cancel" in (told or "").lower() else "incomplete"}
+    return said | {"outcome": "api_error"}
+
+
+def _repair(file: _File, row: dict[str, Any]) -> None:
+    """Takes out what was not measured."""
+    ttft = row.get("ttft_s")
+    if ttft is not None and (ttft <= 0 or abs(ttft - FAKED_TTFT_S) < FAKED_WITHIN_S):
+        file.repaired["ttft"] += 1
+        row["ttft_s"] = row["tpot_s"] = None
+    if not row.get("reasoning_tokens"):
+        row["reasoning_tokens"] = None
+    for name in ("dns_s", "connect_s", "tls_s"):
+        row[name] = row.get(name) or None
+
+
+def _config(about: dict[str, Any], files: list[_File], words: list[str], rates: bool) -> RunConfig:
+    task = about.get("task")
+    if task not in TASKS:
+        raise ConfigError(f"the task of this folder, {task!r}, is not measured here; it is one of {', '.join(TASKS)}")
+    url = next((b for a, b in pairwise(words) if a == "--api-base" and b.startswith("http")), NO_URL)
+    ok = [row for f in files for row in f.rows if row["outcome"] == "ok"]
+    streamed = not ok or any(row.get("ttft_s") is not None for row in ok)
+    endpoint = Endpoint(url=url, model=about.get("api_model_name"), stream=streamed)
+    levels = sorted({f.level for f in files})
+    most = max(len(f.rows) for f in files)  # its limit is looked at once a second: more may have been sent
+    given = {"dataset": about["dataset_path"]} if about.get("dataset_path") else {}
+    return RunConfig(
+        endpoint=endpoint,
+        task=task,
+        tokenizer=about.get("server_model_tokenizer"),
+        scenarios=list(dict.fromkeys(f.scenario for f in files)),
+        concurrency=[] if rates else [int(x) for x in levels],
+        request_rate=levels if rates else [],
+        batch_size=[files[0].batch_size],
+        max_requests=max(most, int(about.get("max_requests_per_run") or 1)),
+        max_seconds=float(about.get("max_time_per_run_s") or 600),
+        request_params=about.get("additional_request_params") or {},
+        **given,
+    )
+
+
+def _levels(files: list[_File], config: RunConfig) -> list[dict[str, Any]]:
+    load = "request_rate" if config.request_rate else "concurrency"
+    return [
+        {
+            "index": i,
+            "scenario": f.scenario,
+            "load": load,
+            "level": f.level,
+            "repeat": 0,
+            "done": True,
+            "sent": len(f.rows),
+        }
+        for i, f in enumerate(files)
+    ]
+
+
+def _totals(file: _File) -> dict[str, Any]:
+    return {k: v for k, v in file.document["aggregated_metrics"].items() if k != "stats"}
+
+
+def _events(files: list[_File]) -> Any:
+    """What was put right, as events that become findings."""
+    for code in ("ms", "ttft", "empty", "zero"):
+        if n := sum(f.repaired[code] for f in files):
+            yield {"what": "imported", "code": f"genai_bench_{code}", "fields": {"n": n}}
+    wrong = 0
+    lost = 0
+    for file in files:
+        totals = file.document["aggregated_metrics"]
+        failed = sum(row["outcome"] != "ok" for row in file.rows)
+        wrong += abs(float(totals.get("error_rate") or 0) - failed / max(len(file.rows), 1)) > FAKED_WITHIN_S
+        lost += max(int(totals.get("num_requests") or 0) - len(file.rows), 0)
+    if wrong:
+        yield {"what": "imported", "code": "genai_bench_error_rate", "fields": {"n": wrong, "files": len(files)}}
+    if lost:
+        yield {"what": "imported", "code": "genai_bench_lost", "fields": {"n": lost}}
+    yield {"what": "imported", "code": "genai_bench", "fields": {"files": len(files)}}

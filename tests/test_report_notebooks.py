@@ -1,0 +1,132 @@
+"""The notebooks that answer one question each: on defaults, on saved runs whose rows are known, and where they must fail.
+
+Their measurements are made small by parameters; a breach is tried by the command line, as a scheduler would see it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import papermill
+import pytest
+
+import basetenkit as bk
+
+from .analysis.frames import rows
+from .analysis.saved import save
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+VEGA = "application/vnd.vega.v5+json"
+
+
+def executed(name: str, folder: Path, **parameters: Any) -> Any:
+    return papermill.execute_notebook(NOTEBOOKS / f"{name}.ipynb", folder / "out.ipynb", parameters, progress_bar=False)
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+
+
+def shown(notebook: Any) -> str:
+    return "\n".join(str(o.get("data", {}).get("text/plain", o.get("text", ""))) for o in outputs(notebook))
+
+
+def charts(notebook: Any) -> int:
+    assert "cdn." not in json.dumps(notebook)
+    return sum(VEGA in o.get("data", {}) for o in outputs(notebook))
+
+
+def known(folder: Path, slower: float = 1.0, **columns: Any) -> Path:
+    """A saved run of 400 requests whose latencies vary by a tenth, times `slower`."""
+    noise = np.random.default_rng(1).lognormal(0, 0.1, 400) * slower
+    return save(folder, rows(400, ttft_s=0.1 * noise, e2e_s=0.5 * noise, **columns), slo={"ttft_s": 0.5})
+
+
+def test_the_token_notebook_names_the_cause_of_each_gap_and_what_failures_cost(tmp_path: Path) -> None:
+    notebook = executed("03_token_accounting", tmp_path, max_requests=48, max_unexplained=0.0)
+    text = shown(notebook)
+    assert "the model ended by itself before the length asked for" in text
+    assert "incomplete" in text
+    assert re.search(r"unexplained tokens .* 0\.00% .* kept", text)
+    assert charts(notebook) == 1
+
+
+def test_an_unexplained_rest_fails_the_token_notebook_with_its_size(tmp_path: Path) -> None:
+    folder = str(known(tmp_path / "run", output_tokens_client=14))
+    with pytest.raises(papermill.PapermillExecutionError) as caught:
+        executed("03_token_accounting", tmp_path, run_folder=folder, max_unexplained=0.01)
+    assert caught.value.ename == "GateError"
+    assert "5.00% of the tokens paid for is unexplained; at most 1.00% may be." in caught.value.evalue
+
+
+def test_the_latency_notebook_shows_distributions_and_how_sure_they_are(tmp_path: Path) -> None:
+    notebook = executed("04_latency_distributions", tmp_path, concurrency="[4]", max_requests=48)
+    text = shown(notebook)
+    assert charts(notebook) == 4
+    assert "Time per output token" in text
+    assert "≥" in text
+    assert "within ttft_s 0.2, tpot_s 0.02, %" in text
+
+
+def test_a_scheduled_run_that_keeps_its_limits_is_added_to_the_history(tmp_path: Path) -> None:
+    known(tmp_path / "history" / "earlier")
+    notebook = executed("07_scheduled_run", tmp_path, max_requests=40, history=str(tmp_path / "history"))
+    assert bk.history(tmp_path / "history").collect()["sent"].to_list() == [400, 40]
+    text = shown(notebook)
+    assert "earlier" in text
+    assert re.search(r"within ttft_s 0.5, tpot_s 0.05 .* kept", text)
+
+
+def by_command(folder: Path, *parameters: str) -> tuple[int, str]:
+    """(exit code, last line) of papermill on the scheduled notebook, without colours."""
+    command = [sys.executable, "-m", "papermill", str(NOTEBOOKS / "07_scheduled_run.ipynb"), str(folder / "out.ipynb")]
+    done = subprocess.run([*command, *parameters], capture_output=True, text=True, check=False)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr).strip().splitlines()
+    return done.returncode, lines[-1]
+
+
+def test_a_breach_of_slo_and_baseline_ends_papermill_with_one_sentence(tmp_path: Path) -> None:
+    baseline, run = known(tmp_path / "a"), known(tmp_path / "b", slower=5.0)
+    code, last = by_command(tmp_path, "-p", "run_folder", str(run), "-p", "baseline", str(baseline))
+    assert code == 1
+    assert last.startswith("basetenkit.errors.GateError: ") or last.startswith("GateError: ")
+    assert "of the requests kept ttft_s 0.5; 99.0% must" in last
+    assert "time to first token p50 is 5 (" in last
+    assert last.endswith("times the baseline's; at most 1.2 is allowed.") or last.endswith("is allowed.")
+    assert "text/html" in (tmp_path / "out.ipynb").read_text(), "the notebook is the report, and is kept"
+
+
+def test_a_baseline_that_is_no_run_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(papermill.PapermillExecutionError) as caught:
+        executed("07_scheduled_run", tmp_path, baseline=str(tmp_path / "no"), history=str(tmp_path / "history"))
+    assert str(tmp_path / "no") in caught.value.evalue
+    assert not (tmp_path / "history").exists()
+
+
+def test_a_comparison_in_short_blocks_says_that_its_design_is_below_the_rule(tmp_path: Path) -> None:
+    notebook = executed("08_compare_endpoints", tmp_path, pairs=2, block_requests=6)
+    text = shown(notebook)
+    assert "The design is below the rule: 2 pairs (by the rule 10)" in text
+    assert "Control: A against A, in which nothing differs" in text
+    assert "over 2 pairs" in text
+
+
+def test_two_saved_runs_have_no_verdict_but_a_warning(tmp_path: Path) -> None:
+    a, b = known(tmp_path / "a"), known(tmp_path / "b", slower=1.3)
+    text = shown(executed("08_compare_endpoints", tmp_path, run_a=str(a), run_b=str(b)))
+    assert "the day may be the cause" in text
+    assert "b against a, with 95% intervals" in text
+
+
+def test_the_trends_of_its_own_small_history_have_a_step_and_an_outlier(tmp_path: Path) -> None:
+    notebook = executed("09_trends", tmp_path)
+    text = shown(notebook)
+    assert re.search(r"in flight +step ", text)
+    assert re.search(r"in flight +outlier .* 1-0 ", text)
+    assert charts(notebook) == 1

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from .analysis.sweep import rises
 from .config import RunConfig
 from .engine.clock import Poller
 from .errors import StoreError
@@ -40,6 +41,8 @@ class Place(Protocol):
     async def level(self, key: LevelKey) -> None: ...
 
     def stop(self, reason: str) -> None: ...
+
+    def halt(self, reason: str) -> None: ...
 
     def status(self) -> Status: ...
 
@@ -147,7 +150,7 @@ class Conductor:
         with self.lock:
             self.folder.set_aside(key.index)
         self._key = str(key)
-        ticker = asyncio.ensure_future(self._tick(key.index))
+        ticker = asyncio.ensure_future(self._tick(key))
         started = time.time()
         try:
             await self._place.level(key)
@@ -165,14 +168,20 @@ class Conductor:
         entry |= {"started_at": started, **report, "done": whole and self.stopped is None}
         self.folder.write_run(self.document)
 
-    async def _tick(self, index: int) -> None:
-        """Each second: the spool."""
+    async def _tick(self, key: LevelKey) -> None:
+        """Each second: the spool, and a look at whether an open loop's endpoint keeps up."""
+        in_flight: list[int] = []
+        watched = self.config.stop_behind and key.load == "request_rate"
         while True:
             await asyncio.sleep(SPOOL_EVERY_S)
+            status = self._place.status()
+            in_flight.append(status.in_flight)
+            if watched and (found := rises(in_flight, status.sent)):
+                self._place.halt(f"the endpoint fell behind: {found[0]:.3g}, then {found[1]:.3g} in flight (stop_behind)")
             rows, chunks = (sum(n) for n in zip(*(b.size for b in self._place.waiting()), (0, 0), strict=True))
             big = rows > ROWS_IN_MEMORY or chunks > CHUNKS_IN_MEMORY
             if rows and (self.folder.durable or big):
-                await self._flush(index)
+                await self._flush(key.index)
             if self._write_error is not None:
                 self._place.stop(str(self._write_error))
 

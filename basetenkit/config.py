@@ -77,6 +77,7 @@ class RunConfig(Model):
     capture: Literal["none", "errors", "all"] = Field("errors", description="whose raw bytes are kept")
     capture_limit_mb: Annotated[int, Field(ge=0)] = Field(256, description="megabytes of raw bytes kept a run")
     slo: Numbers = Field(default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5}")
+    stop_behind: bool = Field(False, description="stop an open-loop level whose endpoint falls behind for good")
     give_up_after: Count | None = Field(50, description="stop a level whose first N requests all fail; None: never")
 
     @model_validator(mode="before")

@@ -7,7 +7,7 @@ it waiting is bought. Saturation is the first level from which no further one br
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,14 +47,18 @@ def falls_behind(rows: pl.DataFrame) -> tuple[float, float] | None:
     """(in flight early, in flight late) where an open loop's endpoint falls behind for good: what is in flight rises all the
     way (Mann-Kendall on 15 of 20 batch means: the first quarter fills an empty server) and a twentieth of what was sent is not
     served when the last one is; else None. Means over the second and the last quarter."""
-    for series in at_each_start(rows):
-        means = batch_means(series.astype(float))
-        if means is None:
-            continue
-        tau, p = mann_kendall(means[5:])
-        early, late = float(means[5:10].mean()), float(means[15:].mean())
-        if tau > BEHIND_TAU and p < BEHIND_P and series[-1] > BEHIND_SHARE * len(series) and late > 1.5 * early:
-            return early, late
+    return next((found for series in at_each_start(rows) if (found := rises(series, len(series)))), None)
+
+
+def rises(in_flight: Sequence[float] | np.ndarray[Any, Any], sent: int) -> tuple[float, float] | None:
+    """What `falls_behind` says of one series of what is in flight, after `sent` requests."""
+    means = batch_means(np.asarray(in_flight, float))
+    if means is None:
+        return None
+    tau, p = mann_kendall(means[5:])
+    early, late = float(means[5:10].mean()), float(means[15:].mean())
+    if tau > BEHIND_TAU and p < BEHIND_P and in_flight[-1] > BEHIND_SHARE * sent and late > 1.5 * early:
+        return early, late
     return None
 
 

@@ -135,8 +135,7 @@ class Crew:
         self._notes[member] = done["notes"]
         ended_by = done["report"]["ended_by"]
         if ended_by and "give_up_after" in ended_by:  # for all, so the others end as well
-            for other in self._active:
-                other.tell("halt", reason=ended_by)
+            self.halt(ended_by)
 
     def _hear(self, member: Member, say: str, content: dict[str, Any], frames: list[pl.DataFrame]) -> None:
         """Rows as they come; everything else the member keeps for those who wait for it."""
@@ -178,6 +177,11 @@ class Crew:
         if ids:
             self._batches.append(Received(*lost_rows(key, ids, phases, message)))
         return {"worker": member.part + 1, "why": member.lost, "requests": len(ids), "sent": len(owned)}
+
+    def halt(self, reason: str) -> None:
+        """Ends this level, and no later one."""
+        for member in self._active:
+            member.tell("halt", reason=reason)
 
     def stop(self, reason: str) -> None:
         """Reaches all at once; one that does not end within STOP_WITHIN_S is ended."""

@@ -79,3 +79,14 @@ def test_only_an_overloaded_endpoint_falls_behind(work: float, behind: bool) -> 
     assert (found is not None) is behind
     if found is not None:
         assert found[1] > 1.5 * found[0]
+
+
+def test_a_series_that_rises_all_the_way_is_told_from_one_that_wanders() -> None:
+    from basetenkit.analysis.sweep import rises
+
+    rng = np.random.default_rng(3)
+    rising = [3 * i for i in range(40)]
+    assert rises(rising, sent=400) is not None
+    assert rises(rising, sent=4000) is None, "what is not served is a small part of what was sent"
+    assert not any(rises(rng.poisson(20, 60).tolist(), sent=600) for _ in range(50))
+    assert rises(rising[:15], sent=150) is None

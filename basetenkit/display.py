@@ -13,6 +13,7 @@ import csv
 import html
 import io
 import math
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -161,28 +162,48 @@ class Html:
 
 
 def html_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> Html:
-    """A table of text, first row's keys as its head; every value is shown as the text it is."""
-    names = list(rows[0]) if rows else []
-    head = "".join(f'<th scope="col" style="text-align:{_align(rows, n)}">{html.escape(n)}</th>' for n in names)
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td style="text-align:{_align(rows, n)}">{html.escape(show(r[n]))}</td>' for n in names)
-        + "</tr>"
-        for r in rows
-    )
+    """A table of text, first row's keys as its head; every value is shown as the text it is. Drawn by great_tables, in the
+    colours of the page that it stands in."""
     if not rows:
-        return Html(
-            f"<p>{html.escape(f'{caption}: (nothing)' if caption else '(nothing)')}</p>",
-            f"{caption}\n(nothing)".lstrip(),
-        )
-    title = f"<caption style='text-align:left'>{html.escape(caption)}</caption>" if caption else ""
-    widths = {n: max(len(n), *(len(show(r[n])) for r in rows)) for n in names}
-    lines = [
-        "  ".join(n.ljust(widths[n]) for n in names),
-        *("  ".join(show(r[n]).ljust(widths[n]) for n in names) for r in rows),
-    ]
+        words = f"{caption}: (nothing)" if caption else "(nothing)"
+        return Html(f"<p>{html.escape(words)}</p>", f"{caption}\n(nothing)".lstrip())
+    names = list(rows[0])
+    cells = {n: [show(r[n]) for r in rows] for n in names}
+    widths = {n: max(len(n), *map(len, column)) for n, column in cells.items()}
+    lines = ["  ".join(n.ljust(widths[n]) for n in names)]
+    for line in zip(*cells.values(), strict=True):
+        lines.append("  ".join(cell.ljust(widths[n]) for n, cell in zip(names, line, strict=True)))
     text = "\n".join(([caption] if caption else []) + lines)
-    return Html(f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", text)
+    return Html(_drawn(cells, {n: _align(rows, n) for n in names}, caption), text)
+
+
+# great_tables takes names and numbers for colours, and not those two words that leave them to the page.
+_PAPER, _INK = "#FEFDFC", "#030201"
+
+
+def _drawn(cells: dict[str, list[str]], aligned: dict[str, str], caption: str) -> str:
+    import great_tables
+    import polars as pl
+
+    table = great_tables.GT(pl.DataFrame(cells), id=f"bk-{uuid.uuid4().hex[:8]}")
+    for side in ("left", "right"):
+        table = table.cols_align(side, [n for n, where in aligned.items() if where == side])
+    if caption:
+        table = table.tab_header(caption)
+    table = table.opt_align_table_header("left").tab_options(
+        container_width="max-content",
+        table_background_color=_PAPER,
+        table_font_color=_INK,
+        table_font_color_light=_INK,
+        table_font_size="inherit",
+        table_margin_left="0",
+        data_row_padding="4px",
+        table_border_top_style="none",
+        table_border_bottom_style="none",
+        column_labels_font_weight="bold",
+    )
+    drawn: str = table.as_raw_html()
+    return drawn.replace(_PAPER, "transparent").replace(_INK, "inherit")
 
 
 def _align(rows: Sequence[Mapping[str, Any]], name: str) -> str:

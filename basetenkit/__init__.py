@@ -73,8 +73,8 @@ _HOMES = {
     "run": "runs",
     "run_sync": "runs",
     "start": "runs",
-    "write_genai_bench": "genai_bench.writing",
     "trends": "analysis.trends",
+    "write_genai_bench": "genai_bench.writing",
 }
 
 __all__ = [
@@ -111,8 +111,8 @@ __all__ = [
     "run",
     "run_sync",
     "start",
-    "write_genai_bench",
     "trends",
+    "write_genai_bench",
 ]
 
 

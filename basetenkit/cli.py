@@ -252,6 +252,7 @@ def compare(
     a: Annotated[Path, typer.Argument(help="The folder of a saved run.")],
     b: Annotated[Path, typer.Argument(help="The folder of another; differences are b - a.")],
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare two saved runs.
 
@@ -261,7 +262,7 @@ def compare(
     if as_json:
         levels = {"only_a": found.only_a, "only_b": found.only_b, "settings": found.settings}
         print_json({"frame": found.frame.to_dicts(), **levels, "words": found.words})
-    else:
+    elif not quiet:
         sys.stdout.write(plain(repr(found)) + "\n")
 
 
@@ -298,6 +299,7 @@ def plot(
     run: RunArgument,
     out: Annotated[Path, typer.Argument(help="The folder for the charts; made where it is not there.")],
     kind: Annotated[str, typer.Option(metavar="html|svg|png|json", help="The files' format.")] = "html",
+    as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw a saved run's charts, a file each."""
@@ -308,11 +310,13 @@ def plot(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{out}: no folder can be made there ({error.strerror})") from None
-    for name in CHARTS:
-        file = out / f"{name}.{kind}"
+    files = [out / f"{name}.{kind}" for name in CHARTS]
+    for name, file in zip(CHARTS, files, strict=True):
         getattr(bk.charts, name)(loaded).save(str(file))
-        if not quiet:
+        if not quiet and not as_json:
             console().print(f"wrote {file}")
+    if as_json:
+        print_json({"written": [str(file) for file in files]})
 
 
 @app.command(context_settings=UNPARSED, add_help_option=False, rich_help_panel=HELP)

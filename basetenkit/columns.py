@@ -15,7 +15,10 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "repeat": (pl.Int32(), "which repeat of the level, from 0"),
     "phase": (pl.String(), "'warmup' or 'measured'"),
     "attempt": (pl.Int64(), "which try this is, from 1; only what failed in the warm-up is tried again"),
-    "conversation_id": (pl.String(), "the conversation that the request is a turn of: the id of its first turn's request"),
+    "conversation_id": (
+        pl.String(),
+        "the conversation that the request is a turn of: the id of its first turn's request",
+    ),
     "turn": (pl.Int64(), "which turn of its conversation, from 1"),
     "in_window": (pl.Boolean(), "whether the figures use the row: measured, and neither in the ramp nor in the drain"),
     "started_at": (

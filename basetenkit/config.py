@@ -37,12 +37,12 @@ class RunConfig(Model):
 
     endpoint: Endpoint = Field(description="an Endpoint, or its fields as a dict")
     task: Literal["text-to-text", "image-text-to-text", "text-to-embeddings"] = Field(
-        "text-to-text", description="the task"
+        "text-to-text", description="what is sent: text, images with text, or texts to embed"
     )
     tokenizer: str | None = Field("embedded", description="'embedded', a local folder or file, or a hub id")
     scenarios: Annotated[list[str], BeforeValidator(as_list)] = Field(
         default_factory=lambda: ["D(100,100)"],
-        description="traffic scenarios, e.g. 'D(100,100)' or ['N(480,240)/(300,150)']",
+        description="traffic scenarios, e.g. 'D(100,100)' or ['N(480,240)/(300,150)']; mixed: '0.7*D(100,50)+0.3*P(1000,20)/50'",
     )
     concurrency: Annotated[list[Count], BeforeValidator(as_list)] = Field(
         default_factory=lambda: [1, 8], description="whole numbers of at least 1, e.g. 8 or [1, 8]: each level is a run"

@@ -45,6 +45,12 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{where}: server and tokenizer {tokenizer} differ by {percent:.0f}% on {what} tokens ({server} against {client}).",
         "Likely {cause}. Set tokenizer= to the model's own; latencies per token use the server's count where it sent one.",
     ),
+    "cached_unplanned": (
+        "{where}: the server took {cached} of {tokens} input tokens ({percent:.0f}%) from its cache, in {n} of {ok} responses, "
+        "and nothing here plans for that.",
+        "TTFT is then of less work than was asked for. A salt used again, entries of a data set that come again and a system "
+        "message of the endpoint's do this: leave salt=None, or measure a shared prefix as one, e.g. P(2000,500)/200.",
+    ),
     "output_short": (
         "{where}: {n} of {ok} responses have fewer output tokens than asked for (median {got} of {asked}).",
         "The model stopped by itself: ignore_eos is not honoured, or the context is full.",

@@ -21,7 +21,7 @@ from .conductor import plan
 from .config import RunConfig
 from .engine.clock import stamps_here
 from .errors import ConfigError, StoreError
-from .scenario import FORMS, Dataset, Image, ImageText, parse_scenario
+from .scenario import FORMS, Dataset, Image, ImagePrefix, ImageText, parse_scenario
 from .store import RunFolder
 from .workload.images import check_size
 
@@ -46,8 +46,9 @@ def check_supported(config: RunConfig) -> None:
         if not scenario.sampled:
             able = ", ".join(letters for letters, form in FORMS.items() if form.sampled)
             raise ConfigError(f"scenario {text!r} cannot be run by this version; it runs {able}")
-        if isinstance(scenario, (Image, ImageText)):
-            check_size(text, scenario.width, scenario.height, getattr(scenario, "count", None) or 1)
+        for part in scenario.parts:
+            if isinstance(part, (Image, ImageText, ImagePrefix)):
+                check_size(text, part.width, part.height, getattr(part, "count", None) or 1)
         if isinstance(scenario, Dataset) != (config.dataset is not None):
             raise ConfigError(_unmatched(text, config))
     if config.workers and os.name == "nt":

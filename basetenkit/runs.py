@@ -108,7 +108,8 @@ class LiveRun:
 
     def __repr__(self) -> str:
         p = self.progress
-        return f"<LiveRun: {p['level']}, {p['finished']} of {p['planned']} requests, level {p['levels_done'] + 1} of {p['levels']}>"
+        which = min(p["levels_done"] + 1, p["levels"])
+        return f"<LiveRun: {p['level']}, {p['finished']} of {p['planned']} requests, level {which} of {p['levels']}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return showing.live(self)

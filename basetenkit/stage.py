@@ -12,6 +12,7 @@ import gc
 import itertools
 import random
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -198,7 +199,7 @@ class Stage:
         else:
             config, rng = self._config, random.Random(f"{self._config.seed}:{key}")
             due = schedule(key.level, config.arrival, burstiness=config.burstiness, rng=rng)
-            own = itertools.islice(due, part.part, None, part.parts)
+            own: Iterator[float] = itertools.islice(due, part.part, None, part.parts)
             if isinstance(self._source, Turns):
                 own = self._source.due(list(itertools.islice(due, config.warmup_requests + config.max_requests)))
             await level.open_loop(own, part.max_in_flight)

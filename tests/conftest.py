@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("CI"):
         return
     missing = {"browser": BROWSER} if CHROMIUM is None else {}
-    if not (servers.installed("truss") and servers.installed("llama")):
+    if not all(map(servers.installed, ("truss", "llama", "genai-bench"))):
         missing["real"] = REAL
     if not may_open_raw_sockets():
         missing["raw"] = "needs a raw socket: run as root, or with CAP_NET_RAW"

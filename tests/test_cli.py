@@ -183,11 +183,13 @@ def test_compare(server: Any, tmp_path: Path) -> None:
     assert "b - a" in call("compare", a, b).stdout
     said = json.loads(call("compare", a, b, "--json").stdout)
     assert {row["metric"] for row in said["frame"]} >= {"ttft_s_p50", "e2e_s_p50"}
+    assert call("compare", a, b, "--quiet").stdout == ""
 
 
 def test_plot(saved: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
-    done = call("plot", str(saved[0]), str(tmp_path / "charts"), "--kind", "svg")
+    done = call("plot", str(saved[0]), str(tmp_path / "charts"), "--kind", "svg", "--json")
     assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "charts" / "waterfall.svg") in json.loads(done.stdout)["written"]
     drawn = sorted((tmp_path / "charts").iterdir())
     assert {p.name for p in drawn} >= {"latency_ecdf.svg", "serving_curve.svg", "waterfall.svg"}
     assert all("<svg" in p.read_text() for p in drawn)

@@ -196,6 +196,8 @@ def test_a_run_that_was_not_to_be_kept_leaves_nothing_where_it_fails(server: Any
     live: bk.LiveRun | None = bk.start(made)
     assert live is not None
     (folder,) = temporary.glob("basetenkit-*")
+    while not live.progress["finished"]:
+        time.sleep(0.01)
     shutil.rmtree(folder / "levels")
     (folder / "levels").write_text("in the way")
     live.stop()
@@ -209,9 +211,7 @@ def test_a_run_that_was_not_to_be_kept_leaves_nothing_where_it_fails(server: Any
 
 
 def test_a_plan_that_is_refused_leaves_nothing(server: Any, temporary: Path) -> None:
-    made = bk.RunConfig(
-        endpoint=bk.Endpoint(url=server.url), scenarios="D(10,900)", max_requests=10**12, max_seconds=1e9
-    )
+    made = config(server, scenarios="D(10,1000)", max_requests=10**9, max_seconds=86_400.0, repeats=1000)
     with pytest.raises(ConfigError, match="needs about"):
         bk.start(made)
     assert not list(temporary.glob("basetenkit-*"))

@@ -58,8 +58,8 @@ def test_what_this_version_runs_passes(task: str, scenario: str) -> None:
             "scenario 'E(100)' is not for the task 'text-to-text'; it is for text-to-embeddings",
         ),
         (
-            {"scenarios": "P(100,10)/5"},
-            "scenario 'P(100,10)/5' cannot be run by this version; it runs D, N, U, E, I, ID, dataset",
+            {"scenarios": "RD(5)"},
+            "scenario 'RD(5)' cannot be run by this version; it runs D, N, U, E, I, P, ID, IP, dataset",
         ),
         (
             {"dataset": "prompts.txt", "scenarios": "D(10,5)"},

@@ -66,7 +66,7 @@ def test_an_unexplained_rest_fails_the_token_notebook_with_its_size(tmp_path: Pa
 
 
 def test_the_latency_notebook_shows_distributions_and_how_sure_they_are(tmp_path: Path) -> None:
-    notebook = executed("04_latency_distributions", tmp_path, concurrency="[4]", max_requests=48)
+    notebook = executed("04_latency_distributions", tmp_path, concurrency="[8]", max_requests=48)
     text = shown(notebook)
     assert charts(notebook) == 4
     assert "Time per output token" in text
@@ -95,10 +95,10 @@ def test_a_breach_of_slo_and_baseline_ends_papermill_with_one_sentence(tmp_path:
     baseline, run = known(tmp_path / "a"), known(tmp_path / "b", slower=5.0)
     code, last = by_command(tmp_path, "-p", "run_folder", str(run), "-p", "baseline", str(baseline))
     assert code == 1
-    assert last.startswith("basetenkit.errors.GateError: ") or last.startswith("GateError: ")
+    assert last.startswith("GateError: ")
     assert "of the requests kept ttft_s 0.5; 99.0% must" in last
     assert "time to first token p50 is 5 (" in last
-    assert last.endswith("times the baseline's; at most 1.2 is allowed.") or last.endswith("is allowed.")
+    assert last.endswith("is allowed.")
     assert "text/html" in (tmp_path / "out.ipynb").read_text(), "the notebook is the report, and is kept"
 
 

@@ -101,3 +101,10 @@ while tally.take(int(sys.argv[3]), 2, 10**9) is not None:
     shared.close(remove=True)
     assert path is not None
     assert not path.exists()
+
+
+def test_numbers_that_stand_together_are_reserved_together_and_counted_once() -> None:
+    tally = Tally()
+    assert [tally.reserve(5, 3), tally.reserve(5, 3), tally.reserve(5, 3)] == [0, 3, None]
+    assert [tally.take(5, at=number, reserved=True) for number in (0, 3, 4, 5)] == [0, 3, 4, None]
+    assert tally.taken == 5

@@ -12,6 +12,7 @@ import polars as pl
 from ..config import RunConfig
 from ..endpoint import LOOPBACK
 from ..findings import Finding, finding
+from ..scenario import Conversation, Scenario, parse_scenario
 from .behaviour import flat_throughput, near_capacity, of_behaviour
 from .metrics import LEVEL, PERCENTILES
 
@@ -73,6 +74,7 @@ def _of_a_level(
     if not ok.height:
         return
     yield from _of_tokens(where, ok, tokenizer)
+    yield from _of_the_cache(where, ok)
     yield from _of_the_clock(where, rows, ok, config.workers)
     when_known = rows["start_s"].count() > 0  # not in what another tool measured
     if when_known:
@@ -133,6 +135,21 @@ def _of_tokens(where: str, ok: pl.DataFrame, tokenizer: str) -> Iterator[Finding
     if short.height:
         got, want = (float(asked[c].median() or 0) for c in ("output_tokens", "output_tokens_target"))  # type: ignore[arg-type]
         yield finding("output_short", where=where, n=short.height, ok=ok.height, got=f"{got:g}", asked=f"{want:g}")
+
+
+def _of_the_cache(where: str, ok: pl.DataFrame) -> Iterator[Finding]:
+    """Of tokens from the server's cache where no prefix is shared; a conversation's later turns are meant to have them."""
+    asked = ok.filter(pl.col("conversation_id").is_null() & pl.col("input_tokens").is_not_null())
+    hits = asked.filter(pl.col("cached_tokens") > 0)
+    if not hits.height or any(_shares_a_prefix(part) for part in parse_scenario(hits["scenario"][0]).parts):
+        return
+    cached, tokens = int(hits["cached_tokens"].sum()), int(asked["input_tokens"].sum())
+    numbers = {"cached": cached, "tokens": tokens, "percent": 100 * cached / max(tokens, 1), "n": hits.height}
+    yield finding("cached_unplanned", where=where, ok=asked.height, **numbers)
+
+
+def _shares_a_prefix(scenario: Scenario) -> bool:
+    return isinstance(scenario, Conversation) or getattr(scenario, "prefix_tokens", 0) > 0
 
 
 def _of_tails(where: str, rows: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Finding]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from ..display import PALETTE, enable_charts
+from ..columns import SCHEMA
+from ..display import INK, PALETTE, enable_charts
 from . import statistics as st
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 480, 240
 POINTS = 120
 BARS = 120
+BLUE, CLOCK = PALETTE[0], PALETTE[1]
+_PERCENTILE = {"x": "value", "low": "from", "high": "to", "early": "at the earliest"}
 RULES = (50, 90, 99)
 OUTCOME_COLOURS = {
     "ok": "#009E73",
@@ -30,6 +33,8 @@ OUTCOME_COLOURS = {
     "cancelled": "#999999",
 }
 NO_LATENCY = "No successful streamed request in the window has this latency."
+NO_GAPS = "No successful response in the window has more than one output chunk."
+LAST_BAR = "The last bar holds all that lies beyond"
 
 
 def altair() -> Any:
@@ -40,8 +45,28 @@ def altair() -> Any:
 
 
 def rows(run: Any) -> pl.DataFrame:
-    frame = run if isinstance(run, pl.DataFrame) else run.requests
-    return frame.with_columns(series=label())
+    """All rows with `series`, their level's name; columns that an older file lacks are null."""
+    frame: pl.DataFrame = run if isinstance(run, pl.DataFrame) else run.requests
+    lacking = [pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items() if name not in frame.columns]
+    return frame.with_columns(lacking).with_columns(series=label())
+
+
+def gaps(run: Any, rows: pl.DataFrame) -> pl.DataFrame:
+    """`series`, `index` and `gap` (s) of each output chunk but the first of the window's successes; empty without chunks."""
+    lacking = {"request_id", "index", "arrival_s"}
+    chunks = None if isinstance(run, pl.DataFrame) else run.chunks
+    if chunks is None or not lacking <= set(chunks.collect_schema()):
+        return pl.DataFrame(schema={"series": pl.String, "index": pl.Int64, "gap": pl.Float64})
+    gap = pl.col("arrival_s").diff().over("request_id", order_by="index").alias("gap")
+    kept = ok(rows).lazy().select("request_id", "series")
+    joined = chunks.join(kept, on="request_id", maintain_order="right")
+    found: pl.DataFrame = joined.select("series", "index", gap).drop_nulls().collect()
+    return found
+
+
+def small(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same to six significant digits, which no eye can tell apart and which halve the chart."""
+    return frame.with_columns(pl.col(pl.Float64, pl.Float32).round_sig_figs(6))
 
 
 def label() -> pl.Expr:
@@ -80,8 +105,16 @@ def nothing(title: str, sentence: str) -> alt.Chart:
     return text.properties(title=title, width=WIDTH, height=60)  # type: ignore[no-any-return]
 
 
+def head(a: Any) -> Any:
+    """The name of a level above its panel."""
+    return a.Header(labelAngle=0, labelAnchor="start", labelOrient="top", labelPadding=2)
+
+
 def colour(a: Any, order: list[str], title: str = "Scenario, load") -> Any:
-    return a.Color("series:N", sort=order, scale=a.Scale(domain=order, range=(PALETTE * 9)[: len(order)]), title=title)
+    shades = a.Scale(domain=order, range=(PALETTE * 9)[: len(order)])
+    return a.Color(
+        "series:N", sort=order, scale=shades, title=title, legend=a.Legend(symbolOpacity=1, symbolStrokeWidth=0)
+    )
 
 
 def outcome_colour(a: Any, present: list[str]) -> Any:
@@ -116,8 +149,40 @@ def tips(a: Any, unit: str) -> list[Any]:
 
 
 def histogram(
-    a: Any, title: str, subtitle: str, values: dict[str, np.ndarray[Any, Any]], order: list[str], unit: str, what: str
+    a: Any,
+    title: str,
+    subtitle: list[str],
+    values: dict[str, np.ndarray[Any, Any]],
+    order: list[str],
+    unit: str,
+    what: str,
+    marks: pl.DataFrame | None = None,
 ) -> alt.Chart:
+    """A level below the other; `marks`: percentiles (`series`, `p`, `x`, `low`, `high`, `early`) drawn as rules and bands."""
+    rows = pl.DataFrame(_bars(values), infer_schema_length=None)
+    frame = small(rows if marks is None else pl.concat([rows, marks], how="diagonal_relaxed"))
+    tips = [
+        "series:N",
+        a.Tooltip("from:Q", format=",.2f"),
+        a.Tooltip("to:Q", format=",.2f"),
+        a.Tooltip("share:Q", format=".1%"),
+        a.Tooltip("n:Q", title=what),
+    ]
+    bars = a.Chart().mark_bar(stroke="white", strokeWidth=0.5)
+    bars = bars.transform_filter("isValid(datum.n)").encode(
+        x=a.X("from:Q", bin="binned", title=f"{title}, {unit}"),
+        x2="to:Q",
+        y=a.Y("share:Q", title=f"Share of {what}", axis=a.Axis(format="%")),
+        color=colour(a, order).legend(None),
+        tooltip=tips,
+    )
+    layers = [bars] if marks is None else [bars, *_percentile_rules(a, unit)]
+    whole = a.layer(*layers, data=frame).properties(width=WIDTH, height=110)
+    chart = whole.facet(row=a.Row("series:N", sort=order, title=None, header=head(a)))
+    return chart.properties(title=a.Title(title, subtitle=subtitle))  # type: ignore[no-any-return]
+
+
+def _bars(values: dict[str, np.ndarray[Any, Any]]) -> list[dict[str, Any]]:
     whole = np.concatenate(list(values.values()))
     top = max(float(np.quantile(whole, 0.999)), float(whole.min()) + 1e-9)
     edges = np.linspace(float(whole.min()), top, 41)
@@ -129,28 +194,20 @@ def histogram(
             for i, c in enumerate(counts)
             if c
         ]
-    tips = [
-        "series:N",
-        a.Tooltip("from:Q", format=",.2f"),
-        a.Tooltip("to:Q", format=",.2f"),
-        a.Tooltip("share:Q", format=".1%"),
-        a.Tooltip("n:Q", title=what),
+    return rows
+
+
+def _percentile_rules(a: Any, unit: str) -> list[Any]:
+    base = a.Chart().transform_filter("isValid(datum.p) && isValid(datum.x)")
+    tips = ["p:N", *(a.Tooltip(f"{c}:Q", title=f"{t}, {unit}", format=",.2f") for c, t in _PERCENTILE.items())]
+    known = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
+    interval = known.mark_rect(opacity=0.15, color=INK).encode(x="low:Q", x2="high:Q", tooltip=tips)
+    clock = base.transform_filter("isValid(datum.early)").mark_rect(opacity=0.6, color=CLOCK)
+    rule = base.mark_rule(strokeWidth=1.5).encode(x="x:Q", tooltip=tips)
+    names = [  # each at a height of its own: where percentiles are close their names would cover each other
+        base.transform_filter(f"datum.p == 'p{p}'")
+        .mark_text(align="left", dx=3, fontSize=10)
+        .encode(x="x:Q", y=a.value(7 + 11 * i), text="p:N")
+        for i, p in enumerate(RULES)
     ]
-    bars = (
-        a.Chart(pl.DataFrame(rows))
-        .mark_bar(stroke="white", strokeWidth=0.5)
-        .encode(
-            x=a.X("from:Q", bin="binned", title=f"{title}, {unit}"),
-            x2="to:Q",
-            y=a.Y("share:Q", title=f"Share of {what}", axis=a.Axis(format="%")),
-            color=colour(a, order).legend(None),
-            row=a.Row(
-                "series:N",
-                sort=order,
-                title=None,
-                header=a.Header(labelAngle=0, labelAnchor="start", labelOrient="top"),
-            ),
-            tooltip=tips,
-        )
-    )
-    return bars.properties(title=a.Title(title, subtitle=subtitle), width=WIDTH, height=110)  # type: ignore[no-any-return]
+    return [interval, clock.encode(x="early:Q", x2="x:Q"), rule, *names]

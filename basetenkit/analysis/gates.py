@@ -83,9 +83,12 @@ def judge(
 
 
 def failures(run: Any, most: float = ERRORS) -> Iterator[Gate]:
-    """At each level the share of requests that did not succeed, of those that were not cut."""
-    for row in run.summary.iter_rows(named=True):
-        rate, where = row["error_rate"], place(row)
+    """At each level the share of requests that did not succeed, of all measured ones that were not cut: those in the ramp and
+    the drain, which no latency is of, count here."""
+    judged = run.requests.filter((pl.col("phase") == "measured") & (pl.col("outcome") != "cancelled"))
+    rates = judged.group_by(LEVEL).agg(rate=(pl.col("outcome") != "ok").mean())
+    for row in run.summary.select(LEVEL).join(rates, on=LEVEL, how="left", maintain_order="left").iter_rows(named=True):
+        rate, where = row["rate"], place(row)
         verdict = MISSED if rate is None or rate > most else KEPT
         found = "an unknown share" if rate is None else f"{rate:.1%}"
         sentence = f"{where}: {found} of the requests failed; at most {most:.1%} may."

@@ -26,9 +26,14 @@ CHARTS: tuple[Callable[[Any], Any], ...] = (
     charts.serving_curve,
     charts.latency_ecdf,
     lambda run: charts.latency_ecdf(run, "e2e_s"),
+    charts.latency_histogram,
     charts.inter_token,
+    charts.itl_course,
+    charts.ttft_by_input,
+    charts.activity,
     charts.token_ledger,
     charts.outcome_bars,
+    charts.error_shares,
     charts.waterfall,
 )
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

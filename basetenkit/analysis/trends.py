@@ -85,8 +85,8 @@ class Trends:
         frame = points.with_columns(what=pl.col("outlier").replace_strict(said, return_dtype=pl.String))
         layers = a.layer(line, bars, dots, data=frame).properties(width=d.WIDTH, height=d.HEIGHT // 2)
         head = a.Header(labelAngle=0, labelAnchor="start", labelOrient="top")
-        chart = layers.facet(row=a.Row("series:N", title=None, header=head)).properties(title=title)
-        return chart  # type: ignore[no-any-return]
+        row = a.Row("series:N", title=None, header=head)
+        return layers.facet(row=row).properties(title=title)  # type: ignore[no-any-return]
 
     def _unit(self) -> tuple[float, str]:
         unit, _ = figures()[self.metric]

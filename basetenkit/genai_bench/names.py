@@ -93,3 +93,11 @@ LEVEL: tuple[Name, ...] = (
 STATS = tuple(name for name in REQUEST if name.theirs != "audio_throughput")
 SCALED = frozenset({"ttft", "tpot", "e2e_latency", "output_latency"})  # what is in ms where the folder's unit is
 READ = {name.theirs: name.ours for name in REQUEST if name.read}
+# how a message begins where the code is a client's own and not the server's: two of genai-bench, the others ours
+BEGINS = {
+    "connection_error": "Connection error: ",
+    "timeout": "Request timed out: ",
+    "incomplete": "incomplete: ",
+    "malformed": "malformed: ",
+    "empty": "empty: ",
+}

@@ -28,15 +28,12 @@ from ..fields import without_secrets
 from ..results import Run
 from ..store import RunFolder
 from .flags import TASKS
-from .names import READ, SCALED
+from .names import BEGINS, READ, SCALED
 
 NO_URL = "http://not-recorded.invalid/"  # a name that can be nobody's (RFC 2606)
 METADATA = "experiment_metadata.json"
 _FILE = re.compile(r".+_(?:concurrency|batch_size)_[\d.]+_time_\d+s\.json")
 FAKED_TTFT_S, FAKED_WITHIN_S = 0.001, 1e-6
-# how its message begins where the code is its own and not the server's
-_OWN = {"Connection error": "connection_error", "Request timed out": "timeout"}
-_API_ERROR = -1
 
 
 @dataclass
@@ -123,8 +120,12 @@ def _files(path: Path, about: dict[str, Any]) -> list[_File]:
     for name in names:
         document = _document(name)
         totals, rows = document.get("aggregated_metrics"), document.get("individual_request_metrics")
-        whole = isinstance(totals, dict) and isinstance(totals.get("scenario"), str) and isinstance(rows, list)
-        if not whole or not all(isinstance(row, dict) for row in rows):
+        if (
+            not isinstance(totals, dict)
+            or not isinstance(totals.get("scenario"), str)
+            or not isinstance(rows, list)
+            or not all(isinstance(row, dict) for row in rows)
+        ):
             raise StoreError(f"{name} is damaged: it has no aggregated_metrics with a scenario, or no requests")
         # the one place where the fork writes the model of a file is between its task and its level
         named = re.search(rf"_{re.escape(str(about.get('task')))}_(.*)_num_concurrency_", name.name)
@@ -158,9 +159,9 @@ def _fill(file: _File, load: str) -> None:
         for name, ours in READ.items():
             value = theirs.get(name)
             if isinstance(value, int | float) and math.isfinite(value):
-                row[ours] = value * scale if name in SCALED else SCHEMA[ours].to_python()(value)
+                row[ours] = value * scale if name in SCALED else int(value) if SCHEMA[ours] == pl.Int64 else value
         file.rows.append(row | _outcome(theirs, file, row))
-        _repair(file, file.rows[-1])
+    _repair(file)
 
 
 def _outcome(theirs: dict[str, Any], file: _File, row: dict[str, Any]) -> dict[str, Any]:
@@ -172,10 +173,10 @@ def _outcome(theirs: dict[str, Any], file: _File, row: dict[str, Any]) -> dict[s
             return {"outcome": "empty", "error_message": "genai-bench found no output token in the response"}
         return {"outcome": "ok"}
     said = {"error_message": told or f"error code {code}, without a message"}
-    own = next((outcome for start, outcome in _OWN.items() if (told or "").startswith(start)), None)
+    own = next((outcome for outcome, start in BEGINS.items() if (told or "").startswith(start)), None)
     if own is not None:
         return said | {"outcome": own}
-    number = int(code) if re.fullmatch(r"-?\d+", str(code)) else None
+    number = int(str(code)) if re.fullmatch(r"-?\d+", str(code)) else None
     if number is not None and 100 <= number <= 599:
         return said | {"outcome": "http_error", "status": number}
     if not number:
@@ -184,16 +185,18 @@ def _outcome(theirs: dict[str, Any], file: _File, row: dict[str, Any]) -> dict[s
     return said | {"outcome": "api_error"}
 
 
-def _repair(file: _File, row: dict[str, Any]) -> None:
-    """Takes out what was not measured."""
-    ttft = row.get("ttft_s")
-    if ttft is not None and (ttft <= 0 or abs(ttft - FAKED_TTFT_S) < FAKED_WITHIN_S):
-        file.repaired["ttft"] += 1
-        row["ttft_s"] = row["tpot_s"] = None
-    if not row.get("reasoning_tokens"):
-        row["reasoning_tokens"] = None
-    for name in ("dns_s", "connect_s", "tls_s"):
-        row[name] = row.get(name) or None
+def _repair(file: _File) -> None:
+    """Takes out what was not measured. Streaming is a folder's own setting, so a made-up TTFT is that of all its requests."""
+    seen = [row["ttft_s"] for row in file.rows if row.get("ttft_s") is not None]
+    faked = all(abs(ttft - FAKED_TTFT_S) < FAKED_WITHIN_S for ttft in seen)
+    for row in file.rows:
+        if "text-to-embeddings" in file.name:  # a vector has no first token; theirs is the whole latency
+            row["ttft_s"] = row["tpot_s"] = None
+        elif row.get("ttft_s") is not None and (faked or row["ttft_s"] <= 0):
+            file.repaired["ttft"] += 1
+            row["ttft_s"] = row["tpot_s"] = None
+        for name in ("reasoning_tokens", "dns_s", "connect_s", "tls_s"):  # 0 stands for not known
+            row[name] = row.get(name) or None
 
 
 def _config(about: dict[str, Any], files: list[_File], words: list[str], rates: bool) -> RunConfig:

@@ -21,7 +21,7 @@ from .. import __version__
 from ..errors import ConfigError, StoreError
 from ..results import Run
 from ..store import write_whole
-from .names import REQUEST, STATS
+from .names import BEGINS, REQUEST, STATS
 from .reading import METADATA
 
 PERCENTILES = (25, 50, 75, 90, 95, 99)
@@ -48,7 +48,7 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
     rows = run.requests.filter((pl.col("phase") == "measured") & (pl.col("outcome") != "cancelled"))
     files = {}
     for (scenario, level), part in rows.group_by("scenario", "level", maintain_order=True):
-        document = _document(run, str(scenario), float(level), part)  # type: ignore[arg-type]
+        document = _document(run, str(scenario), float(str(level)), part)
         files[_name(document["aggregated_metrics"], config.task)] = document
     files[METADATA] = _metadata(run)
     target = Path(folder)
@@ -122,11 +122,12 @@ def _document(run: Run, scenario: str, level: float, rows: pl.DataFrame) -> dict
     requests = rows.select(**{name.theirs: name.expression for name in REQUEST})
     codes = [_code(row) for row in rows.select("outcome", "status").iter_rows(named=True)]
     ok = rows["outcome"] == "ok"
+    said = [_message(row) for row in rows.select("outcome", "error_message").iter_rows(named=True)]
     single = [
-        row | {"error_code": code, "error_message": said}
+        row | {"error_code": code, "error_message": None}
         if code is None
-        else dict.fromkeys(row) | {"error_code": code, "error_message": said}
-        for row, code, said in zip(requests.to_dicts(), codes, rows["error_message"], strict=True)
+        else dict.fromkeys(row) | {"error_code": code, "error_message": message}
+        for row, code, message in zip(requests.to_dicts(), codes, said, strict=True)
     ]
     totals = {
         "scenario": scenario,
@@ -150,6 +151,13 @@ def _code(row: dict[str, Any]) -> int | None:
     if row["outcome"] == "http_error" and row["status"] is not None:
         return int(row["status"])
     return CODES.get(row["outcome"], OTHER)
+
+
+def _message(row: dict[str, Any]) -> str:
+    """The message, so begun that the reader knows what became of the request."""
+    message = str(row["error_message"] or "")
+    begin = BEGINS.get(row["outcome"], "")
+    return message if message.startswith(begin) else begin + message
 
 
 def _rates(run: Run, scenario: str, level: float, rows: pl.DataFrame, ok: pl.DataFrame) -> dict[str, Any]:

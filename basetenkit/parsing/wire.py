@@ -25,6 +25,8 @@ BOM = b"\xef\xbb\xbf"
 # end of the body cut it off. A plain tuple, for one is made for every token.
 Message = tuple[str | None, bytes, int, int, bool]
 
+# One split of a body of many megabytes would hold the interpreter, and with it the engine's loop, for all its length.
+_SLICE = 1 << 20
 _FIELD = re.compile(rb"(?:data|event|id|retry)(?::|[\r\n]|\Z)|:")
 _ANY_FIELD = re.compile(rb"^(?:(?:data|event|id|retry):|:)", re.MULTILINE)
 _FIELD_NAMES = (b"data", b"event", b"id", b"retry")
@@ -148,20 +150,21 @@ def sse_messages(body: bytes) -> Iterator[Message]:
     if b"\r" in body:
         yield from _by_lines(body, len(BOM) if body.startswith(BOM) else 0)
         return
-    at = len(BOM) if body.startswith(BOM) else 0
-    parts = (body[at:] if at else body).split(b"\n\n")
-    last = parts.pop()
-    for part in parts:
-        end = at + len(part) + 2
-        # The common event by far, one data line, is cut here without looking at lines.
-        if part.startswith(b"data: ") and part.find(b"\n", 6) < 0:
-            yield None, part[6:], at, end, True
-        else:
-            for name, data, start, _, _ in _by_lines(part + b"\n\n", 0):
-                yield name, data, at + start, end, True
-        at = end
-    if last:
-        for name, data, start, _, _ in _by_lines(last, 0):
+    at, rest = len(BOM) if body.startswith(BOM) else 0, b""
+    for begin in range(at, len(body), _SLICE):
+        parts = (rest + body[begin : begin + _SLICE]).split(b"\n\n")
+        rest = parts.pop()
+        for part in parts:
+            end = at + len(part) + 2
+            # The common event by far, one data line, is cut here without looking at lines.
+            if part.startswith(b"data: ") and part.find(b"\n", 6) < 0:
+                yield None, part[6:], at, end, True
+            else:
+                for name, data, start, _, _ in _by_lines(part + b"\n\n", 0):
+                    yield name, data, at + start, end, True
+            at = end
+    if rest:
+        for name, data, start, _, _ in _by_lines(rest, 0):
             yield name, data, at + start, len(body), False
 
 

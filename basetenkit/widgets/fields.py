@@ -57,7 +57,10 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             return w.Dropdown(options=get_args(self.info.annotation), value=self.default, **common)
         if self.kinds == {bool}:
             return w.Checkbox(self.default, **common)
-        return w.Text(as_text(self.default), placeholder="not set" if self.may_be_none else "", **common)
+        return w.Text(as_text(self.default), placeholder=self._placeholder(), **common)
+
+    def _placeholder(self) -> str:
+        return "not set" if self.may_be_none else "none" if self.kinds & {list, dict} else ""
 
     def take_secret(self) -> None:
         """Takes what was typed into a SecretStr and empties the input at once."""

@@ -183,8 +183,8 @@ class RunForm(w.VBox):  # type: ignore[misc]
         if config is None:
             self.plan.value = self.body.value = self.python.value = ""
             return
-        said = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in plan_of(config).items())
-        self.plan.value = f"<dl>{said}</dl>"
+        each = (f"<span>{html.escape(k)}</span>{html.escape(v)}" for k, v in plan_of(config).items())
+        self.plan.value = "".join(f"<div class='bk-plan'>{said}</div>" for said in each)
         self.python.value = _pre(config.to_python())
         with contextlib.suppress(RuntimeError):  # without a loop the body is made when it is asked for
             loop = asyncio.get_running_loop()

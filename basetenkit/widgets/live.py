@@ -45,6 +45,10 @@ class LiveView(w.VBox):  # type: ignore[misc]
         super().__init__([style(), self.levels, self.counts, self.times, self.chart], layout=w.Layout(width="100%"))
         self.add_class("bk-live")
 
+    def __repr__(self) -> str:
+        said = [f"{s.name}: {s.finished} of {s.planned} requests, {s.state}" for s in self._states.values()]
+        return f"<LiveView: {'; '.join(said) or 'follows no run yet'}>"
+
     async def follow(self, live: LiveRun) -> None:
         each = live.config.max_requests + live.config.warmup_requests
         self._states = {key: LevelState(str(key), each) for key in plan(live.config)}
@@ -101,7 +105,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
             self._place(present, live.done)
         self._sample(time.monotonic(), progress["output_tokens"])
         self.levels.value = levels_table(list(self._states.values()))
-        self.counts.value = counts(progress, None if live.done else left)
+        self.counts.value = counts(progress, live.done, left)
         self.chart.value = sparkline(self._rates)
 
     def _place(self, present: LevelState, over: bool) -> None:

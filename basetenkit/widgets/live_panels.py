@@ -36,10 +36,10 @@ class LevelState:
 
 def left_s(progress: Mapping[str, Any], max_seconds: float) -> float | None:
     """Seconds to the end of the present level at its rate so far, and at most to its limit; None before anything finished."""
-    finished, seconds = progress["finished"], progress["seconds"]
+    finished, seconds = int(progress["finished"]), float(progress["seconds"])
     if not finished or seconds <= 0:
         return None
-    at_this_rate: float = max(progress["planned"] - finished, 0) * seconds / finished
+    at_this_rate = max(int(progress["planned"]) - finished, 0) * seconds / finished
     return max(0.0, min(at_this_rate, max_seconds - seconds))
 
 
@@ -86,9 +86,11 @@ def _bar(level: LevelState, name: str) -> str:
     )
 
 
-def counts(progress: Mapping[str, Any], remaining_s: float | None) -> str:
-    """The present level in large figures: time left, in flight, sent, and each outcome; then the last error in words."""
-    tiles = [("left at most in this level", duration(remaining_s)), ("in flight", show(progress["in_flight"]))]
+def counts(progress: Mapping[str, Any], over: bool, remaining_s: float | None) -> str:
+    """The present level in large figures: time left until all is `over`, in flight, sent, and each outcome; then the last
+    error in words."""
+    tiles = [] if over else [("left at most in this level", duration(remaining_s))]
+    tiles += [("in flight", show(progress["in_flight"]))]
     tiles += [("sent", show(progress["sent"])), *((str(k).replace("_", " "), show(n)) for k, n in _outcomes(progress))]
     drawn = "".join(f"<div><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>" for name, value in tiles)
     error = progress["last_error"]
@@ -114,8 +116,9 @@ def percentiles(level: LevelState) -> str:
         return ""
     heads = "".join(f'<th scope="col" class="bk-number">{p}, ms</th>' for p in _PERCENTILES)
     caption = f"{html.escape(level.name)}: the good requests so far, with 95% intervals"
-    head = f"<thead><tr><th></th>{heads}<th scope='col' style='text-align:left'>how they lie</th></tr></thead>"
-    return f'<div class="bk-caption">{caption}</div><div class="bk-scroll"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
+    head = f"<thead><tr><th></th>{heads}<th scope='col' style='text-align:left'>distribution</th></tr></thead>"
+    body = f"<tbody>{''.join(rows)}</tbody>"
+    return f'<div class="bk-caption">{caption}</div><div class="bk-scroll"><table>{head}{body}</table></div>'
 
 
 def _with_bounds(figures: Mapping[str, Any], name: str, p: str) -> str:

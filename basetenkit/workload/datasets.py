@@ -2,7 +2,8 @@
 
 It is a path (.txt, .csv, .json, .jsonl, .parquet, a folder of images), a polars frame, or the description that genai-bench
 takes as a JSON file, given as a dict or as that file's path. All of it is read before anything is sent, so that what is
-wrong with it costs nothing. Entries are sent as they are: nothing is cut, filled up or left out.
+wrong with it costs nothing. Entries are sent as they are: nothing is cut, filled up or left out. A column of lists of messages
+(`messages`, `conversations`, or the one that `messages_column` names) makes conversations of them: see `conversations`.
 
 genai-bench evaluates a `prompt_lambda` from its file as Python. Here that is refused: a file must not run code. The error
 says which column to make in its place.

@@ -8,6 +8,9 @@ tail is chosen again by that much.
 The words come first because servers cache by prefix: prompts that differ from the first token on share nothing with
 each other, nor (by the salt) with those of another run. The lengths do not depend on the salt: two runs with one seed ask
 for the same shapes in the same order, so that they can be compared.
+
+A prefix that requests share (`P`, `IP`) is made once a level, by the salt too: it is the same for all senders of a level,
+and no level finds that of another in the server's cache. What follows it begins with random words of its own.
 """
 
 from __future__ import annotations
@@ -121,6 +124,65 @@ def lexicon(tokenizer: Tokenizer) -> Lexicon:
     return Lexicon(starts, start_tokens, follow, word_tokens, sentences, by_tokens, longest, sums)
 
 
+class Writer:
+    """Writes texts to length, each with an opening unlike those before. `share`: as a Sampler has it; `rng` is its alone."""
+
+    def __init__(self, measured: Lexicon, tokenizer: Tokenizer, rng: Random, share: tuple[int, int] = (0, 1)) -> None:
+        self._lexicon, self._tokenizer, self._rng = measured, tokenizer, rng
+        self._part, self._parts = share
+        self._openings: set[int] = set()
+
+    def write(self, tokens: int, prefix: str = "", prefix_tokens: int = 0) -> tuple[str, int]:
+        """A new text that begins with `prefix`, and its token count: `tokens`, or the nearest that could be reached."""
+        before = [prefix] if prefix else []
+        own = tokens - prefix_tokens
+        pieces, sizes, rest = self._head(own, follows=bool(prefix))
+        best, best_count = "", 0
+        for attempt in range(REPAIRS):
+            if attempt % ATTEMPTS_A_HEAD == ATTEMPTS_A_HEAD - 1:  # the words themselves may not add up
+                pieces, sizes, rest = self._head(own, follows=bool(prefix))
+            while len(pieces) > 1 and (rest < 0 or not self._lexicon.reaches(rest)):
+                pieces.pop()
+                rest += sizes.pop()
+            text = " ".join([*before, *pieces, *self._lexicon.tail(rest, self._rng)])
+            count = self._tokenizer.count(text)
+            if not best or abs(count - tokens) < abs(best_count - tokens):
+                best, best_count = text, count
+            if count == tokens:
+                break
+            rest -= count - tokens
+        return best, best_count
+
+    def _head(self, tokens: int, *, follows: bool) -> tuple[list[str], list[int], int]:
+        """The pieces of a text up to its tail, their sizes, and how many tokens are left for the tail."""
+        lex, random = self._lexicon, self._rng.random
+        pieces, sizes = self._opening(tokens, follows=follows)
+        rest = tokens - sum(sizes)
+        sentences, total, longest = lex.sentences, len(lex.sentences), lex.longest
+        while rest > longest:
+            text, size = sentences[int(random() * total)]
+            pieces.append(text)
+            sizes.append(size)
+            rest -= size
+        return pieces, sizes, rest
+
+    def _opening(self, tokens: int, *, follows: bool) -> tuple[list[str], list[int]]:
+        """The words a text begins with, unlike any before as far as so few tokens allow; `follows`: a prefix is before them."""
+        lex, random = self._lexicon, self._rng.random
+        first, first_tokens = (lex.words, lex.word_tokens) if follows else (lex.starts, lex.start_tokens)
+        further = max(0, min(OPENING_WORDS - 1, (tokens - first_tokens) // lex.word_tokens))
+        pieces: list[str] = []
+        for _ in range(REDRAWS * self._parts):
+            pieces = [first[int(random() * len(first))]]
+            pieces += [lex.words[int(random() * len(lex.words))] for _ in range(further)]
+            # Openings are shared out by their sum, so that two senders have none in common; a string's hash differs a process.
+            mark = crc32(" ".join(pieces).encode())
+            if mark % self._parts == self._part and mark not in self._openings:
+                self._openings.add(mark)
+                break
+        return pieces, [first_tokens] + [lex.word_tokens] * further
+
+
 class Sampler:
     """The requests of one (scenario, load level, repeat), one after another.
 
@@ -147,11 +209,13 @@ class Sampler:
             raise ScenarioError(f'scenario "{scenario}": requests cannot be made for it yet')
         self._config, self._scenario, self._tokenizer = config, scenario, tokenizer
         self._shapes = Random(repr(("shapes", config.seed, str(scenario), stream)))
-        self._skip, (self._part, self._parts) = share[0], share
+        self._skip, self._parts = share
         apart = () if self._parts == 1 else share
         self._rng = Random(repr(("texts", config.seed, salt, str(scenario), stream, *apart)))
         self._lexicon = measured or lexicon(tokenizer)
-        self._openings: set[int] = set()
+        self._writer = Writer(self._lexicon, tokenizer, self._rng, share)
+        self._prefix_seed = repr(("prefix", config.seed, salt, str(scenario), stream))
+        self._prefixes: dict[int, tuple[str, int]] = {}
         self._own_text = carries_own_text(config)
         self._entries = entries or datasets.load(config)
 
@@ -195,7 +259,7 @@ class Sampler:
     def _text(self, shape: Shape, pick: int | None) -> tuple[str, int]:
         """The text of one input and its tokens: an entry's, one made to length, or the question that goes with an image."""
         if shape.input_tokens is not None:
-            return self.prompt(shape.input_tokens)
+            return self.prompt(shape.input_tokens, shape.prefix_tokens)
         entries = self._entries
         text = datasets.ABOUT_AN_IMAGE if pick is None or entries is None else entries.prompts[pick]
         return text, self._tokenizer.count(text)
@@ -220,49 +284,13 @@ class Sampler:
             phase=phase,
         )
 
-    def prompt(self, tokens: int) -> tuple[str, int]:
-        """A new prompt and its token count: `tokens`, or the nearest that could be reached with this tokenizer."""
-        pieces, sizes, rest = self._head(tokens)
-        best, best_count = "", 0
-        for attempt in range(REPAIRS):
-            if attempt % ATTEMPTS_A_HEAD == ATTEMPTS_A_HEAD - 1:  # the words themselves may not add up
-                pieces, sizes, rest = self._head(tokens)
-            while len(pieces) > 1 and (rest < 0 or not self._lexicon.reaches(rest)):
-                pieces.pop()
-                rest += sizes.pop()
-            text = " ".join([*pieces, *self._lexicon.tail(rest, self._rng)])
-            count = self._tokenizer.count(text)
-            if not best or abs(count - tokens) < abs(best_count - tokens):
-                best, best_count = text, count
-            if count == tokens:
-                break
-            rest -= count - tokens
-        return best, best_count
-
-    def _head(self, tokens: int) -> tuple[list[str], list[int], int]:
-        """The pieces of a prompt up to its tail, their sizes, and how many tokens are left for the tail."""
-        lex, random = self._lexicon, self._rng.random
-        pieces, sizes = self._opening(tokens)
-        rest = tokens - sum(sizes)
-        sentences, total, longest = lex.sentences, len(lex.sentences), lex.longest
-        while rest > longest:
-            text, size = sentences[int(random() * total)]
-            pieces.append(text)
-            sizes.append(size)
-            rest -= size
-        return pieces, sizes, rest
-
-    def _opening(self, tokens: int) -> tuple[list[str], list[int]]:
-        """The words a prompt begins with, unlike any before as far as so few tokens allow."""
-        lex, random = self._lexicon, self._rng.random
-        follow = max(0, min(OPENING_WORDS - 1, (tokens - lex.start_tokens) // lex.word_tokens))
-        pieces: list[str] = []
-        for _ in range(REDRAWS * self._parts):
-            pieces = [lex.starts[int(random() * len(lex.starts))]]
-            pieces += [lex.words[int(random() * len(lex.words))] for _ in range(follow)]
-            # Openings are shared out by their sum, so that two senders have none in common; a string's hash differs a process.
-            mark = crc32(" ".join(pieces).encode())
-            if mark % self._parts == self._part and mark not in self._openings:
-                self._openings.add(mark)
-                break
-        return pieces, [lex.start_tokens] + [lex.word_tokens] * follow
+    def prompt(self, tokens: int, prefix_tokens: int = 0) -> tuple[str, int]:
+        """A new prompt and its token count: `tokens`, or the nearest that could be reached with this tokenizer. Its first
+        `prefix_tokens` are those of every prompt of this level that shares so many."""
+        if not prefix_tokens:
+            return self._writer.write(tokens)
+        if prefix_tokens not in self._prefixes:
+            maker = Writer(self._lexicon, self._tokenizer, Random(f"{self._prefix_seed} {prefix_tokens}"))
+            self._prefixes[prefix_tokens] = maker.write(prefix_tokens)
+        prefix, reached = self._prefixes[prefix_tokens]
+        return self._writer.write(reached + tokens - prefix_tokens, prefix, reached)

@@ -14,22 +14,12 @@ import pytest
 from basetenkit.analysis import charts
 from basetenkit.analysis.window import mark_window
 from basetenkit.display import describe, render
-from basetenkit.rows import CHUNK_SCHEMA, SCHEMA
+from basetenkit.rows import SCHEMA
 
 from .frames import Frames, chunks_of, failures, nothing, rows
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    f.__name__: f
-    for f in (
-        charts.latency_ecdf,
-        charts.latency_histogram,
-        charts.inter_token,
-        charts.token_ledger,
-        charts.outcome_bars,
-        charts.serving_curve,
-        charts.waterfall,
-    )
-}
+OF_MANY = {"comparison", "trend"}  # they take no run; charts/test_versus.py has them
+FUNCTIONS: dict[str, Callable[..., Any]] = {n: getattr(charts, n) for n in charts.__all__ if n not in OF_MANY}
 
 
 def normal() -> Frames:
@@ -53,6 +43,12 @@ def null_columns() -> Frames:
     return Frames(rows(5).with_columns(pl.lit(None, dtype).alias(n) for n, dtype in SCHEMA.items() if n not in kept))
 
 
+def older() -> Frames:
+    """A file from before there were these columns."""
+    gone = ["in_window", "ttft_error_s", "e2e_error_s", "first_content_s", "scheduled_s", "status", "input_tokens"]
+    return Frames(normal().requests.drop(gone), normal().chunk_frame.drop("error_s", "tokens"))
+
+
 KINDS: dict[str, Callable[[], Frames]] = {
     "normal": normal,
     "errors only": lambda: Frames(failures(30)),
@@ -63,6 +59,8 @@ KINDS: dict[str, Callable[[], Frames]] = {
     "null columns": null_columns,
     "all alike": lambda: Frames(rows(50), chunks_of(rows(50), [0.1, 0.1])),
     "open loop": lambda: Frames(pl.concat([rows(40, load="request_rate", level=x) for x in (0.5, 2.0)])),
+    "one token": lambda: Frames(rows(30, output_tokens=1, tpot_s=None, output_chunks=1), chunks_of(rows(30), [])),
+    "older schema": older,
     "never sent": lambda: Frames(failures(4, "connection_error", sent_s=None, end_s=None)),
 }
 
@@ -82,6 +80,12 @@ def test_every_chart_of_every_run_is_drawn(name: str, kind: str) -> None:
 def test_a_frame_does_for_a_run(name: str) -> None:
     spec = FUNCTIONS[name](normal().requests).to_dict()
     assert describe(spec) != "Chart"
+
+
+def data(chart: Any, column: str) -> pl.DataFrame:
+    """The chart's data set that has this column."""
+    (found,) = [v for v in chart.to_dict()["datasets"].values() if column in v[0]]
+    return pl.DataFrame(found, infer_schema_length=None)
 
 
 def big() -> Frames:
@@ -121,98 +125,3 @@ def test_a_hundred_thousand_requests_make_a_small_chart(name: str, hundred_thous
     spec = FUNCTIONS[name](hundred_thousand).to_dict()
     assert len(json.dumps(spec)) < 60_000
     assert base64.b64decode(render(spec)[0]["image/png"]).startswith(b"\x89PNG")
-
-
-# -- what they show ----------------------------------------------------------------------------------------------------
-
-
-def data(chart: Any, column: str) -> pl.DataFrame:
-    """The chart's data set that has this column."""
-    (found,) = [v for v in chart.to_dict()["datasets"].values() if column in v[0]]
-    return pl.DataFrame(found, infer_schema_length=None)
-
-
-def test_the_ecdf_has_its_percentiles_where_the_summary_has_them() -> None:
-    run = normal()
-    marks = data(charts.latency_ecdf(run), "p").filter(pl.col("p") == "p90")
-    for end, column in (("", "x"), ("_low", "low")):
-        assert marks[column].to_list() == pytest.approx((run.summary[f"ttft_s_p90{end}"] * 1e3).to_list())
-
-
-def test_the_ecdf_of_a_level_that_was_cut_ends_below_one() -> None:
-    cut = failures(30, "cancelled", error_message=None, sent_s=30.0, end_s=40.0, in_window=True)
-    both = pl.concat([rows(30, in_window=True, ttft_s=np.linspace(1, 2, 30)), cut])
-    steps = [v for v in charts.latency_ecdf(Frames(both)).to_dict()["datasets"].values() if "p" not in v[0]]
-    assert max(point["share"] for point in steps[0]) == pytest.approx(0.5)
-    marks = data(charts.latency_ecdf(Frames(both)), "p").filter(pl.col("p") == "p99")
-    assert marks["x"].to_list() == [None]
-
-
-def test_the_ecdf_makes_up_no_top_of_an_interval() -> None:
-    marks = data(charts.latency_ecdf(Frames(rows(60, ttft_s=np.random.default_rng(1).uniform(0.1, 0.2, 60)))), "p")
-    by = {row["p"]: row for row in marks.iter_rows(named=True)}
-    assert by["p99"]["low"] is not None
-    assert by["p99"]["high"] is None
-    assert by["p50"]["high"] is not None
-
-
-def test_latencies_are_in_milliseconds_until_they_are_ten_seconds_long() -> None:
-    assert "ms" in json.dumps(charts.latency_ecdf(Frames(rows(5, ttft_s=0.25))).to_dict())
-    slow = data(charts.latency_ecdf(Frames(rows(5, ttft_s=25.0))), "p")
-    assert slow["x"].to_list() == [25.0] * 3
-
-
-def test_a_histogram_holds_every_request_in_some_bar() -> None:
-    run = normal()
-    bars = data(charts.latency_histogram(run), "n")
-    assert bars["n"].sum() == run.requests.filter(pl.col("in_window") & (pl.col("outcome") == "ok")).height
-    assert bars.group_by("series").agg(pl.col("share").sum())["share"].to_list() == pytest.approx([1.0] * 3)
-
-
-def test_the_gaps_are_of_chunks_within_a_response() -> None:
-    frame = rows(5)
-    bars = data(charts.inter_token(Frames(frame, chunks_of(frame, [0.02, 0.04]))), "n")
-    assert bars["n"].sum() == 10
-    assert bars["to"].max() == pytest.approx(40.0)
-
-
-def test_the_outcomes_are_all_that_was_sent() -> None:
-    run = normal()
-    bars = data(charts.outcome_bars(run), "n")
-    assert bars["n"].sum() == run.requests.height
-    assert bars.filter(pl.col("outcome") == "http_error")["n"].sum() == 6
-
-
-def test_the_serving_curve_has_a_point_a_level() -> None:
-    run = normal()
-    points = data(charts.serving_curve(run, percentile=90), "output_tokens_per_s")
-    assert points["level"].to_list() == [1.0, 4.0, 16.0]
-    assert points["output_tokens_per_s"].to_list() == pytest.approx(run.summary["output_tokens_per_s"].to_list())
-
-
-def test_the_waterfall_keeps_failures_and_thins_the_rest() -> None:
-    frame = pl.concat([rows(1000), failures(30, start_s=np.arange(30) + 2000.0)])
-    kept = data(charts.waterfall(Frames(frame)), "begin")
-    assert kept.filter(pl.col("outcome") == "http_error").height == 30
-    assert 60 <= kept.filter(pl.col("outcome") == "ok").height <= 120
-
-
-def test_the_waterfalls_failures_are_of_every_level_where_there_are_too_many() -> None:
-    frame = pl.concat([failures(1000, level=level) for level in (1.0, 8.0)])
-    kept = data(charts.waterfall(Frames(frame)), "begin")
-    assert kept.height <= 200
-    assert kept["series"].n_unique() == 2
-
-
-def test_the_token_accounts_are_means_a_request() -> None:
-    frame = data(charts.token_ledger(Frames(rows(4, output_tokens_server=[20, 20, 20, 24]))), "account")
-    mean = {(row["what"], row["account"]): row["mean"] for row in frame.iter_rows(named=True)}
-    assert mean["output", "reported"] == 21.0
-    assert mean["input", "asked for"] == 100.0
-    assert mean["output", "chunks"] == 20.0
-
-
-def test_a_chart_of_nothing_says_why() -> None:
-    spec = charts.latency_ecdf(Frames(failures(3))).to_dict()
-    assert "No successful streamed request" in json.dumps(spec)
-    assert set(CHUNK_SCHEMA) >= {"request_id", "index", "arrival_s"}

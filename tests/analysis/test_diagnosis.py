@@ -107,6 +107,7 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "stopped_early": lambda: diagnosis(clean(), entry={"done": False}),
     "tokens_by_tokenizer": lambda: diagnosis(clean(token_source="tokenizer", output_tokens_server=None)),
     "tokenizer_differs": lambda: diagnosis(clean(input_tokens_server=120)),
+    "cached_unplanned": lambda: diagnosis(clean(cached_tokens=16)),
     "output_short": lambda: diagnosis(clean(output_tokens=7, output_tokens_server=7, output_tokens_client=7)),
     "not_streamed": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None)),
     "clock_bound": lambda: diagnosis(clean(ttft_error_s=0.02)),
@@ -214,6 +215,22 @@ def test_a_run_without_streaming_or_of_embeddings_has_no_ttft_and_that_is_as_it_
     frame = clean(ttft_s=None, ttft_error_s=None)
     assert diagnosis(frame, config({"stream": False})) == []
     assert diagnosis(frame, config(task="text-to-embeddings", scenarios="E(100)")) == []
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"scenario": "P(90,10)/5"},
+        {"scenario": "1*D(100,20)+1*P(90,10)/20"},
+        {"scenario": "RDC(20)"},
+        {"conversation_id": "c-1"},
+        {"cached_tokens": 0},
+        {"cached_tokens": None},
+    ],
+)
+def test_tokens_from_a_cache_that_were_planned_are_no_finding(columns: dict[str, Any]) -> None:
+    found = diagnosis(clean(**({"cached_tokens": 16} | columns)))
+    assert "cached_unplanned" not in {f.code for f in found}
 
 
 def test_files_that_could_not_be_read_are_named() -> None:

@@ -65,7 +65,7 @@ def test_every_outcome_has_a_colour_of_its_own() -> None:
 
 def test_equal_values_make_one_bar() -> None:
     a = d.altair()
-    chart = d.histogram(a, "T", "s", {"one": np.full(30, 5.0)}, ["one"], "ms", "requests")
+    chart = d.histogram(a, "T", ["s"], {"one": np.full(30, 5.0)}, ["one"], "ms", "requests")
     (bars,) = chart.to_dict()["datasets"].values()
     assert [(bar["n"], bar["share"]) for bar in bars] == [(30, 1.0)]
     assert bars[0]["from"] <= 5.0 <= bars[0]["to"]
@@ -73,7 +73,7 @@ def test_equal_values_make_one_bar() -> None:
 
 def test_the_last_bar_holds_what_lies_beyond() -> None:
     values = np.concatenate([np.linspace(1, 2, 9999), [1e6]])
-    chart = d.histogram(d.altair(), "T", "s", {"one": values}, ["one"], "ms", "requests")
+    chart = d.histogram(d.altair(), "T", ["s"], {"one": values}, ["one"], "ms", "requests")
     (bars,) = chart.to_dict()["datasets"].values()
     assert sum(bar["n"] for bar in bars) == 10_000
     assert max(bar["to"] for bar in bars) < 3

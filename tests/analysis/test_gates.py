@@ -47,6 +47,12 @@ def test_failures_have_a_gate_of_their_own_and_nothing_passes_for_being_unknown(
     assert judge(cut).missed == ["D(100,20), concurrency 1: an unknown share of the requests failed; at most 1.0% may."]
 
 
+def test_failures_outside_of_the_measured_window_count_too(tmp_path: Path) -> None:
+    early = rows(100, outcome=["http_error"] * 2 + ["ok"] * 98)
+    assert early["in_window"][:2].to_list() == [False, False]
+    assert judge(bk.load(save(tmp_path / "a", early))).gates[0].found == "2.0%"
+
+
 @pytest.mark.parametrize(
     ("factor", "verdict"), [(1.0, "kept"), (1.1, "kept"), (0.5, "kept"), (1.201, "not certain"), (1.5, "missed")]
 )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 
-from basetenkit.analysis.tables import findings_table, overview, samples, tokens
+import basetenkit as bk
+from basetenkit.analysis.tables import findings_table, latencies, overview, past, samples, service, tokens
 from basetenkit.display import Html
 from basetenkit.findings import Finding
 
 from .frames import Frames, chunks_of, failures, nothing, rows
+from .saved import save
 
 
 def lines(table: Html) -> list[str]:
@@ -78,3 +82,37 @@ def test_the_overview_of_an_open_loop_counts_from_when_a_request_was_due() -> No
     late = rows(30, load="request_rate", in_window=True, scheduled_s=np.arange(30) - 1.0)
     assert " 1100 " in lines(overview(Frames(late)))[1].replace(",", "")
     assert " 100 " in lines(overview(Frames(rows(30, in_window=True))))[1]
+
+
+def test_the_latencies_have_a_row_a_level_and_metric_with_every_percentile() -> None:
+    ttft = np.random.default_rng(0).permutation(np.linspace(0.1, 0.2, 100))
+    shown = lines(latencies(Frames(rows(100, ttft_s=ttft, first_content_s=ttft, in_window=True))))
+    assert shown[0].endswith("ms mean p50 p90 p95 p99 clock error p99")
+    first, pace, whole = shown[1:]
+    assert "1 in flight Time to first token 150 (" in first
+    assert first.endswith(" 0.010")
+    assert "Time per output token" in pace
+    assert pace.endswith("–")
+    assert "End-to-end latency 500" in whole
+    reasoning = lines(latencies(Frames(rows(100, first_content_s=0.3))))
+    assert any("Time to first content 300" in line for line in reasoning)
+    assert lines(latencies(Frames(failures(30)))) == ["(nothing)"]
+
+
+def test_the_service_is_the_share_within_the_limits_and_says_where_none_are_set(tmp_path: Path) -> None:
+    ttft = [0.05] * 90 + [0.15] * 10
+    good = bk.load(save(tmp_path / "a", rows(100, ttft_s=ttft, in_window=True), slo={"ttft_s": 0.1}))
+    assert "within ttft_s 0.1, %" in lines(service(good))[0]
+    assert "100 90.0 (" in lines(service(good))[1]
+    assert "no slo was set" in lines(service(bk.load(save(tmp_path / "b", rows(10)))))[0]
+
+
+def test_the_past_has_the_latest_runs_by_date(tmp_path: Path) -> None:
+    for day in range(4):
+        save(tmp_path / f"run-{day}", rows(40, ttft_s=0.1 * (day + 1)), at=1.7e9 - day * 86400)
+    (tmp_path / "notes").mkdir()
+    shown = lines(past(tmp_path, 3))
+    assert [line.split()[0] for line in shown[1:]] == ["run-2", "run-1", "run-0"]
+    assert "2023-11-14 22:13:20 yes D(100,20) 1 in flight 40 of 40 100" in shown[-1]
+    (tmp_path / "empty").mkdir()
+    assert lines(past(tmp_path / "empty")) == ["(nothing)"]

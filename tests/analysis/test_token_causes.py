@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import polars as pl
 import pytest
 
-from basetenkit.analysis.token_causes import CAUSES, causes_table, token_causes, unexplained
+from basetenkit.analysis.token_causes import CAUSES, causes_table, paid_table, token_causes, unexplained
 from basetenkit.findings import note
 
 from .frames import Frames, failures, nothing, rows
@@ -99,3 +100,13 @@ def test_the_causes_of_a_step_add_up_to_its_gap_and_the_table_says_which_are_kno
     assert "the chat template" in text
     assert "NO" in text
     assert "the server reported nothing" in text
+
+
+def test_what_failures_cost_is_told_by_outcome_and_null_where_nothing_was_counted() -> None:
+    broken = failures(2, "incomplete", output_tokens=[5, 15], level=1.0)
+    refused = failures(3, "http_error")
+    text = repr(paid_table(Frames(pl.concat([rows(4), broken, refused]))))
+    lines = [re.split(r"  +", line.strip()) for line in text.splitlines()]
+    assert ["D(100,20)", "1 in flight", "incomplete", "2", "200", "20", "20.00%"] in lines
+    assert ["D(100,20)", "1 in flight", "http_error", "3", "300", "–", "–"] in lines
+    assert "(nothing)" in repr(paid_table(Frames(rows(4))))

@@ -73,6 +73,10 @@ def test_a_history_with_a_step_and_an_outlier(tmp_path: Path) -> None:
     text = repr(found)
     assert "time to first token p50: what happened" in text
     assert "day-12" in text
+    drawn = found.chart().to_json()
+    assert '"outlier": true' in drawn
+    assert "Time to first token p50, ms" in drawn
+    assert len(drawn) < 60_000
 
 
 def test_a_drift_is_told_from_its_first_to_its_last_run(tmp_path: Path) -> None:
@@ -113,7 +117,9 @@ def test_series_are_told_apart_by_what_differs(tmp_path: Path) -> None:
 
 
 def test_an_empty_history_is_an_empty_answer_and_a_wrong_question_one_sentence(tmp_path: Path) -> None:
-    assert trends(tmp_path).events.height == 0
+    nothing = trends(tmp_path)
+    assert nothing.events.height == 0
+    assert "No complete run has this figure." in nothing.chart().to_json()
     with pytest.raises(ConfigError, match="no figure of the summary"):
         trends(tmp_path, "ttft")
     with pytest.raises(StoreError):

@@ -37,6 +37,7 @@ def jupyter_lab(folder: Path) -> Iterator[str]:
     options += ["--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"]
     options += [
         "--LabApp.extension_manager=readonly",
+        "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     address = f"http://127.0.0.1:{port}"
@@ -88,3 +89,19 @@ def run_cell(page: Page, at: int, shows: str, timeout_s: float = 60) -> None:
             return
         said = page.locator(".jp-CodeCell").nth(at).inner_text()
         assert time.monotonic() < until, f"cell {at} does not show {shows!r} but {said!r}"
+
+
+def go_dark(page: Page) -> None:
+    """JupyterLab's own dark theme, by its menu."""
+    page.click('li.lm-MenuBar-item:has-text("Settings")')
+    page.hover('.lm-Menu-item:has-text("Theme")')
+    page.click('.lm-Menu-item:has-text("JupyterLab Dark")')
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+    page.wait_for_timeout(800)
+
+
+def save(page: Page) -> None:
+    """Saves the notebook by the menu, and waits until it is no longer marked as changed."""
+    page.click('li.lm-MenuBar-item:has-text("File")')
+    page.click('li.lm-Menu-item[data-command="docmanager:save"]')
+    page.wait_for_selector(".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-current:not(.jp-mod-dirty)")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from .lab import jupyter_lab, page, run_all
+from .lab import go_dark, jupyter_lab, page, run_all
 
 pytestmark = pytest.mark.browser
 EVIL = "<img src=x onerror=window.pwned=1></script><script>window.pwned=1</script>"
@@ -106,11 +106,7 @@ def test_it_is_legible_in_the_dark_and_in_a_narrow_window(tmp_path: Path, artifa
     with jupyter_lab(tmp_path) as address, page(height=1900) as tab:
         open_bench(tab, address)
         light = tab.locator(".bk-bytes-box").evaluate("e => getComputedStyle(e).backgroundColor")
-        tab.click('li.lm-MenuBar-item:has-text("Settings")')
-        tab.hover('.lm-Menu-item:has-text("Theme")')
-        tab.click('.lm-Menu-item:has-text("JupyterLab Dark")')
-        tab.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
-        tab.wait_for_timeout(800)
+        go_dark(tab)
         shot(tab, artifacts, "dark")
         assert tab.locator(".bk-bytes-box").evaluate("e => getComputedStyle(e).backgroundColor") != light
         tab.set_viewport_size({"width": 760, "height": 1900})

@@ -214,3 +214,21 @@ def test_keys_come_in_the_documented_order(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("MODEL_API_KEY", "of-model")
     assert bk.config_from_command(command.format("baseten")).endpoint.key() == "of-model"
     assert bk.config_from_command(command.format("baseten") + " --model-api-key given").endpoint.key() == "given"
+
+
+@pytest.mark.parametrize(
+    ("task", "scenarios"),
+    [
+        ("text-to-text", ["N(480,240)/(300,150)", "D(100,100)", "D(100,1000)", "D(2000,200)", "D(7800,200)"]),
+        ("image-text-to-text", ["I(512,512)", "I(1024,512)", "I(2048,2048)"]),
+        ("text-to-embeddings", ["E(64)", "E(128)", "E(256)", "E(512)", "E(1024)"]),
+    ],
+)
+def test_without_a_scenario_each_task_has_its_own_or_the_data_set(
+    task: str, scenarios: list[str], tmp_path: Path
+) -> None:
+    command = f"benchmark --api-base http://models.example.org/predict --api-model-name m --task {task}"
+    assert bk.config_from_command(command).scenarios == scenarios
+    assert bk.config_from_command(f"{command} --dataset-path {tmp_path}").scenarios == ["dataset"]
+    mixed = "1*E(8)+2*E(9)" if task == "text-to-embeddings" else "1*D(8,2)+2*P(9,1)/3"
+    assert bk.config_from_command(f'{command} --traffic-scenario "{mixed}"').scenarios == [mixed]

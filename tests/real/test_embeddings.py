@@ -52,6 +52,7 @@ def vectors(found: bk.Run) -> dict[str, list[float]]:
     return by_input
 
 
+@pytest.mark.baseten("embeddings")
 @pytest.mark.parametrize("params", [{}, {"encoding_format": "float"}, {"encoding_format": "base64"}])
 def test_one_vector_an_input_of_the_models_dimension(embeddings_url: str, params: dict[str, str]) -> None:
     found = run(embeddings_url, **params)
@@ -77,6 +78,7 @@ def test_a_vector_a_token_is_taken_in_and_said(tmp_path_factory: pytest.TempPath
     assert all(any(w.startswith("nested_embedding") for w in warnings) for warnings in rows["warnings"])
 
 
+@pytest.mark.baseten("embeddings")
 def test_base64_in_another_order_is_the_same_vectors(truss_url: str) -> None:
     plain, packed = run(truss_url), run(truss_url, encoding_format="base64")
     for found in (plain, packed):

@@ -30,6 +30,7 @@ def seen(row: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in row["text"].splitlines()]
 
 
+@pytest.mark.baseten("image content")
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(("scenario", "size", "count"), [("I(96,64)", (96, 64), 1), ("I(40,56,3)", (40, 56), 3)])
 def test_made_images_are_decoded_as_the_row_says(
@@ -56,6 +57,7 @@ def test_an_image_goes_with_a_text_of_its_own_length(truss_url: str) -> None:
     assert rows["image_bytes"].n_unique() > 1  # no two images are alike
 
 
+@pytest.mark.baseten("image content")
 def test_the_images_of_a_folder_come_with_their_own_sizes_and_colours(truss_url: str, tmp_path: Path) -> None:
     plain = {(40 + 8 * i, 24): colour for i, colour in enumerate(COLOURS.values())}
     for i, (size, colour) in enumerate(plain.items()):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import basetenkit as bk
 from basetenkit.errors import ConfigError
 from basetenkit.widgets.form import config_in
+from basetenkit.widgets.presets import PRESETS
 
 URL = "http://127.0.0.1:9/v1/chat/completions"
 
@@ -112,3 +114,73 @@ def test_a_run_is_tried_started_and_stopped_with_what_finished_kept() -> None:
     assert form.run is not None
     assert 4 <= form.run.requests.height < 100_000
     assert not form.run.complete
+
+
+def test_stop_does_not_wait_for_what_is_in_flight() -> None:
+    async def use(form: bk.RunForm) -> float:
+        form.start_button.click()
+        while form.live is None or form.live.progress["in_flight"] < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        pressed = time.monotonic()
+        form.stop_button.click()
+        while form.run is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        return time.monotonic() - pressed
+
+    with bk.emulator.serve(ttft_ms=60_000) as server:  # far beyond what a busy machine can add to one second
+        form = bk.RunForm()
+        typed(form, url=server.url, scenarios="D(20,5)", concurrency="2", max_requests="50")
+        took = asyncio.run(asyncio.wait_for(use(form), 45))
+    assert form.run is not None
+    assert form.run.requests["outcome"].to_list() == ["cancelled", "cancelled"]
+    assert took < 30
+    assert form.stop_button.disabled
+    assert not form.start_button.disabled
+
+
+def test_a_form_takes_over_the_config_of_a_saved_run_and_of_a_file(tmp_path: Path) -> None:
+    with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
+        config = bk.RunConfig(endpoint={"url": server.url}, scenarios="D(20,5)", concurrency=[3], max_requests=3)
+        bk.run_sync(config, save_to=tmp_path / "run")
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    for place in ("run", "config.json"):
+        form = bk.RunForm()
+        form.source.value = str(tmp_path / place)
+        form.read.click()
+        assert form.found.value == ""
+        assert form.config == config
+        assert form.rows["concurrency"].input.value == "3"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_fills_the_form_and_leaves_url_and_key(name: str) -> None:
+    form = bk.RunForm()
+    typed(form, url=URL, api_key="sk-held-by-the-kernel", max_requests="7")
+    form.preset.value = name
+    values = PRESETS[name]
+    asked = bk.RunConfig(
+        **values | {"endpoint": values.get("endpoint", {}) | {"url": URL, "api_key": "sk-held-by-the-kernel"}}
+    )
+    assert form.config == asked
+    assert form.config.endpoint.key({}) == "sk-held-by-the-kernel"
+
+
+def test_without_a_browser_a_form_is_one_line_that_says_what_it_holds() -> None:
+    """A terminal prints the repr; papermill's readers, and VS Code without its widgets, show the text/plain."""
+    form = bk.RunForm()
+    assert repr(form).startswith("<RunForm: RunConfig.endpoint.url: it is missing")
+    typed(form, url=URL, api_key="sk-held-by-the-kernel")
+    bundle = form._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    for line in (bundle["text/plain"], repr(form)):
+        assert URL in line
+        assert "\n" not in line
+        assert "sk-held" not in line
+
+
+def test_every_field_says_what_it_is_for() -> None:
+    form = bk.RunForm()
+    typed(form, url=URL)
+    for row in form.rows.values():
+        assert len(row.info.description or "") > 12, row.name
+        assert 'role="note"' in row.sentence.value

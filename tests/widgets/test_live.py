@@ -30,6 +30,11 @@ def test_a_run_of_two_levels_is_followed_to_its_end() -> None:
     assert "<b>0</b><span>in flight</span>" in view.counts.value
     assert "concurrency 2: the good requests so far" in view.times.value
     assert view.spent_s > 0
+    assert (
+        repr(view)
+        == "<LiveView: " + "; ".join(f"D(20,5) at concurrency {c}: 8 of 8 requests, done" for c in (1, 2)) + ">"
+    )
+    assert "follows no run yet" in LiveView()._repr_mimebundle_()["text/plain"]
 
 
 def test_the_figures_are_those_of_the_runs_own_summary() -> None:

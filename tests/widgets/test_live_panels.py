@@ -54,12 +54,13 @@ def test_more_rows_than_planned_fill_the_bar_and_no_more() -> None:
 
 
 def test_counts_name_every_outcome_and_what_a_server_said_is_text() -> None:
-    said = counts(PROGRESS | {"outcomes": {"http_error": 3, "ok": 1}, "last_error": EVIL}, 61.0)
+    said = counts(PROGRESS | {"outcomes": {"http_error": 3, "ok": 1}, "last_error": EVIL}, False, 61.0)
     for tile in ("<b>1 min 1 s</b>", "<b>2</b><span>in flight", "<b>6</b><span>sent", "<b>3</b><span>http error"):
         assert tile in said
     assert said.index("<span>ok<") < said.index("<span>http error<")
     assert "&lt;img" in said
     assert "<img" not in said
+    assert "left" not in counts(PROGRESS | {"outcomes": {"ok": 4}, "last_error": None}, True, 61.0)
 
 
 def test_percentiles_have_their_intervals_and_how_the_values_lie() -> None:

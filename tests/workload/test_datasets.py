@@ -116,7 +116,6 @@ def test_what_is_wrong_with_a_file_is_one_sentence(tmp_path: Path, name: str, co
         ({"path": "x.csv"}, "there is no field 'path'; the fields are image_column"),
         ({"prompt_column": "x"}, "its source must be"),
         ({"unsafe_allow_large_images": True}, "is not taken; make such images smaller"),
-        ({"messages_column": "m"}, "messages_column is not read by this version; give a prompt_column"),
         (["a", "b"], "it is a list; give a path, a polars frame, or a description as a dict"),
         (pl.DataFrame({"prompt": [1, 2]}), "holds Int64, and must hold texts"),
         (pl.DataFrame({"prompt": []}), "the frame has no entries"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import statistics
+from collections import Counter
+from decimal import Decimal
 from random import Random
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from basetenkit.errors import ScenarioError
-from basetenkit.scenario import FORMS, Scenario, Shape, Uniform, parse_scenario
+from basetenkit.scenario import FORMS, Mixture, Scenario, parse_scenario
 
 NUMBER = st.integers(1, 999_999_999)
 EVERY_FORM = [
@@ -22,9 +23,9 @@ EVERY_FORM = [
     ("A(400)", False, False),
     ("I(512,512)", True, False),
     ("I(1024,512,3)", True, False),
-    ("P(2000,500)/200", False, True),
+    ("P(2000,500)/200", True, True),
     ("ID(512,512,100,100)", True, True),
-    ("IP(512,512,2000,500)/200", False, True),
+    ("IP(512,512,2000,500)/200", True, True),
     ("RD", False, False),
     ("RD(200)", False, True),
     ("RDC", False, False),
@@ -34,8 +35,8 @@ EVERY_FORM = [
 
 
 @st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
-    kind = draw(st.sampled_from(sorted(FORMS)))
+def scenarios(draw: st.DrawFn, kind: str | None = None) -> Scenario:
+    kind = kind or draw(st.sampled_from(sorted(FORMS)))
     names = draw(st.sampled_from(list(FORMS[kind].forms.values())))
     numbers = {name: draw(NUMBER) for name in names}
     if "input_min" in numbers:
@@ -45,6 +46,15 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     return FORMS[kind](**numbers)
 
 
+@st.composite
+def mixtures(draw: st.DrawFn) -> Mixture:
+    kinds = {"text": ["D", "N", "U", "P"], "embeddings": ["E"], "images": ["I"], "images with text": ["ID", "IP"]}
+    able = st.sampled_from(kinds[draw(st.sampled_from(sorted(kinds)))])
+    weights = st.decimals("0.000001", "999999.999999", places=6)
+    parts = [(draw(weights), draw(scenarios(draw(able)))) for _ in range(draw(st.integers(2, 4)))]
+    return Mixture(tuple(parts))
+
+
 def read(text: str) -> Scenario | ScenarioError:
     try:
         return parse_scenario(text)
@@ -52,7 +62,7 @@ def read(text: str) -> Scenario | ScenarioError:
         return error
 
 
-@given(scenarios())
+@given(scenarios() | mixtures())
 def test_the_text_of_any_scenario_reads_back_as_an_equal_one(scenario: Scenario) -> None:
     again = parse_scenario(str(scenario))
     assert again == scenario
@@ -60,7 +70,7 @@ def test_the_text_of_any_scenario_reads_back_as_an_equal_one(scenario: Scenario)
     assert str(again) == str(scenario)
 
 
-@given(st.text(alphabet="DNUEIPRCA()/,0123456789 dataset", max_size=24))
+@given(st.text(alphabet="DNUEIPRCA()/,0123456789 dataset*+.", max_size=24))
 def test_any_text_is_read_or_refused_in_one_sentence(text: str) -> None:
     result = read(text)
     if isinstance(result, ScenarioError):
@@ -124,60 +134,60 @@ def test_an_unknown_form_is_told_all_forms(text: str) -> None:
         assert kind.letters + next(iter(kind.forms)) in str(caught.value)
 
 
-def test_half_a_least_is_refused() -> None:
-    with pytest.raises(ScenarioError, match="both input_min and output_min"):
-        Uniform(input_max=5, output_max=5, input_min=1)
-
-
-def test_a_constant_is_constant() -> None:
-    assert {parse_scenario("D(7,9)").sample(Random(i)) for i in range(20)} == {Shape(7, 9)}
-
-
-def test_normal_lengths_have_their_mean_and_spread() -> None:
-    rng, scenario = Random(1), parse_scenario("N(480,24)/(300,0)")
-    shapes = [scenario.sample(rng) for _ in range(4000)]
-    lengths = [s.input_tokens for s in shapes]
-    # Four standard errors of a mean and of a spread over 4,000.
-    assert abs(statistics.mean(lengths) - 480) < 4 * 24 / 4000**0.5
-    assert abs(statistics.stdev(lengths) - 24) < 4 * 24 / 8000**0.5
-    assert {s.output_tokens for s in shapes} == {300}
-
-
-def test_normal_lengths_are_never_below_one() -> None:
-    rng, scenario = Random(1), parse_scenario("N(1,50)/(1,50)")
-    shapes = [scenario.sample(rng) for _ in range(500)]
-    assert min(s.input_tokens for s in shapes) == 1
-    assert min(s.output_tokens for s in shapes) == 1
-
-
 @pytest.mark.parametrize(
-    ("text", "inputs", "outputs"),
-    [("U(3,5)/(7,8)", {3, 4, 5}, {7, 8}), ("U(3,2)", {1, 2, 3}, {1, 2}), ("U(0,2)/(0,1)", {1, 2}, {1})],
-)
-def test_uniform_lengths_reach_both_ends_and_no_further(text: str, inputs: set[int], outputs: set[int]) -> None:
-    rng, scenario = Random(1), parse_scenario(text)
-    shapes = [scenario.sample(rng) for _ in range(500)]
-    assert {s.input_tokens for s in shapes} == inputs
-    assert {s.output_tokens for s in shapes} == outputs
-
-
-@pytest.mark.parametrize(
-    ("text", "shape"),
+    ("text", "canonical"),
     [
-        ("E(256)", Shape(256)),
-        ("I(512,256)", Shape(None, None, 1, 512, 256)),
-        ("I(512,256,3)", Shape(None, None, 3, 512, 256)),
-        ("ID(512,256,100,50)", Shape(100, 50, 1, 512, 256)),
-        ("dataset", Shape(None)),
+        ("0.7*D(1,1)+.3*D(1,1)", None),
+        ("0.70*D(100, 50) + 0.3 * P(1000,20)/50", "0.7*D(100,50)+0.3*P(1000,20)/50"),
+        ("7*D(1,2)+030*N(5,1)/(2,0)+1.0*U(3,4)", "7*D(1,2)+30*N(5,1)/(2,0)+1*U(3,4)"),
+        ("0.5*D(1,2)+0.5*D(1,2)", "0.5*D(1,2)+0.5*D(1,2)"),
     ],
 )
-def test_what_a_scenario_does_not_say_is_none(text: str, shape: Shape) -> None:
-    assert parse_scenario(text).sample(Random(0)) == shape
+def test_a_mixture_prints_its_weights_shortest(text: str, canonical: str | None) -> None:
+    result = read(text)
+    assert (None if isinstance(result, ScenarioError) else str(result)) == canonical
 
 
-@pytest.mark.parametrize("text", [text for text, sampled, _ in EVERY_FORM if not sampled])
-def test_what_cannot_be_sampled_says_so(text: str) -> None:
-    with pytest.raises(
-        ScenarioError, match=r"requests cannot be made for .* yet; they can for D, N, U, E, I, ID and dataset"
-    ):
-        parse_scenario(text).sample(Random(0))
+def test_a_mixture_is_for_the_tasks_that_its_forms_have_in_common() -> None:
+    assert parse_scenario("1*D(1,1)+2*P(3,4)/5").tasks == ("text-to-text",)
+    assert parse_scenario("1*E(1)+2*E(300)").tasks == ("text-to-embeddings",)
+    assert parse_scenario("1*I(8,8)+2*I(16,16,2)").fixed_output is False
+    assert parse_scenario("1*ID(8,8,5,5)+2*IP(8,8,5,5)/5").fixed_output is True
+
+
+def test_requests_are_of_each_form_as_often_as_its_weight_says() -> None:
+    scenario, rng, n = parse_scenario("6*D(1,1)+3*D(2,2)+1*D(3,3)"), Random(5), 5000
+    seen = Counter(scenario.sample(rng).input_tokens for _ in range(n))
+    for tokens, share in ((1, 0.6), (2, 0.3), (3, 0.1)):
+        assert abs(seen[tokens] / n - share) < 4 * (share * (1 - share) / n) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("1*D(1,1)", "a mixture needs two forms or more: weight*form+weight*form, e.g. "),
+        ("D(1,1)+2*D(2,2)", '"D(1,1)" is not weight*form'),
+        ("1*D(1,1)+", '"" is not weight*form'),
+        ("-1*D(1,1)+2*D(2,2)", '"-1*D(1,1)" is not weight*form'),
+        ("1e3*D(1,1)+2*D(2,2)", '"1e3*D(1,1)" is not weight*form'),
+        ("1*D(1)+2*D(2,2)", 'scenario "D(1)": D needs (in,out)'),
+        ("0*D(1,1)+1*D(1,2)", "the weight of D(1,1) is 0, and must be above 0"),
+        ("1*D(1,1)+1*E(2)", "no task in common: D(1,1) is for text-to-text; E(2) is for text-to-embeddings"),
+        ("1*I(8,8)+1*ID(8,8,5,5)", "some of its forms say how long the output is and some do not"),
+        ("1*dataset+1*D(1,1)", "dataset cannot be mixed"),
+        ("1*RD(5)+1*D(1,1)", "RD(5) cannot be mixed"),
+    ],
+)
+def test_a_mixture_that_cannot_be_is_refused_with_what_is_wrong(text: str, wrong: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        parse_scenario(text)
+    assert wrong in str(caught.value)
+    assert str(caught.value).startswith("scenario ")
+
+
+def test_a_mixture_of_nothing_or_of_mixtures_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="two forms or more"):
+        Mixture(())
+    mixed = parse_scenario("1*D(1,1)+1*D(2,2)")
+    with pytest.raises(ScenarioError, match="cannot be mixed"):
+        Mixture(((Decimal(1), mixed), (Decimal(1), mixed)))

@@ -1,0 +1,31 @@
+"""A run, or a frame of rows -> altair charts. Each is drawn from frames aggregated in polars, so that 100,000 requests draw
+as fast as 100 and the chart stays small. Where there is nothing to draw, the chart says in a sentence what is missing.
+
+Every function takes a Run (anything with `.requests` and `.chunks`) or a frame in its schema; `comparison` takes what `compare`
+gives, and `trend` a history. docs/gallery.md shows them all.
+"""
+
+from __future__ import annotations
+
+from .counts import error_shares, outcome_bars, token_ledger
+from .courses import itl_course, ttft_by_input
+from .distributions import inter_token, latency_ecdf, latency_histogram
+from .levels import serving_curve
+from .timelines import activity, waterfall
+from .versus import comparison, trend
+
+__all__ = [
+    "activity",
+    "comparison",
+    "error_shares",
+    "inter_token",
+    "itl_course",
+    "latency_ecdf",
+    "latency_histogram",
+    "outcome_bars",
+    "serving_curve",
+    "token_ledger",
+    "trend",
+    "ttft_by_input",
+    "waterfall",
+]

@@ -1,0 +1,131 @@
+"""How a latency is distributed: its ECDF, its histogram, and the gaps between output chunks.
+
+The clock's error has one side: an event came no later than its stamp says. Its band therefore lies left of each figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from .. import drawing as d
+from ..metrics import METRICS, UNIT, observed, percentile
+
+if TYPE_CHECKING:
+    import altair as alt
+
+# The column that bounds the clock's error of a latency that is measured from a known moment.
+ERRORS = {"ttft_s": "ttft_error_s", "ttft_due_s": "ttft_error_s", "e2e_s": "e2e_error_s", "e2e_due_s": "e2e_error_s"}
+_MARKS = {"series": pl.String, "p": pl.String} | dict.fromkeys(("x", "low", "high", "early", "mark_share"), pl.Float64)
+
+
+def latency_ecdf(run: Any, metric: str = "ttft_s") -> alt.Chart:
+    """The share of requests at or below each value of a latency (ms, or s from 10 s on), a curve a level, with p50, p90 and p99,
+    their 95% intervals, and the band of the clock's proven error (where no request was cut)."""
+    a, rows = d.altair(), d.rows(run)
+    title, seen = METRICS[metric].title, _seen(rows, metric)
+    if not seen:
+        return d.nothing(title, d.NO_LATENCY)
+    factor, unit = d.scale(max(float(x.max()) for x, *_ in seen.values()))
+    steps = [
+        {"series": name, "x": v, "share": s, "early": early}
+        for name, (x, cut, error) in seen.items()
+        for (v, s), early in _points(x * factor, cut, None if error is None else error * factor)
+    ]
+    marks, curve = _marks(seen, factor), a.Chart(d.small(pl.DataFrame(steps, infer_schema_length=None)))
+    colour, base_x = d.colour(a, d.order(rows)), a.X("x:Q", title=f"{title}, {unit}", scale=a.Scale(zero=False))
+    share = a.Y("share:Q", title="Share of requests", axis=a.Axis(format="%"), scale=a.Scale(domain=[0, 1]))
+    line = curve.mark_line(interpolate="step-after").encode(x=base_x, y=share, color=colour, tooltip=d.tips(a, unit))
+    band = curve.transform_filter("isValid(datum.early)").mark_rule(opacity=0.35, strokeWidth=2)
+    band = band.encode(x="early:Q", x2="x:Q", y="share:Q", color=colour)
+    subtitle = ["Dots: p50, p90, p99; bars: their 95% intervals, dotted where so few requests give no upper bound"]
+    subtitle += [_clock_words(seen)]
+    layers = band + line + _intervals(a, marks, colour, unit)
+    return layers.properties(title=a.Title(title, subtitle=subtitle), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
+
+
+def _seen(rows: pl.DataFrame, metric: str) -> dict[str, tuple[Any, Any, Any]]:
+    """(values, cut, clock error of each success or None) of each level that has any; in s."""
+    out = {}
+    parts = d.window(rows).sort(*UNIT, "start_s").group_by("series", maintain_order=True)
+    for (name,), part in parts:
+        values, cut = observed(METRICS[metric], part)
+        error = None
+        if metric in ERRORS and not cut.any():
+            ok = part.filter(pl.col("outcome") == "ok").select(e=ERRORS[metric], x=METRICS[metric].expression)
+            known = ok.drop_nulls("x")["e"]
+            error = known.to_numpy() if known.len() == len(values) and not known.null_count() else None
+        if len(values):
+            out[str(name)] = (values, cut, error)
+    return out
+
+
+def _points(x: Any, cut: Any, error: Any) -> Iterator[tuple[tuple[float, float], float | None]]:
+    """Points of the ECDF, each with the earliest that the clock lets it be: the same share of the values less their errors."""
+    early = None if error is None else np.sort(x - error)
+    for value, share in d.ecdf_points(x, cut):
+        at = None if early is None else float(early[round(share * len(early)) - 1])
+        yield (value, share), at
+
+
+def _marks(seen: dict[str, tuple[Any, Any, Any]], factor: float) -> pl.DataFrame:
+    """p50, p90 and p99 of each level with their intervals, and how early the clock lets each be at the 99th of errors."""
+    out = []
+    for name, (x, cut, error) in seen.items():
+        late = None if error is None else float(np.quantile(error, 0.99)) * factor
+        for p in d.RULES:
+            e = percentile(x * factor, cut, p)
+            early = None if late is None or e.value is None else e.value - late
+            row = {"series": name, "p": f"p{p}", "x": e.value, "low": e.low, "high": e.high}
+            out.append(row | {"early": early, "mark_share": p / 100})
+    return pl.DataFrame(out, schema=_MARKS)
+
+
+def _intervals(a: Any, marks: pl.DataFrame, colour: Any, unit: str) -> Any:
+    """Each percentile as a dot on its curve, with its interval; dotted to the edge where it has no upper bound."""
+    base = a.Chart(marks).encode(y="mark_share:Q", color=colour)
+    tips = [a.Tooltip("p:N", title="percentile"), a.Tooltip("series:N", title="level")]
+    tips += [a.Tooltip(f"{c}:Q", title=t, format=",.2f") for c, t in (("x", unit), ("low", "from"), ("high", "to"))]
+    whole = base.transform_filter("isValid(datum.low) && isValid(datum.high)").mark_rule(strokeWidth=2)
+    open_ended = base.transform_filter("isValid(datum.low) && !isValid(datum.high)")
+    open_ended = open_ended.mark_rule(strokeWidth=2, strokeDash=[2, 3]).encode(x="low:Q", x2=a.value("width"))
+    dots = base.mark_point(filled=True, size=45, opacity=1).encode(x="x:Q", tooltip=tips)
+    return whole.encode(x="low:Q", x2="high:Q") + open_ended + dots
+
+
+def _clock_words(seen: dict[str, tuple[Any, Any, Any]]) -> str:
+    errors = [float(np.quantile(e, 0.99)) for _, _, e in seen.values() if e is not None]
+    if not errors:
+        return "The clock's error of this latency is not known"
+    return f"Band on the left: the clock's error, at most {max(errors) * 1e3:.3f} ms (99th percentile)"
+
+
+def latency_histogram(run: Any, metric: str = "ttft_s") -> alt.Chart:
+    """How often each value of a latency (ms, or s from 10 s on) came, a level below the other; p50, p90 and p99 as rules with
+    their 95% intervals shaded, and the clock's error as a darker band left of each rule."""
+    a, rows = d.altair(), d.rows(run)
+    title, seen = METRICS[metric].title, _seen(rows, metric)
+    ok = d.ok(rows).select("series", METRICS[metric].expression.alias("x")).drop_nulls()
+    if not ok.height:
+        return d.nothing(title, d.NO_LATENCY)
+    factor, unit = d.scale(float(ok["x"].max()))  # type: ignore[arg-type]
+    values = {str(name): part["x"].to_numpy() * factor for (name,), part in ok.group_by("series", maintain_order=True)}
+    words = [f"Rules: p50, p90, p99; shaded: their 95% intervals. {d.LAST_BAR}", _clock_words(seen)]
+    marks = _marks(seen, factor).filter(pl.col("series").is_in(list(values)))
+    return d.histogram(a, title, words, values, d.order(rows), unit, "requests", marks)
+
+
+def inter_token(run: Any) -> alt.Chart:
+    """The gaps between output chunks (ms), a level below the other. A chunk may hold several tokens: then a gap is of several."""
+    a, rows = d.altair(), d.rows(run)
+    title = "Inter-token latency"
+    frame = d.gaps(run, rows)
+    if not frame.height:
+        return d.nothing(title, d.NO_GAPS)
+    parts = frame.group_by("series", maintain_order=True)
+    values = {str(name): part["gap"].to_numpy() * 1e3 for (name,), part in parts}
+    words = [f"Gap between one output chunk and the next. {d.LAST_BAR}"]
+    return d.histogram(a, title, words, values, d.order(rows), "ms", "gaps")

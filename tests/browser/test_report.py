@@ -1,0 +1,56 @@
+"""A report and what a cell shows, of a run in which every text is hostile, opened in a real Chromium: nothing of them runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+import basetenkit as bk
+
+from ..peer import peer
+from ..test_injection import EVIL, NAME, config, page_of, say_evil
+from .lab import page
+
+pytestmark = pytest.mark.browser
+RAN = "() => window.pwned !== undefined"
+
+
+def hostile_run(folder: Path) -> bk.Run:
+    with peer(say_evil) as server:
+        return bk.run_sync(config(server.url), save_to=folder / NAME)
+
+
+def listened(tab: Page) -> list[str]:
+    """Whatever the page opens, fetches from elsewhere or asks, from now on."""
+    found: list[str] = []
+    tab.on("dialog", lambda dialog: (found.append(dialog.message), dialog.dismiss()))
+    tab.on("popup", lambda other: found.append(other.url))
+    tab.on("request", lambda r: found.append(r.url) if not r.url.startswith(("data:", "file:", "about:")) else None)
+    return found
+
+
+def loaded(tab: Page, markup: str) -> None:
+    tab.set_content(f"<!doctype html><body>{markup}</body>", wait_until="load")
+
+
+def test_nothing_of_a_hostile_run_runs_in_a_browser(tmp_path: Path) -> None:
+    run = hostile_run(tmp_path)
+    report = bk.report(run, tmp_path / f"{NAME}.html")
+    with page(height=900) as tab:
+        loaded(tab, EVIL)
+        tab.wait_for_function(RAN)  # what this test looks for can be seen: raw, the payload runs
+        tab.goto("about:blank")
+        found = listened(tab)
+        tab.goto(report.as_uri(), wait_until="load")
+        assert "window.pwned" in tab.inner_text("body"), "the payload is there to be read"
+        assert tab.locator("img:not([src^='data:image/png'])").count() == 0
+        assert not tab.evaluate(RAN)
+        exchange = run.exchange(run.requests["request_id"][0])
+        for thing in (run, run.config, run.requests, bk.ParserCase.from_exchange(exchange)):
+            tab.goto("about:blank")
+            loaded(tab, page_of(thing))
+            assert tab.locator("img, script, iframe, svg").count() == 0
+            assert not tab.evaluate(RAN)
+    assert found == []

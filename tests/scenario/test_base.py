@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from basetenkit.errors import ScenarioError
+from basetenkit.scenario import FORMS, Mixture, Scenario, Shape, parse_scenario
+
+
+def test_a_form_is_itself_its_only_part_and_a_mixture_has_several() -> None:
+    for kind in FORMS.values():
+        scenario = parse_scenario(kind.example)
+        assert scenario.parts == (scenario,)
+    assert [str(part) for part in parse_scenario(Mixture.example).parts] == ["D(100,50)", "P(1000,20)/50"]
+
+
+def test_a_shape_says_nothing_that_it_was_not_told() -> None:
+    assert Shape(5) == Shape(5, None, 0, 0, 0, 0)
+
+
+def test_whether_a_form_can_be_sampled_is_what_it_does() -> None:
+    def sampled(kind: type[Scenario]) -> bool:
+        try:
+            return bool(parse_scenario(kind.example).sample(Random(0)))
+        except ScenarioError:
+            return False
+
+    assert {letters for letters, kind in FORMS.items() if sampled(kind)} == {
+        letters for letters, kind in FORMS.items() if kind.sampled
+    }
+
+
+@pytest.mark.parametrize("text", ["R(64,10)", "A(40)", "RD", "RD(200)", "RDC(200)"])
+def test_what_cannot_be_sampled_says_so(text: str) -> None:
+    with pytest.raises(
+        ScenarioError, match=r"requests cannot be made for .* yet; they can for D, N, U, E, I, P, ID, IP and dataset"
+    ):
+        parse_scenario(text).sample(Random(0))

@@ -1,0 +1,35 @@
+"""The gallery: each picture shows something, stays small, and the page speaks of every chart."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from basetenkit.analysis import charts
+
+from .gallery import DOCS, GALLERY, page
+
+
+def test_the_page_is_what_the_script_writes_and_names_every_chart() -> None:
+    text = (DOCS / "gallery.md").read_text()
+    assert text == page(), "run `python -m tests.gallery`"
+    assert re.findall(r"^## (\w+)$", text, re.M) == list(GALLERY)
+    assert sorted(GALLERY) == sorted(charts.__all__)
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_a_picture_is_there_and_a_new_one_is_not_blank(name: str, tmp_path: Path) -> None:
+    from basetenkit.display import picture
+
+    kept = (DOCS / "gallery" / f"{name}.png").read_bytes()
+    for png in (kept, picture(GALLERY[name][0]().to_dict())[0]):
+        assert len(png) < 60_000
+        image = Image.open(io.BytesIO(png)).convert("RGB")
+        seen = image.getcolors(1 << 20) or []
+        coloured = sum(n for n, (r, g, b) in seen if max(r, g, b) - min(r, g, b) > 40)
+        assert coloured > 300
+        assert min(image.size) > 100

@@ -191,7 +191,7 @@ def _drawn(cells: dict[str, list[str]], aligned: dict[str, str], caption: str) -
     if caption:
         table = table.tab_header(caption)
     table = table.opt_align_table_header("left").tab_options(
-        container_width="max-content",
+        container_width="fit-content",
         table_background_color=_PAPER,
         table_font_color=_INK,
         table_font_color_light=_INK,

@@ -121,7 +121,7 @@ def test_a_preflight_of_a_hostile_server_is_text() -> None:
 def test_the_form_and_the_live_view_show_text() -> None:
     made = config("http://127.0.0.1:9/")
     progress = {"in_flight": 1, "sent": 2, "outcomes": {"http_error": 1, EVIL: 1}, "last_error": EVIL}
-    harmless(counts(progress, 3.0))
+    harmless(counts(progress, False, 3.0))
     form = RunForm(made)
     widgets, seen = [form], []
     while widgets:

@@ -88,7 +88,8 @@ def _of_a_level(
     held = sum(x.get("held_back", 0) for x in entries)
     if held:
         yield finding("in_flight_capped", where=where, limit=config.max_in_flight, n=held)
-    if when_known and rows["load"][0] == "request_rate" and not held:  # a guard that holds requests back is no lag of the client's
+    # a guard that holds requests back is no lag of the client's
+    if when_known and rows["load"][0] == "request_rate" and not held:
         lag = (rows["start_s"] - rows["scheduled_s"]).quantile(0.99)
         if lag is not None and lag > LAG_S:
             yield finding("schedule_lag", where=where, lag_ms=lag * 1e3)

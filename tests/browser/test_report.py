@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Dialog, Page
 
 import basetenkit as bk
 
@@ -25,7 +25,12 @@ def hostile_run(folder: Path) -> bk.Run:
 def listened(tab: Page) -> list[str]:
     """Whatever the page opens, fetches from elsewhere or asks, from now on."""
     found: list[str] = []
-    tab.on("dialog", lambda dialog: (found.append(dialog.message), dialog.dismiss()))
+
+    def asked(dialog: Dialog) -> None:
+        found.append(dialog.message)
+        dialog.dismiss()
+
+    tab.on("dialog", asked)
     tab.on("popup", lambda other: found.append(other.url))
     tab.on("request", lambda r: found.append(r.url) if not r.url.startswith(("data:", "file:", "about:")) else None)
     return found

@@ -43,7 +43,7 @@ def latency_ecdf(run: Any, metric: str = "ttft_s") -> alt.Chart:
     band = band.encode(x="early:Q", x2="x:Q", y="share:Q", color=colour)
     subtitle = ["Dots: p50, p90, p99; bars: their 95% intervals, dotted where so few requests give no upper bound"]
     subtitle += [_clock_words(seen)]
-    layers = band + line + _intervals(a, marks, colour, unit)
+    layers = band + line + _intervals(a, marks.drop("early"), colour, unit)
     return layers.properties(title=a.Title(title, subtitle=subtitle), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 

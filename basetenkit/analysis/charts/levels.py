@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ...columns import SCHEMA
 from ...errors import ConfigError
 from .. import drawing as d
 from ..metrics import METRICS, headline
@@ -56,7 +57,7 @@ def serving_curve(
 
 
 def _summary(run: Any) -> pl.DataFrame:
-    if not isinstance(run, pl.DataFrame) and set(summary_schema()) <= set(run.summary.columns):
+    if not isinstance(run, pl.DataFrame) and set(SCHEMA) <= set(run.requests.columns):
         frame: pl.DataFrame = run.summary
         return frame
     return summarise(d.rows(run).with_columns(pl.col("in_window").fill_null(True)))

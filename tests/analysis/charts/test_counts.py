@@ -33,7 +33,7 @@ def test_failures_are_shares_of_what_was_sent_by_status_and_else_by_outcome() ->
         failures(2, "timeout", status=None),
         failures(5, "cancelled"),
     ]
-    shares = data(charts.error_shares(Frames(pl.concat([rows(14), *bad]))), "cause")
+    shares = data(charts.error_shares(Frames(pl.concat([rows(14), *bad]).with_columns(in_window=True))), "cause")
     found = dict(shares.select("cause", "share").iter_rows())
     assert found == pytest.approx({"HTTP 503": 0.15, "HTTP 429": 0.05, "timeout": 0.1})
 

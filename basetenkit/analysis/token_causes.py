@@ -96,7 +96,13 @@ def _taken_apart(ok: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
         for cause, tokens in causes.items():
             yield step, cause, both.select(*LEVEL, tokens=tokens)
     for step, reported in ((_STEPS[1], "input_tokens_server"), (_STEPS[3], "output_tokens_server")):
-        yield step, "unreported", ok.filter(pl.col(reported).is_null()).select(*LEVEL, tokens=pl.lit(None, pl.Int64))
+        missing = ok.filter(pl.col(reported).is_null() & _due(reported))
+        yield step, "unreported", missing.select(*LEVEL, tokens=pl.lit(None, pl.Int64))
+
+
+def _due(reported: str) -> pl.Expr:
+    """Whether a response should have that count: an embedding has no output tokens."""
+    return pl.lit(reported == "input_tokens_server") | pl.col("wire_format").ne_missing("embedding")
 
 
 def _where(condition: pl.Expr) -> pl.Expr:
@@ -142,7 +148,7 @@ def unexplained(rows: pl.DataFrame) -> float | None:
     requests have no reported count, or there are none: nobody knows then."""
     ok = _ok(rows)
     reported = ok["input_tokens_server", "output_tokens_server"]
-    if not ok.height or any(column.null_count() for column in reported):
+    if not ok.height or any(ok.filter(pl.col(column.name).is_null() & _due(column.name)).height for column in reported):
         return None
     rest = token_causes(rows).filter(~pl.col("explained"))["apart"].sum()
     total = sum(int(column.sum()) for column in reported)

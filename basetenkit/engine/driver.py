@@ -13,6 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from ..types import Exchange, Failure, Outcome, Request
@@ -24,6 +25,10 @@ Again = Callable[[Exchange, bytes], tuple[float, Request, bytes] | None]
 Follow = Callable[[Exchange, int], Awaitable[tuple[int, Request, bytes] | None]]
 Source = Callable[[], tuple[Request, bytes] | None]
 BUDGET_NS = 1_000_000
+PILED_BYTES, PATIENCE = (
+    32 << 20,
+    8,
+)  # a thousand streamed responses are below; with so many bytes waiting, a turn of 9 ms
 LONG_BODY = 1 << 19  # bytes; some 10 ms of reading
 SWITCH_S = 0.0005
 
@@ -32,7 +37,8 @@ class Backlog:
     """Works off finished exchanges, and after them refills what is to be sent, a little each turn of the loop.
 
     `read` makes of an exchange what `record` takes. One with a body of megabytes, which would hold up every other response
-    for as long as it takes to read, is read on a thread beside the loop; `record` is always called on the loop."""
+    for as long as it takes to read, is read on a thread beside the loop; `record` is always called on the loop. What waits is
+    in memory: where it piles up, on a machine that is too busy, a turn takes longer, so that less is sent and more is read."""
 
     def __init__(
         self, read: Callable[[Exchange], Any], record: Callable[[Any], None], refill: Callable[[], bool]
@@ -41,12 +47,13 @@ class Backlog:
         self._read, self._record, self._refill = read, record, refill
         self._queue: deque[Exchange] = deque()
         self._aside: ThreadPoolExecutor | None = None
-        self._beside = 0
+        self._beside = self._waiting_bytes = 0
         self._scheduled = False
         self._empty = asyncio.Event()
 
     def add(self, exchange: Exchange) -> None:
         self._queue.append(exchange)
+        self._waiting_bytes += len(exchange.body)
         self.wake()
 
     def wake(self) -> None:
@@ -54,9 +61,14 @@ class Backlog:
             self._scheduled = True
             self._loop.call_soon(self._turn)
 
+    @property
+    def budget_ns(self) -> int:
+        """How long the next turn may take."""
+        return BUDGET_NS * (1 + PATIENCE * (self._waiting_bytes // PILED_BYTES))
+
     def _turn(self) -> None:
         self._scheduled = False
-        until = mono() + BUDGET_NS
+        until = mono() + self.budget_ns
         more = True
         while more and mono() < until:
             if self._queue:
@@ -69,15 +81,19 @@ class Backlog:
 
     def _work(self, exchange: Exchange) -> None:
         if len(exchange.body) < LONG_BODY:
+            self._waiting_bytes -= len(exchange.body)
             self._record(self._read(exchange))
             return
         if self._aside is None:
             self._aside = ThreadPoolExecutor(1, "basetenkit-reader")
         self._beside += 1
-        self._loop.run_in_executor(self._aside, _gently, self._read, exchange).add_done_callback(self._came)
+        self._loop.run_in_executor(self._aside, _gently, self._read, exchange).add_done_callback(
+            partial(self._came, len(exchange.body))
+        )
 
-    def _came(self, reading: asyncio.Future[Any]) -> None:
+    def _came(self, size: int, reading: asyncio.Future[Any]) -> None:
         self._beside -= 1
+        self._waiting_bytes -= size
         self._record(reading.result())
         self._look()
 

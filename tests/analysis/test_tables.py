@@ -103,7 +103,7 @@ def test_the_service_is_the_share_within_the_limits_and_says_where_none_are_set(
     ttft = [0.05] * 90 + [0.15] * 10
     good = bk.load(save(tmp_path / "a", rows(100, ttft_s=ttft, in_window=True), slo={"ttft_s": 0.1}))
     assert "within ttft_s 0.1, %" in lines(service(good))[0]
-    assert "100 90.0 (" in lines(service(good))[1]
+    assert "1 in flight 100 90." in lines(service(good))[1]
     assert "no slo was set" in lines(service(bk.load(save(tmp_path / "b", rows(10)))))[0]
 
 

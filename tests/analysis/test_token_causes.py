@@ -102,6 +102,13 @@ def test_the_causes_of_a_step_add_up_to_its_gap_and_the_table_says_which_are_kno
     assert "the server reported nothing" in text
 
 
+def test_embeddings_have_no_output_to_account_for() -> None:
+    unknown = dict.fromkeys(("output_tokens", "output_tokens_server", "output_tokens_client", "output_tokens_target"))
+    frame = rows(10, wire_format="embedding", input_tokens_server=102, **unknown)
+    assert causes(frame) == {("input", "template"): (10, 20, 20)}
+    assert unexplained(frame) == 0.0
+
+
 def test_what_failures_cost_is_told_by_outcome_and_null_where_nothing_was_counted() -> None:
     broken = failures(2, "incomplete", output_tokens=[5, 15], level=1.0)
     refused = failures(3, "http_error")

@@ -37,7 +37,6 @@ def jupyter_lab(folder: Path) -> Iterator[str]:
     options += ["--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"]
     options += [
         "--LabApp.extension_manager=readonly",
-        "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     address = f"http://127.0.0.1:{port}"

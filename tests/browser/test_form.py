@@ -125,19 +125,23 @@ def test_a_host_that_is_not_there_is_told_in_a_sentence(tmp_path: Path, artifact
 def test_form_and_live_view_are_legible_in_the_dark_and_in_a_narrow_window(tmp_path: Path, artifacts: Path) -> None:
     write_notebook(tmp_path, CELL)
     server = bk.emulator.serve(ttft_ms=30, itl_ms=2, jitter=0.2)
-    with server, jupyter_lab(tmp_path) as address, page(height=2800) as tab:
+    with server, jupyter_lab(tmp_path) as address, page(height=3400) as tab:
         run_all(tab, address, "bench.ipynb")
         fill(tab, "url", server.url)
         fill(tab, "max_requests", "5000")
         tab.get_by_text("Extras").click()
         go_dark(tab)
+        tab.locator(".bk-preflight").click()
+        tab.wait_for_selector(".bk-form >> text=wire format", timeout=60_000)
+        assert contrast(tab, ".bk-form td") > 4.5
+        shot(tab, artifacts, "dark_preflight")
         tab.locator(".bk-start").click()
         tab.wait_for_selector(".bk-form >> text=distribution", timeout=60_000)
         until_numbers_move(tab)
         shot(tab, artifacts, "dark")
         assert contrast(tab, ".bk-help") > 3
         assert contrast(tab, ".bk-tiles b") > 4.5
-        tab.set_viewport_size({"width": 640, "height": 4200})
+        tab.set_viewport_size({"width": 640, "height": 5400})
         tab.wait_for_timeout(800)
         shot(tab, artifacts, "narrow")
         assert no_part_is_wider(tab)

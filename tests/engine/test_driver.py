@@ -166,3 +166,21 @@ def test_a_long_body_is_read_beside_the_loop_and_recorded_on_it() -> None:
     assert not any(read_on[name].startswith("basetenkit-reader") for name in ("short", "short too"))
     assert not [t for t in threading.enumerate() if t.name.startswith("basetenkit-reader")]
     assert sys.getswitchinterval() == pytest.approx(0.005)
+
+
+def test_what_piles_up_is_given_longer_turns_until_it_is_read() -> None:
+    async def work(_poller: Poller) -> list[int]:
+        backlog = Backlog(lambda x: x, lambda x: None, lambda: False)
+        budgets = [backlog.budget_ns]
+        body = bytes(LONG_BODY - 1)
+        for _ in range(200):  # some 100 MB
+            exchange = Exchange(Request("r", b"", "s"))
+            exchange.body = body
+            backlog.add(exchange)
+        budgets.append(backlog.budget_ns)
+        await backlog.drained()
+        return [*budgets, backlog.budget_ns]
+
+    first, piled, last = on_loop(work)
+    assert first == last
+    assert piled > 10 * first

@@ -23,6 +23,7 @@ from .engine.clock import Poller
 from .errors import StoreError
 from .outgoing import request_head
 from .rows import LevelKey
+from .scenario import parse_scenario
 from .stage import Batch, Stage, Status
 from .store import RunFolder
 from .tally import Tally
@@ -60,10 +61,17 @@ class Place(Protocol):
 def plan(config: RunConfig) -> list[LevelKey]:
     """The levels of a run in the order they run: each repeat goes through all of them, so that repeats lie apart in time."""
     loads = [("concurrency", float(c)) for c in config.concurrency] + [("request_rate", r) for r in config.request_rate]
-    combinations = itertools.product(range(config.repeats), config.scenarios, loads)
+    combinations = itertools.product(range(config.repeats), level_scenarios(config), loads)
     return [
         LevelKey(i, scenario, load, level, repeat) for i, (repeat, scenario, (load, level)) in enumerate(combinations)
     ]
+
+
+def level_scenarios(config: RunConfig) -> list[str]:
+    """The scenarios of a run's levels: the config's, each with every batch size where there are several."""
+    if len(config.batch_size) == 1:
+        return config.scenarios
+    return [str(parse_scenario(text).in_batches(n)) for text in config.scenarios for n in config.batch_size]
 
 
 @dataclass

@@ -54,7 +54,7 @@ class RunConfig(Model):
     burstiness: Positive = Field(1.0, description="shape of gamma arrivals: 1 is Poisson, below 1 burstier")
     max_in_flight: Count | None = Field(None, description="the most requests in flight in an open loop, or None")
     batch_size: Annotated[list[Count], BeforeValidator(as_list)] = Field(
-        default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]"
+        default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]: each is a level"
     )
     max_requests: Count = Field(200, description="measured requests of each level and repeat, e.g. 200")
     max_seconds: Seconds = Field(600.0, description="seconds that a level may take at most, e.g. 600")
@@ -102,7 +102,14 @@ class RunConfig(Model):
             raise ValueError("a scenario stands there twice")
         return texts
 
-    @field_validator("concurrency", "request_rate")
+    @field_validator("batch_size")
+    @classmethod
+    def _check_batch_size(cls, sizes: list[int]) -> list[int]:
+        if not sizes:
+            raise ValueError("at least one batch size is needed")
+        return sizes
+
+    @field_validator("concurrency", "request_rate", "batch_size")
     @classmethod
     def _check_levels(cls, levels: list[float]) -> list[float]:
         if len(set(levels)) < len(levels):

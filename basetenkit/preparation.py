@@ -17,13 +17,14 @@ from typing import Any
 import polars as pl
 
 from . import __version__
-from .conductor import plan
+from .conductor import level_scenarios, plan
 from .config import RunConfig
 from .engine.clock import stamps_here
 from .errors import ConfigError, StoreError
-from .scenario import FORMS, Dataset, Image, ImagePrefix, ImageText, parse_scenario
+from .scenario import FORMS, Image, ImagePrefix, ImageText, Scenario, parse_scenario
 from .store import RunFolder
 from .workload.images import check_size
+from .workload.payload import carries_own_text
 
 OPEN_FILES_SPARE = 64
 # Of runs against the embedded endpoint: a row and a chunk on the disk, rounded up; a chunk in flight (its message of the body,
@@ -49,8 +50,7 @@ def check_supported(config: RunConfig) -> None:
         for part in scenario.parts:
             if isinstance(part, (Image, ImageText, ImagePrefix)):
                 check_size(text, part.width, part.height, getattr(part, "count", None) or 1)
-        if isinstance(scenario, Dataset) != (config.dataset is not None):
-            raise ConfigError(_unmatched(text, config))
+        _check_data(scenario, config)
     if config.workers and os.name == "nt":
         raise ConfigError("RunConfig.workers: worker processes need Linux or macOS; use workers=0")
     if config.endpoint.http2 and find_spec("h2") is None:
@@ -73,21 +73,34 @@ def say_limits(config: RunConfig) -> None:
     )
 
 
-def _unmatched(scenario: str, config: RunConfig) -> str:
-    if config.dataset is None:
-        return f"scenario {scenario!r} sends the entries of a data set, and there is none; give RunConfig.dataset"
-    return (
-        f"RunConfig.dataset: scenario {scenario!r} makes its own input and takes nothing from a data set; "
-        "use scenarios='dataset' or leave the data set out"
-    )
+def _check_data(scenario: Scenario, config: RunConfig) -> None:
+    if config.dataset is None and any(part.data == "must" for part in scenario.parts):
+        raise ConfigError(
+            f"scenario '{scenario}' sends the entries of a data set, and there is none; give RunConfig.dataset"
+        )
+    if config.dataset is not None and not scenario.takes_data:
+        raise ConfigError(
+            f"RunConfig.dataset: scenario '{scenario}' makes its own input and takes nothing from a data set; "
+            "use scenarios='dataset' or leave the data set out"
+        )
 
 
 def _check_batch(config: RunConfig) -> None:
     sizes = config.batch_size
-    if len(sizes) != 1:
-        raise ConfigError(f"RunConfig.batch_size: it is {sizes}, and a run has one batch size; make a run for each")
-    if config.task != "text-to-embeddings" and sizes != [1]:
-        raise ConfigError(f"RunConfig.batch_size: {config.task} has one input a request; leave it at 1")
+    batched = [text for text in config.scenarios if parse_scenario(text).batched]
+    if config.task != "text-to-embeddings":
+        if sizes != [1]:
+            raise ConfigError(f"RunConfig.batch_size: {config.task} has one input a request; leave it at 1")
+        if batched:
+            raise ConfigError(f"scenario {batched[0]!r}: {config.task} has one input a request; leave its number out")
+    if batched and sizes != [1]:
+        raise ConfigError(
+            f"RunConfig.batch_size: scenario {batched[0]!r} says itself how many inputs a request has; leave one of them out"
+        )
+    if len(sizes) > 1 and carries_own_text(config):
+        raise ConfigError(
+            f"RunConfig.batch_size: it is {sizes}, and request_params give the input of every request; give one of the two"
+        )
 
 
 def allow_open_files(config: RunConfig) -> None:
@@ -114,7 +127,7 @@ def allow_open_files(config: RunConfig) -> None:
 def check_room(config: RunConfig, folder: RunFolder) -> None:
     """ConfigError where what is planned cannot fit: its rows and chunks on the disk, what is in flight in memory."""
     rng = random.Random(config.seed)
-    scenarios = [s for s in map(parse_scenario, config.scenarios) if s.sampled]
+    scenarios = [s for s in map(parse_scenario, level_scenarios(config)) if s.sampled]
     most = [max(s.sample(rng).output_tokens or 1 for _ in range(20)) for s in scenarios] or [1]
     loads, seconds = (len(config.concurrency) + len(config.request_rate)) * config.repeats, config.max_seconds
     requests = min(config.max_requests + config.warmup_requests, seconds * ROWS_A_SECOND)

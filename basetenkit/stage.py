@@ -30,14 +30,15 @@ from .engine.via_httpx import HttpxPool
 from .outgoing import LOOK_AHEAD, Source, Spend
 from .parsing.response import ParsedResponse, parse_response
 from .rows import LevelKey, Reading, Table
-from .scenario import parse_scenario
+from .scenario import Conversation, Dataset, parse_scenario
 from .store import exchange_frame, hide
 from .tally import Tally, share
 from .turns import Turns
 from .types import Exchange, Failure, Outcome
 from .workload import datasets
 from .workload.conversations import Speaker
-from .workload.sampler import Lexicon, Sampler
+from .workload.lexicon import Lexicon
+from .workload.sampler import Sampler
 from .workload.tokenizer import Tokenizer
 
 
@@ -151,17 +152,19 @@ class Stage:
 
     def _source_of(self, part: Part) -> Source:
         config, key, tokenizer, entries = self._config, part.key, self._tokenizer, self._entries
+        scenario = parse_scenario(key.scenario)
         apart: dict[str, Any] = {
+            "salt": self._salt,
             "stream": f"{key.load}:{key.level:g}:{key.repeat}",
             "share": (part.part, part.parts),
         }
         sent: tuple[bytes, str, Spend] = (self._head, prefix(self._salt, key), self._spend)
         scheduled = key.load != "concurrency"
-        if entries is not None and entries.conversations:
-            speaker = Speaker(config, entries.conversations, tokenizer.count, **apart)
+        if entries is not None and entries.conversations and isinstance(scenario, (Dataset, Conversation)):
+            speaker = Speaker(config, scenario, entries.conversations, tokenizer.count, **apart)
             return Turns(config, speaker, *sent, scheduled=scheduled)
-        apart |= {"salt": self._salt, "measured": self._measured, "entries": entries}
-        sampler = Sampler(config, parse_scenario(key.scenario), tokenizer, **apart)
+        apart |= {"measured": self._measured, "entries": entries}
+        sampler = Sampler(config, scenario, tokenizer, **apart)
         return Source(config, sampler, *sent, first=part.part, stride=part.parts if scheduled else None)
 
     async def perform(self, origin_ns: int | None = None) -> None:

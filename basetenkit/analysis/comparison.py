@@ -30,7 +30,9 @@ THE_DAY = (
     "The runs were made at different times ({apart}): the day may be the cause of a difference as well as the endpoint. "
     "An interval speaks of chance within each run only. To know which it is, use bk.compare_endpoints."
 )
-SHOWN = ("ttft_s_p50", "ttft_s_p95", "tpot_s_mean", "e2e_s_p50", "e2e_s_p95", "output_tokens_per_s", "requests_per_s")
+SHOWN = (
+    "ttft_s_p50", "ttft_s_p95", "tpot_s_mean", "e2e_s_p50", "e2e_s_p95", "output_tokens_per_s", "requests_per_s", "inputs_per_s",
+)  # fmt: skip
 SHARES = ("error_rate", "goodput")
 _BOUNDED = ("", "_low", "_high")
 

@@ -22,7 +22,7 @@ from .token_causes import unexplained
 
 GOODPUT, ERRORS, TOLERANCE = 0.99, 0.01, 0.2
 KEPT, MISSED, UNSURE, UNKNOWN = "kept", "missed", "not certain", "not known"
-GUARDED = ("ttft_s_p50", "ttft_s_p95", "tpot_s_mean", "e2e_s_p50", "e2e_s_p95", "output_tokens_per_s")
+GUARDED = ("ttft_s_p50", "ttft_s_p95", "tpot_s_mean", "e2e_s_p50", "e2e_s_p95", "output_tokens_per_s", "inputs_per_s")
 
 
 @dataclass(frozen=True)

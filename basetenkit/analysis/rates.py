@@ -13,6 +13,9 @@ from ..types import Estimate
 from . import statistics as st
 from .metrics import CENSORED, METRICS, headline
 
+# column -> the rate of what it counts
+WEIGHED = {"output_tokens": "output_tokens_per_s", "input_tokens": "input_tokens_per_s", "batch_size": "inputs_per_s"}
+
 
 def named(name: str, estimate: Estimate) -> dict[str, Any]:
     """An estimate as the three columns of a summary."""
@@ -27,10 +30,10 @@ def rates(rows: pl.DataFrame) -> dict[str, Any]:
     moments = [at for at, _ in parts]
     out: dict[str, Any] = {"duration_s": sum(float(at[-1] - at[0]) for at in moments) or None}
     out |= named("requests_per_s", st.rate_of_parts(moments))
-    for name in ("output_tokens", "input_tokens"):
+    for name, rate in WEIGHED.items():
         if parts and not any(part[name].null_count() for _, part in parts):
             weights = [np.concatenate([[0.0], part[name].to_numpy()]) for _, part in parts]
-            out |= named(f"{name}_per_s", st.rate_of_parts(moments, weights))
+            out |= named(rate, st.rate_of_parts(moments, weights))
     return out
 
 

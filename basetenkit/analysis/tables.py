@@ -40,15 +40,23 @@ def overview(run: Any) -> Html:
 
 def overview_rows(run: Any) -> list[dict[str, Any]]:
     """What `overview` shows, for who shows it otherwise: title -> what stands there, a level."""
-    return [_overview_row(row) for row in run.summary.iter_rows(named=True)]
+    embeddings = _embeddings(run.summary)
+    return [_overview_row(row, embeddings) for row in run.summary.iter_rows(named=True)]
 
 
-def _overview_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def _embeddings(summary: pl.DataFrame) -> bool:
+    """Whether inputs were counted: they are an embeddings run's throughput, as output tokens are any other's."""
+    return summary["inputs_per_s"].count() > 0
+
+
+def _overview_row(row: Mapping[str, Any], embeddings: bool) -> dict[str, Any]:
     sent = "–" if row["sent"] is None else f"{row['ok']} of {row['sent']}"
     shown = {"scenario": row["scenario"], "load": load_name(row), "ok": sent}
     for title, name, figure in _LATENCIES:
         shown[f"{title} {figure}, ms"] = _cell(row, f"{headline(name, row['load'])}_{figure}", 1e3)
     shown |= {"output tokens/s": _cell(row, "output_tokens_per_s"), "requests/s": _cell(row, "requests_per_s")}
+    if embeddings:
+        shown |= {"input tokens/s": _cell(row, "input_tokens_per_s"), "inputs/s": _cell(row, "inputs_per_s")}
     error = row["clock_error_p99_s"]
     return shown | {"clock error p99, ms": "–" if error is None else f"{error * 1e3:.3f}"}
 
@@ -92,7 +100,7 @@ def past(folder: str | Path, n: int = 10) -> Html:
     figures = [
         headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in ("concurrency", "request_rate")
     ]
-    figures += ["output_tokens_per_s", "requests_per_s"]
+    figures += ["output_tokens_per_s", "requests_per_s", "input_tokens_per_s", "inputs_per_s"]
     bounds = [f"{name}{end}" for name in dict.fromkeys(figures) for end in ("", "_low", "_high")]
     runs = history(folder).filter(pl.col("problem").is_null()).select(*names, *bounds, "clock_error_p99_s").collect()
     latest = runs["run"].unique(maintain_order=True).tail(n)
@@ -100,7 +108,7 @@ def past(folder: str | Path, n: int = 10) -> Html:
     for row in runs.filter(pl.col("run").is_in(latest.to_list())).iter_rows(named=True):
         at = "–" if row["started_at"] is None else f"{row['started_at']:%Y-%m-%d %H:%M:%S}"
         shown = {"run": Path(row["run"]).name, "started, UTC": at, "complete": "yes" if row["complete"] else "NO"}
-        rows.append(shown | _overview_row(row))
+        rows.append(shown | _overview_row(row, _embeddings(runs)))
     return html_table(rows)
 
 

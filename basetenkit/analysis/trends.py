@@ -6,8 +6,9 @@ look like a step, so a part is first fitted by a line (Theil 1950, Sen 1968; Man
 fits it better. A run stands out where it is far from its part's course by the part's own spread (Iglewicz and Hoaglin 1993),
 and its own interval does not reach back.
 
-The tests take runs for independent of each other. Runs that share a bad hour are not: steps of a few runs are then a report of
-that hour.
+The tests take runs for independent of each other. Of histories of 30 and 100 such runs without a step 1% are cut, as they should
+be; where each run takes after the one before (a lag-1 autocorrelation of 0.3), 6 to 8%, and at 0.6 about a third: so that is said
+where it is seen. A step of 10% among runs that vary by 5% is found in 92% and more (`tests/benchmarks/trend_alarms.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from .metrics import METRICS, headline
 if TYPE_CHECKING:
     import altair as alt
 
-LEAST_RUNS, LEAST_PART, ALPHA, FAR = 10, 4, 0.01, 3.5
+LEAST_RUNS, LEAST_PART, ALPHA, FAR, ALIKE = 10, 4, 0.01, 3.5, 0.3
 SHUFFLES = 1999
 SERIES = ["url", "model", "request_format", "stream", "request_params", "scenario", "load", "level"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -267,6 +268,11 @@ def _words(frame: pl.DataFrame, points: pl.DataFrame) -> Iterator[str]:
     for (series,), part in points.group_by("series", maintain_order=True):
         if part.height < LEAST_RUNS:
             yield f"{series}: {part.height} run(s) are too few to look for steps or drift; {LEAST_RUNS} at least."
+        elif (alike := st.lag_one(np.log((part["value"] / part["course"]).to_numpy()))) > ALIKE:
+            yield (
+                f"{series}: a run takes after the one before it (lag-1 autocorrelation {alike:.2f}), so a step or a drift may "
+                "be but a spell: up to a third of such histories have a step where nothing has changed for good."
+            )
     left_out = frame.height - points.height
     if left_out:
         yield f"{left_out} of {frame.height} rows are left out: not complete, not readable, or without this figure."

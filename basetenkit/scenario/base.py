@@ -1,17 +1,22 @@
 """What a scenario is: a text that stands for a distribution of shapes, and a shape, which is how big one request is.
 
 A form of scenario is one small class (`forms` has them all), which holds all that is known of it: its letters, the texts it
-may have, an example, the tasks it serves. Reading, printing and the sentences of errors all come from there; this file has
+may have, an example, the tasks it serves, whether what it sends may or must come from a data set. Reading, printing and the sentences of errors all come from there; this file has
 what they share. A form is `sampled` where prompts can be made for it; the others are read and printed (old result folders
 name them), and a run refuses them.
+
+How many inputs an embeddings request has may stand in its scenario: `E(128,8)` is eight documents of 128 tokens, as `I(512,512,3)`
+is three images. Where a run goes over several batch sizes, each level's text has its own, so that whatever tells levels apart by
+(scenario, load, level) tells these apart, too, with no fourth key that is empty for all other tasks. The text without it takes
+the one batch size of the run, whatever that is.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from random import Random
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 from ..errors import ScenarioError
 
@@ -23,7 +28,8 @@ FORMS: dict[str, type[Scenario]] = {}
 class Shape:
     """How big one request is: tokens in the prompt (of each document, for embeddings), tokens to be generated; at least 1,
     or None where the scenario does not say. `images`: how many, each `width` by `height` pixels. `prefix_tokens`: how many
-    of the prompt's, from its first on, are the same in every request of the level."""
+    of the prompt's, from its first on, are the same in every request of the level. `inputs`: documents a request, None where
+    the run's batch size says it."""
 
     input_tokens: int | None
     output_tokens: int | None = None
@@ -31,6 +37,7 @@ class Shape:
     width: int = 0
     height: int = 0
     prefix_tokens: int = 0
+    inputs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Scenario:
     example: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     sampled: ClassVar[bool] = False
+    data: ClassVar[Literal["never", "may", "must"]] = "never"
     may_be_zero: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
@@ -61,16 +69,33 @@ class Scenario:
         return False
 
     @property
+    def takes_data(self) -> bool:
+        """Whether what it sends can come from a data set."""
+        return all(part.data != "never" for part in self.parts)
+
+    @property
     def parts(self) -> tuple[Scenario, ...]:
         """What is mixed in it: itself alone, but for a mixture."""
         return (self,)
+
+    @property
+    def batched(self) -> bool:
+        """Whether the scenario itself says how many inputs a request has, of some of its requests at least."""
+        return any(getattr(part, "inputs", None) is not None for part in self.parts)
+
+    def in_batches(self, inputs: int | None) -> Self:
+        """The same with so many inputs a request, or with none said; ScenarioError where the form has no place for them."""
+        if not hasattr(self, "inputs"):
+            raise ScenarioError(f'scenario "{self}": {self.letters} has one input a request, and no batch size')
+        said: dict[str, Any] = {"inputs": inputs}
+        return replace(self, **said)
 
     def sample(self, rng: Random) -> Shape:
         """The shape of the next request. ScenarioError where the form is not `sampled`."""
         raise ScenarioError(f'scenario "{self}": requests cannot be made for {self.letters} yet; {_usable()}')
 
     def __str__(self) -> str:
-        for form, names in self.forms.items():
+        for form, names in sorted(self.forms.items(), key=lambda form: -len(form[1])):
             values = [getattr(self, name) for name in names]
             if None not in values:
                 return self.letters + re.sub(r"[a-z]+", "{}", form).format(*values)

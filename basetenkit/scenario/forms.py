@@ -26,6 +26,7 @@ class Constant(FixedOutput):
     example = "D(100,100)"
     tasks = (_TEXT,)
     sampled = True
+    data = "may"
 
     input_tokens: int
     output_tokens: int
@@ -43,6 +44,7 @@ class Normal(FixedOutput):
     example = "N(480,240)/(300,150)"
     tasks = (_TEXT,)
     sampled = True
+    data = "may"
     may_be_zero = frozenset({"input_sd", "output_sd"})
 
     input_mean: int
@@ -68,6 +70,7 @@ class Uniform(FixedOutput):
     example = "U(50,100)/(200,250)"
     tasks = (_TEXT,)
     sampled = True
+    data = "may"
     may_be_zero = frozenset({"input_min", "output_min"})
 
     input_max: int
@@ -92,18 +95,20 @@ class Uniform(FixedOutput):
 
 @dataclass(frozen=True)
 class Embedding(Scenario):
-    """So many tokens in each document."""
+    """So many tokens in each document, and so many documents a request where it says so."""
 
     letters = "E"
-    forms: ClassVar = {"(tokens)": ("tokens",)}
+    forms: ClassVar = {"(tokens)": ("tokens",), "(tokens,inputs)": ("tokens", "inputs")}
     example = "E(256)"
     tasks = (_EMBEDDINGS,)
     sampled = True
+    data = "may"
 
     tokens: int
+    inputs: int | None = None
 
     def sample(self, rng: Random) -> Shape:
-        return Shape(self.tokens)
+        return Shape(self.tokens, inputs=self.inputs)
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,7 @@ class Prefix(FixedOutput):
     example = "P(2000,500)/200"
     tasks = (_TEXT,)
     sampled = True
+    data = "may"
     may_be_zero = frozenset({"prefix_tokens"})
 
     prefix_tokens: int
@@ -214,12 +220,14 @@ class ImagePrefix(FixedOutput):
 
 @dataclass(frozen=True)
 class Conversation(Scenario):
-    """Real conversations from a data set, each made new by a random mark before its first message."""
+    """Conversations from a data set (or its prompts), each new to any cache by a random mark before its first user's message."""
 
     letters = "RD"
     forms: ClassVar = {"(out)": ("output_tokens",), "": ()}
     example = "RD(200)"
     tasks = (_TEXT,)
+    sampled = True
+    data = "must"
 
     output_tokens: int | None = None
 
@@ -227,10 +235,13 @@ class Conversation(Scenario):
     def fixed_output(self) -> bool:
         return self.output_tokens is not None
 
+    def sample(self, rng: Random) -> Shape:
+        return Shape(None, self.output_tokens)
+
 
 @dataclass(frozen=True)
 class CachedConversation(Conversation):
-    """Real conversations from a data set as they are, so that the server's cache may serve them."""
+    """Conversations from a data set (or its prompts) as they are, so that the server's cache may serve them."""
 
     letters = "RDC"
     example = "RDC(200)"
@@ -238,16 +249,19 @@ class CachedConversation(Conversation):
 
 @dataclass(frozen=True)
 class Dataset(Scenario):
-    """The entries of a data set as they are; no length is asked for."""
+    """The entries of a data set as they are; no length is asked for. For embeddings so many of them a request."""
 
     letters = "dataset"
-    forms: ClassVar = {"": ()}
+    forms: ClassVar = {"": (), "(inputs)": ("inputs",)}
     example = "dataset"
     tasks = (_TEXT, _VISION, _EMBEDDINGS)
     sampled = True
+    data = "must"
+
+    inputs: int | None = None
 
     def sample(self, rng: Random) -> Shape:
-        return Shape(None)
+        return Shape(None, inputs=self.inputs)
 
 
 _KINDS: tuple[type[Scenario], ...] = (

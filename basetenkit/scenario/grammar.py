@@ -16,11 +16,10 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from ..errors import ScenarioError
 from .base import FORMS, Scenario, Shape
-from .forms import Dataset
 
 MIXED = "weight*form+weight*form, e.g. 0.7*D(100,50)+0.3*P(1000,20)/50"
 _NUMBER = "([0-9]{1,9})"
@@ -53,7 +52,7 @@ class Mixture(Scenario):
         for weight, part in self.shares:
             if not weight > 0:
                 return f"the weight of {part} is {weight}, and must be above 0"
-            if isinstance(part, (Mixture, Dataset)) or not part.sampled:
+            if isinstance(part, Mixture) or part.data == "must" or not part.sampled:
                 return f"{part} cannot be mixed; give forms whose requests are made to length: {MIXED}"
         if not common:
             each = "; ".join(f"{part} is for {', '.join(part.tasks)}" for part in self.parts)
@@ -71,6 +70,9 @@ class Mixture(Scenario):
     @property
     def fixed_output(self) -> bool:
         return self.parts[0].fixed_output
+
+    def in_batches(self, inputs: int | None) -> Self:
+        return type(self)(tuple((weight, part.in_batches(inputs)) for weight, part in self.shares))
 
     def sample(self, rng: Random) -> Shape:
         (part,) = rng.choices(self.parts, [float(weight) for weight, _ in self.shares])

@@ -143,7 +143,7 @@ def _check(a: RunConfig, b: RunConfig, pairs: int, margin: float, metric: str, b
     for name, config in (("config_a", a), ("config_b", b)):
         if not isinstance(config, RunConfig):
             raise ConfigError(f"compare_endpoints: {name} is a {type(config).__name__}; give a RunConfig")
-    levels = len(a.concurrency) + len(a.request_rate)
+    levels = (len(a.concurrency) + len(a.request_rate)) * len(a.batch_size)
     if len(a.scenarios) != 1 or levels != 1:
         raise ConfigError(
             f"compare_endpoints: one scenario and one level at a time, not {len(a.scenarios)} and {levels}; e.g. "

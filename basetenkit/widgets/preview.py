@@ -7,7 +7,7 @@ from random import Random
 
 import orjson
 
-from ..conductor import plan
+from ..conductor import level_scenarios, plan
 from ..config import RunConfig
 from ..display import show
 from ..fields import without_secrets
@@ -23,7 +23,7 @@ _DRAWS = 200
 def first_body(config: RunConfig) -> str:
     """The JSON body of a request of the first scenario, as the engine builds it, indented; secrets as ***. The words differ
     from a run's, which has a salt of its own."""
-    scenario = parse_scenario(config.scenarios[0])
+    scenario = parse_scenario(level_scenarios(config)[0])
     sampler = Sampler(config, scenario, load_tokenizer(config.tokenizer), salt=config.salt or "preview", stream="0")
     return json.dumps(without_secrets(orjson.loads(sampler.request("").body)), indent=2, ensure_ascii=False)
 
@@ -32,7 +32,7 @@ def plan_of(config: RunConfig) -> dict[str, str]:
     """What will be sent at most, in words: levels, requests, tokens (the mean of draws), minutes, and the bounds to expect."""
     levels = len(plan(config))
     requests = levels * (config.max_requests + config.warmup_requests)
-    each = [_mean_tokens(text, config) for text in config.scenarios]
+    each = [_mean_tokens(text, config) for text in level_scenarios(config)]
     known = [n for n in each if n is not None]
     tokens = (
         f"about {show(round(sum(known) / len(each) * requests))}" if len(known) == len(each) else "not known beforehand"
@@ -54,7 +54,7 @@ def _mean_tokens(text: str, config: RunConfig) -> float | None:
     shapes = [scenario.sample(rng) for _ in range(_DRAWS)]
     if any(s.input_tokens is None or s.images for s in shapes):
         return None
-    return sum((s.input_tokens or 0) * config.batch_size[0] + (s.output_tokens or 0) for s in shapes) / _DRAWS
+    return sum((s.input_tokens or 0) * (s.inputs or config.batch_size[0]) + (s.output_tokens or 0) for s in shapes) / _DRAWS
 
 
 def _sharpness(requests: int) -> str:

@@ -23,7 +23,7 @@ from ..outgoing import request_id
 from ..rows import LevelKey, lost_rows
 from ..stage import Batch, Part, Status, prefix
 from ..tally import Tally
-from ..workload.sampler import lexicon
+from ..workload.lexicon import lexicon
 from ..workload.tokenizer import Tokenizer
 from .member import Member
 from .received import Received, peak_in_flight

@@ -22,7 +22,7 @@ from ..engine.clock import Poller, mono
 from ..preparation import allow_open_files
 from ..stage import Stage
 from ..tally import Tally
-from ..workload.sampler import Lexicon
+from ..workload.lexicon import Lexicon
 from ..workload.tokenizer import load_tokenizer
 from . import messages
 

@@ -20,7 +20,9 @@ import polars as pl
 
 from ..config import RunConfig
 from ..errors import DataError
+from ..scenario import Scenario
 from ..types import Request
+from .marks import marks, picks
 from .payload import build_payload, carries_own_text, output_limit, uses_prompt_format
 
 Message = dict[str, str]
@@ -35,6 +37,11 @@ class Turn:
 
     said: tuple[Message, ...]
     answer: str | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """All that is said in it, in order."""
+        return [message["content"] for message in self.said] + ([] if self.answer is None else [self.answer])
 
 
 Conversation = tuple[Turn, ...]
@@ -106,30 +113,35 @@ class Talk:
 
 
 class Speaker:
-    """Draws the conversations of one sender of a level, and builds what is said in them.
+    """Draws the conversations of one sender of a level, and builds what is said in them: `dataset`, `RD` or `RDC`.
 
-    `stream` and `share` are as a Sampler has them: (part, parts) holds every `parts`-th conversation of one order.
+    `salt`, `stream` and `share` are as a Sampler has them: (part, parts) holds every `parts`-th conversation of one order.
     `begun`: the conversations whose first turn was built and that nobody has taken over yet.
     """
 
     def __init__(
         self,
         config: RunConfig,
+        scenario: Scenario,
         conversations: Sequence[Conversation],
         count: Callable[[str], int],
         *,
+        salt: str,
         stream: str,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        self._config, self._conversations, self._count = config, conversations, count
-        self._random = Random(repr(("conversations", config.seed, stream)))
+        self._config, self._scenario, self._conversations, self._count = config, scenario, conversations, count
+        self._shape = scenario.sample(Random(0))
+        order = Random(repr(("conversations", config.seed, stream)))
+        self._picks = picks(order, len(conversations), scenario)
+        self._marks = marks(config, scenario, salt=salt, stream=stream, share=share)
         self._behind = 0
         self.begun: deque[Talk] = deque()
         self._parts = share[1]
         self._upcoming = self._skip(share[0])
 
     def _draw(self) -> Talk:
-        turns = self._conversations[self._random.randrange(len(self._conversations))]
+        turns = self._conversations[next(self._picks)]
         talk = Talk(turns, self._behind)
         self._behind += len(turns)
         return talk
@@ -152,14 +164,18 @@ class Speaker:
 
     def say(self, talk: Talk, request_id: str = "") -> Request:
         """The request of its next turn. `input_tokens_client` is of all messages, each counted by itself."""
-        for message in talk.turns[talk.at].said:
+        *before, asked = talk.turns[talk.at].said
+        mark = "" if talk.at else next(self._marks)
+        for message in (*before, asked | {"content": mark + asked["content"]}):
             self._add(talk, message)
         talk.at += 1
-        payload = build_payload(self._config, "", None, fixed_output=False) | {"messages": talk.messages}
+        payload = build_payload(
+            self._config, "", self._shape.output_tokens, fixed_output=self._scenario.fixed_output
+        ) | {"messages": talk.messages}
         return Request(
             request_id=request_id,
             body=orjson.dumps(payload),
-            scenario="dataset",
+            scenario=str(self._scenario),
             output_tokens_target=output_limit(self._config, payload),
             input_tokens_client=talk.tokens,
             turn=talk.at,

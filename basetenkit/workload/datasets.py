@@ -15,6 +15,7 @@ import ast
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ class Entries:
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """What prompts of a length are made of: the prompts, or all that is said in the conversations."""
+        if not self.conversations:
+            return () if self.pictures else self.prompts
+        return [text for talk in self.conversations for turn in talk for text in turn.texts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
 """Makes the next Request: a shape drawn from the scenario, and a prompt of exactly that many tokens.
 
-A prompt is a few random words, then whole sentences of the corpus, the last one chosen so that the tokens add up. What each
-word and sentence adds is measured once for a tokenizer; nearly always the sum is right, but tokens of a whole are not
-bound to be the sum over its parts, so each prompt is encoded as it stands before it is used. Where the count is off, the
-tail is chosen again by that much.
+Each prompt opens with random words of its own (see `writer`), by the salt, so that it shares nothing with those of another
+run either. The lengths do not depend on the salt: two runs with one seed ask for the same shapes in the same order, so that
+they can be compared.
 
-The words come first because servers cache by prefix: prompts that differ from the first token on share nothing with
-each other, nor (by the salt) with those of another run. The lengths do not depend on the salt: two runs with one seed ask
-for the same shapes in the same order, so that they can be compared.
+With a data set, what follows the opening is the data set's own text. `dataset` and `RDC` send its entries as they are, and
+`RD` with a mark before each, new by the salt, so that no cache knows the entry again. `RD` and `RDC` send every entry once
+before any comes again; `dataset` draws each time anew, as genai-bench does.
 
 A prefix that requests share (`P`, `IP`) is made once a level, by the salt too: it is the same for all senders of a level,
 and no level finds that of another in the server's cache. What follows it begins with random words of its own.
@@ -15,11 +14,7 @@ and no level finds that of another in the server's cache. What follows it begins
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from random import Random
-from zlib import crc32
 
 import orjson
 
@@ -27,160 +22,12 @@ from ..config import RunConfig
 from ..errors import ScenarioError
 from ..scenario import Scenario, Shape
 from ..types import Request
-from . import corpus, datasets, images
+from . import datasets, images
+from .lexicon import Lexicon, lexicon
+from .marks import marks, picks
 from .payload import build_embeddings_payload, build_payload, carries_own_text, output_limit
 from .tokenizer import Tokenizer
-
-OPENING_WORDS = 6
-REPAIRS = 24
-ATTEMPTS_A_HEAD = 4
-REDRAWS = 8
-LEAST_POOL = 20
-# What a sentence or word adds is measured behind a word, as what a tokenizer does at the start of a text is peculiar to it.
-_ANCHOR = "and"
-
-
-@dataclass(frozen=True, eq=False)
-class Lexicon:
-    """Words and sentences with their tokens, under one tokenizer.
-
-    `starts`: words that can open a text, all of `start_tokens` tokens. `words`: those that follow with `word_tokens`
-    each. `sentences`: (text, tokens). `by_tokens`: texts that add so many tokens. `longest`: the most in a `sentence`.
-    `sums`: which counts, up to four times `longest`, can be put together from `by_tokens`.
-    """
-
-    starts: Sequence[str]
-    start_tokens: int
-    words: Sequence[str]
-    word_tokens: int
-    sentences: Sequence[tuple[str, int]]
-    by_tokens: dict[int, list[str]]
-    longest: int
-    sums: frozenset[int]
-
-    def reaches(self, tokens: int) -> bool:
-        """Whether some texts add exactly so many tokens."""
-        return tokens in self.sums or tokens > 3 * self.longest
-
-    def tail(self, tokens: int, rng: Random) -> list[str]:
-        """Texts that add `tokens` together, or as nearly as there are any, in as few pieces as can be."""
-        tokens = next((n for n in range(tokens, 0, -1) if self.reaches(n)), 0)
-        chosen = []
-        while tokens > 0:
-            sizes = range(min(tokens, self.longest), 0, -1)
-            size = next(n for n in sizes if n in self.by_tokens and self.reaches(tokens - n))
-            pool = self.by_tokens[size]
-            chosen.append(pool[int(rng.random() * len(pool))])
-            tokens -= size
-        return chosen
-
-
-def _sums(sizes: Sequence[int], most: int) -> frozenset[int]:
-    """All sums of `sizes` (each as often as wanted) up to `most`."""
-    found = {0}
-    for total in range(1, most + 1):
-        if any(total - size in found for size in sizes):
-            found.add(total)
-    return frozenset(found)
-
-
-def _pools(texts: Sequence[str], tokens: Sequence[int], longest: int) -> dict[int, list[str]]:
-    """The texts by what they add, up to `longest`. Pools of a few are left out, else prompts would share their ends."""
-    pools: dict[int, list[str]] = {}
-    for text, n in zip(texts, tokens, strict=True):
-        if 0 < n <= longest:
-            pools.setdefault(n, []).append(text)
-    return {n: pool for n, pool in pools.items() if n <= 2 or len(pool) >= LEAST_POOL}
-
-
-def _least(words: Sequence[str], tokens: Sequence[int]) -> tuple[list[str], int]:
-    """The words of the fewest tokens, and how many those are."""
-    least = max(min(tokens), 1)
-    return [word for word, n in zip(words, tokens, strict=True) if n == least], least
-
-
-def measure(tokenizer: Tokenizer, words: Sequence[str], lines: Sequence[str]) -> tuple[Sequence[int], Sequence[int]]:
-    """(what each word and line adds to a text, how many tokens each word alone has)."""
-    base = tokenizer.count(_ANCHOR)
-    added = [n - base for n in tokenizer.counts([f"{_ANCHOR} {text}" for text in (*words, *lines)])]
-    return added, tokenizer.counts(words)
-
-
-@lru_cache(maxsize=8)
-def lexicon(tokenizer: Tokenizer) -> Lexicon:
-    """The corpus measured with `tokenizer`; takes half a second, once, unless the tokenizer ships with its counts."""
-    words, lines = corpus.words(), corpus.lines()
-    if tokenizer.is_slow:
-        words, lines = words[:1000], lines[::11]
-    added, alone = corpus.counts() if tokenizer.is_embedded else measure(tokenizer, words, lines)
-    of_words, of_lines = added[: len(words)], added[len(words) :]
-    # The longest quarter is left out, so that a tail can be long without being one of a few rare sentences.
-    longest = sorted(of_lines)[len(of_lines) * 3 // 4]
-    by_tokens = _pools((*words, *lines), added, longest)
-    starts, start_tokens = _least(words, alone)
-    follow, word_tokens = _least(words, of_words)
-    sentences = [(text, n) for text, n in zip(lines, of_lines, strict=True) if 0 < n <= longest]
-    sums = _sums(sorted(by_tokens), 4 * longest)
-    return Lexicon(starts, start_tokens, follow, word_tokens, sentences, by_tokens, longest, sums)
-
-
-class Writer:
-    """Writes texts to length, each with an opening unlike those before. `share`: as a Sampler has it; `rng` is its alone."""
-
-    def __init__(self, measured: Lexicon, tokenizer: Tokenizer, rng: Random, share: tuple[int, int] = (0, 1)) -> None:
-        self._lexicon, self._tokenizer, self._rng = measured, tokenizer, rng
-        self._part, self._parts = share
-        self._openings: set[int] = set()
-
-    def write(self, tokens: int, prefix: str = "", prefix_tokens: int = 0) -> tuple[str, int]:
-        """A new text that begins with `prefix`, and its token count: `tokens`, or the nearest that could be reached."""
-        before = [prefix] if prefix else []
-        own = tokens - prefix_tokens
-        pieces, sizes, rest = self._head(own, follows=bool(prefix))
-        best, best_count = "", 0
-        for attempt in range(REPAIRS):
-            if attempt % ATTEMPTS_A_HEAD == ATTEMPTS_A_HEAD - 1:  # the words themselves may not add up
-                pieces, sizes, rest = self._head(own, follows=bool(prefix))
-            while len(pieces) > 1 and (rest < 0 or not self._lexicon.reaches(rest)):
-                pieces.pop()
-                rest += sizes.pop()
-            text = " ".join([*before, *pieces, *self._lexicon.tail(rest, self._rng)])
-            count = self._tokenizer.count(text)
-            if not best or abs(count - tokens) < abs(best_count - tokens):
-                best, best_count = text, count
-            if count == tokens:
-                break
-            rest -= count - tokens
-        return best, best_count
-
-    def _head(self, tokens: int, *, follows: bool) -> tuple[list[str], list[int], int]:
-        """The pieces of a text up to its tail, their sizes, and how many tokens are left for the tail."""
-        lex, random = self._lexicon, self._rng.random
-        pieces, sizes = self._opening(tokens, follows=follows)
-        rest = tokens - sum(sizes)
-        sentences, total, longest = lex.sentences, len(lex.sentences), lex.longest
-        while rest > longest:
-            text, size = sentences[int(random() * total)]
-            pieces.append(text)
-            sizes.append(size)
-            rest -= size
-        return pieces, sizes, rest
-
-    def _opening(self, tokens: int, *, follows: bool) -> tuple[list[str], list[int]]:
-        """The words a text begins with, unlike any before as far as so few tokens allow; `follows`: a prefix is before them."""
-        lex, random = self._lexicon, self._rng.random
-        first, first_tokens = (lex.words, lex.word_tokens) if follows else (lex.starts, lex.start_tokens)
-        further = max(0, min(OPENING_WORDS - 1, (tokens - first_tokens) // lex.word_tokens))
-        pieces: list[str] = []
-        for _ in range(REDRAWS * self._parts):
-            pieces = [first[int(random() * len(first))]]
-            pieces += [lex.words[int(random() * len(lex.words))] for _ in range(further)]
-            # Openings are shared out by their sum, so that two senders have none in common; a string's hash differs a process.
-            mark = crc32(" ".join(pieces).encode())
-            if mark % self._parts == self._part and mark not in self._openings:
-                self._openings.add(mark)
-                break
-        return pieces, [first_tokens] + [lex.word_tokens] * further
+from .writer import Quoted, Writer
 
 
 class Sampler:
@@ -213,11 +60,18 @@ class Sampler:
         apart = () if self._parts == 1 else share
         self._rng = Random(repr(("texts", config.seed, salt, str(scenario), stream, *apart)))
         self._lexicon = measured or lexicon(tokenizer)
-        self._writer = Writer(self._lexicon, tokenizer, self._rng, share)
+        self._entries = entries or datasets.load(config)
+        self._writer = self._a_writer(self._rng, share)
         self._prefix_seed = repr(("prefix", config.seed, salt, str(scenario), stream))
         self._prefixes: dict[int, tuple[str, int]] = {}
         self._own_text = carries_own_text(config)
-        self._entries = entries or datasets.load(config)
+        self._picks = picks(self._shapes, len(self._entries or ()), scenario)
+        self._marks = marks(config, scenario, salt=salt, stream=stream, share=share)
+
+    def _a_writer(self, rng: Random, share: tuple[int, int] = (0, 1)) -> Writer:
+        texts = () if self._entries is None else self._entries.texts
+        quoted = Quoted(texts, self._lexicon, self._tokenizer) if texts else None
+        return Writer(self._lexicon, self._tokenizer, rng, share, quoted)
 
     def request(self, request_id: str, phase: str = "measured") -> Request:
         """The next request, its body built. `input_tokens_client` is the prompt's true count.
@@ -250,11 +104,12 @@ class Sampler:
         )
 
     def _draw(self) -> tuple[Shape, list[int | None]]:
-        """The next shape, and for each input the entry of the data set that it is, with replacement; None without one."""
-        shape, batch = self._scenario.sample(self._shapes), self._config.batch_size[0]
+        """The next shape, and for each input the entry of the data set that it is; None without one."""
+        shape = self._scenario.sample(self._shapes)
+        batch = shape.inputs or self._config.batch_size[0]
         if self._entries is None:
             return shape, [None] * batch
-        return shape, [self._shapes.randrange(len(self._entries)) for _ in range(batch)]
+        return shape, [next(self._picks) for _ in range(batch)]
 
     def _text(self, shape: Shape, pick: int | None) -> tuple[str, int]:
         """The text of one input and its tokens: an entry's, one made to length, or the question that goes with an image."""
@@ -262,6 +117,7 @@ class Sampler:
             return self.prompt(shape.input_tokens, shape.prefix_tokens)
         entries = self._entries
         text = datasets.ABOUT_AN_IMAGE if pick is None or entries is None else entries.prompts[pick]
+        text = next(self._marks) + text
         return text, self._tokenizer.count(text)
 
     def _pictures(self, shape: Shape, pick: int | None) -> list[images.Picture]:
@@ -290,7 +146,7 @@ class Sampler:
         if not prefix_tokens:
             return self._writer.write(tokens)
         if prefix_tokens not in self._prefixes:
-            maker = Writer(self._lexicon, self._tokenizer, Random(f"{self._prefix_seed} {prefix_tokens}"))
+            maker = self._a_writer(Random(f"{self._prefix_seed} {prefix_tokens}"))
             self._prefixes[prefix_tokens] = maker.write(prefix_tokens)
         prefix, reached = self._prefixes[prefix_tokens]
         return self._writer.write(reached + tokens - prefix_tokens, prefix, reached)

@@ -106,6 +106,13 @@ def test_what_cannot_be_used_is_left_out_and_counted(tmp_path: Path) -> None:
     assert "(nothing)" in repr(found)
 
 
+def test_runs_that_take_after_each_other_are_said_to(tmp_path: Path) -> None:
+    waves = list(0.1 * (1 + 0.1 * np.sin(np.arange(24) / 1.5)))
+    [said] = [word for word in trends(folder_of(tmp_path / "a", waves)).words if "autocorrelation" in word]
+    assert said.startswith("D(100,20), 1 in flight: a run takes after the one before it (lag-1 autocorrelation 0.")
+    assert not any("autocorrelation" in word for word in trends(folder_of(tmp_path / "b", [0.1] * 24)).words)
+
+
 def test_series_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     save(tmp_path / "a", rows(40, level=2.0))
     save(tmp_path / "b", rows(40, load="request_rate", level=3.0), request_params={"temperature": 0.5})

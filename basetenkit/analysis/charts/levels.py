@@ -19,6 +19,7 @@ AGAINST = {
     "output_tokens_per_s": "Output throughput, tokens/s",
     "total_tokens_per_s": "Input and output throughput, tokens/s",
     "requests_per_s": "Requests/s",
+    "inputs_per_s": "Inputs/s",
 }
 
 

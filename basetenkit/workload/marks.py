@@ -1,0 +1,34 @@
+"""Which entry of a data set comes next, and the mark that makes one new.
+
+`dataset` draws with replacement, as genai-bench does. `RD` and `RDC` come from Baseten's fork of it, which goes through the
+data set and begins again at its end: here too every entry comes once before any comes again, but in an order of the level's
+own, drawn by the seed, so that a level is not of the file's first entries only.
+
+The mark of `RD` stands before the first message of the user. The fork counts its marks from 1 in every process, so that a
+second run finds the first one's in the server's cache; here they are drawn by the salt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from ..config import RunConfig
+from ..scenario import CachedConversation, Conversation, Scenario
+
+
+def picks(random: Random, total: int, scenario: Scenario) -> Iterator[int]:
+    """The numbers below `total` in the order in which a scenario takes entries, without end; none where there are none."""
+    through = isinstance(scenario, Conversation)
+    while total:
+        yield from random.sample(range(total), total) if through else [random.randrange(total)]
+
+
+def marks(
+    config: RunConfig, scenario: Scenario, *, salt: str, stream: str, share: tuple[int, int] = (0, 1)
+) -> Iterator[str]:
+    """What stands before each entry, without end: `[NONCE-<12 hexadecimal digits>] ` for RD, nothing for the others."""
+    marked = isinstance(scenario, Conversation) and not isinstance(scenario, CachedConversation)
+    random = Random(repr(("marks", config.seed, salt, str(scenario), stream, *share)))
+    while True:
+        yield f"[NONCE-{random.getrandbits(48):012x}] " if marked else ""

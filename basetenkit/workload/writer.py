@@ -1,0 +1,169 @@
+"""Texts of exactly so many tokens: a few random words, then whole sentences, the last one chosen so that the tokens add up.
+
+The sentences are the corpus's, or come from the texts of a data set: its entries one after the other from a random place on,
+from the first again after the last, and the last one cut. Nearly always the sum of what the parts add is right, but tokens of
+a whole are not bound to be the sum over its parts, so each text is encoded as it stands before it is used. Where the count is
+off, the tail is chosen again by that much.
+
+The words come first because servers cache by prefix: texts that differ from the first token on share nothing with each other.
+They are the corpus's with a data set too, however few entries that has; and where no cut of an entry adds up, so is the last
+word or two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Protocol
+from zlib import crc32
+
+from .lexicon import ANCHOR, Lexicon
+from .tokenizer import Tokenizer
+
+OPENING_WORDS = 6
+REPAIRS = 24
+ATTEMPTS_A_HEAD = 4
+REDRAWS = 8
+SHORTER = 8
+# Characters of an entry that are read for a token that is wanted: what is beyond them is too far to be reached.
+CHARACTERS_A_TOKEN, CHARACTERS_MORE = 16, 64
+
+
+class Material(Protocol):
+    """What the middle of a text is made of: the corpus's sentences (a Lexicon), or a data set's."""
+
+    def reaches(self, tokens: int) -> bool: ...
+
+    def body(self, tokens: int, rng: Random) -> tuple[list[str], list[int]]: ...
+
+    def tail(self, tokens: int, rng: Random) -> list[str]: ...
+
+
+class Quoted:
+    """The texts of a data set as material. What each adds is measured when it is first drawn."""
+
+    def __init__(self, texts: Sequence[str], measured: Lexicon, tokenizer: Tokenizer) -> None:
+        self._texts, self._lexicon, self._tokenizer = texts, measured, tokenizer
+        self._base = tokenizer.count(ANCHOR)
+        self._sizes: dict[int, int] = {}
+        self._next = 0
+
+    def reaches(self, tokens: int) -> bool:
+        """Any count may be: an entry is cut where that is needed."""
+        return tokens >= 0
+
+    def body(self, tokens: int, rng: Random) -> tuple[list[str], list[int]]:
+        """Whole entries and their tokens, from a random one on, as long as they fit into `tokens`."""
+        pieces, sizes = [], []
+        at, total = int(rng.random() * len(self._texts)), len(self._texts)
+        while (size := self._size(at)) <= tokens:
+            pieces.append(self._texts[at].strip())
+            sizes.append(size)
+            tokens -= size
+            at = (at + 1) % total
+        self._next = at
+        return pieces, sizes
+
+    def tail(self, tokens: int, rng: Random) -> list[str]:
+        """What follows the last `body`: the next entries, the last one cut, filled up with words where no cut is right."""
+        pieces, at = [], self._next
+        while tokens > 0:
+            text = self._texts[at].strip()
+            piece, size = self._cut(text, tokens)
+            if not size:
+                break
+            pieces.append(piece)
+            tokens -= size
+            if piece != text:
+                break
+            at = (at + 1) % len(self._texts)
+        return [*pieces, *self._lexicon.tail(tokens, rng)]
+
+    def _size(self, at: int) -> int:
+        if at not in self._sizes:
+            self._sizes[at] = self._adds(self._texts[at].strip())
+        return self._sizes[at]
+
+    def _adds(self, text: str) -> int:
+        return max(self._tokenizer.count(f"{ANCHOR} {text}") - self._base, 1)
+
+    def _cut(self, text: str, tokens: int) -> tuple[str, int]:
+        """The longest beginning of `text` that adds no more than `tokens`, and what it adds; 0 where there is none."""
+        near = text[: tokens * CHARACTERS_A_TOKEN + CHARACTERS_MORE]
+        whole = f"{ANCHOR} {near}"
+        ends, ids = self._tokenizer.ends(whole), self._tokenizer.encode(whole)
+        for n in range(tokens, max(tokens - SHORTER, 0), -1):
+            last = self._base + n
+            if last >= len(ids):
+                piece = near
+            elif ends is None:
+                piece = self._tokenizer.decode(ids[:last])[len(ANCHOR) + 1 :]
+            else:
+                piece = whole[len(ANCHOR) + 1 : ends[last - 1]]
+            # A chat template may strip what it is given, so no text ends in a space.
+            piece = piece.rstrip()
+            if piece and (size := self._adds(piece)) <= tokens:
+                return piece, size
+        return "", 0
+
+
+class Writer:
+    """Writes texts to length, each with an opening unlike those before. `share`: as a Sampler has it; `rng` is its alone.
+    `material`: what a text is made of behind its opening, the corpus unless given."""
+
+    def __init__(
+        self,
+        measured: Lexicon,
+        tokenizer: Tokenizer,
+        rng: Random,
+        share: tuple[int, int] = (0, 1),
+        material: Material | None = None,
+    ) -> None:
+        self._lexicon, self._tokenizer, self._rng = measured, tokenizer, rng
+        self._material: Material = material or measured
+        self._part, self._parts = share
+        self._openings: set[int] = set()
+
+    def write(self, tokens: int, prefix: str = "", prefix_tokens: int = 0) -> tuple[str, int]:
+        """A new text that begins with `prefix`, and its token count: `tokens`, or the nearest that could be reached."""
+        before = [prefix] if prefix else []
+        own = tokens - prefix_tokens
+        pieces, sizes, rest = self._head(own, follows=bool(prefix))
+        best, best_count = "", 0
+        for attempt in range(REPAIRS):
+            if attempt % ATTEMPTS_A_HEAD == ATTEMPTS_A_HEAD - 1:  # the words themselves may not add up
+                pieces, sizes, rest = self._head(own, follows=bool(prefix))
+            while len(pieces) > 1 and (rest < 0 or not self._material.reaches(rest)):
+                pieces.pop()
+                rest += sizes.pop()
+            text = " ".join([*before, *pieces, *self._material.tail(rest, self._rng)])
+            count = self._tokenizer.count(text)
+            if not best or abs(count - tokens) < abs(best_count - tokens):
+                best, best_count = text, count
+            if count == tokens:
+                break
+            rest -= count - tokens
+        return best, best_count
+
+    def _head(self, tokens: int, *, follows: bool) -> tuple[list[str], list[int], int]:
+        """The pieces of a text up to its tail, their sizes, and how many tokens are left for the tail."""
+        pieces, sizes = self._opening(tokens, follows=follows)
+        more, their_sizes = self._material.body(tokens - sum(sizes), self._rng)
+        sizes += their_sizes
+        return pieces + more, sizes, tokens - sum(sizes)
+
+    def _opening(self, tokens: int, *, follows: bool) -> tuple[list[str], list[int]]:
+        """The words a text begins with, unlike any before as far as so few tokens allow; `follows`: a prefix is before them."""
+        lex, random = self._lexicon, self._rng.random
+        first, first_tokens = (lex.words, lex.word_tokens) if follows else (lex.starts, lex.start_tokens)
+        further = max(0, min(OPENING_WORDS - 1, (tokens - first_tokens) // lex.word_tokens))
+        pieces: list[str] = []
+        for _ in range(REDRAWS * self._parts):
+            pieces = [first[int(random() * len(first))]]
+            pieces += [lex.words[int(random() * len(lex.words))] for _ in range(further)]
+            # Openings are shared out by their sum, so that two senders have none in common; a string's hash differs a process.
+            mark = crc32(" ".join(pieces).encode())
+            if mark % self._parts == self._part and mark not in self._openings:
+                self._openings.add(mark)
+                break
+        return pieces, [first_tokens] + [lex.word_tokens] * further

@@ -74,7 +74,7 @@ def say_limits(config: RunConfig) -> None:
 
 
 def _check_data(scenario: Scenario, config: RunConfig) -> None:
-    if config.dataset is None and any(part.data == "must" for part in scenario.parts):
+    if config.dataset is None and scenario.needs_data:
         raise ConfigError(
             f"scenario '{scenario}' sends the entries of a data set, and there is none; give RunConfig.dataset"
         )

@@ -30,7 +30,7 @@ from .engine.via_httpx import HttpxPool
 from .outgoing import LOOK_AHEAD, Source, Spend
 from .parsing.response import ParsedResponse, parse_response
 from .rows import LevelKey, Reading, Table
-from .scenario import Conversation, Dataset, parse_scenario
+from .scenario import parse_scenario
 from .store import exchange_frame, hide
 from .tally import Tally, share
 from .turns import Turns
@@ -160,7 +160,7 @@ class Stage:
         }
         sent: tuple[bytes, str, Spend] = (self._head, prefix(self._salt, key), self._spend)
         scheduled = key.load != "concurrency"
-        if entries is not None and entries.conversations and isinstance(scenario, (Dataset, Conversation)):
+        if entries is not None and entries.conversations and scenario.needs_data:
             speaker = Speaker(config, scenario, entries.conversations, tokenizer.count, **apart)
             return Turns(config, speaker, *sent, scheduled=scheduled)
         apart |= {"measured": self._measured, "entries": entries}

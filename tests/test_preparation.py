@@ -59,11 +59,11 @@ def test_what_this_version_runs_passes(task: str, scenario: str) -> None:
         ),
         (
             {"scenarios": "RD(5)"},
-            "scenario 'RD(5)' cannot be run by this version; it runs D, N, U, E, I, P, ID, IP, dataset",
+            "scenario 'RD(5)' sends the entries of a data set, and there is none; give RunConfig.dataset",
         ),
         (
-            {"dataset": "prompts.txt", "scenarios": "D(10,5)"},
-            "RunConfig.dataset: scenario 'D(10,5)' makes its own input and takes nothing from a data set; "
+            {"dataset": "images", "task": "image-text-to-text", "scenarios": "ID(64,64,10,5)"},
+            "RunConfig.dataset: scenario 'ID(64,64,10,5)' makes its own input and takes nothing from a data set; "
             "use scenarios='dataset' or leave the data set out",
         ),
         (

@@ -19,6 +19,7 @@ from polars.io.plugins import register_io_source
 
 from ..config import RunConfig
 from ..errors import BasetenkitError, StoreError
+from ..scenario import parse_scenario
 from ..store import RUN_FILE, RunFolder
 from .metrics import LEVEL
 from .summary import summarise, summary_schema
@@ -35,8 +36,9 @@ _ABOUT = {
     "run": pl.String(), "started_at": pl.Datetime("us", "UTC"), "complete": pl.Boolean(), "version": pl.String(),
     "salt": pl.String(), "problem": pl.String(),
 }  # fmt: skip
+_BATCH = {"batch_size": pl.Int64()}  # of the level; the config has those of all levels
 
-_DESCRIPTION = {*_ABOUT, *_ENDPOINT, *_CONFIG, *LEVEL}
+_DESCRIPTION = {*_ABOUT, *_ENDPOINT, *_CONFIG, *_BATCH, *LEVEL}
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def history(path: str | Path) -> pl.LazyFrame:
     """A lazy frame over a folder of saved runs, at any depth: one row a run and (scenario, load, level), by date.
 
     Columns: `run` (the folder), `started_at` (UTC), `complete`, `version`, `salt`, `problem`; the configuration's fields (those
-    that are dictionaries as JSON); and all columns of `run.summary`. A folder that is no run, or a damaged one, is a row of
+    that are dictionaries as JSON); `batch_size`, the level's, of embeddings; and all columns of `run.summary`. A folder that is no run, or a damaged one, is a row of
     its own with `run` and `problem` and nothing else: `.filter(pl.col("problem").is_null())` leaves it out. StoreError where
     there is no such folder. The folder is looked at anew each time the frame is collected.
     """
@@ -115,7 +117,7 @@ def history(path: str | Path) -> pl.LazyFrame:
 
 def history_schema() -> dict[str, Any]:
     """The columns of `history` and their types."""
-    return {**_ABOUT, **_ENDPOINT, **_CONFIG, **summary_schema()}
+    return {**_ABOUT, **_ENDPOINT, **_CONFIG, **_BATCH, **summary_schema()}
 
 
 @dataclass(frozen=True)
@@ -197,11 +199,21 @@ def _described(run: SavedRun, schema: Mapping[str, Any]) -> pl.DataFrame:
         levels = {tuple(x[k] for k in LEVEL): None for x in run.document["levels"]}
         if not levels:
             return _problem(run, f"{run.path / RUN_FILE} has no level", schema)
-        rows = [about | dict(zip(LEVEL, key, strict=True)) for key in levels]
+        config = run.document["config"]
+        rows = [about | _batch(config, str(key[0])) | dict(zip(LEVEL, key, strict=True)) for key in levels]
         return pl.DataFrame([{k: row.get(k) for k in schema} for row in rows], schema=dict(schema), strict=False)
     except (BasetenkitError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
         what = str(error) if isinstance(error, BasetenkitError) else f"run.json is damaged ({error!r})"
         return _problem(run, what, schema)
+
+
+def _batch(config: Mapping[str, Any], scenario: str) -> dict[str, int | None]:
+    """Inputs a request of a level: what its scenario says, or else the run's one batch size; None where that is not one number."""
+    if config.get("task") != "text-to-embeddings":
+        return {"batch_size": None}
+    said = {getattr(part, "inputs", None) for part in parse_scenario(scenario).parts}
+    sizes = {size for one in said for size in ([one] if one else config.get("batch_size") or [])}
+    return {"batch_size": sizes.pop() if len(sizes) == 1 else None}
 
 
 def _problem(run: SavedRun, what: str, schema: Mapping[str, Any]) -> pl.DataFrame:

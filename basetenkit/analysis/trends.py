@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 LEAST_RUNS, LEAST_PART, ALPHA, FAR, ALIKE = 10, 4, 0.01, 3.5, 0.3
 SHUFFLES = 1999
-SERIES = ["url", "model", "request_format", "stream", "request_params", "scenario", "load", "level"]
+SERIES = ["url", "model", "request_format", "stream", "request_params", "scenario", "batch_size", "load", "level"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _NUMBERS: dict[str, Any] = dict.fromkeys(("before", "after", "ratio", "low", "high"), pl.Float64())
 
@@ -155,7 +155,8 @@ def _label(row: dict[str, Any]) -> str:
     row = dict(row)
     level, load = row.pop("level", None), row.pop("load", None)
     tail = [] if level is None else [f"{level:g}/s" if load == "request_rate" else f"{level:g} in flight"]
-    return ", ".join([*(show(value) for value in row.values()), *tail])
+    named = [f"batches of {value}" if name == "batch_size" else show(value) for name, value in row.items()]
+    return ", ".join([*named, *tail])
 
 
 def _judged(part: pl.DataFrame) -> pl.DataFrame:

@@ -53,13 +53,14 @@ class _File:
 def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model: str | None = None) -> Run:
     """The Run of a result folder of genai-bench: its requests in our columns, what it did not record null; see docs/genai-bench.md.
 
-    `batch_size`, `model`: which of several that the folder holds; a Run has one of each. Its own totals are in
+    `batch_size`, `model`: which of several that the folder holds. A Run has one model; batch sizes of embeddings are levels of
+    it, whose scenarios say their own, as `E(64,8)` does. Its own totals are in
     `run.metadata["genai_bench"]`, as they stand. StoreError where the folder is none of genai-bench's, is damaged, or holds
-    several; ConfigError where its task is not measured here.
+    several models; ConfigError where its task is not measured here.
     """
     path = Path(folder)
     about = _cleaned(_document(path / METADATA))
-    files = _chosen(_files(path, about), {"batch_size": batch_size, "model": model}, path)
+    files = _chosen(_files(path, about), {"model": model, "batch_size": batch_size}, path)
     words = _words(about.pop("cmd", None))
     rates = "--qps-level" in words or any(f.level != int(f.level) or _arrivals(f) for f in files)
     for file in files:

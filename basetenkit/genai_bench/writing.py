@@ -20,6 +20,7 @@ import polars as pl
 from .. import __version__
 from ..errors import ConfigError, StoreError
 from ..results import Run
+from ..scenario import parse_scenario
 from ..store import write_whole
 from .names import BEGINS, REQUEST, STATS
 from .reading import METADATA
@@ -35,7 +36,7 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
 
     Requests that were cut when their level ended, and the warm-up, are not in it: they are in no count of genai-bench's.
     Requests a second stand under num_concurrency, as in Baseten's fork; upstream reads whole numbers of them only.
-    ConfigError where `run` is no Run or has levels of both kinds; StoreError where the folder is not new or empty, or cannot be
+    ConfigError where `run` is no Run, has levels of both kinds, or of several batch sizes and several loads; StoreError where the folder is not new or empty, or cannot be
     written: then nothing of it is left.
     """
     if not isinstance(run, Run):
@@ -44,6 +45,10 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
     if config.concurrency and config.request_rate:
         raise ConfigError(
             "the run has levels of concurrency and of request_rate; genai-bench knows one kind in a folder"
+        )
+    if len(config.batch_size) > 1 and _over(run) != "batch_size":
+        raise ConfigError(
+            f"the run has batch sizes {config.batch_size} at other loads than concurrency=[1]; genai-bench goes over one of the two"
         )
     rows = run.requests.filter((pl.col("phase") == "measured") & (pl.col("outcome") != "cancelled"))
     files = {}
@@ -130,11 +135,11 @@ def _document(run: Run, scenario: str, level: float, rows: pl.DataFrame) -> dict
         for row, code, message in zip(requests.to_dicts(), codes, said, strict=True)
     ]
     totals = {
-        "scenario": scenario,
+        "scenario": _theirs(run, scenario),
         "num_concurrency": _whole(level),
-        "batch_size": run.config.batch_size[0],
+        "batch_size": _batch(run, rows),
         "iteration_type": _over(run),
-        **_rates(run, scenario, level, rows, rows.filter(ok)),
+        **_rates(run, (_theirs(run, scenario), level, _batch(run, rows)), rows, rows.filter(ok)),
         "error_codes_frequency": {str(k): n for k, n in Counter(c for c in codes if c is not None).items()},
         "error_rate": float((~ok).mean() or 0),  # type: ignore[arg-type]
         "num_error_requests": int((~ok).sum()),
@@ -160,13 +165,24 @@ def _message(row: dict[str, Any]) -> str:
     return message if message.startswith(begin) else begin + message
 
 
-def _rates(run: Run, scenario: str, level: float, rows: pl.DataFrame, ok: pl.DataFrame) -> dict[str, Any]:
-    """Over the time from the first request's start to the last one's end, of each repeat; as the folder had them where it was
+def _theirs(run: Run, scenario: str) -> str:
+    """A level's scenario as genai-bench writes it: the batch size that tells this run's levels apart stands beside it there."""
+    return str(parse_scenario(scenario).in_batches(None)) if len(run.config.batch_size) > 1 else scenario
+
+
+def _batch(run: Run, rows: pl.DataFrame) -> int:
+    sizes = rows["batch_size"].drop_nulls().unique()
+    return int(sizes[0]) if len(sizes) == 1 else run.config.batch_size[0]
+
+
+def _rates(run: Run, key: tuple[str, float, int], rows: pl.DataFrame, ok: pl.DataFrame) -> dict[str, Any]:
+    """`key`: scenario, level and batch size as the folder has them. Over the time from the first request's start to the last one's end, of each repeat; as the folder had them where it was
     read from genai-bench, which keeps no such times."""
     names = ("mean_output_throughput_tokens_per_s", "mean_input_throughput_tokens_per_s")
     total, a_second = "mean_total_tokens_throughput_tokens_per_s", "requests_per_second"
     for said in run.metadata.get("genai_bench", {}).get("levels", []):
-        if (said["scenario"], float(said["num_concurrency"])) == (scenario, level) and "run_duration" in said:
+        known = said["scenario"], float(said["num_concurrency"] or 1), int(said.get("batch_size") or 1)
+        if known == key and "run_duration" in said:
             return {name: said[name] for name in ("run_duration", *names, total, a_second) if name in said}
     spans = rows.group_by("repeat").agg(pl.col("end_s").max() - pl.col("start_s").min())["end_s"]
     seconds = float(spans.sum())

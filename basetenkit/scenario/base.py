@@ -1,9 +1,9 @@
 """What a scenario is: a text that stands for a distribution of shapes, and a shape, which is how big one request is.
 
 A form of scenario is one small class (`forms` has them all), which holds all that is known of it: its letters, the texts it
-may have, an example, the tasks it serves, whether what it sends may or must come from a data set. Reading, printing and the sentences of errors all come from there; this file has
-what they share. A form is `sampled` where prompts can be made for it; the others are read and printed (old result folders
-name them), and a run refuses them.
+may have, an example, the tasks it serves, whether what it sends may or must come from a data set. Reading, printing and the
+sentences of errors all come from there; this file has what they share. A form is `sampled` where prompts can be made for it;
+the others are read and printed (old result folders name them), and a run refuses them.
 
 How many inputs an embeddings request has may stand in its scenario: `E(128,8)` is eight documents of 128 tokens, as `I(512,512,3)`
 is three images. Where a run goes over several batch sizes, each level's text has its own, so that whatever tells levels apart by
@@ -67,6 +67,11 @@ class Scenario:
     def fixed_output(self) -> bool:
         """Whether the scenario says how many tokens are to be generated."""
         return False
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether it sends the entries of a data set."""
+        return any(part.data == "must" for part in self.parts)
 
     @property
     def takes_data(self) -> bool:

@@ -54,7 +54,10 @@ def _mean_tokens(text: str, config: RunConfig) -> float | None:
     shapes = [scenario.sample(rng) for _ in range(_DRAWS)]
     if any(s.input_tokens is None or s.images for s in shapes):
         return None
-    return sum((s.input_tokens or 0) * (s.inputs or config.batch_size[0]) + (s.output_tokens or 0) for s in shapes) / _DRAWS
+    return (
+        sum((s.input_tokens or 0) * (s.inputs or config.batch_size[0]) + (s.output_tokens or 0) for s in shapes)
+        / _DRAWS
+    )
 
 
 def _sharpness(requests: int) -> str:

@@ -23,6 +23,7 @@ import polars as pl
 
 from ..config import RunConfig
 from ..errors import DataError
+from ..scenario import parse_scenario
 from . import conversations, images
 from .conversations import Conversation
 from .images import Picture
@@ -73,7 +74,7 @@ def load(config: RunConfig) -> Entries | None:
     if config.dataset is None:
         return None
     entries = _entries(config.dataset)
-    if entries.conversations:
+    if entries.conversations and any(parse_scenario(text).needs_data for text in config.scenarios):
         conversations.check(config)
     if entries.pictures and config.task != _VISION:
         raise DataError(f"dataset: it has images, and the task is {config.task!r}; use task={_VISION!r}")

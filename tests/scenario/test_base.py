@@ -31,9 +31,18 @@ def test_whether_a_form_can_be_sampled_is_what_it_does() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["R(64,10)", "A(40)", "RD", "RD(200)", "RDC(200)"])
+@pytest.mark.parametrize("text", ["R(64,10)", "A(40)"])
 def test_what_cannot_be_sampled_says_so(text: str) -> None:
     with pytest.raises(
-        ScenarioError, match=r"requests cannot be made for .* yet; they can for D, N, U, E, I, P, ID, IP and dataset"
+        ScenarioError,
+        match=r"requests cannot be made for .* yet; they can for D, N, U, E, I, P, ID, IP, RD, RDC and dataset",
     ):
         parse_scenario(text).sample(Random(0))
+
+
+def test_which_forms_take_from_a_data_set_and_which_need_one() -> None:
+    scenarios = [parse_scenario(kind.example) for kind in FORMS.values()]
+    assert [s.letters for s in scenarios if s.needs_data] == ["RD", "RDC", "dataset"]
+    assert [s.letters for s in scenarios if s.takes_data] == ["D", "N", "U", "E", "P", "RD", "RDC", "dataset"]
+    assert parse_scenario(Mixture.example).takes_data
+    assert not parse_scenario("1*ID(8,8,5,5)+1*IP(8,8,5,5)/5").takes_data

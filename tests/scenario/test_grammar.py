@@ -26,10 +26,10 @@ EVERY_FORM = [
     ("P(2000,500)/200", True, True),
     ("ID(512,512,100,100)", True, True),
     ("IP(512,512,2000,500)/200", True, True),
-    ("RD", False, False),
-    ("RD(200)", False, True),
-    ("RDC", False, False),
-    ("RDC(200)", False, True),
+    ("RD", True, False),
+    ("RD(200)", True, True),
+    ("RDC", True, False),
+    ("RDC(200)", True, True),
     ("dataset", True, False),
 ]
 

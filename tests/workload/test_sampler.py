@@ -14,8 +14,9 @@ from basetenkit.config import RunConfig
 from basetenkit.errors import ScenarioError
 from basetenkit.scenario import parse_scenario
 from basetenkit.workload import corpus
-from basetenkit.workload.sampler import OPENING_WORDS, Sampler, lexicon
+from basetenkit.workload.sampler import Sampler
 from basetenkit.workload.tokenizer import Tokenizer, load_tokenizer
+from basetenkit.workload.writer import OPENING_WORDS
 
 PIECES = 3000
 
@@ -184,20 +185,10 @@ def test_messages_of_the_user_have_no_count_of_ours() -> None:
     assert (request.prompt, request.input_tokens_target, request.input_tokens_client) == (None, None, None)
 
 
-@pytest.mark.parametrize("text", ["R(64,10)", "A(40)", "RD(200)"])
+@pytest.mark.parametrize("text", ["R(64,10)", "A(40)"])
 def test_a_scenario_without_a_sampler_is_refused(text: str) -> None:
     with pytest.raises(ScenarioError, match="requests cannot be made for"):
         sampler(text)
-
-
-def test_the_lexicon_says_what_its_texts_add() -> None:
-    tokenizer = load_tokenizer(None)
-    lex = lexicon(tokenizer)
-    assert {tokenizer.count(word) for word in lex.starts} == {lex.start_tokens} == {1}
-    assert {tokenizer.count(f" {word}") for word in lex.words} == {lex.word_tokens} == {1}
-    assert len(lex.starts) * len(lex.words) ** (OPENING_WORDS - 1) > 2**60
-    for tokens, pool in lex.by_tokens.items():
-        assert tokenizer.counts([f" {text}" for text in pool[:5]]) == [tokens] * len(pool[:5])
 
 
 def test_a_thousand_long_prompts_share_no_order_of_lines() -> None:

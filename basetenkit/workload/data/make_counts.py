@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from .. import corpus
-from ..sampler import measure
+from ..lexicon import measure
 from ..tokenizer import load_tokenizer
 
 

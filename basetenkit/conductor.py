@@ -185,7 +185,9 @@ class Conductor:
             status = self._place.status()
             in_flight.append(status.in_flight)
             if watched and (found := rises(in_flight, status.sent)):
-                self._place.halt(f"the endpoint fell behind: {found[0]:.3g}, then {found[1]:.3g} in flight (stop_behind)")
+                self._place.halt(
+                    f"the endpoint fell behind: {found[0]:.3g}, then {found[1]:.3g} in flight (stop_behind)"
+                )
             rows, chunks = (sum(n) for n in zip(*(b.size for b in self._place.waiting()), (0, 0), strict=True))
             big = rows > ROWS_IN_MEMORY or chunks > CHUNKS_IN_MEMORY
             if rows and (self.folder.durable or big):

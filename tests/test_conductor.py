@@ -25,6 +25,9 @@ def server() -> Iterator[Any]:
 
 
 def test_each_repeat_goes_through_all_levels_so_that_repeats_lie_apart() -> None:
+    batches = config(task="text-to-embeddings", scenarios=["E(9)", "1*E(2)+1*E(3)"], batch_size=[1, 8], concurrency=[2])
+    texts = ["E(9,1)", "E(9,8)", "1*E(2,1)+1*E(3,1)", "1*E(2,8)+1*E(3,8)"]
+    assert [(key.scenario, key.level) for key in plan(batches)] == [(text, 2.0) for text in texts]
     c = config(scenarios=["D(1,1)", "D(2,2)"], concurrency=[1, 8], request_rate=[2.5], repeats=2)
     keys = plan(c)
     one = [

@@ -11,10 +11,9 @@ from pydantic import ValidationError
 
 from basetenkit.config import RunConfig
 from basetenkit.endpoint import Endpoint
-from basetenkit.errors import ConfigError, MissingKeyError
+from basetenkit.errors import ConfigError
 
 LOCAL = {"url": "http://127.0.0.1:8000/predict"}
-BASETEN = "https://model-abcd1234.api.baseten.co/environments/production/predict"
 SECRET = "s3cr3t-value"
 
 
@@ -33,13 +32,15 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     endpoint = made.pop("endpoint")
     assert endpoint == LOCAL | {
         "model": None, "api_key": None, "auth_scheme": "auto", "request_format": "chat", "stream": True, "headers": {},
-        "verify": True, "client_cert": None, "proxy": None, "http2": False, "timeout_s": 600.0, "connect_timeout_s": 30.0, "first_byte_timeout_s": None,
+        "verify": True, "client_cert": None, "proxy": None, "http2": False, "timeout_s": 600.0,
+        "connect_timeout_s": 30.0, "first_byte_timeout_s": None,
         "between_bytes_timeout_s": None, "response_path": None, "prompt_key": "prompt", "max_tokens_key": "max_tokens",
     }  # fmt: skip
     assert made == {
         "task": "text-to-text", "tokenizer": "embedded", "scenarios": ["D(100,100)"], "concurrency": [1, 8],
         "request_rate": [], "arrival": "poisson", "burstiness": 1.0, "max_in_flight": None, "batch_size": [1],
-        "max_requests": 200, "max_seconds": 600.0, "warmup_requests": 0, "warmup_retries": 5, "repeats": 1, "dataset": None, "answers": "model",
+        "max_requests": 200, "max_seconds": 600.0, "warmup_requests": 0, "warmup_retries": 5, "repeats": 1,
+        "dataset": None, "answers": "model",
         "request_params": {}, "seed": 0, "salt": None, "workers": 0, "max_total_tokens": None, "capture": "errors",
         "capture_limit_mb": 256, "slo": {}, "stop_behind": False, "give_up_after": 50,
     }  # fmt: skip
@@ -75,6 +76,8 @@ def test_a_scalar_serves_for_a_list_and_a_json_string_too(given_: dict[str, Any]
         ({"concurency": 3}, "RunConfig.concurency: there is no such field; did you mean 'concurrency'?"),
         ({"concurrency": [0]}, "RunConfig.concurrency: 0 should be greater than or equal to 1; whole numbers"),
         ({"concurrency": [8, 8]}, "RunConfig.concurrency: [8, 8] a level stands there twice"),
+        ({"batch_size": [4, 4]}, "RunConfig.batch_size: [4, 4] a level stands there twice"),
+        ({"batch_size": []}, "RunConfig.batch_size: [] at least one batch size is needed"),
         ({"scenarios": []}, "RunConfig.scenarios: [] at least one scenario is needed"),
         ({"scenarios": ["D(1,1)", "D(1, 1)"]}, "a scenario stands there twice"),
         ({"scenarios": "N(480)"}, 'scenario "N(480)": N needs (mean,sd)/(mean,sd), e.g. N(480,240)/(300,150)'),
@@ -167,80 +170,6 @@ def test_no_secret_shows_in_an_error(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         RunConfig(endpoint=fields)
     assert SECRET not in str(caught.value)
-
-
-@pytest.mark.parametrize("pasted", ["key", " key\n", "Api-Key key", "Bearer key", "bearer  key "])
-def test_a_pasted_key_is_cleaned(pasted: str) -> None:
-    assert Endpoint(url=BASETEN, api_key=pasted).key({}) == "key"
-    assert Endpoint(url=BASETEN).key({"MODEL_API_KEY": pasted}) == "key"
-
-
-def test_a_key_of_the_environment_that_cannot_be_one_names_its_variable() -> None:
-    with pytest.raises(ConfigError, match="BASETEN_API_KEY: it has a space") as caught:
-        Endpoint(url=BASETEN).key({"BASETEN_API_KEY": f"{SECRET} x"})
-    assert SECRET not in str(caught.value)
-    assert Endpoint(url="https://example.com/").key({"BASETEN_API_KEY": "not used here"}) is None
-
-
-@pytest.mark.parametrize(
-    ("url", "environ", "expected"),
-    [
-        (BASETEN, {"MODEL_API_KEY": "m", "BASETEN_API_KEY": "b"}, "m"),
-        (BASETEN, {"MODEL_API_KEY": " ", "BASETEN_API_KEY": "b"}, "b"),
-        ("https://inference.baseten.co/v1/chat/completions", {"BASETEN_API_KEY": "b"}, "b"),
-        ("http://127.0.0.1:1/", {"BASETEN_API_KEY": "b"}, "b"),
-        ("http://[::1]:1/", {"BASETEN_API_KEY": "b"}, "b"),
-        ("http://localhost:1/", {}, None),
-        ("https://example.com/", {"BASETEN_API_KEY": "b"}, None),
-        ("https://example.com/", {"MODEL_API_KEY": "m"}, "m"),
-        ("https://baseten.co.example.com/", {"BASETEN_API_KEY": "b"}, None),
-        ("https://notbaseten.co/", {"BASETEN_API_KEY": "b"}, None),
-    ],
-)
-def test_which_key_goes_where(url: str, environ: dict[str, str], expected: str | None) -> None:
-    assert Endpoint(url=url).key(environ) == expected
-
-
-def test_a_missing_key_names_both_variables() -> None:
-    with pytest.raises(MissingKeyError, match="set MODEL_API_KEY or BASETEN_API_KEY"):
-        Endpoint(url=BASETEN).key({})
-
-
-def test_the_key_given_goes_before_the_environment() -> None:
-    assert Endpoint(url=BASETEN, api_key="mine").key({"MODEL_API_KEY": "m"}) == "mine"
-
-
-@pytest.mark.parametrize(
-    ("url", "scheme", "expected"),
-    [
-        (BASETEN, "auto", "Api-Key k"),
-        ("https://chain-abcd1234.api.baseten.co/environments/production/run_remote", "auto", "Api-Key k"),
-        ("https://inference.baseten.co/v1/chat/completions", "auto", "Bearer k"),
-        ("https://example.com/v1", "auto", "Bearer k"),
-        ("https://model-x.example.com/v1", "auto", "Bearer k"),
-        (BASETEN, "Bearer", "Bearer k"),
-        ("https://example.com/v1", "Api-Key", "Api-Key k"),
-        (BASETEN, "none", None),
-    ],
-)
-def test_the_scheme_follows_the_host_unless_told(url: str, scheme: str, expected: str | None) -> None:
-    made = Endpoint.model_validate({"url": url, "auth_scheme": scheme, "api_key": "k"})
-    assert made.authorization({}) == expected
-
-
-def test_an_authorization_among_the_headers_wins() -> None:
-    assert Endpoint(url=BASETEN, api_key="k", headers={"AUTHORIZATION": "Custom x"}).authorization({}) is None
-
-
-def test_the_url_of_a_model_on_baseten() -> None:
-    assert Endpoint.baseten("abcd1234").url == BASETEN
-    assert Endpoint.baseten("abcd1234", environment="staging").url.endswith(".co/environments/staging/predict")
-    made = Endpoint.baseten("abcd1234", deployment="xyz", model="m")
-    assert (made.url.partition(".co")[2], made.model) == ("/deployment/xyz/predict", "m")
-    with pytest.raises(ConfigError, match="an environment or a deployment, not both"):
-        Endpoint.baseten("abcd1234", environment="a", deployment="b")
-    with pytest.raises(ConfigError, match="'https://x' is no model id"):
-        Endpoint.baseten("https://x")
 
 
 def test_a_config_cannot_be_changed_afterwards() -> None:

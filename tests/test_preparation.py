@@ -71,10 +71,23 @@ def test_what_this_version_runs_passes(task: str, scenario: str) -> None:
             "scenario 'dataset' sends the entries of a data set, and there is none; give RunConfig.dataset",
         ),
         (
-            {"task": "text-to-embeddings", "scenarios": "E(10)", "batch_size": [1, 8]},
-            "RunConfig.batch_size: it is [1, 8], and a run has one batch size; make a run for each",
+            {"task": "text-to-embeddings", "scenarios": ["E(10)", "E(10,4)"], "batch_size": [1, 8]},
+            "RunConfig.batch_size: scenario 'E(10,4)' says itself how many inputs a request has; leave one of them out",
         ),
-        ({"batch_size": 4}, "RunConfig.batch_size: text-to-text has one input a request; leave it at 1"),
+        (
+            {
+                "task": "text-to-embeddings",
+                "scenarios": "E(10)",
+                "batch_size": [1, 8],
+                "request_params": {"input": ["a"]},
+            },
+            "RunConfig.batch_size: it is [1, 8], and request_params give the input of every request; give one of the two",
+        ),
+        ({"batch_size": [1, 4]}, "RunConfig.batch_size: text-to-text has one input a request; leave it at 1"),
+        (
+            {"dataset": "prompts.txt", "scenarios": "dataset(3)"},
+            "scenario 'dataset(3)': text-to-text has one input a request; leave its number out",
+        ),
         (
             {"task": "image-text-to-text", "scenarios": "I(9000,9000)"},
             'scenario "I(9000,9000)": the images of a request may have 65500 pixels a side and 64000000 together',

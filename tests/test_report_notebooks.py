@@ -1,6 +1,7 @@
 """The notebooks that answer one question each: on defaults, on saved runs whose rows are known, and where they must fail.
 
-Their measurements are made small by parameters; a breach is tried by the command line, as a scheduler would see it.
+Their measurements are made small by parameters; a breach is tried by the command line, as a scheduler would see it. That the
+scheduled run measures, and adds to its history, is in test_scheduling.py.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from typing import Any
 import numpy as np
 import papermill
 import pytest
-
-import basetenkit as bk
 
 from .analysis.frames import rows
 from .analysis.saved import save
@@ -68,19 +67,10 @@ def test_an_unexplained_rest_fails_the_token_notebook_with_its_size(tmp_path: Pa
 def test_the_latency_notebook_shows_distributions_and_how_sure_they_are(tmp_path: Path) -> None:
     notebook = executed("04_latency_distributions", tmp_path, concurrency="[8]", max_requests=48)
     text = shown(notebook)
-    assert charts(notebook) == 4
+    assert charts(notebook) == 6
     assert "Time per output token" in text
     assert "≥" in text
     assert "within ttft_s 0.2, tpot_s 0.02, %" in text
-
-
-def test_a_scheduled_run_that_keeps_its_limits_is_added_to_the_history(tmp_path: Path) -> None:
-    known(tmp_path / "history" / "earlier")
-    notebook = executed("07_scheduled_run", tmp_path, max_requests=40, history=str(tmp_path / "history"))
-    assert bk.history(tmp_path / "history").collect()["sent"].to_list() == [400, 40]
-    text = shown(notebook)
-    assert "earlier" in text
-    assert re.search(r"within ttft_s 0.5, tpot_s 0.05 .* kept", text)
 
 
 def by_command(folder: Path, *parameters: str) -> tuple[int, str]:

@@ -79,12 +79,15 @@ def test_the_steps_of_the_actions_file_measure_judge_and_leave_a_page(clone: Pat
     steps = {step["name"]: step for step in job["steps"] if "run" in step}
     assert list(steps) == ["install", "measure and judge", "the report as a page"]
     assert set(job["env"]) == {"ENDPOINT_URL", "ENDPOINT_MODEL"}
+    save(clone / "runs" / "history" / "earlier", rows(40))
     with bk.emulator.serve(ttft_ms=5, itl_ms=0.5, api_key="planted-key-4711") as server:
         environment = {"ENDPOINT_URL": server.url, "ENDPOINT_MODEL": "m", "BASETEN_API_KEY": "planted-key-4711"}
         measured = run_by(["bash", "-e", "-c"], steps["measure and judge"]["run"], clone, **environment)
     assert measured.returncode == 0, measured.stderr[-500:]
     paged = run_by(["bash", "-e", "-c"], steps["the report as a page"]["run"], clone)
     assert paged.returncode == 0, paged.stderr[-500:]
-    assert bk.history(clone / "runs" / "history").collect()["ok"].to_list() == [160]
-    assert "at least 99.0%" in (clone / "runs" / "report.html").read_text()
+    assert bk.history(clone / "runs" / "history").collect()["ok"].to_list() == [40, 160]
+    page = (clone / "runs" / "report.html").read_text()
+    assert "at least 99.0%" in page
+    assert "earlier" in page
     assert "planted-key-4711" not in (clone / "runs" / "report.ipynb").read_text()

@@ -69,7 +69,7 @@ OUTCOME: tuple[Name, ...] = (
 LEVEL: tuple[Name, ...] = (
     Name("scenario", "scenario", _none),
     Name("num_concurrency", "level", "the fork puts requests a second here, too (--qps-level): load says which it is"),
-    Name("batch_size", "batch_size", "a column of each row; where a run has several, each level's scenario says its own: `E(64,8)`"),
+    Name("batch_size", "batch_size", "a column of each row; of several, each level's scenario says its own: `E(64,8)`"),
     Name("iteration_type", "load", "which of the two it went over"),
     Name("run_duration", "duration_s", "theirs is from starting users to stopping them, with its polling of 1 s; ours is the "
          "window of the measured requests"),

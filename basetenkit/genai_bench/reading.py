@@ -26,6 +26,7 @@ from ..endpoint import Endpoint
 from ..errors import ConfigError, StoreError
 from ..fields import without_secrets
 from ..results import Run
+from ..scenario import parse_scenario
 from ..store import RunFolder
 from .flags import TASKS
 from .names import BEGINS, READ, SCALED
@@ -54,13 +55,16 @@ def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model
     """The Run of a result folder of genai-bench: its requests in our columns, what it did not record null; see docs/genai-bench.md.
 
     `batch_size`, `model`: which of several that the folder holds. A Run has one model; batch sizes of embeddings are levels of
-    it, whose scenarios say their own, as `E(64,8)` does. Its own totals are in
-    `run.metadata["genai_bench"]`, as they stand. StoreError where the folder is none of genai-bench's, is damaged, or holds
-    several models; ConfigError where its task is not measured here.
+    it, whose scenarios say their own, as `E(64,8)` does. Its own totals are in `run.metadata["genai_bench"]`, as they stand.
+    StoreError where the folder is none of genai-bench's, is damaged, or holds several models; ConfigError where its task is not
+    measured here.
     """
     path = Path(folder)
     about = _cleaned(_document(path / METADATA))
-    files = _chosen(_files(path, about), {"model": model, "batch_size": batch_size}, path)
+    files = _chosen(_files(path, about), {"model": model, "batch_size": batch_size}, path, about.get("task"))
+    if len({f.batch_size for f in files}) > 1:
+        for file in files:
+            file.scenario = str(parse_scenario(file.scenario).in_batches(file.batch_size))
     words = _words(about.pop("cmd", None))
     rates = "--qps-level" in words or any(f.level != int(f.level) or _arrivals(f) for f in files)
     for file in files:
@@ -132,13 +136,14 @@ def _files(path: Path, about: dict[str, Any]) -> list[_File]:
         named = re.search(rf"_{re.escape(str(about.get('task')))}_(.*)_num_concurrency_", name.name)
         level, batch = float(totals.get("num_concurrency") or 1), int(totals.get("batch_size") or 1)
         found.append(_File(name.name, totals["scenario"], level, batch, named[1] if named else "", document))
-    return sorted(found, key=lambda f: (f.scenario, f.level))
+    return sorted(found, key=lambda f: (f.scenario, f.level, f.batch_size))
 
 
-def _chosen(files: list[_File], wanted: dict[str, Any], path: Path) -> list[_File]:
+def _chosen(files: list[_File], wanted: dict[str, Any], path: Path, task: Any) -> list[_File]:
+    levels = ("batch_size",) if task == "text-to-embeddings" else ()
     for name, value in wanted.items():
         there = sorted({getattr(f, name) for f in files})
-        if value is None and len(there) > 1:
+        if value is None and len(there) > 1 and name not in levels:
             raise StoreError(f"{path} holds {name} {there}, and a run has one: give {name}={there[0]!r}")
         if value is not None and value not in there:
             raise StoreError(f"{path} holds no {name} {value!r}; it holds {there}")
@@ -215,10 +220,10 @@ def _config(about: dict[str, Any], files: list[_File], words: list[str], rates: 
         endpoint=endpoint,
         task=task,
         tokenizer=about.get("server_model_tokenizer"),
-        scenarios=list(dict.fromkeys(f.scenario for f in files)),
+        scenarios=list(dict.fromkeys(f.document["aggregated_metrics"]["scenario"] for f in files)),
         concurrency=[] if rates else [int(x) for x in levels],
         request_rate=levels if rates else [],
-        batch_size=[files[0].batch_size],
+        batch_size=sorted({f.batch_size for f in files}),
         max_requests=max(most, int(about.get("max_requests_per_run") or 1)),
         max_seconds=float(about.get("max_time_per_run_s") or 600),
         request_params=about.get("additional_request_params") or {},

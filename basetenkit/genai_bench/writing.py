@@ -36,8 +36,8 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
 
     Requests that were cut when their level ended, and the warm-up, are not in it: they are in no count of genai-bench's.
     Requests a second stand under num_concurrency, as in Baseten's fork; upstream reads whole numbers of them only.
-    ConfigError where `run` is no Run, has levels of both kinds, or of several batch sizes and several loads; StoreError where the folder is not new or empty, or cannot be
-    written: then nothing of it is left.
+    ConfigError where `run` is no Run, has levels of both kinds, or of several batch sizes and several loads; StoreError where
+    the folder is not new or empty, or cannot be written: then nothing of it is left.
     """
     if not isinstance(run, Run):
         raise ConfigError(f"write_genai_bench takes a Run, not {type(run).__name__}; a saved one is bk.load(folder)")
@@ -176,8 +176,8 @@ def _batch(run: Run, rows: pl.DataFrame) -> int:
 
 
 def _rates(run: Run, key: tuple[str, float, int], rows: pl.DataFrame, ok: pl.DataFrame) -> dict[str, Any]:
-    """`key`: scenario, level and batch size as the folder has them. Over the time from the first request's start to the last one's end, of each repeat; as the folder had them where it was
-    read from genai-bench, which keeps no such times."""
+    """Over the time from the first request's start to the last one's end, of each repeat; as the folder had them where it was
+    read from genai-bench, which keeps no such times. `key`: the level's scenario, load and batch size as they stand there."""
     names = ("mean_output_throughput_tokens_per_s", "mean_input_throughput_tokens_per_s")
     total, a_second = "mean_total_tokens_throughput_tokens_per_s", "requests_per_second"
     for said in run.metadata.get("genai_bench", {}).get("levels", []):

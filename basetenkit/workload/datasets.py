@@ -1,9 +1,12 @@
 """What a run's `dataset` says -> its entries: prompts, and images where it has them.
 
-It is a path (.txt, .csv, .json, .jsonl, .parquet, a folder of images), a polars frame, or the description that genai-bench
-takes as a JSON file, given as a dict or as that file's path. All of it is read before anything is sent, so that what is
-wrong with it costs nothing. Entries are sent as they are: nothing is cut, filled up or left out. A column of lists of messages
-(`messages`, `conversations`, or the one that `messages_column` names) makes conversations of them: see `conversations`.
+It is a path (.txt, .csv, .json, .jsonl, .parquet, a folder of images or of a Hugging Face data set on disk), a polars frame,
+or the description that genai-bench takes as a JSON file, given as a dict or as that file's path. All of it is read before
+anything is sent, so that what is wrong with it costs nothing. A column of lists of messages (`messages`, `conversations`, or
+the one that `messages_column` names) makes conversations of them: see `conversations`.
+
+`dataset`, `RD` and `RDC` send entries as they are: nothing is cut, filled up or left out. Under a scenario that says how long
+a prompt is, the prompts are made of the entries' words: see `writer`.
 
 genai-bench evaluates a `prompt_lambda` from its file as Python. Here that is refused: a file must not run code. The error
 says which column to make in its place.
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +27,7 @@ import polars as pl
 from ..config import RunConfig
 from ..errors import DataError
 from ..scenario import parse_scenario
-from . import conversations, images
+from . import conversations, hub_data, images
 from .conversations import Conversation
 from .images import Picture
 
@@ -63,6 +66,10 @@ class Columns:
     pictures: str | None = None
     messages: str | None = None
 
+    @property
+    def named(self) -> list[str]:
+        return [name for name in (self.prompts, self.pictures, self.messages) if name is not None]
+
     @classmethod
     def of(cls, given: dict[str, Any]) -> Columns:
         return cls(given.get("prompt_column"), given.get("image_column"), given.get("messages_column"))
@@ -96,6 +103,8 @@ def _entries(given: Any) -> Entries:
 
 
 def _at(path: Path) -> Entries:
+    if path.is_dir() and hub_data.was_saved_to_disk(path):
+        return _of_frame(hub_data.read({"path": str(path)}), repr(str(path)), Columns(), path)
     if path.is_dir():
         pictures = images.read_all(images.paths_in(path))
         return Entries([ABOUT_AN_IMAGE] * len(pictures), pictures)
@@ -117,16 +126,21 @@ def _described(given: dict[str, Any]) -> Entries:
         raise DataError(_in_place_of(str(code)))
     if given.get("unsafe_allow_large_images"):
         raise DataError("dataset: unsafe_allow_large_images is not taken; make such images smaller and leave it out")
-    source = given.get("source")
+    source, columns = given.get("source"), Columns.of(given)
+    if isinstance(source, dict) and source.get("type") == "huggingface":
+        return _of_frame(hub_data.read(source, columns.named), repr(source.get("path")), columns, Path())
     if not isinstance(source, dict) or source.get("type") != "file" or not isinstance(source.get("path"), str):
         raise DataError(
-            "dataset: its source must be {'type': 'file', 'path': ...}; load other data yourself and give a polars frame"
+            "dataset: its source must be {'type': 'file' or 'huggingface', 'path': ...}; load other data yourself and give "
+            "a polars frame"
         )
     path = Path(source["path"]).expanduser()
+    if path.is_dir() and hub_data.was_saved_to_disk(path):
+        return _of_frame(hub_data.read(source, columns.named), repr(str(path)), columns, path)
     if path.is_dir():
         return _at(path)
     kind = source.get("file_format") or path.suffix.removeprefix(".")
-    return _of_file(path, str(kind).lower(), Columns.of(given))
+    return _of_file(path, str(kind).lower(), columns)
 
 
 def _of_file(path: Path, kind: str, columns: Columns) -> Entries:
@@ -217,8 +231,22 @@ def _texts(frame: pl.DataFrame, name: str, column: str, field: str) -> list[str]
 
 
 def _pictures(frame: pl.DataFrame, name: str, column: str, near: Path) -> list[Picture]:
-    """The images whose paths stand in a column, from the data's own folder on."""
+    """The images whose paths stand in a column, from the data's own folder on; or whose bytes do."""
+    _there(frame, name, column, "image_column")
+    if isinstance(kind := frame.schema[column], pl.Struct) and {"bytes", "path"} <= {
+        field.name for field in kind.fields
+    }:
+        return images.read_all(_embedded(frame[column], f"column {column!r} of {name}", near))
     return images.read_all(near / Path(text).expanduser() for text in _texts(frame, name, column, "image_column"))
+
+
+def _embedded(series: pl.Series, where: str, near: Path) -> Iterator[Path | tuple[bytes, str]]:
+    """A column of images as Hugging Face's data sets hold them: their bytes, or else where they are."""
+    for i, value in enumerate(series.to_list()):
+        data, path = (value or {}).get("bytes"), (value or {}).get("path")
+        if data is None and path is None:
+            raise DataError(f"dataset: row {i + 1} of {where} is empty; fill it in or take it out")
+        yield near / str(path) if data is None else (data, f"row {i + 1} of {where}")
 
 
 def _json(path: Path) -> Any:

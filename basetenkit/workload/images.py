@@ -54,33 +54,40 @@ def make(width: int, height: int, rng: Random) -> Picture:
 
 def read(path: Path) -> Picture:
     """The image in a file. DataError, one sentence, where there is none that can be read."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"dataset: there is no image {str(path)!r}; give the path of a file") from None
+    except OSError as error:
+        raise DataError(f"dataset: {str(path)!r} is no image that can be read ({error.strerror}); {_CURE}") from None
+    return decode(data, repr(str(path)))
+
+
+def decode(data: bytes, name: str) -> Picture:
+    """The image in some bytes. DataError, one sentence that calls it `name`, where it cannot be read."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        data = path.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
                 image.load()
                 pixels = image.width * image.height
                 return _picture(data if image.format == "JPEG" else _jpeg(image.convert("RGB")), pixels)
-    except FileNotFoundError:
-        raise DataError(f"dataset: there is no image {str(path)!r}; give the path of a file") from None
     except UnidentifiedImageError:
-        raise DataError(
-            f"dataset: {str(path)!r} is no image that can be read (its format is unknown); {_CURE}"
-        ) from None
+        raise DataError(f"dataset: {name} is no image that can be read (its format is unknown); {_CURE}") from None
     except (Exception, Image.DecompressionBombWarning) as error:  # Pillow's decoders raise whatever they meet
         why = str(error).splitlines()[0].rstrip(".")[:120] if str(error) else type(error).__name__
-        raise DataError(f"dataset: {str(path)!r} is no image that can be read ({why}); {_CURE}") from None
+        raise DataError(f"dataset: {name} is no image that can be read ({why}); {_CURE}") from None
 
 
-def read_all(paths: Iterable[Path]) -> list[Picture]:
-    """The images of a data set. DataError where one cannot be read, or where they are too large together."""
+def read_all(sources: Iterable[Path | tuple[bytes, str]]) -> list[Picture]:
+    """The images of a data set: files, or (bytes, what to call them). DataError where one cannot be read, or where they are
+    too large together."""
     found: list[Picture] = []
     total = 0
-    for path in paths:
-        found.append(read(path))
+    for source in sources:
+        found.append(read(source) if isinstance(source, Path) else decode(*source))
         total += len(found[-1].url)
         if total > MAX_BYTES:
             raise DataError(f"dataset: its images take more than {MAX_BYTES >> 20} MB in memory; give fewer or smaller")

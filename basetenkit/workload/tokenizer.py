@@ -169,7 +169,7 @@ def _from_hub(name: str) -> _Backend:
     cached = try_to_load_from_cache(name, "tokenizer.json")
     if isinstance(cached, str):
         return _from_file(Path(cached))
-    if _is_offline():
+    if is_offline():
         try:
             return _from_auto(name, local_files_only=True)
         except TokenizerError:
@@ -183,7 +183,7 @@ def _from_hub(name: str) -> _Backend:
     return _from_file(Path(path))
 
 
-def _is_offline() -> bool:
+def is_offline() -> bool:
     """Whether the hub cannot be asked. The hub's client would find out too, after 23 seconds of trying again."""
     from huggingface_hub import constants
 

@@ -126,16 +126,22 @@ def test_an_old_folder(tmp_path: Path) -> None:
     assert "planted-4711" not in json.dumps(run.metadata, default=str)
 
 
-def test_batch_sizes_are_runs_of_their_own(tmp_path: Path) -> None:
-    for size in (1, 8):
+def test_batch_sizes_of_embeddings_are_levels_and_one_can_be_chosen(tmp_path: Path) -> None:
+    for size in (1, 8, 24):
         over = {"iteration_type": "batch_size", "num_concurrency": 1, "batch_size": size, "scenario": "E(64)"}
         name = f"E64_text-to-embeddings_batch_size_{size}_time_3s.json"
         write(tmp_path, name, [request(0.5, 0.5, 0)], **over)
     metadata(tmp_path, task="text-to-embeddings", traffic_scenario=["E(64)"], iteration_type="batch_size")
-    with pytest.raises(StoreError, match="give batch_size=1"):
-        bk.read_genai_bench(tmp_path)
+    run = bk.read_genai_bench(tmp_path)
+    assert run.summary.select("scenario", "level", "ok").rows() == [(f"E(64,{n})", 1.0, 1) for n in (1, 8, 24)]
+    assert run.requests["batch_size"].to_list() == run.config.batch_size == [1, 8, 24]
+    assert run.config.scenarios == ["E(64)"]
     run = bk.read_genai_bench(tmp_path, batch_size=8)
     assert run.requests.select("batch_size", "outcome", "ttft_s", "e2e_s").row(0) == (8, "ok", None, 0.5)
+    assert run.requests["scenario"].to_list() == ["E(64)"]
+    metadata(tmp_path, task="text-to-text", traffic_scenario=["E(64)"])
+    with pytest.raises(StoreError, match="give batch_size=1"):
+        bk.read_genai_bench(tmp_path)
 
 
 def test_what_is_no_folder_of_genai_bench_is_said_in_a_sentence(tmp_path: Path) -> None:

@@ -46,3 +46,21 @@ def test_which_forms_take_from_a_data_set_and_which_need_one() -> None:
     assert [s.letters for s in scenarios if s.takes_data] == ["D", "N", "U", "E", "P", "RD", "RDC", "dataset"]
     assert parse_scenario(Mixture.example).takes_data
     assert not parse_scenario("1*ID(8,8,5,5)+1*IP(8,8,5,5)/5").takes_data
+
+
+@pytest.mark.parametrize(
+    ("text", "many"),
+    [("E(16)", "E(16,8)"), ("dataset", "dataset(8)"), ("2*E(16)+1*E(4)", "2*E(16,8)+1*E(4,8)")],
+)
+def test_a_batch_size_can_stand_in_the_text_and_be_left_out_again(text: str, many: str) -> None:
+    plain = parse_scenario(text)
+    batched = plain.in_batches(8)
+    assert (str(batched), batched.batched, plain.batched) == (many, True, False)
+    assert parse_scenario(many) == batched
+    assert batched.in_batches(None) == plain
+
+
+@pytest.mark.parametrize("text", ["D(5,5)", "1*D(5,5)+1*U(5,5)"])
+def test_a_form_without_a_place_for_a_batch_size_says_so(text: str) -> None:
+    with pytest.raises(ScenarioError, match=r'scenario "D\(5,5\)": D has one input a request, and no batch size'):
+        parse_scenario(text).in_batches(2)

@@ -50,6 +50,8 @@ def test_uniform_lengths_reach_both_ends_and_no_further(text: str, inputs: set[i
     ("text", "shape"),
     [
         ("E(256)", Shape(256)),
+        ("E(256,8)", Shape(256, inputs=8)),
+        ("dataset(3)", Shape(None, inputs=3)),
         ("I(512,256)", Shape(None, None, 1, 512, 256)),
         ("I(512,256,3)", Shape(None, None, 3, 512, 256)),
         ("ID(512,256,100,50)", Shape(100, 50, 1, 512, 256)),

@@ -19,6 +19,8 @@ EVERY_FORM = [
     ("U(0,100)/(0,250)", True, True),
     ("U(100,250)", True, True),
     ("E(256)", True, False),
+    ("E(256,8)", True, False),
+    ("dataset(8)", True, False),
     ("R(1024,100)", False, False),
     ("A(400)", False, False),
     ("I(512,512)", True, False),

@@ -40,6 +40,8 @@ def test_a_guard_on_tokens_is_part_of_the_plan() -> None:
 def test_tokens_of_a_batch_are_all_counted_and_those_of_images_are_not_guessed() -> None:
     batch = config(task="text-to-embeddings", scenarios="E(50)", batch_size=4, concurrency=1, max_requests=10)
     assert plan_of(batch)["tokens expected"] == "about 2,000"
+    several = plan_of(batch.model_copy(update={"batch_size": [2, 4]}))
+    assert (several["levels"], several["tokens expected"]) == ("2", "about 3,000")
     images = config(task="image-text-to-text", scenarios="I(64,64)")
     assert plan_of(images)["tokens expected"] == "not known beforehand"
     assert "data:image/jpeg;base64," in first_body(images)

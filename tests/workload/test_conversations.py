@@ -13,8 +13,8 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.errors import DataError
-from basetenkit.workload import datasets
 from basetenkit.scenario import parse_scenario
+from basetenkit.workload import datasets
 from basetenkit.workload.conversations import Conversation, Speaker, Turn, read_column
 
 from ..making import config

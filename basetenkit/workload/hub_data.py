@@ -1,0 +1,97 @@
+"""A Hugging Face data set -> a polars frame, by the optional package `datasets`.
+
+It is named as in genai-bench's description: `{"source": {"type": "huggingface", "path": NAME, "huggingface_kwargs": {"name":
+CONFIG, "split": "train[:500]"}}, ...}`, where the path is a name on the hub or a folder; a folder that `save_to_disk` made is
+known as one. The package caches what it downloads, and with HF_HUB_OFFLINE=1 it asks only its cache; so it does here where
+the hub's name cannot be looked up, as it would find that out by itself only after 23 seconds of trying again.
+
+Of what `load_dataset` takes, only what chooses data is handed on. A loading script is a stranger's code and is never run; a
+token is taken from HF_TOKEN or from `hf auth login`, never from a description, which is saved with its run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..errors import DataError
+from .tokenizer import is_offline
+
+_KWARGS = ("name", "split", "revision", "data_dir", "data_files", "cache_dir")
+_SAVED = ("state.json", "dataset_dict.json")
+_INSTALL = (
+    "dataset: a Hugging Face data set is read by the package datasets, which is not installed: pip install datasets"
+)
+
+
+def was_saved_to_disk(folder: Path) -> bool:
+    """Whether a folder is one that `save_to_disk` made."""
+    return any((folder / name).is_file() for name in _SAVED)
+
+
+def read(source: dict[str, Any], columns: Collection[str] = ()) -> pl.DataFrame:
+    """The data set that a description's `source` names, or of it these columns where it has them all.
+
+    DataError, one sentence, where the package is missing, the source says what is not taken, or the data cannot be had.
+    """
+    path, wanted = source.get("path"), source.get("huggingface_kwargs") or {}
+    if not isinstance(path, str) or not path:
+        raise DataError("dataset: a huggingface source needs 'path': a name on the hub, or a folder")
+    if not isinstance(wanted, dict) or set(wanted) - set(_KWARGS):
+        name = next(iter(sorted(set(wanted) - set(_KWARGS))), "") if isinstance(wanted, dict) else wanted
+        raise DataError(f"dataset: huggingface_kwargs has no {name!r}; it can have {', '.join(_KWARGS)}")
+    found = _one_split(_load(path, wanted), path, wanted.get("split"))
+    chosen = [column for column in columns if column in found.column_names]
+    if columns and len(chosen) == len(set(columns)):
+        found = found.select_columns(chosen)
+    frame = found.with_format(None).to_polars()
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _load(path: str, wanted: dict[str, Any]) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(_INSTALL) from None
+    # Before version 4 the package asks on standard input whether a script may be run.
+    no_scripts = {} if int(datasets.__version__.split(".")[0]) >= 4 else {"trust_remote_code": False}
+    folder = Path(path).expanduser()
+    try:
+        if was_saved_to_disk(folder):
+            return datasets.load_from_disk(str(folder))
+        with _cache_alone_where_offline():
+            return datasets.load_dataset(str(folder) if folder.is_dir() else path, **wanted, **no_scripts)
+    except Exception as error:  # whatever it, the hub's client, their readers and their HTTP library raise
+        why = str(error).strip().splitlines()[0].rstrip(" .:")[:200] if str(error).strip() else type(error).__name__
+        raise DataError(f"dataset: the data set {path!r} cannot be had ({why})") from None
+
+
+@contextmanager
+def _cache_alone_where_offline() -> Iterator[None]:
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = is_offline()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _one_split(found: Any, path: str, split: Any) -> Any:
+    """The split that is wanted, or the only one."""
+    if not isinstance(found, dict):
+        return found
+    names = [str(name) for name in found]
+    if split is None and len(names) == 1:
+        return found[names[0]]
+    if split not in names:
+        raise DataError(
+            f"dataset: {path!r} has the splits {', '.join(names)}; give one as huggingface_kwargs={{'split': {names[0]!r}}}"
+        )
+    return found[split]

@@ -42,7 +42,8 @@ class RunConfig(Model):
     tokenizer: str | None = Field("embedded", description="'embedded', a local folder or file, or a hub id")
     scenarios: Annotated[list[str], BeforeValidator(as_list)] = Field(
         default_factory=lambda: ["D(100,100)"],
-        description="traffic scenarios, e.g. 'D(100,100)' or ['N(480,240)/(300,150)']; mixed: '0.7*D(100,50)+0.3*P(1000,20)/50'",
+        description="traffic scenarios, e.g. 'D(100,100)' or ['N(480,240)/(300,150)']; mixed: '0.7*D(100,50)+0.3*P(1000,20)/50'; "
+        "with a data set: 'dataset', 'RD(200)'",
     )
     concurrency: Annotated[list[Count], BeforeValidator(as_list)] = Field(
         default_factory=lambda: [1, 8], description="whole numbers of at least 1, e.g. 8 or [1, 8]: each level is a run"
@@ -63,7 +64,10 @@ class RunConfig(Model):
         5, description="how often a warm-up request is sent again after a 429, 502, 503 or 529, or without a connection"
     )
     repeats: Count = Field(1, description="how often each level is run, e.g. 10")
-    dataset: Any = Field(None, description="a path, a frame or a data set's description")
+    dataset: Any = Field(
+        None,
+        description="a path, a frame or a description (of a Hugging Face data set, too): what is sent, or whose words",
+    )
     answers: Literal["model", "dataset"] = Field(
         "model", description="whose answers a conversation goes on from: the model's own, or those of the data set"
     )

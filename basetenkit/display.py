@@ -13,6 +13,7 @@ import csv
 import html
 import io
 import math
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -179,17 +180,24 @@ def html_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> Html:
 
 # great_tables takes names and numbers for colours, and not those two words that leave them to the page.
 _PAPER, _INK = "#FEFDFC", "#030201"
+_MARK = "bk-text-"
 
 
 def _drawn(cells: dict[str, list[str]], aligned: dict[str, str], caption: str) -> str:
     import great_tables
     import polars as pl
 
-    table = great_tables.GT(pl.DataFrame(cells), id=f"bk-{uuid.uuid4().hex[:8]}")
+    # Its older versions write what is in a cell as it is, newer ones escape it: so it never sees any text of ours.
+    texts = [caption, *cells, *(cell for column in cells.values() for cell in column)]
+    marks = iter(range(len(texts)))
+    title = f"{_MARK}{next(marks)}."
+    heads: dict[str, Any] = {f"c{i}": f"{_MARK}{next(marks)}." for i in range(len(cells))}
+    frame = {f"c{i}": [f"{_MARK}{next(marks)}." for _ in column] for i, column in enumerate(cells.values())}
+    table = great_tables.GT(pl.DataFrame(frame), id=f"bk-{uuid.uuid4().hex[:8]}").cols_label(**heads)
     for side in ("left", "right"):
-        table = table.cols_align(side, [n for n, where in aligned.items() if where == side])
+        table = table.cols_align(side, [f"c{i}" for i, where in enumerate(aligned.values()) if where == side])
     if caption:
-        table = table.tab_header(caption)
+        table = table.tab_header(title)
     table = table.opt_align_table_header("left").tab_options(
         container_width="fit-content",
         table_background_color=_PAPER,
@@ -203,7 +211,8 @@ def _drawn(cells: dict[str, list[str]], aligned: dict[str, str], caption: str) -
         column_labels_font_weight="bold",
     )
     drawn: str = table.as_raw_html()
-    return drawn.replace(_PAPER, "transparent").replace(_INK, "inherit")
+    drawn = drawn.replace(_PAPER, "transparent").replace(_INK, "inherit")
+    return re.sub(rf"{_MARK}(\d+)\.", lambda mark: html.escape(texts[int(mark[1])]), drawn)
 
 
 def _align(rows: Sequence[Mapping[str, Any]], name: str) -> str:

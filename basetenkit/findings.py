@@ -47,9 +47,13 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "cached_unplanned": (
         "{where}: the server took {cached} of {tokens} input tokens ({percent:.0f}%) from its cache, in {n} of {ok} responses, "
-        "and nothing here plans for that.",
+        "{planned}.",
         "TTFT is then of less work than was asked for. A salt used again, entries of a data set that come again and a system "
         "message of the endpoint's do this: leave salt=None, or measure a shared prefix as one, e.g. P(2000,500)/200.",
+    ),
+    "conversations_ended": (
+        "{where}: {n} of {held} conversations ended early by a turn that failed, and {lost} turn(s) of theirs were never sent.",
+        "Later turns, which send the most, are then too few among the figures: mend what failed first.",
     ),
     "output_short": (
         "{where}: {n} of {ok} responses have fewer output tokens than asked for (median {got} of {asked}).",

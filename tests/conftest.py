@@ -14,6 +14,7 @@ from .real import servers
 
 CHROMIUM = os.environ.get("BASETENKIT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 BROWSER = "needs Chromium: `apt-get install chromium`, or set BASETENKIT_CHROMIUM to where it is"
+NEEDED = {"test_genai_bench.py": ("genai-bench",), "test_hub_data.py": ("datasets",)}
 REAL = f"needs the real model servers: `{servers.HOW}`"
 
 
@@ -31,9 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = {"browser": BROWSER} if CHROMIUM is None else {}
     if not may_open_raw_sockets():
         missing["raw"] = "needs a raw socket: run as root, or with CAP_NET_RAW"
-    there = {name: servers.installed(name) for name in ("truss", "llama", "genai-bench")}
+    there = {name: servers.installed(name) for name in ("truss", "llama", "genai-bench", "datasets")}
     for item in items:
-        needed = ("genai-bench",) if "genai_bench" in item.path.name else ("truss", "llama")
+        needed = NEEDED.get(item.path.name, ("truss", "llama"))
         if item.get_closest_marker("real") and not all(there[name] for name in needed):
             item.add_marker(pytest.mark.skipif(True, reason=REAL))
         for marker, how in missing.items():

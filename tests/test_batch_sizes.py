@@ -16,6 +16,8 @@ from basetenkit.analysis.tables import overview_rows
 from basetenkit.analysis.trends import trends
 from basetenkit.errors import ConfigError, StoreError
 
+from .analysis.test_charts import data
+
 SIZES = [1, 8, 32]
 LEVELS = [f"E(16,{n})" for n in SIZES]
 
@@ -94,6 +96,22 @@ def test_charts_tell_the_sizes_apart(run: bk.Run) -> None:
     for chart in (bk.charts.latency_ecdf(run, "e2e_s"), bk.charts.serving_curve(run, "e2e_s", 50, "inputs_per_s")):
         document = json.dumps(chart.to_dict())
         assert [text for text in LEVELS if text not in document] == []
+
+
+def test_sizes_at_one_load_are_one_curve_in_their_order(run: bk.Run) -> None:
+    for against in ("inputs_per_s", "total_tokens_per_s"):
+        points = data(bk.charts.serving_curve(run, "e2e_s", 50, against), "curve").sort("order")
+        assert points.select("curve", "name").rows() == [("E(16), 1 in flight", f"{n} a request") for n in SIZES]
+        figures = run.summary["inputs_per_s" if against == "inputs_per_s" else "input_tokens_per_s"]
+        assert points[against].to_list() == pytest.approx(figures.to_list(), rel=1e-5)
+    legend = json.dumps(bk.charts.latency_ecdf(run, "e2e_s").to_dict()["layer"])
+    assert json.dumps([f"{text}, 1 in flight" for text in LEVELS]) in legend
+
+
+def test_the_curve_of_embeddings_is_of_what_they_have(run: bk.Run) -> None:
+    by_itself, told = bk.charts.serving_curve(run), bk.charts.serving_curve(run, "e2e_s", 50, "inputs_per_s")
+    assert by_itself.to_dict()["title"] == told.to_dict()["title"]
+    assert data(by_itself, "y")["inputs_per_s"].to_list() == data(told, "y")["inputs_per_s"].to_list()
 
 
 def test_a_stopped_run_goes_on_with_the_sizes_that_are_missing(server: Any, tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.columns import CHUNK_COLUMNS, COLUMNS
+from basetenkit.scenario import FORMS, grammar
+from basetenkit.workload import conversations, datasets, hub_data, marks, writer
 
 ROOT = Path(__file__).parents[1]
+DATA = {"never": "", "may": "its words, where there is one", "must": "its entries"}
 MADE = "`python -m tests.test_docs` writes this page from the code.\n"
 
 
@@ -64,7 +67,21 @@ def api_page() -> str:
     return out
 
 
-PAGES = {"columns.md": columns_page, "api.md": api_page}
+def scenarios_page() -> str:
+    out = f"# Scenarios and data sets\n\nA scenario is a short text that says what is sent. {MADE}\n"
+    out += "| form | example | task | data set | what |\n|---|---|---|---|---|\n"
+    for letters, kind in FORMS.items():
+        texts, tasks = (", ".join(f"`{x}`" for x in some) for some in ([letters + f for f in kind.forms], kind.tasks))
+        doc = (inspect.getdoc(kind) or "") if kind.sampled else "Read in old result folders, and not sent."
+        out += f"| {texts} | `{kind.example}` | {tasks} | {DATA[kind.data]} | {' '.join(doc.split())} |\n"
+    for title, module in (("Mixtures", grammar), ("Prompts of a length", writer), ("Data sets", datasets)):
+        out += f"\n## {title}\n\n{inspect.getdoc(module)}\n"
+    for title, module in (("Order and marks", marks), ("Conversations", conversations), ("Hugging Face", hub_data)):
+        out += f"\n### {title}\n\n{inspect.getdoc(module)}\n"
+    return out
+
+
+PAGES = {"columns.md": columns_page, "api.md": api_page, "scenarios.md": scenarios_page}
 
 
 @pytest.mark.parametrize("name", list(PAGES))

@@ -12,13 +12,14 @@ import polars as pl
 from ..config import RunConfig
 from ..endpoint import LOOPBACK
 from ..findings import Finding, finding
-from ..scenario import Conversation, Scenario, parse_scenario
+from ..scenario import CachedConversation, parse_scenario
 from .behaviour import flat_throughput, near_capacity, of_behaviour
 from .metrics import LEVEL, PERCENTILES
 
 TOKENS_DIFFER = 0.10
 BOUND_SHARE = 0.05
 LAG_S = 0.010
+TEMPLATE_TOKENS, ALIKE_TOKENS = 100, 4
 
 
 def diagnose(
@@ -71,6 +72,7 @@ def _of_a_level(
 ) -> Iterator[Finding]:
     ok = rows.filter(pl.col("outcome") == "ok")
     yield from _of_failures(where, rows, ok, entries, config)
+    yield from _of_conversations(where, rows, entries, config)
     if not ok.height:
         return
     yield from _of_tokens(where, ok, tokenizer)
@@ -139,18 +141,51 @@ def _of_tokens(where: str, ok: pl.DataFrame, tokenizer: str) -> Iterator[Finding
 
 
 def _of_the_cache(where: str, ok: pl.DataFrame) -> Iterator[Finding]:
-    """Of tokens from the server's cache where no prefix is shared; a conversation's later turns are meant to have them."""
+    """Of more tokens from the server's cache than the scenario shares; a conversation's later turns are meant to have them."""
     asked = ok.filter(pl.col("conversation_id").is_null() & pl.col("input_tokens").is_not_null())
-    hits = asked.filter(pl.col("cached_tokens") > 0)
-    if not hits.height or any(_shares_a_prefix(part) for part in parse_scenario(hits["scenario"][0]).parts):
+    parts = parse_scenario(asked["scenario"][0]).parts if asked.height else ()
+    if not asked.height or any(isinstance(part, CachedConversation) for part in parts):
+        return
+    prefix = max(getattr(part, "prefix_tokens", 0) for part in parts)
+    hits = asked.filter(pl.col("cached_tokens") > (_shared_at_most(prefix) if prefix else 0))
+    if not hits.height:
         return
     cached, tokens = int(hits["cached_tokens"].sum()), int(asked["input_tokens"].sum())
+    planned = f"and of each only the {prefix} of its shared prefix are planned" if prefix else "and none are planned"
     numbers = {"cached": cached, "tokens": tokens, "percent": 100 * cached / max(tokens, 1), "n": hits.height}
-    yield finding("cached_unplanned", where=where, ok=asked.height, **numbers)
+    yield finding("cached_unplanned", where=where, ok=asked.height, planned=planned, **numbers)
 
 
-def _shares_a_prefix(scenario: Scenario) -> bool:
-    return isinstance(scenario, Conversation) or getattr(scenario, "prefix_tokens", 0) > 0
+def _shared_at_most(prefix: int) -> pl.Expr:
+    """A prefix in the server's tokens, with what a chat template may put before it and a few words that happen to be alike."""
+    server, client = pl.col("input_tokens"), pl.col("input_tokens_client").fill_null(pl.col("input_tokens"))
+    template = (server - client).clip(0, TEMPLATE_TOKENS)
+    return prefix * (server / client).clip(lower_bound=1) + template + ALIKE_TOKENS
+
+
+def _of_conversations(
+    where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig
+) -> Iterator[Finding]:
+    """Of conversations that a failed turn ended, and the turns of theirs that were never sent. A conversation's numbers end
+    where the next one's begin; where the last one's do is known only in a level that went to its end."""
+    cut = {x["repeat"] for x in entries if x.get("ended_by") or x.get("tokens_guard") or not x["done"]}
+    total = config.max_requests + config.warmup_requests
+    number = {"first": "conversation_id", "last": "request_id"}
+    talks = (
+        rows.filter(pl.col("conversation_id").is_not_null())
+        .with_columns(**{k: pl.col(v).str.extract(r"-(\d+)$").cast(pl.Int64) for k, v in number.items()})
+        .drop_nulls(["first", "last"])
+        .sort("last", "attempt")
+        .group_by("repeat", "conversation_id", "first")
+        .agg(pl.col("last", "outcome").last())
+        .sort("repeat", "first")
+        .with_columns(end=pl.col("first").shift(-1).over("repeat"))
+        .with_columns(end=pl.coalesce("end", pl.when(pl.col("repeat").is_in(cut)).then("last").otherwise(total)))
+    )
+    early = talks.filter(~pl.col("outcome").is_in(["ok", "cancelled"]) & (pl.col("last") + 1 < pl.col("end")))
+    if early.height:
+        lost = (early["end"] - early["last"] - 1).sum()
+        yield finding("conversations_ended", where=where, n=early.height, held=talks.height, lost=lost)
 
 
 def _of_tails(where: str, rows: pl.DataFrame, summary: pl.DataFrame) -> Iterator[Finding]:

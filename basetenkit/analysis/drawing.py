@@ -3,6 +3,7 @@ there is none."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +78,12 @@ def label() -> pl.Expr:
 
 
 def order(rows: pl.DataFrame) -> list[str]:
-    return rows.sort("scenario", "load", "level")["series"].unique(maintain_order=True).to_list()
+    """The labels of all levels, by scenario, load and level; numbers within a scenario by their size, so that 8 is before 32."""
+    levels = rows.select("scenario", "load", "level", "series").unique().rows()
+    levels.sort(
+        key=lambda row: ([(len(part), part) for part in re.findall(r"\d+|\D+", str(row[0]))], row[1] or "", row[2] or 0)
+    )
+    return list(dict.fromkeys(row[3] for row in levels))
 
 
 def window(rows: pl.DataFrame) -> pl.DataFrame:

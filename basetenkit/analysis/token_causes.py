@@ -76,6 +76,10 @@ def token_causes(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=_SCHEMA), *parts], how="vertical_relaxed").sort(LEVEL, maintain_order=True)
 
 
+_IMAGES = pl.col("image_count").fill_null(0) > 0
+_GAP = pl.when(~_IMAGES).then(pl.col("gap"))  # of requests without images
+
+
 def _total(tokens: pl.Expr) -> pl.Expr:
     return pl.when(tokens.count() > 0).then(tokens.sum()).cast(pl.Int64)
 
@@ -93,6 +97,7 @@ def _taken_apart(ok: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
         (_STEPS[3], "output_tokens_server", "output_tokens_client", _output()),
     ):
         both = ok.drop_nulls([before, after]).with_columns(gap=pl.col(after) - pl.col(before))
+        both = both.with_columns(common=_GAP.drop_nulls().mode().min().over(LEVEL))
         for cause, tokens in causes.items():
             yield step, cause, both.select(*LEVEL, tokens=tokens)
     for step, reported in ((_STEPS[1], "input_tokens_server"), (_STEPS[3], "output_tokens_server")):
@@ -116,11 +121,9 @@ def _cut() -> dict[str, pl.Expr]:
 
 def _input() -> dict[str, pl.Expr]:
     """What most requests of a level have in common is the template; of a few, or where each differs, nobody can tell."""
-    images = pl.col("image_count").fill_null(0) > 0
-    gap = pl.when(~images).then(pl.col("gap"))
-    common = gap.drop_nulls().mode().min().over(LEVEL)
-    shared = (gap == common).sum().over(LEVEL)
-    is_template = (common > 0) & (shared >= LEAST_ALIKE) & (shared * 2 >= gap.count().over(LEVEL))
+    images, common = _IMAGES, pl.col("common")
+    shared = (common == _GAP).sum().over(LEVEL)
+    is_template = (common > 0) & (shared >= LEAST_ALIKE) & (shared * 2 >= _GAP.count().over(LEVEL))
     template = pl.when((~images & is_template).fill_null(False)).then(common).otherwise(0)
     return {"images": _where(images), "template": template, "input_rest": _where(~images) - template}
 

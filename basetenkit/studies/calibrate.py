@@ -43,6 +43,7 @@ class Calibration:
         rows = []
         for row in self.frame.iter_rows(named=True):
             shown = {
+                "scenario": row["scenario"],
                 "in flight": f"{row['level']:g}",
                 "figure": METRICS[row["metric"]],
                 "truth p50, ms": f"{row['truth_s'] * 1e3:.3f}",
@@ -88,7 +89,8 @@ def calibrate(config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0,
     the last token, as real engines do. Nothing is sent to `config`'s endpoint, and its key goes nowhere.
     """
     with emulator.serve(ttft_ms=ttft_ms, itl_ms=itl_ms, tail_ms=tail_ms) as server:
-        endpoint = Endpoint(url=server.url, model="emulated", auth_scheme="none")
+        url = server.embeddings_url if config.task == "text-to-embeddings" else server.url
+        endpoint = Endpoint(url=url, model="emulated", auth_scheme="none")
         run = run_sync(config.model_copy(update={"endpoint": endpoint, "tokenizer": "embedded", "capture": "none"}))
         truth = _truth(server.truth()["requests"])
     return Calibration(_compare(run.requests, truth), run)
@@ -133,5 +135,5 @@ def _compare(requests: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
             bound.quantile(0.99).alias("bound_p99_s"),
             outside.alias("outside"),
         )
-        parts.append(part.filter(pl.col("truth_s").is_not_null()))
+        parts.append(part.filter(pl.col("truth_s").is_not_null() & pl.col("bias_mean_s").is_not_null()))
     return pl.concat(parts).sort("scenario", "load", "level", maintain_order=True)

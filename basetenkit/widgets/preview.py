@@ -12,6 +12,8 @@ from ..config import RunConfig
 from ..display import show
 from ..fields import without_secrets
 from ..scenario import parse_scenario
+from ..workload import datasets
+from ..workload.conversations import Speaker
 from ..workload.sampler import Sampler
 from ..workload.tokenizer import load_tokenizer
 
@@ -21,11 +23,16 @@ _DRAWS = 200
 
 
 def first_body(config: RunConfig) -> str:
-    """The JSON body of a request of the first scenario, as the engine builds it, indented; secrets as ***. The words differ
-    from a run's, which has a salt of its own."""
-    scenario = parse_scenario(level_scenarios(config)[0])
-    sampler = Sampler(config, scenario, load_tokenizer(config.tokenizer), salt=config.salt or "preview", stream="0")
-    return json.dumps(without_secrets(orjson.loads(sampler.request("").body)), indent=2, ensure_ascii=False)
+    """The JSON body of a request of the first scenario, as the engine builds it, indented; secrets as ***: of conversations
+    the first turn of one. The words differ from a run's, which has a salt of its own."""
+    scenario, tokenizer = parse_scenario(level_scenarios(config)[0]), load_tokenizer(config.tokenizer)
+    entries, salt = datasets.load(config), config.salt or "preview"
+    maker: Speaker | Sampler
+    if entries is not None and entries.conversations and scenario.needs_data:
+        maker = Speaker(config, scenario, entries.conversations, tokenizer.count, salt=salt, stream="0")
+    else:
+        maker = Sampler(config, scenario, tokenizer, salt=salt, stream="0", entries=entries)
+    return json.dumps(without_secrets(orjson.loads(maker.request("").body)), indent=2, ensure_ascii=False)
 
 
 def plan_of(config: RunConfig) -> dict[str, str]:

@@ -99,6 +99,22 @@ def wave(c: int = 6) -> pl.DataFrame:
     return frame.with_columns(start_s=start, e2e_s=first.then(0.3 * place).otherwise(0.3 * c))
 
 
+def talks(turns: list[int], failed: list[int], of: int = 3, repeat: int = 0) -> pl.DataFrame:
+    """Conversations of `of` turns, of which so many were sent; the last turn of the `failed` ones is an error."""
+    sent = [(i, turn, i * of + turn) for i, n in enumerate(turns) for turn in range(n)]
+    bad = ["http_error" if i in failed and turn == turns[i] - 1 else "ok" for i, turn, _ in sent]
+    names = [f"s-{repeat:03d}-{number:06d}" for _, _, number in sent]
+    return rows(
+        len(sent),
+        request_id=names,
+        conversation_id=[f"s-{repeat:03d}-{i * of:06d}" for i, _, _ in sent],
+        turn=[turn + 1 for _, turn, _ in sent],
+        outcome=bad,
+        repeat=repeat,
+        error_message=["overloaded" if outcome != "ok" else None for outcome in bad],
+    )
+
+
 # code -> what causes it
 CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "all_failed": lambda: diagnosis(failures(30)),
@@ -108,6 +124,7 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "tokens_by_tokenizer": lambda: diagnosis(clean(token_source="tokenizer", output_tokens_server=None)),
     "tokenizer_differs": lambda: diagnosis(clean(input_tokens_server=120)),
     "cached_unplanned": lambda: diagnosis(clean(cached_tokens=16)),
+    "conversations_ended": lambda: diagnosis(talks([3, 2, 3, 3], failed=[1]), config(max_requests=12)),
     "output_short": lambda: diagnosis(clean(output_tokens=7, output_tokens_server=7, output_tokens_client=7)),
     "not_streamed": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None)),
     "clock_bound": lambda: diagnosis(clean(ttft_error_s=0.02)),
@@ -137,7 +154,21 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
 }
 
 
-MORE_THAN_ONE = {"all_failed", "gave_up", "few_requests", "window_uncut", "rate_limited", "few_repeats", "ttft_waiting"}
+IMPORTED = [code for code in RUN_FINDINGS if code.startswith("genai_bench")]
+for code in IMPORTED:
+    event = {"what": "imported", "code": code, "fields": {"n": 3, "files": 4}}
+    CAUSES[code] = lambda event=event: diagnosis(clean(), metadata={"events": [event]})  # type: ignore[misc]
+
+MORE_THAN_ONE = {
+    "all_failed",
+    "conversations_ended",
+    "gave_up",
+    "few_requests",
+    "window_uncut",
+    "rate_limited",
+    "few_repeats",
+    "ttft_waiting",
+}
 
 
 def test_a_clean_run_has_no_finding() -> None:
@@ -231,6 +262,63 @@ def test_a_run_without_streaming_or_of_embeddings_has_no_ttft_and_that_is_as_it_
 def test_tokens_from_a_cache_that_were_planned_are_no_finding(columns: dict[str, Any]) -> None:
     found = diagnosis(clean(**({"cached_tokens": 16} | columns)))
     assert "cached_unplanned" not in {f.code for f in found}
+
+
+def of_the_cache(scenario: str, **columns: Any) -> list[str]:
+    """The sentences about the cache of a run whose prompts have 1000 tokens."""
+    tokens = {"input_tokens": 1000, "input_tokens_server": 1000, "input_tokens_client": 1000}
+    found = diagnosis(clean(scenario=scenario, **(tokens | columns)))
+    return [f.sentence for f in found if f.code == "cached_unplanned"]
+
+
+def test_more_from_the_cache_than_the_shared_prefix_is_told() -> None:
+    assert of_the_cache("P(900,100)/20", cached_tokens=896) == []
+    assert of_the_cache("P(900,100)/20", cached_tokens=903) == [], "words can be alike by chance"
+    (said,) = of_the_cache("P(900,100)/20", cached_tokens=[960] * 3 + [896] * (N - 3))
+    assert "in 3 of 1200 responses, and of each only the 900 of its shared prefix are planned" in said
+    (said,) = of_the_cache("1*D(1000,20)+1*P(90,10)/20", cached_tokens=512)
+    assert "only the 90" in said
+
+
+def test_a_prefix_is_counted_as_the_server_counts_it() -> None:
+    with_template = {"input_tokens": 1030, "input_tokens_server": 1030}
+    assert of_the_cache("P(900,100)/20", cached_tokens=930, **with_template) == []
+    assert of_the_cache("P(900,100)/20", cached_tokens=1024, **with_template) != []
+    vocabulary = {"input_tokens": 1300, "input_tokens_server": 1300}
+    assert of_the_cache("P(900,100)/20", cached_tokens=1170, **vocabulary) == []
+    assert of_the_cache("P(900,100)/20", cached_tokens=1296, **vocabulary) != []
+
+
+def test_a_marked_prompt_is_meant_for_no_cache() -> None:
+    assert of_the_cache("RD(20)", cached_tokens=512) != []
+
+
+def ended(*arguments: Any, **entry: Any) -> list[str]:
+    frame, planned = arguments
+    found = diagnosis(frame, config(max_requests=planned), entry=entry)
+    return [f.sentence for f in found if f.code == "conversations_ended"]
+
+
+def test_conversations_that_a_failure_cut_are_counted_and_so_are_their_turns() -> None:
+    (said,) = ended(talks([3, 1, 2, 3], failed=[1, 2]), 12)
+    assert said.startswith("D(100,20) at concurrency 1: 2 of 4 conversations ended early")
+    assert "3 turn(s) of theirs were never sent" in said
+    assert ended(talks([3, 3], failed=[1]), 6) == [], "its last turn failed, so none was lost"
+    assert ended(talks([3, 2], failed=[1]), 5) == [], "the plan ended there"
+    assert len(ended(talks([3, 2], failed=[1]), 6)) == 1
+
+
+def test_a_level_that_was_cut_off_does_not_tell_where_its_last_conversation_ends() -> None:
+    frame = talks([1, 2], failed=[0, 1])
+    (said,) = ended(frame, 300, done=False)
+    assert "1 of 2 conversations ended early by a turn that failed, and 2 turn(s)" in said
+    assert ended(frame.filter(pl.col("outcome") == "ok"), 300, done=False) == []
+
+
+def test_each_repeat_has_conversations_of_its_own() -> None:
+    both = pl.concat([talks([3, 1], failed=[1]), talks([3, 3], failed=[], repeat=1)])
+    (said,) = ended(both, 6)
+    assert "1 of 4 conversations ended early by a turn that failed, and 2 turn(s)" in said
 
 
 def test_files_that_could_not_be_read_are_named() -> None:

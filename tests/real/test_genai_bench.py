@@ -21,17 +21,20 @@ def _write(url: str, folder: Path, **more: Any) -> None:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder each of a run that was streamed, of one that was not, of one with nothing but errors, and of an open loop."""
+    """A folder each of a run that was streamed, of one that was not, of one with nothing but errors, of an open loop,
+    and of embeddings at several batch sizes."""
     home = tmp_path_factory.mktemp("genai-bench")
     with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
         _write(server.url, home / "streamed")
         _write(server.url, home / "whole", stream=False)
         _write(server.url + "/nowhere", home / "errors")
         _write(server.url, home / "rates", concurrency=[], request_rate=[20, 40])
+        sizes = {"task": "text-to-embeddings", "scenarios": ["E(32)", "E(64)"], "batch_size": [1, 8], "concurrency": 1}
+        _write(server.embeddings_url, home / "batches", **sizes)
     return home
 
 
-@pytest.mark.parametrize("name", ["streamed", "errors"])
+@pytest.mark.parametrize("name", ["streamed", "errors", "batches"])
 def test_its_excel_reads_what_we_write(folders: Path, name: str) -> None:
     words = ["excel", "--experiment-folder", str(folders / name), "--excel-name", "book"]
     done = servers.genai_bench(*words, cwd=folders)

@@ -53,3 +53,14 @@ def test_the_bias_is_the_clients_figure_less_the_servers() -> None:
 def test_a_level_of_failures_has_no_bias() -> None:
     empty = _truth([{"request_id": "a", "outcome": "http_500", "received_ns": 0, "tokens": 0}])
     assert empty.height == 0
+
+
+def test_embeddings_have_a_bias_at_each_batch_size_and_no_first_token() -> None:
+    endpoint = bk.Endpoint(url="http://127.0.0.1:9/never-asked", model="m")
+    fields = {"task": "text-to-embeddings", "scenarios": "E(16)", "batch_size": [1, 8], "concurrency": 1}
+    found = bk.calibrate(bk.RunConfig(endpoint=endpoint, max_requests=5, **fields))
+    assert found.frame.select("scenario", "metric", "requests").rows() == [
+        ("E(16,1)", "e2e_s", 5),
+        ("E(16,8)", "e2e_s", 5),
+    ]
+    assert "E(16,8)" in repr(found)

@@ -101,6 +101,7 @@ def test_endpoints_that_fail_have_no_verdict_and_raise_nothing(servers: tuple[An
     ("fields", "options", "words"),
     [
         ({"concurrency": [1, 2]}, {}, "one scenario and one level at a time, not 1 and 2"),
+        ({"task": "text-to-embeddings", "batch_size": [1, 8]}, {}, "one scenario and one level at a time, not 1 and 2"),
         ({"concurrency": 3}, {}, "differ in concurrency"),
         ({}, {"pairs": 1}, "pairs=1; 2 at least"),
         ({}, {"margin": 5}, "a share between 0 and 1"),

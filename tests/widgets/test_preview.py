@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
+import pytest
+
 import basetenkit as bk
 from basetenkit.widgets.preview import first_body, plan_of
 
@@ -45,3 +48,23 @@ def test_tokens_of_a_batch_are_all_counted_and_those_of_images_are_not_guessed()
     images = config(task="image-text-to-text", scenarios="I(64,64)")
     assert plan_of(images)["tokens expected"] == "not known beforehand"
     assert "data:image/jpeg;base64," in first_body(images)
+
+
+@pytest.mark.parametrize(("scenario", "limit"), [("dataset", None), ("RDC(9)", 9), ("RD(9)", 9)])
+def test_of_a_conversation_its_first_question_is_shown_with_what_stands_before_it(
+    scenario: str, limit: int | None
+) -> None:
+    talk = [("system", "Be brief."), ("user", "Who?"), ("assistant", "He."), ("user", "Why?")]
+    data = pl.DataFrame({"messages": [[{"role": role, "content": content} for role, content in talk]]})
+    body = json.loads(first_body(config(dataset=data, scenarios=scenario)))
+    system, asked = body["messages"]
+    assert system == {"role": "system", "content": "Be brief."}
+    assert asked["content"].split("] ")[-1] == "Who?"
+    assert asked["content"].startswith("[NONCE-") is (scenario == "RD(9)")
+    assert body.get("max_tokens") == limit
+
+
+def test_words_of_a_data_set_are_shown_in_a_prompt_of_a_length() -> None:
+    data = pl.DataFrame({"prompt": ["Fish swim."]})
+    body = json.loads(first_body(config(dataset=data, scenarios="D(40,5)")))
+    assert "Fish swim. Fish swim." in body["messages"][0]["content"]

@@ -112,7 +112,7 @@ def test_what_is_wrong_with_a_file_is_one_sentence(tmp_path: Path, name: str, co
     ("dataset", "sentence"),
     [
         ("gone.txt", "there is no file 'gone.txt'; give the path of one"),
-        ({"source": {"type": "huggingface", "path": "a/b"}}, "load other data yourself and give a polars frame"),
+        ({"source": {"type": "custom", "path": "a/b"}}, "load other data yourself and give a polars frame"),
         ({"path": "x.csv"}, "there is no field 'path'; the fields are image_column"),
         ({"prompt_column": "x"}, "its source must be"),
         ({"unsafe_allow_large_images": True}, "is not taken; make such images smaller"),
@@ -148,6 +148,24 @@ def test_a_task_and_its_data_must_fit(tmp_path: Path) -> None:
         load(config(tmp_path))
     with pytest.raises(DataError, match="needs images; give a folder of images"):
         load(config(pl.DataFrame(ROWS), task="image-text-to-text"))
+
+
+def test_images_can_stand_in_the_column_themselves(tmp_path: Path) -> None:
+    Image.new("RGB", (7, 3), "blue").save(tmp_path / "b.jpg")
+    data = (tmp_path / "b.jpg").read_bytes()
+    frame = pl.DataFrame({"image": [{"bytes": data, "path": None}, {"bytes": None, "path": "b.jpg"}]})
+    frame.write_parquet(tmp_path / "i.parquet")
+    described = {"source": {"type": "file", "path": str(tmp_path / "i.parquet")}, "image_column": "image"}
+    entries = load(config(described, task="image-text-to-text"))
+    assert entries is not None
+    assert [(picture.size_bytes, picture.pixels) for picture in entries.pictures] == [(len(data), 21)] * 2
+    for broken, sentence in (
+        ({"bytes": None, "path": None}, "row 1 of .* is empty"),
+        ({"bytes": b"x", "path": None}, "is no image"),
+    ):
+        pl.DataFrame({"image": [broken]}, schema={"image": frame.schema["image"]}).write_parquet(tmp_path / "i.parquet")
+        with pytest.raises(DataError, match=sentence):
+            load(config(described, task="image-text-to-text"))
 
 
 def test_a_frame_is_told_apart_by_what_it_holds_and_does_not_come_back() -> None:

@@ -175,10 +175,9 @@ def _folder(base: Path | None, name: str | None) -> Path:
 def _wait(live: LiveRun, quiet: bool, traffic: Traffic | None) -> bool:
     """Waits for the end with a bar on the terminal; True where an interrupt stopped the run, which then is whole on its folder."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    err = Console(stderr=True)
-    with Progress(
-        *columns, console=err, disable=quiet or traffic is not None or not err.is_terminal, transient=True
-    ) as bar:
+    hidden = quiet or traffic is not None or not Console(stderr=True).is_terminal
+    # Older versions of rich end even a bar that is not shown with an empty line, unless the console is quiet.
+    with Progress(*columns, console=Console(stderr=True, quiet=hidden), disable=hidden, transient=True) as bar:
         task = bar.add_task("", total=None)
         try:
             while not live.done:

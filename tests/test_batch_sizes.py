@@ -47,6 +47,7 @@ def sent(run: bk.Run) -> list[tuple[str, int]]:
     ]
 
 
+@pytest.mark.baseten("embeddings")
 def test_each_size_is_a_level_whose_requests_have_so_many_inputs(run: bk.Run) -> None:
     assert sorted(set(sent(run)), key=lambda x: x[1]) == list(zip(LEVELS, SIZES, strict=True))
     assert run.requests.select((pl.col("scenario") == pl.format("E(16,{})", "batch_size")).all()).item()
@@ -115,7 +116,7 @@ def test_the_curve_of_embeddings_is_of_what_they_have(run: bk.Run) -> None:
 
 
 def test_a_stopped_run_goes_on_with_the_sizes_that_are_missing(server: Any, tmp_path: Path) -> None:
-    many = config(server, max_requests=60)
+    many = config(server, max_requests=100)
     live = bk.start(many, save_to=tmp_path / "r")
     while live.progress["levels_done"] < 1:
         time.sleep(0.01)
@@ -124,11 +125,11 @@ def test_a_stopped_run_goes_on_with_the_sizes_that_are_missing(server: Any, tmp_
     assert not first.complete
     second = bk.run_sync(many, save_to=tmp_path / "r")
     assert second.complete
-    assert second.summary.select("scenario", "ok").rows() == [(text, 60) for text in LEVELS]
+    assert second.summary.select("scenario", "ok").rows() == [(text, 100) for text in LEVELS]
     done = pl.col("scenario") == LEVELS[0]
     assert second.requests.filter(done)["request_id"].equals(first.requests.filter(done)["request_id"])
     with pytest.raises(StoreError, match="holds another run: batch_size differ"):
-        bk.run_sync(config(server, max_requests=60, batch_size=[1, 8]), save_to=tmp_path / "r")
+        bk.run_sync(config(server, max_requests=100, batch_size=[1, 8]), save_to=tmp_path / "r")
 
 
 def test_runs_are_compared_size_by_size_and_never_one_with_another(server: Any, run: bk.Run, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ word or two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Protocol
 from zlib import crc32
@@ -24,7 +24,7 @@ OPENING_WORDS = 6
 REPAIRS = 24
 ATTEMPTS_A_HEAD = 4
 REDRAWS = 8
-SHORTER = 8
+SHORTER = 12
 # Characters of an entry that are read for a token that is wanted: what is beyond them is too far to be reached.
 CHARACTERS_A_TOKEN, CHARACTERS_MORE = 16, 64
 
@@ -49,8 +49,8 @@ class Quoted:
         self._next = 0
 
     def reaches(self, tokens: int) -> bool:
-        """Any count may be: an entry is cut where that is needed."""
-        return tokens >= 0
+        """Whether words could fill so many tokens where no cut of an entry does."""
+        return self._lexicon.reaches(tokens)
 
     def body(self, tokens: int, rng: Random) -> tuple[list[str], list[int]]:
         """Whole entries and their tokens, from a random one on, as long as they fit into `tokens`."""
@@ -66,17 +66,27 @@ class Quoted:
 
     def tail(self, tokens: int, rng: Random) -> list[str]:
         """What follows the last `body`: the next entries, the last one cut, filled up with words where no cut is right."""
-        pieces, at = [], self._next
+        pieces, sizes, at = [], [], self._next
         while tokens > 0:
             text = self._texts[at].strip()
-            piece, size = self._cut(text, tokens)
+            piece, size = next(self._cuts(text, tokens), ("", 0))
             if not size:
                 break
             pieces.append(piece)
+            sizes.append(size)
             tokens -= size
             if piece != text:
                 break
             at = (at + 1) % len(self._texts)
+        while pieces and not self._lexicon.reaches(tokens):
+            last, size = pieces.pop(), sizes.pop()
+            tokens += size
+            shorter = self._cuts(last, size - 1)
+            piece, size = next((x for x in shorter if self._lexicon.reaches(tokens - x[1])), ("", 0))
+            if size:
+                pieces.append(piece)
+                tokens -= size
+                break
         return [*pieces, *self._lexicon.tail(tokens, rng)]
 
     def _size(self, at: int) -> int:
@@ -87,12 +97,12 @@ class Quoted:
     def _adds(self, text: str) -> int:
         return max(self._tokenizer.count(f"{ANCHOR} {text}") - self._base, 1)
 
-    def _cut(self, text: str, tokens: int) -> tuple[str, int]:
-        """The longest beginning of `text` that adds no more than `tokens`, and what it adds; 0 where there is none."""
-        near = text[: tokens * CHARACTERS_A_TOKEN + CHARACTERS_MORE]
+    def _cuts(self, text: str, most: int) -> Iterator[tuple[str, int]]:
+        """The longest beginnings of `text` that add no more than `most`, the longest first, and what each adds."""
+        near = text[: most * CHARACTERS_A_TOKEN + CHARACTERS_MORE]
         whole = f"{ANCHOR} {near}"
         ends, ids = self._tokenizer.ends(whole), self._tokenizer.encode(whole)
-        for n in range(tokens, max(tokens - SHORTER, 0), -1):
+        for n in range(most, max(most - SHORTER, 0), -1):
             last = self._base + n
             if last >= len(ids):
                 piece = near
@@ -102,9 +112,8 @@ class Quoted:
                 piece = whole[len(ANCHOR) + 1 : ends[last - 1]]
             # A chat template may strip what it is given, so no text ends in a space.
             piece = piece.rstrip()
-            if piece and (size := self._adds(piece)) <= tokens:
-                return piece, size
-        return "", 0
+            if piece and (size := self._adds(piece)) <= most:
+                yield piece, size
 
 
 class Writer:

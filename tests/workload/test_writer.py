@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -29,8 +30,16 @@ def writer(texts: list[str], tokenizer: Tokenizer, seed: int = 1, share: tuple[i
     return Writer(measured, tokenizer, Random(seed), share, Quoted(texts, measured, tokenizer))
 
 
+def python_only(folder: Path) -> Tokenizer:
+    """A tokenizer that transformers has only in Python, and so without the ends of tokens: its tokens are bytes."""
+    from transformers import ByT5Tokenizer
+
+    ByT5Tokenizer().save_pretrained(folder)
+    return load_tokenizer(str(folder))
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("family", ["bpe", "unigram", "whole", "embedded"])
+@pytest.mark.parametrize("family", ["bpe", "unigram", "wordpiece", "whole", "embedded"])
 def test_a_data_sets_texts_have_exactly_the_tokens_asked_for(
     family: str, kind: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -44,6 +53,19 @@ def test_a_data_sets_texts_have_exactly_the_tokens_asked_for(
     assert all(text == text.strip() for _, text, _ in written)
     openings = [" ".join(text.split()[:OPENING_WORDS]) for n, text, _ in written if n > 20]
     assert len(set(openings)) == len(openings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("family", ["bytes", "byt5"])
+def test_where_words_are_of_several_tokens_each_a_cut_that_they_can_fill_is_found(
+    family: str, kind: str, tmp_path: Path
+) -> None:
+    tokenizer = python_only(tmp_path) if family == "byt5" else trained(family, str(tmp_path))
+    assert tokenizer.is_slow is (family == "byt5")
+    source = writer(KINDS[kind], tokenizer)
+    for n in [*range(20, 300, 7), 2000]:
+        text, said = source.write(n)
+        assert said == n == tokenizer.count(text)
 
 
 def test_what_follows_the_opening_is_the_data_sets_from_a_random_entry_on_and_over_again() -> None:

@@ -115,7 +115,9 @@ def test_what_a_cell_shows_is_text(run: bk.Run) -> None:
 def test_a_preflight_of_a_hostile_server_is_text() -> None:
     with peer(say_evil) as server:
         found = bk.preflight(config(server.url).endpoint)
-    harmless(page_of(found))
+    page = page_of(found)
+    harmless(page)
+    assert html.escape("<img src=x") in page
 
 
 def test_the_form_and_the_live_view_show_text() -> None:

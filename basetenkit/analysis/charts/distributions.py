@@ -6,26 +6,29 @@ The clock's error has one side: an event came no later than its stamp says. Its 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 
 from .. import drawing as d
-from ..metrics import METRICS, UNIT, observed, percentile
+from ..metrics import METRICS, UNIT, headline, observed, percentile
 
 if TYPE_CHECKING:
     import altair as alt
 
+Since = Literal["due", "send"]
 # The column that bounds the clock's error of a latency that is measured from a known moment.
 ERRORS = {"ttft_s": "ttft_error_s", "ttft_due_s": "ttft_error_s", "e2e_s": "e2e_error_s", "e2e_due_s": "e2e_error_s"}
 _MARKS = {"series": pl.String, "p": pl.String} | dict.fromkeys(("x", "low", "high", "early", "mark_share"), pl.Float64)
 
 
-def latency_ecdf(run: Any, metric: str = "ttft_s") -> alt.Chart:
+def latency_ecdf(run: Any, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
     """The share of requests at or below each value of a latency (ms, or s from 10 s on), a curve a level, with p50, p90 and p99,
-    their 95% intervals, and the band of the clock's proven error (where no request was cut)."""
+    their 95% intervals, and the band of the clock's proven error (where no request was cut). In an open loop a latency counts
+    from when its request was due; `since="send"`: from the send."""
     a, rows = d.altair(), d.rows(run)
+    metric = _counted_from(rows, metric, since)
     title, seen = METRICS[metric].title, _seen(rows, metric)
     if not seen:
         return d.nothing(title, d.NO_LATENCY)
@@ -103,10 +106,16 @@ def _clock_words(seen: dict[str, tuple[Any, Any, Any]]) -> str:
     return f"Band on the left: the clock's error, at most {max(errors) * 1e3:.3f} ms (99th percentile)"
 
 
-def latency_histogram(run: Any, metric: str = "ttft_s") -> alt.Chart:
+def _counted_from(rows: pl.DataFrame, metric: str, since: Since) -> str:
+    """The metric that stands for `metric` where all levels are of an open loop: a user waits from the moment they asked."""
+    return headline(metric, "request_rate") if since == "due" and set(rows["load"]) == {"request_rate"} else metric
+
+
+def latency_histogram(run: Any, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
     """How often each value of a latency (ms, or s from 10 s on) came, a level below the other; p50, p90 and p99 as rules with
-    their 95% intervals shaded, and the clock's error as a darker band left of each rule."""
+    their 95% intervals shaded, and the clock's error as a darker band left of each rule. `since`: as in `latency_ecdf`."""
     a, rows = d.altair(), d.rows(run)
+    metric = _counted_from(rows, metric, since)
     title, seen = METRICS[metric].title, _seen(rows, metric)
     ok = d.ok(rows).select("series", METRICS[metric].expression.alias("x")).drop_nulls()
     if not ok.height:

@@ -78,3 +78,10 @@ def test_the_histograms_rules_are_the_summarys_percentiles() -> None:
     marks = data(charts.latency_histogram(run), "n").filter(pl.col("p") == "p50").sort("x")
     for end, column in (("", "x"), ("_low", "low"), ("_high", "high")):
         assert marks[column].to_list() == pytest.approx((run.summary[f"ttft_s_p50{end}"] * 1e3).to_list(), rel=1e-4)
+
+
+def test_an_open_loops_latencies_count_from_when_they_were_due_unless_told() -> None:
+    run = Frames(rows(30, load="request_rate", scheduled_s=[i - 0.5 for i in range(30)], ttft_s=0.1))
+    for draw in (charts.latency_ecdf, charts.latency_histogram):
+        assert "from when it was due" in json.dumps(draw(run).to_dict())
+        assert "from when it was due" not in json.dumps(draw(run, since="send").to_dict())

@@ -184,7 +184,7 @@ def test_workers_get_them_in_memory_alone(tmp_path: Path, capfd: pytest.CaptureF
             time.sleep(0.1)
         run = live.result()
     assert set(run.requests["outcome"]) == {"ok"}
-    assert b"multiprocessing" in b"".join(seen), "the workers are among them"
+    assert b"basetenkit.workers.worker" in b"".join(seen), "the workers are among them"
     assert leaks(b"".join(seen)) == []
     assert set(leaks(b"".join(surroundings))) <= {"environment"}, "only what the caller's own had already"
     assert leaking_files(tmp_path) == {}

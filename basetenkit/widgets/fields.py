@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from pathlib import PurePath
 from typing import Any, Literal, get_args, get_origin
 
 import ipywidgets as w
@@ -26,6 +27,12 @@ class KeyInput(w.Password):  # type: ignore[misc]
     value = traitlets.Unicode("").tag(sync=True, echo_update=False)
 
 
+class PastedText(w.Textarea):  # type: ignore[misc]
+    """A text area for what may hold a key, such as a command: like the key's input, it is never echoed."""
+
+    value = traitlets.Unicode("").tag(sync=True, echo_update=False)
+
+
 class FieldRow(w.HBox):  # type: ignore[misc]
     """A labelled input and the sentence beside it. `given()`: what the model is to validate."""
 
@@ -34,6 +41,7 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         self.kinds = _kinds(info.annotation)
         self.may_be_none = type(None) in get_args(info.annotation) or info.annotation is Any
         self.secret: SecretStr | None = None
+        self._held: tuple[str, Any] | None = None
         self.input = self._make_input()
         self.sentence = w.HTML(layout=_BESIDE)
         self.say("")
@@ -70,13 +78,21 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             self.input.placeholder = "a key is held (type another to replace it)"
 
     def show(self, value: Any) -> None:
+        self._held = None
         if SecretStr not in self.kinds:
             self.input.value = as_text(value) if isinstance(self.input, w.Text) else value
+
+    def stand_for(self, value: Any) -> None:
+        """What stands in the input now stands for `value` as long as nobody changes it: a URL or headers whose secrets are
+        not shown, a frame that no text can make."""
+        self._held = (self.input.value, value)
 
     def given(self) -> Any:
         if SecretStr in self.kinds:
             return self.secret
         value = self.input.value
+        if self._held is not None and self._held[0] == value:
+            return self._held[1]
         if not isinstance(self.input, w.Text):
             return value
         value = value.strip()
@@ -109,9 +125,11 @@ def help_text(text: str, *, wrong: bool = False) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A field's value as it is typed: nothing for None, a list with commas, an object as JSON."""
-    if value is None or value == {}:
+    """A field's value as it is typed: nothing for None, a list with commas, an object as JSON; a frame by its kind."""
+    if value is None or (isinstance(value, dict) and not value):
         return ""
+    if not isinstance(value, (str, int, float, list, dict, PurePath)):
+        return f"a {type(value).__name__} in hand"
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import html
 import re
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ..preparation import check_supported
 from ..results import Run
 from ..runs import LiveRun, load, start
 from ..studies.preflight import preflight
-from .fields import FieldRow, field_row
+from .fields import FieldRow, PastedText, field_row
 from .live import LiveView
 from .presets import PRESETS
 from .preview import first_body, plan_of
@@ -89,7 +89,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
             tooltip="A place to start from",
             layout=w.Layout(width="auto"),
         )
-        self.source = w.Textarea(
+        self.source = PastedText(
             placeholder="A config's JSON, the folder of a run, or a genai-bench command", layout=wide
         )
         self.read = w.Button(description="Load it", tooltip="Fill the form with what stands above")
@@ -125,19 +125,27 @@ class RunForm(w.VBox):  # type: ignore[misc]
         return RunConfig(endpoint=endpoint, **given)
 
     def show(self, config: RunConfig) -> None:
-        """Fills the form with a config; its key, if it holds one, is held here."""
-        self._fill({**config.model_dump(exclude={"endpoint"}), "endpoint": config.endpoint.model_dump()})
+        """Fills the form with a config. Its secrets (key, headers, what the URL's query holds) and a frame are held here."""
+        flat = config.model_dump()
+        held = {n: v for n, v in config.endpoint if n != "api_key" and v != flat["endpoint"][n]}
+        if config.request_params != flat["request_params"]:
+            held["request_params"] = config.request_params
+        if not isinstance(config.dataset, (str, dict, type(None))):
+            held["dataset"] = config.dataset
         if config.endpoint.api_key is not None:
             self.rows["api_key"].secret = config.endpoint.api_key
+        self._fill(flat, held)
 
-    def _fill(self, values: dict[str, Any]) -> None:
-        """Defaults everywhere, but for the URL and key that stand there, and then `values`."""
+    def _fill(self, values: dict[str, Any], held: Mapping[str, Any] | None = None) -> None:
+        """Defaults everywhere, but for the URL and key that stand there, and then `values`; `held`: what some stand for."""
         self._quiet = True
         flat = {**{k: v for k, v in values.items() if k != "endpoint"}, **values.get("endpoint", {})}
         try:
             for name, row in self.rows.items():
                 if name in flat or name != "url":
                     row.show(flat.get(name, row.default))
+            for name, value in (held or {}).items():
+                self.rows[name].stand_for(value)
         finally:
             self._quiet = False
         self._check()
@@ -149,6 +157,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
     def _load(self) -> None:
         try:
             self.show(config_in(self.source.value.strip()))
+            self.source.value = ""  # it may have held a key, and the notebook saves what stands in its widgets
             self._say("")
         except (BasetenkitError, OSError, ValueError) as error:
             self._say(str(error))
@@ -185,7 +194,10 @@ class RunForm(w.VBox):  # type: ignore[misc]
             return
         each = (f"<span>{html.escape(k)}</span>{html.escape(v)}" for k, v in plan_of(config).items())
         self.plan.value = "".join(f"<div class='bk-plan'>{said}</div>" for said in each)
-        self.python.value = _pre(config.to_python())
+        try:
+            self.python.value = _pre(config.to_python())
+        except ConfigError as error:  # of a frame: the run can begin, but no text makes its config
+            self.python.value = _alert(str(error))
         with contextlib.suppress(RuntimeError):  # without a loop the body is made when it is asked for
             loop = asyncio.get_running_loop()
             self._waiting = loop.call_later(_PREVIEW_AFTER_S, lambda: self._spawn(self._show_body(config)))

@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import basetenkit as bk
@@ -184,3 +185,35 @@ def test_every_field_says_what_it_is_for() -> None:
     for row in form.rows.values():
         assert len(row.info.description or "") > 12, row.name
         assert 'role="note"' in row.sentence.value
+
+
+def test_secrets_of_a_config_are_sent_though_they_are_not_shown() -> None:
+    headers = {"Authorization": "Bearer sk-in-a-header", "x-team": "research"}
+    endpoint = bk.Endpoint(url=f"{URL}?token=sk-in-the-query", headers=headers)
+    config = bk.RunConfig(endpoint=endpoint, request_params={"api_key": "sk-in-the-body", "top_p": 0.9})
+    form = bk.RunForm(config)
+    assert form.config == config
+    assert not [row.name for row in form.rows.values() if "sk-in" in str(row.input.value)]
+    typed(form, headers='{"x-team": "other"}')
+    assert form.config.endpoint.headers == {"x-team": "other"}
+    assert form.config.endpoint.url == endpoint.url
+
+
+def test_a_frame_as_the_data_set_is_named_kept_and_has_no_cell_of_python() -> None:
+    frame = pl.DataFrame({"prompt": ["tea", "milk"]})
+    form = bk.RunForm(bk.RunConfig(endpoint=bk.Endpoint(url=URL), dataset=frame))
+    assert form.rows["dataset"].input.value == "a DataFrame in hand"
+    assert form.config.dataset.equals(frame)
+    assert "save it (write_parquet)" in form.python.value
+    typed(form, dataset="")
+    assert form.config.dataset is None
+
+
+def test_a_pasted_key_is_held_and_does_not_stay_where_it_was_pasted() -> None:
+    form = bk.RunForm()
+    command = f"genai-bench benchmark --api-backend openai --api-base {URL} --api-key sk-pasted --api-model-name m"
+    form.source.value = f"{command} --task text-to-text"
+    form.read.click()
+    assert form.config.endpoint.key({}) == "sk-pasted"
+    assert form.source.value == ""
+    assert not form.source.trait_metadata("value", "echo_update")

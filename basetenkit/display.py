@@ -171,9 +171,8 @@ def html_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> Html:
     names = list(rows[0])
     cells = {n: [show(r[n]) for r in rows] for n in names}
     widths = {n: max(len(n), *map(len, column)) for n, column in cells.items()}
-    lines = ["  ".join(n.ljust(widths[n]) for n in names)]
-    for line in zip(*cells.values(), strict=True):
-        lines.append("  ".join(cell.ljust(widths[n]) for n, cell in zip(names, line, strict=True)))
+    table = [names, *zip(*cells.values(), strict=True)]
+    lines = ["  ".join(x.ljust(widths[n]) for n, x in zip(names, line, strict=True)).rstrip() for line in table]
     text = "\n".join(([caption] if caption else []) + lines)
     return Html(_drawn(cells, {n: _align(rows, n) for n in names}, caption), text)
 

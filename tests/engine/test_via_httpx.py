@@ -20,6 +20,7 @@ from basetenkit.errors import ConfigError
 from ..real.servers import free_port
 
 SLACK_S = 1e-4
+pytestmark = pytest.mark.filterwarnings("ignore:through a proxy or over HTTP/2")
 
 
 class Proxy:

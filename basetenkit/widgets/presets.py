@@ -31,9 +31,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "Baseten: images": {
         "endpoint": {"model": "vision-model"},
         "task": "image-text-to-text",
-        "scenarios": ["I(512,512)"],
+        "scenarios": ["dataset"],
         "dataset": "/path/to/images",
         "max_requests": 50,
-        "max_seconds": 10.0,
     },
 }

@@ -97,7 +97,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "ttft_waiting": (
         "{where}: TTFT is mostly waiting: it spreads fourfold, and with how many others were in flight.",
-        "Near saturation intervals are too narrow (one run's cover some 81% for a mean and 90% for p50 and p95, not 95): repeats=10.",
+        "Near saturation intervals are too narrow (a mean's covers some 81%, those of p50 and p95 90, instead of 95): repeats=10.",
     ),
     "near_capacity": (
         "{where}: this is {percent:.0f}% of the most that the endpoint was seen to serve.",

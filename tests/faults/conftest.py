@@ -1,50 +1,5 @@
-"""After each test here nothing of the engine is left: no task, no socket, no thread."""
-
 from __future__ import annotations
 
-import asyncio
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from ..leaks import nothing_stays_behind, the_clock_has_its_socket
 
-import pytest
-
-from basetenkit.engine.clock import WallClock
-
-
-def sockets() -> int:
-    """Sockets that this process holds open."""
-    count = 0
-    for fd in Path("/proc/self/fd").iterdir():
-        try:
-            count += fd.readlink().name.startswith("socket:")
-        except OSError:  # the listing's own descriptor
-            continue
-    return count
-
-
-@pytest.fixture(scope="session", autouse=True)
-def the_clock_has_its_socket() -> None:
-    """The engine keeps one socket a process on purpose, which holds the kernel's stamping on: it is no leak."""
-    WallClock()
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    left: list[str] = []
-    clean_up = asyncio.runners._cancel_all_tasks
-
-    def look_first(loop: asyncio.AbstractEventLoop) -> None:
-        left.extend(repr(task) for task in asyncio.all_tasks(loop))
-        clean_up(loop)
-
-    monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", look_first)
-    held, threads = sockets(), set(threading.enumerate())
-    yield
-    assert left == [], "tasks stayed behind"
-    until = time.monotonic() + 10
-    while (sockets() > held or set(threading.enumerate()) - threads) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert sockets() <= held, "sockets stayed behind"
-    assert set(threading.enumerate()) - threads == set(), "threads stayed behind"
+__all__ = ["nothing_stays_behind", "the_clock_has_its_socket"]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
 import basetenkit as bk
 from basetenkit.workload.tokenizer import load_tokenizer
+
+from .serving import answering
 
 
 @pytest.fixture(scope="module")
@@ -96,31 +96,12 @@ def test_an_image_comes_with_the_prefix_that_all_share(server: Any) -> None:
     assert set(run.requests["image_pixels"]) == {32 * 16}
 
 
-@contextmanager
-def caching(cached: int) -> Iterator[str]:
+def caching(cached: int) -> AbstractContextManager[str]:
     """The URL of a server that says it took `cached` tokens of each prompt from its cache."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            usage = {"prompt_tokens": 40, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": cached}}
-            choice = {"index": 0, "message": {"role": "assistant", "content": "of the"}, "finish_reason": "length"}
-            body = json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage}).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing is said."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1/chat/completions"
-        server.shutdown()
+    usage = {"prompt_tokens": 40, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": cached}}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "of the"}, "finish_reason": "length"}
+    document = {"object": "chat.completion", "choices": [choice], "usage": usage}
+    return answering(document, "/v1/chat/completions")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ from PIL import Image
 
 import basetenkit as bk
 from basetenkit.errors import DataError
+
+from .serving import answering
 
 
 @pytest.fixture(scope="module")
@@ -32,33 +32,8 @@ def embeddings(url: str, **kw: Any) -> bk.RunConfig:
     return bk.RunConfig(endpoint=bk.Endpoint(url=url, model="m"), **(fields | kw))
 
 
-@contextmanager
-def answering(document: Any) -> Iterator[str]:
-    """The URL of a server that answers every request with `document`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            body = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing is said."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1/embeddings"
-        server.shutdown()
-
-
 def vectors_of(count: int) -> AbstractContextManager[str]:
-    return answering({"data": [{"index": i, "embedding": [0.5, 0.25]} for i in range(count)]})
+    return answering({"data": [{"index": i, "embedding": [0.5, 0.25]} for i in range(count)]}, "/v1/embeddings")
 
 
 def bodies(run: bk.Run) -> list[dict[str, Any]]:
@@ -197,7 +172,7 @@ def test_images_are_made_to_size_and_stand_behind_the_text(server: Any, workers:
 
 def test_what_a_server_counts_for_an_image_is_not_taken_for_its_chat_template() -> None:
     answer = {"choices": [{"message": {"content": "red"}, "finish_reason": "stop"}]}
-    with answering(answer | {"usage": {"prompt_tokens": 300, "completion_tokens": 1}}) as url:
+    with answering(answer | {"usage": {"prompt_tokens": 300, "completion_tokens": 1}}, "/v1/embeddings") as url:
         endpoint = bk.Endpoint(url=url, stream=False)
         fields = {"task": "image-text-to-text", "scenarios": "I(64,64)", "concurrency": 1, "max_requests": 2}
         rows = bk.run_sync(bk.RunConfig(endpoint=endpoint, **fields)).requests

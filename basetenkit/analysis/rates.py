@@ -48,7 +48,7 @@ def _departures(rows: pl.DataFrame) -> tuple[np.ndarray[Any, Any], pl.DataFrame]
 
     An open loop sends whatever the server does: there the gaps are those between departures, of the time in which the server
     is as busy as it will be: from the 95th percentile of E2E after the first send to the last send. With the ramp and the
-    drain, 200 requests of 5 s at 10 a second would seem 15% slower than they are served. Where that time is less than half
+    drain, 200 requests of 1 to 9 s at 10 a second would seem 23% slower than they are served. Where that time is less than half
     of the sending, as with a server that cannot keep up, every departure counts, and its own drain of one response with them."""
     start, inside = pl.col("start_s"), rows.filter("in_window")["start_s"]
     first, last = inside.min(), inside.max()

@@ -23,7 +23,7 @@ from .streams import Backend, Read, Stream
 
 
 class HttpxPool:
-    """What `Pool` is, for one URL through `proxy`, or over HTTP/2. ConfigError is for whoever made the endpoint."""
+    """What `Pool` is, for one URL through `proxy`, or over HTTP/2."""
 
     def __init__(
         self,

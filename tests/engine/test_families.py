@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 import basetenkit as bk
 
+from ..serving import serving
 from .test_retries import Waking
 
 
@@ -24,12 +24,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Any]:
     kind, host = request.param
     made: Any = kind((host, 0), Waking)
     made.seen, made.asleep, made.retry_after = [], 0, "0"
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with serving(made):
+        yield made
 
 
 @pytest.mark.parametrize("by_name", [False, True], ids=["address", "name"])

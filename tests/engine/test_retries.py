@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,8 @@ import pytest
 import basetenkit as bk
 from basetenkit.engine.retries import pause_before_again, retry_after_s
 from basetenkit.types import Exchange, Failure, Outcome, Request
+
+from ..serving import serving
 
 BODY = b'data: {"choices":[{"index":0,"delta":{"content":"one two"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
@@ -93,12 +94,8 @@ class Waking(BaseHTTPRequestHandler):
 def waking() -> Iterator[Any]:
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Waking)
     server.seen, server.asleep, server.retry_after = [], 0, "0"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 def run(port: int, **fields: Any) -> bk.Run:

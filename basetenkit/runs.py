@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import signal
 import tempfile
 import threading
 import time
@@ -22,6 +21,7 @@ from typing import Any
 
 import polars as pl
 
+from . import ending
 from .analysis import showing
 from .analysis.summary import summarise
 from .analysis.window import mark_window
@@ -38,7 +38,6 @@ from .workload.datasets import load as load_data
 from .workload.tokenizer import load_tokenizer
 
 _last: list[Run] = []
-_live: weakref.WeakSet[LiveRun] = weakref.WeakSet()
 
 
 class LiveRun:
@@ -48,7 +47,6 @@ class LiveRun:
         self._conductor, self._folder = conductor, folder
         self._future: Future[Run] = Future()
         self._thread = threading.Thread(target=self._work, name="basetenkit-engine", daemon=True)
-        _live.add(self)
         self._thread.start()
 
     def _work(self) -> None:
@@ -99,6 +97,10 @@ class LiveRun:
             with contextlib.suppress(RuntimeError):  # the loop has just closed: the run is over
                 loop.call_soon_threadsafe(self._conductor.stop, reason)
 
+    def wait(self, timeout: float) -> None:
+        """Waits until the engine has ended, in s at most `timeout`; raises nothing."""
+        self._thread.join(timeout)
+
     def result(self, timeout: float | None = None) -> Run:
         """Waits for the end, in s at most `timeout` (TimeoutError), and gives the Run."""
         return self._future.result(timeout)
@@ -113,22 +115,6 @@ class LiveRun:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return showing.live(self)
-
-
-def _end_softly(number: int, _frame: object) -> None:
-    """SIGTERM: what runs becomes a whole Run on its folder first, and then the process ends as it would have."""
-    for live in list(_live):
-        live.stop("the process was told to end (SIGTERM)")
-    for live in list(_live):
-        live._thread.join(timeout=5)
-    signal.signal(number, signal.SIG_DFL)
-    signal.raise_signal(number)
-
-
-def _mind_sigterm() -> None:
-    """Only where nobody else minds it, and Python lets us: on the main thread."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _end_softly)
 
 
 def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
@@ -156,8 +142,9 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
         if not durable:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    _mind_sigterm()
-    return LiveRun(Conductor(config, folder, tokenizer, document), folder)
+    live = LiveRun(Conductor(config, folder, tokenizer, document), folder)
+    ending.mind(live)
+    return live
 
 
 async def run(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
@@ -180,7 +167,7 @@ async def _until_done(live: LiveRun) -> Run:
 def _end(live: LiveRun, reason: str) -> None:
     if not live.done:
         live.stop(reason)
-        live._thread.join(timeout=5)
+        live.wait(ending.WAIT_S)
 
 
 def run_sync(config: RunConfig, *, save_to: str | Path | None = None) -> Run:

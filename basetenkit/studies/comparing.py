@@ -225,7 +225,7 @@ async def _run(config: RunConfig, folder: Path | None, line: ProgressLine | None
     finally:
         if not live.done:
             live.stop("the comparison was cancelled")
-            live._thread.join(timeout=5)
+            live.wait(5)
 
 
 def _observed(run: Run) -> dict[str, list[float]]:

@@ -1,0 +1,67 @@
+"""How a process ends that is told to: each run that goes on becomes a whole Run on its folder first.
+
+SIGTERM tells it, and in a kernel the end of its parent, which is papermill or JupyterLab's server. ipykernel asks each second
+whether the parent is there, and ends at once in whatever the kernel does where it is gone; a descriptor of the parent's
+process (Linux) tells it sooner, and ipykernel is told that the parent is known to be gone. Elsewhere what was spooled stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import weakref
+from typing import Protocol
+
+WAIT_S = 5.0
+
+
+class Ends(Protocol):
+    """What can be stopped and waited for: a LiveRun."""
+
+    def stop(self, reason: str) -> None: ...
+
+    def wait(self, timeout: float) -> None: ...
+
+
+_going_on: weakref.WeakSet[Ends] = weakref.WeakSet()
+_minded: list[int] = []
+
+
+def mind(live: Ends) -> None:
+    """Lets `live` end softly, whoever ends its process."""
+    _going_on.add(live)
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _at_signal)  # only where nobody else minds it, and Python lets us
+    parent = os.environ.get("JPY_PARENT_PID", "")  # a kernel: any other process may outlive its parent
+    if not _minded and hasattr(os, "pidfd_open") and parent == str(os.getppid()):
+        with contextlib.suppress(OSError):  # a sandbox without it, or gone already
+            _minded.append(os.pidfd_open(os.getppid()))
+            threading.Thread(target=_until_parent_ends, name="basetenkit-parent", daemon=True).start()
+
+
+def _stop_all(reason: str) -> None:
+    lives = list(_going_on)
+    for live in lives:
+        live.stop(reason)
+    for live in lives:
+        live.wait(WAIT_S)
+
+
+def _at_signal(number: int, _frame: object) -> None:
+    """Then the process ends as it would have."""
+    _stop_all("the process was told to end (SIGTERM)")
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def _until_parent_ends() -> None:
+    select.select(_minded, [], [])
+    app = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
+    if app is not None and app.initialized() and hasattr(app.instance().poller, "parent_pid"):
+        app.instance().poller.parent_pid = os.getppid()
+    _stop_all("the kernel's parent has ended")
+    os._exit(1)  # as ipykernel does

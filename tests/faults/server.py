@@ -39,6 +39,12 @@ def whole(sock: socket.socket) -> None:
     sock.sendall(HEAD + event("one ") + event("two") + FINISH + DONE)
 
 
+def slow(sock: socket.socket) -> None:
+    sock.sendall(HEAD + event("one "))
+    time.sleep(0.03)
+    sock.sendall(FINISH + DONE)
+
+
 def status(code: int, body: bytes, *headers: str, kind: str = "application/json") -> Answer:
     head = [f"HTTP/1.1 {code} x", f"content-type: {kind}", f"content-length: {len(body)}", *headers, "", ""]
     return lambda sock: sock.sendall("\r\n".join(head).encode() + body)
@@ -130,6 +136,8 @@ FAULTS = [
     Fault("an empty answer", lambda s: s.sendall(HEAD + DONE), "empty", "."),
     Fault("a line of a gigabyte", long_line, "malformed", "line of the stream is longer than 64 MiB"),
 ]  # fmt: skip
+WHOLE = Fault("", whole, "ok", "")
+SLOW = Fault("answered in two parts", slow, "ok", "")
 BY_NAME = {f.name: f for f in FAULTS}
 ID = re.compile(rb"x-baseten-customer-request-id: (\S+)", re.IGNORECASE)
 
@@ -152,11 +160,10 @@ class Met:
             with lock:
                 fault = choose(len(self.fault))
                 self.fault[name] = fault.name if fault else ""
-            if fault:
-                return fault.answer(sock)
-            whole(sock)
-            self.whole.add(name)
-            return None
+            result = (fault or WHOLE).answer(sock)
+            if (fault or WHOLE).outcome == "ok":
+                self.whole.add(name)
+            return result
 
         return answer
 
@@ -169,21 +176,17 @@ def faulty(choose: Callable[[int], Fault | None], context: Any = None) -> Iterat
 
 
 @contextlib.contextmanager
-def restarting(up_s: float = 0.25, down_s: float = 0.1) -> Iterator[tuple[int, Met]]:
-    """A server of whole answers that is stopped and started again on its port, in the middle of whatever it does."""
+def restarting(
+    choose: Callable[[int], Fault | None] = lambda _: SLOW, context: Any = None, up_s: float = 0.25, down_s: float = 0.1
+) -> Iterator[tuple[int, Met]]:
+    """A server that is stopped and started again on its port, in the middle of whatever it does."""
     met, over, ready = Met(), threading.Event(), threading.Event()
-    slow = Fault("", lambda s: s.sendall(HEAD + event("one ")) or time.sleep(0.03) or s.sendall(FINISH + DONE), "", "")
-
-    def answer(sock: socket.socket, request: bytes) -> None:
-        met.answer(lambda _: slow)(sock, request)
-        met.whole.add(ID.search(request)[1].decode())  # type: ignore[index]
-
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
 
     def serve() -> None:
         while not over.is_set():
-            with peer(answer, port=port):
+            with peer(met.answer(choose), context, port):
                 ready.set()
                 over.wait(up_s)
             over.wait(down_s)

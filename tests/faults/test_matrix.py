@@ -7,13 +7,14 @@ import socket
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 import basetenkit as bk
 
-from .server import BY_NAME, FAULTS, Fault, Handshakes, Met, faulty, restarting
+from .server import BY_NAME, FAULTS, SLOW, Fault, Handshakes, Met, faulty, restarting
 
 IN_FLIGHT, TIMEOUT_S = 50, 0.8
 HUGE = BY_NAME["a line of a gigabyte"]
@@ -134,6 +135,42 @@ def test_a_server_that_restarts_under_load_loses_no_row() -> None:
     ok = set(run.requests.filter(pl.col("outcome") == "ok")["request_id"])
     assert ok <= met.whole
     assert met.fault.keys() <= set(run.requests["request_id"])
+
+
+def test_everything_at_once_loses_no_row(tmp_path: Path) -> None:
+    """Every fault of an answer and of a handshake, from a server that restarts meanwhile, beside a run to a name that no
+    server has: what was done to a request stands in its row, or that the server went away meanwhile."""
+    kinds: list[Fault] = [SLOW, *(f for f in FAULTS if f is not HUGE)]
+    context = Handshakes(["good"] * 12 + list(TLS))
+    context.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    nowhere = bk.Endpoint(url="https://no-such-host.invalid/v1/chat/completions", model="m")
+    beside = bk.start(
+        bk.RunConfig(endpoint=nowhere, scenarios="D(10,5)", concurrency=IN_FLIGHT, max_requests=200, give_up_after=None)
+    )
+    with restarting(lambda n: kinds[n % len(kinds)], context, up_s=1.2, down_s=0.02) as (port, met):
+        url = f"https://127.0.0.1:{port}/v1/chat/completions"
+        run = run_against(url, requests=3000, verify=str(tmp_path / "ca.pem"))
+    nothing_lost(beside.result(60), 200)
+    seen: Counter[str] = Counter()
+    for row in run.requests.iter_rows(named=True):
+        seen[what_it_shows(row, met)] += 1
+    assert seen.keys() >= {f.name for f in kinds} | set(TLS.values()) | {"refused"}, seen
+
+
+def what_it_shows(row: dict[str, Any], met: Met) -> str:
+    """The fault that the row tells (of a handshake, its words), which must be what was done to its request."""
+    words = row["error_message"] or ""
+    if (
+        row["request_id"] not in met.fault
+    ):  # its connection failed, or ended with the server before the request was read
+        assert row["outcome"] == "connection_error", row
+        return next((w for w in ("refused", *TLS.values()) if re.search(w, words)), "ended")
+    fault = {**BY_NAME, SLOW.name: SLOW}[met.fault[row["request_id"]]]
+    if row["outcome"] == fault.outcome and re.search(fault.words, words):
+        assert row["outcome"] != "ok" or row["request_id"] in met.whole
+        return fault.name
+    assert row["outcome"] in ("connection_error", "incomplete"), (fault, row)
+    return "ended"
 
 
 def test_two_runs_at_once_in_one_process_do_not_mix_their_bytes() -> None:

@@ -49,6 +49,7 @@ EXCHANGE_SCHEMA: dict[str, pl.DataType] = {
 }
 _VERSION = {"basetenkit_schema": str(SCHEMA_VERSION)}
 _SCHEMAS = {"requests": SCHEMA, "chunks": CHUNK_SCHEMA, "exchanges": EXCHANGE_SCHEMA}
+_ROWS_AT_ONCE = {"requests": 2_000, "chunks": 250_000, "exchanges": 200}  # held in memory while parts are put together
 
 
 def _readable_os_error(folder: Path, error: OSError, doing: str) -> StoreError:
@@ -141,10 +142,14 @@ class RunFolder:
         folder.mkdir(parents=True, exist_ok=True)
         beside = folder / f".{kind}.new"
         frame.write_parquet(beside, compression="zstd", compression_level=1, metadata=_VERSION)
+        self._put(beside, f"{kind}-{part:05d}.parquet")
+
+    def _put(self, beside: Path, name: str) -> None:
+        """Gives a file that is whole its name, once it is on the disk where that is asked for."""
         if self.durable:
             with beside.open("rb+") as file:
                 os.fsync(file.fileno())
-        beside.replace(folder / f"{kind}-{part:05d}.parquet")
+        beside.replace(beside.with_name(name))
 
     def compact(self, index: int) -> None:
         """Makes one part of each kind out of a level's parts. Where it appears, it stands for the others."""
@@ -153,10 +158,12 @@ class RunFolder:
             if len(parts) > 1:
                 beside = self.level(index) / f".{kind}.new"
                 try:
-                    pl.scan_parquet(parts).sink_parquet(beside, compression="zstd", metadata=_VERSION)
+                    pl.scan_parquet(parts).sink_parquet(
+                        beside, compression="zstd", metadata=_VERSION, row_group_size=_ROWS_AT_ONCE[kind]
+                    )
+                    self._put(beside, f"{kind}-whole.parquet")
                 except (OSError, pl.exceptions.PolarsError) as error:
                     raise StoreError(f"the run folder {self.path} cannot be written: {error}") from None
-                beside.replace(self.level(index) / f"{kind}-whole.parquet")
                 for part in parts:
                     part.unlink()
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import subprocess
+import sys
 from array import array
 from pathlib import Path
 
@@ -43,6 +46,29 @@ def test_a_kill_between_the_two_steps_of_compacting_doubles_no_row(folder: RunFo
     for name, data in kept.items():  # as a kill would leave it: the whole part is there, and so are its pieces
         (folder.level(0) / name).write_bytes(data)
     assert folder.scan("requests").collect()["request_id"].to_list() == ["a", "b"]
+
+
+GROWTH = """
+import resource, sys
+from basetenkit.store import RunFolder
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+before = peak()
+RunFolder(sys.argv[1]).compact(0)
+print(peak() - before)
+"""
+
+
+def test_putting_parts_together_holds_few_of_their_rows_at_once(folder: RunFolder) -> None:
+    """Bodies of 256 MB in all, that no compression makes smaller."""
+    parts, each, size = 40, 100, 64 << 10
+    for part in range(parts):
+        made = [Exchange(Request(f"{part}-{i}", b"{}", ""), body=bytearray(os.urandom(size))) for i in range(each)]
+        folder.write_part(0, part, "exchanges", exchange_frame(made))
+    done = subprocess.run([sys.executable, "-c", GROWTH, folder.path], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < parts * each * size / 2
+    frame = folder.scan("exchanges").select("request_id", pl.col("body").bin.size()).collect()
+    assert frame["request_id"].to_list() == [f"{part}-{i}" for part in range(parts) for i in range(each)]
+    assert set(frame["body"]) == {size}
 
 
 def test_nothing_written_is_an_empty_frame_of_the_schema(folder: RunFolder) -> None:

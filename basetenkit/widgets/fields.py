@@ -6,6 +6,7 @@ Numbers and lists are text inputs on purpose: so a wrong one can be typed, and t
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
@@ -17,7 +18,12 @@ import traitlets
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from ..errors import ConfigError
+from ..fields import looks_secret, redact_url, without_secrets
+
+MASK = "***"
 _BESIDE = {"flex": "1 1 200px", "min_width": "0"}
+_NAMED = re.compile(r"""((?:--|")([\w-]+)"?\s*[=: ]\s*["']?)((?<=")[^"]+|(?<=')[^']+|[^\s"',}]+)""")
 _COMMA = re.compile(r",\s*(?![^()]*\))")
 
 
@@ -27,8 +33,14 @@ class KeyInput(w.Password):  # type: ignore[misc]
     value = traitlets.Unicode("").tag(sync=True, echo_update=False)
 
 
+class SecretiveText(w.Text):  # type: ignore[misc]
+    """A text that may hold a secret, such as headers: it comes when it is whole, and like the key's input is never echoed."""
+
+    value = traitlets.Unicode("").tag(sync=True, echo_update=False)
+
+
 class PastedText(w.Textarea):  # type: ignore[misc]
-    """A text area for what may hold a key, such as a command: like the key's input, it is never echoed."""
+    """A text area for what may hold a key, such as a command; likewise."""
 
     value = traitlets.Unicode("").tag(sync=True, echo_update=False)
 
@@ -65,7 +77,15 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             return w.Dropdown(options=get_args(self.info.annotation), value=self.default, **common)
         if self.kinds == {bool}:
             return w.Checkbox(self.default, **common)
-        return w.Text(as_text(self.default), placeholder=self._placeholder(), **common)
+        if self.secretive:
+            common |= {"continuous_update": False}
+        kind = SecretiveText if self.secretive else w.Text
+        return kind(value=as_text(self.default), placeholder=self._placeholder(), **common)
+
+    @property
+    def secretive(self) -> bool:
+        """Whether a secret may stand within its text: in headers, a body's fields, a URL's query or user."""
+        return dict in self.kinds or self.name in ("url", "proxy")
 
     def _placeholder(self) -> str:
         return "not set" if self.may_be_none else "none" if self.kinds & {list, dict} else ""
@@ -76,6 +96,12 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             self.secret = SecretStr(self.input.value)
             self.input.value = ""
             self.input.placeholder = "a key is held (type another to replace it)"
+
+    def mask(self) -> None:
+        """Holds what stands there, and shows `***` for each secret in it."""
+        if self.secretive and (shown := masked(self.input.value)) != self.input.value:
+            held, self.input.value = self.input.value, shown
+            self.stand_for(held)
 
     def show(self, value: Any) -> None:
         self._held = None
@@ -93,6 +119,8 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         value = self.input.value
         if self._held is not None and self._held[0] == value:
             return self._held[1]
+        if self.secretive and MASK in value:
+            raise ConfigError(f"RunConfig.{self.name}: {TYPE_AGAIN}")
         if not isinstance(self.input, w.Text):
             return value
         value = value.strip()
@@ -109,6 +137,22 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         value = help_text(sentence or self.info.description or "", wrong=bool(sentence))
         if value != self.sentence.value:  # each change is a message
             self.sentence.value = value
+
+
+TYPE_AGAIN = f"{MASK} stands where a secret was; type the secret itself"
+
+
+def masked(text: str) -> str:
+    """`text` with `***` for what stands in it under a name that looks like a secret's: in JSON, in a URL, after an option of a
+    command. A URL's user goes, too."""
+    with contextlib.suppress(ValueError):
+        found = json.loads(text)
+        kept = without_secrets(found)
+        return text if kept == found else json.dumps(kept)
+    if re.fullmatch(r"\w+://\S+", text):
+        with contextlib.suppress(ValueError):
+            return redact_url(text)
+    return _NAMED.sub(lambda m: m[1] + MASK if looks_secret(m[2]) else m[0], text)
 
 
 def field_row(given: w.DOMWidget, text: str) -> w.HBox:

@@ -24,7 +24,7 @@ from ..preparation import check_supported
 from ..results import Run
 from ..runs import LiveRun, load, start
 from ..studies.preflight import preflight
-from .fields import FieldRow, PastedText, field_row
+from .fields import MASK, TYPE_AGAIN, FieldRow, PastedText, field_row, masked
 from .live import LiveView
 from .presets import PRESETS
 from .preview import first_body, plan_of
@@ -50,6 +50,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: asyncio.TimerHandle | None = None
         self._quiet = False
+        self._pasted = ("", "")  # what stands in the source and what it stands for
         self.rows = {
             n: FieldRow(n, i)
             for m in (Endpoint, RunConfig)
@@ -155,18 +156,30 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self._fill(PRESETS[change["new"]])
 
     def _load(self) -> None:
+        """What is wrong with it can be mended where it stands; a secret in it stays in no widget, which a notebook may save."""
+        shown, text = self.source.value, self.source.value.strip()
+        if shown == self._pasted[0]:
+            text = self._pasted[1]
         try:
-            self.show(config_in(self.source.value.strip()))
-            self.source.value = ""  # it may have held a key, and the notebook saves what stands in its widgets
+            if MASK in text:
+                raise ConfigError(TYPE_AGAIN)
+            self.show(config_in(text))
+            self.source.value = ""
             self._say("")
         except (BasetenkitError, OSError, ValueError) as error:
             self._say(str(error))
+            self.source.value = masked(shown)
+            self._pasted = (self.source.value, text)
 
     def _typed(self, row: FieldRow) -> None:
-        if row.name == "api_key":
-            row.take_secret()
-        if not self._quiet:
-            self._check()
+        if self._quiet:
+            return
+        self._quiet = True  # what is masked is no change
+        try:
+            row.take_secret() if row.name == "api_key" else row.mask()
+        finally:
+            self._quiet = False
+        self._check()
 
     def _check(self) -> None:
         """Puts each sentence of the model beside its field; what concerns the whole stands below."""

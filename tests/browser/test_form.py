@@ -85,11 +85,12 @@ def test_a_run_is_filled_in_tried_started_watched_and_stopped(tmp_path: Path, ar
         tab.wait_for_selector(".bk-field-url >> text=no http or https URL")
         assert tab.locator(".bk-start").is_disabled()
         fill(tab, "api_key", KEY)
-        fill(tab, "url", server.url)
+        fill(tab, "url", f"{server.url}?api_key={KEY}")
         fill(tab, "max_requests", "5000")
         fill(tab, "concurrency", "8, 16")
         tab.wait_for_selector(".bk-form >> text=two-sided 95% bounds for p50, p90, p95, p99")
         assert tab.locator(".bk-field-api_key input").input_value() == ""
+        assert tab.locator(".bk-field-url input").input_value() == f"{server.url}?api_key=***"
         tab.locator(".bk-preflight").click()
         tab.wait_for_selector(".bk-form >> text=wire format", timeout=60_000)
         shot(tab, artifacts, "filled")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -197,6 +198,62 @@ def test_secrets_of_a_config_are_sent_though_they_are_not_shown() -> None:
     typed(form, headers='{"x-team": "other"}')
     assert form.config.endpoint.headers == {"x-team": "other"}
     assert form.config.endpoint.url == endpoint.url
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "shown"),
+    [
+        ("headers", '{"Authorization": "Bearer sk-typed", "x-team": "a"}', '{"Authorization": "***", "x-team": "a"}'),
+        ("request_params", '{"api_key": "sk-typed", "top_p": 0.5}', '{"api_key": "***", "top_p": 0.5}'),
+        ("url", f"{URL}?token=sk-typed", f"{URL}?token=***"),
+        ("proxy", "http://me:sk-typed@127.0.0.1:3128", "http://127.0.0.1:3128"),
+    ],
+)
+def test_a_secret_typed_into_any_field_is_held_and_stays_in_no_widget(name: str, text: str, shown: str) -> None:
+    form = bk.RunForm()
+    typed(form, url=URL)
+    typed(form, **{name: text})
+    row = form.rows[name]
+    assert row.input.value == shown
+    assert not row.input.trait_metadata("value", "echo_update")
+    assert not row.input.continuous_update
+    expected = bk.RunConfig(endpoint={"url": URL}) if name == "request_params" else bk.Endpoint(url=URL)
+    model = type(expected).model_validate({**expected.model_dump(), name: text})
+    owner = form.config if name == "request_params" else form.config.endpoint
+    assert getattr(owner, name) == getattr(model, name)
+    assert "sk-typed" not in "".join(str(w.get_state()) for w in inputs_of(form))
+    if "***" in shown:
+        typed(form, **{name: f" {shown}"})
+        assert "type the secret itself" in row.sentence.value
+        assert form.start_button.disabled
+
+
+def inputs_of(form: bk.RunForm) -> list[Any]:
+    views = [form.source, form.body, form.python, form.plan, form.whole, form.found]
+    return [*views, *(part for row in form.rows.values() for part in row.children)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"genai-bench benchmark --api-base {URL} --api-key sk-typed --no-such-flag",
+        '{"endpoint": {"url": "x://y", "api_key": "sk-typed"}}',
+        '{"endpoint": {"url": "x://y", "api_key": "sk-typed"',
+    ],
+)
+def test_what_cannot_be_read_is_left_to_be_mended_without_its_key(text: str) -> None:
+    form = bk.RunForm()
+    form.source.value = text
+    for _ in range(2):  # pressed again, it means what was pasted
+        form.read.click()
+        said = form.found.value
+        assert 'role="alert"' in said
+        assert "type the secret" not in said
+        assert form.source.value.replace("***", "sk-typed") == text
+        assert "sk-typed" not in "".join(str(w.get_state()) for w in inputs_of(form))
+    form.source.value += " "
+    form.read.click()
+    assert "type the secret itself" in form.found.value
 
 
 def test_a_frame_as_the_data_set_is_named_kept_and_has_no_cell_of_python() -> None:

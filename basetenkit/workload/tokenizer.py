@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from ..errors import TokenizerError
+from .pieces import pieces_of
 
 EMBEDDED = "embedded"
 _EMBEDDED_FILE = Path(__file__).parent / "data" / "tokenizer.json"
@@ -42,12 +43,18 @@ class _Fast:
         inner.no_padding()
         inner.encode_special_tokens = True
         self._inner = inner
+        self._pieces = pieces_of(inner, self._by_library)
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = self._inner.encode(text, add_special_tokens=False).ids
         return ids
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
+        if len(texts) == 1 and self._pieces is not None:
+            return [self._pieces.length(texts[0])]
+        return self._by_library(texts)
+
+    def _by_library(self, texts: Sequence[str]) -> list[int]:
         # encode_batch_fast leaves out the offsets, which nobody here needs: a fifth to a third of the time.
         return [len(e) for e in self._inner.encode_batch_fast(texts, add_special_tokens=False)]
 

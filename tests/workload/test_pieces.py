@@ -97,7 +97,7 @@ def test_pieces_seen_before_are_not_counted_again() -> None:
     assert made is not None
     text = "the river runs, and the 12 stones stay"
     assert made.length(text) == counted.count(text)
-    assert text in asked
+    assert sorted(asked) == sorted([" river", " runs", ",", " and", " the", " ", "12", " stones", " stay", "the"])
     asked.clear()
     assert made.length("the stones stay, and the 12 river runs") == counted.count(text)
     assert made.length("") == 0
@@ -143,7 +143,7 @@ def test_a_tokenizer_that_takes_special_tokens_out_of_a_text_is_left_to_the_libr
 
 @pytest.mark.parametrize(
     "pattern",
-    r"\p{Lu}+ \P{L} a++ a{2}+ [a&&b] [[:alpha:]] \h+ (a) ^a a$ (?<=a)b \X ( (?m:.)".split(),
+    r"\p{Lu}+ \P{L} a++ a{2}+ [a&&b] [[:alpha:]] \h+ (a) ^a a$ (?<=a)b \X ( (?m:.)".split(),  # noqa: SIM905
 )
 def test_a_pattern_that_may_mean_something_else_is_not_translated(pattern: str) -> None:
     assert in_ascii(pattern) is None

@@ -1,6 +1,6 @@
 """A long run against the embedded endpoint: does memory stay flat, and under a gibibyte?
 
-    python tests/benchmarks/soak.py                                  # 200,000 requests of 500 chunks: hours on a small machine
+    python tests/benchmarks/soak.py                                  # 200,000 requests of 500 chunks: eleven minutes on two cores
     python tests/benchmarks/soak.py --requests 4000 --chunks 100     # the same, scaled down
 
 Prints a line a few seconds (requests, rows a second, resident memory of this process), and at the end the peak. Exit code 1

@@ -1,6 +1,6 @@
 """How a process ends that is told to: each run that goes on becomes a whole Run on its folder first.
 
-SIGTERM tells it, and in a kernel the end of its parent, which is papermill or JupyterLab's server. ipykernel asks each second
+SIGTERM tells it, and in a kernel the end of the process that started it, such as papermill. ipykernel asks each second
 whether the parent is there, and ends at once in whatever the kernel does where it is gone; a descriptor of the parent's
 process (Linux) tells it sooner, and ipykernel is told that the parent is known to be gone. Elsewhere what was spooled stays.
 """

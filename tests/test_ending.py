@@ -145,8 +145,12 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in task.read_text().split()]
 
 
-@pytest.mark.parametrize("all_of_it", [True, False], ids=["and its kernel", "alone"])
-def test_papermill_told_to_end(server: Any, tmp_path: Path, all_of_it: bool) -> None:
+@pytest.mark.parametrize(
+    ("number", "all_of_it"),
+    [(signal.SIGTERM, True), (signal.SIGTERM, False), (signal.SIGKILL, False)],
+    ids=["told, and its kernel", "told alone", "killed alone"],
+)
+def test_papermill_ended(server: Any, tmp_path: Path, number: int, all_of_it: bool) -> None:
     """By a service manager, kernel and all, or alone: its kernel ends with it, and leaves a whole Run."""
     code = SETUP.format(url=server.url, long=LONG) + f"run = await bk.run(config, save_to={str(tmp_path / 'r')!r})"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
@@ -159,7 +163,7 @@ def test_papermill_told_to_end(server: Any, tmp_path: Path, all_of_it: bool) -> 
         time.sleep(0.05)
     kernels = children(process.pid)
     for pid in [*kernels, process.pid] if all_of_it else [process.pid]:
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, number)
     process.wait(60)
     until = time.monotonic() + 30
     while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in kernels):

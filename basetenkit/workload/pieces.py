@@ -1,8 +1,8 @@
 """Counting ASCII text by its pieces: what byte-level BPE tokenizers (Llama 3, Qwen, the embedded one) merge is never wider
 than what their pattern splits off, so a text has the sum of what its pieces have, and most pieces were seen before.
 
-The library counts each piece once, and every text that is not wholly made of such pieces. Reading a run's outputs in
-this way takes a fifth of the time. Only tokenizers whose every part is known to keep to this are counted so.
+The library counts each piece once, and every text that is not wholly made of such pieces. Counting a text whose pieces are
+known takes a fifth of the time. Only tokenizers whose every part is known to keep to this are counted so.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ Backlog's turns, between reads.
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import random
 from collections import Counter
@@ -22,7 +21,7 @@ from .config import RunConfig
 from .endpoint import Endpoint
 from .engine.clock import Poller, WallClock, mono
 from .engine.connection import Timeouts
-from .engine.driver import Backlog, Level
+from .engine.driver import Backlog, Level, few_collections
 from .engine.lag import LoopLag
 from .engine.pacer import schedule
 from .engine.pool import Origin, Pool
@@ -34,7 +33,7 @@ from .scenario import parse_scenario
 from .store import exchange_frame, hide
 from .tally import Tally, share
 from .turns import Turns
-from .types import Exchange, Failure, Outcome
+from .types import Exchange, Failure, Outcome, Request
 from .workload import datasets
 from .workload.conversations import Speaker
 from .workload.lexicon import Lexicon
@@ -173,27 +172,31 @@ class Stage:
         pool = connections(endpoint, poller, self._wall)
         backlog = Backlog(self._read, self._record, self._source.refill)
         source, follow = self._source, self._source.follow if isinstance(self._source, Turns) else None
+
+        def take() -> tuple[Request, bytes] | None:
+            backlog.wake()  # another is built for it
+            return source()
+
         limit = self._config.max_seconds
-        level = Level(pool, poller, source, backlog.add, max_seconds=limit, again=source.again, follow=follow)
-        gc.freeze()  # in a kernel with polars and altair a full collection takes tens of milliseconds, here too
-        if origin_ns is not None:
-            await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
-        level.origin_ns = mono() if origin_ns is None else origin_ns
-        assert self._current is not None
-        self._current.table.start(level.origin_ns)
-        self._level = level
-        watching = asyncio.ensure_future(self._watch_the_wall())
-        self._lag.start()
-        try:
-            if self._stopped is None:
-                await self._send(level)
-            await backlog.drained()
-        finally:
-            self._lag.stop()
-            gc.unfreeze()
-            self._status.seconds = (mono() - level.origin_ns) / 1e9
-            watching.cancel()
-            await pool.close()
+        level = Level(pool, poller, take, backlog.add, max_seconds=limit, again=source.again, follow=follow)
+        with few_collections():
+            if origin_ns is not None:
+                await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
+            level.origin_ns = mono() if origin_ns is None else origin_ns
+            assert self._current is not None
+            self._current.table.start(level.origin_ns)
+            self._level = level
+            watching = asyncio.ensure_future(self._watch_the_wall())
+            self._lag.start()
+            try:
+                if self._stopped is None:
+                    await self._send(level)
+                await backlog.drained()
+            finally:
+                self._lag.stop()
+                self._status.seconds = (mono() - level.origin_ns) / 1e9
+                watching.cancel()
+                await pool.close()
 
     async def _send(self, level: Level) -> None:
         key, part = self._part.key, self._part

@@ -3,12 +3,15 @@
 A level is a number of users (closed loop: each sends its next request when its last has ended) or a schedule (open loop).
 Every request taken from the source becomes an Exchange that is handed to `done`, whatever happened to it. The driver knows
 no dialect and no file: `done` only queues; the Backlog works the queue off about a millisecond's worth a turn of the loop, so
-that stamps stay true while responses are read.
+that stamps stay true while responses are read. It builds what is to be sent next in the same turns: a wave of a thousand
+users that ends at once must find its next requests made, as building them there would hold the loop up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,21 +21,26 @@ from typing import Any
 
 from ..types import Exchange, Failure, Outcome, Request
 from .clock import Poller, mono
-from .pool import Gate, Pool
+from .pool import Gate, Pool, Turnstile
 from .via_httpx import HttpxPool
 
 Again = Callable[[Exchange, bytes], tuple[float, Request, bytes] | None]
 Follow = Callable[[Exchange, int], Awaitable[tuple[int, Request, bytes] | None]]
 Source = Callable[[], tuple[Request, bytes] | None]
 BUDGET_NS = 1_000_000
-# For each so many bytes that wait (a thousand streamed responses are below), a turn may take so many budgets more.
-PILED_BYTES, PATIENCE = 32 << 20, 8
+# Where more bytes than so many wait (two thousand streamed responses are about as many), a turn may take a budget more for
+# each half of it: little by little, as a long turn makes tokens merge, and slower reading makes more wait.
+PILED_BYTES = 32 << 20
 LONG_BODY = 1 << 19  # bytes; some 15 ms of reading
 SWITCH_S = 0.0005
+COLLECT = 700, 3, 1000
 
 
 class Backlog:
-    """Works off finished exchanges, and after them refills what is to be sent, a little each turn of the loop.
+    """Works off finished exchanges and refills what is to be sent, a little each turn of the loop.
+
+    While fewer are ready than should be, two are built for each that is read, though only one was sent for each that ended:
+    where the machine is too busy for both, responses wait to be read, and what is to be sent is there.
 
     `read` makes of an exchange what `record` takes. One with a body of megabytes, which would hold up every other response
     for as long as it takes to read, is read on a thread beside the loop; `record` is always called on the loop. What waits is
@@ -62,17 +70,17 @@ class Backlog:
     @property
     def budget_ns(self) -> int:
         """How long the next turn may take."""
-        return BUDGET_NS * (1 + PATIENCE * (self._waiting_bytes // PILED_BYTES))
+        return BUDGET_NS * (1 + max(0, self._waiting_bytes - PILED_BYTES) // (PILED_BYTES // 2))
 
     def _turn(self) -> None:
         self._scheduled = False
         until = mono() + self.budget_ns
         more = True
         while more and mono() < until:
+            more = self._refill() and self._refill()
             if self._queue:
                 self._work(self._queue.popleft())
-            else:
-                more = self._refill()
+                more = True
         self._look()
         if more:
             self.wake()
@@ -109,6 +117,20 @@ class Backlog:
             self._aside.shutdown()
 
 
+@contextlib.contextmanager
+def few_collections() -> Iterator[None]:
+    """Spares the loop the collector's long halts: what is there now is left alone (polars and altair, some tens of
+    milliseconds), young objects are looked at a few at a time, and all of them hardly ever."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 def _gently(read: Callable[[Exchange], Any], exchange: Exchange) -> Any:
     """Reads while the loop's thread is let in each half millisecond, where Python's own 5 ms would stand in every bound."""
     before = sys.getswitchinterval()
@@ -143,8 +165,8 @@ class Level:
 
     async def closed_loop(self, users: int) -> None:
         """`users` requests in flight at any time, until the source is dry."""
-        gate = Gate(users)
-        await self._run(lambda: [self._spawn(self._user(gate)) for _ in range(users)])
+        gate, onward = Gate(users), Turnstile()
+        await self._run(lambda: [self._spawn(self._user(gate, onward)) for _ in range(users)])
 
     async def open_loop(self, due: Iterator[float], max_in_flight: int | None) -> None:
         """Requests at the times of `due` (s since the start), whatever became of those before."""
@@ -178,12 +200,13 @@ class Level:
         self._tasks.discard(task)
         self._room.set()
 
-    async def _user(self, gate: Gate | None) -> None:
+    async def _user(self, gate: Gate | None, onward: Turnstile) -> None:
+        free = mono()
         while self.stop_reason is None and (item := self._source()) is not None:
-            now = mono()
-            if not await self._send(*item, due=now, start=now, gate=gate):
+            if not await self._send(*item, due=free, start=mono(), gate=gate):
                 return
-            gate = None
+            gate, free = None, mono()
+            await onward.enter()
         if gate is not None:  # nothing left to send: nobody needs to wait for this one
             await gate.arrive()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,9 @@ def first_byte_ns(exchange: Exchange) -> int | None:
 
 def text_offsets(parsed: ParsedResponse) -> tuple[list[int], list[int]]:
     """(start, end) of each event within the row's `text`, in characters; -1 for events that are not content."""
+    if parsed.event_kinds.count(Kind.CONTENT) == len(parsed.event_kinds):
+        ends = list(accumulate(map(len, parsed.event_texts)))
+        return [0, *ends[:-1]], ends
     starts, ends, at = [], [], 0
     for text, kind in zip(parsed.event_texts, parsed.event_kinds, strict=True):
         if kind == Kind.CONTENT:

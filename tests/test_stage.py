@@ -69,6 +69,26 @@ def test_a_level_gives_its_rows_once_and_says_how_it_went(server: Any) -> None:
     assert stage.notes() == []
 
 
+def test_what_the_first_wave_took_is_built_anew_before_any_of_it_has_ended() -> None:
+    c = config(max_requests=200)
+    with bk.emulator.serve(ttft_ms=60_000) as slow:
+        built: list[int] = []
+
+        async def play(stage: Stage) -> None:
+            stage.prepare(Part(CLOSED, users=3))
+            built.append(len(stage._source._ready))
+            performing = asyncio.ensure_future(stage.perform())
+            await asyncio.sleep(1)
+            built.append(len(stage._source._ready))
+            assert (stage.status().finished, stage.status().in_flight) == (0, 3)
+            stage.halt("seen enough")
+            await performing
+
+        staged(c.model_copy(update={"endpoint": bk.Endpoint(url=slow.url, model="m")}), play)
+    first, then = built
+    assert first < then == 197
+
+
 def test_a_part_of_a_schedule_is_sent_at_its_own_times_from_the_common_start(server: Any) -> None:
     origin = 0
 

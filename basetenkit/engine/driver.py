@@ -28,8 +28,8 @@ Again = Callable[[Exchange, bytes], tuple[float, Request, bytes] | None]
 Follow = Callable[[Exchange, int], Awaitable[tuple[int, Request, bytes] | None]]
 Source = Callable[[], tuple[Request, bytes] | None]
 BUDGET_NS = 1_000_000
-# Where more bytes than so many wait (two thousand streamed responses are about as many), a turn may take a budget more for
-# each half of it: little by little, as a long turn makes tokens merge, and slower reading makes more wait.
+# Where more bytes than so many wait (two thousand streamed responses are about as many), a turn may take longer: little at
+# first, as a long turn makes tokens merge, and much where memory is at stake.
 PILED_BYTES = 32 << 20
 LONG_BODY = 1 << 19  # bytes; some 15 ms of reading
 SWITCH_S = 0.0005
@@ -70,7 +70,8 @@ class Backlog:
     @property
     def budget_ns(self) -> int:
         """How long the next turn may take."""
-        return BUDGET_NS * (1 + max(0, self._waiting_bytes - PILED_BYTES) // (PILED_BYTES // 2))
+        beyond = max(0, self._waiting_bytes - PILED_BYTES) // (PILED_BYTES // 2)
+        return BUDGET_NS * (1 + beyond * beyond)
 
     def _turn(self) -> None:
         self._scheduled = False
@@ -127,6 +128,7 @@ def few_collections() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()  # of what is new; without it Python would soon look at everything, for over a tenth of a second
         gc.set_threshold(*before)
         gc.unfreeze()
 

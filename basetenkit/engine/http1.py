@@ -33,7 +33,7 @@ class ResponseReader:
         "_fed",
         "_last",
         "_length",
-        "_line_limit",
+        "_look_again",
         "_parser",
         "_too_long",
         "crlf_apart",
@@ -52,7 +52,9 @@ class ResponseReader:
         self._fed = 0
         self._chunked = False
         self._length = False
-        self._line_limit = LINE_LIMIT  # where the body's present line would be too long; a document's may be any length
+        self._look_again = min(
+            LINE_LIMIT, BODY_LIMIT
+        )  # when the body is longer, a line may be too long; a document's may be any length
         self._too_long = f"the body is longer than {BODY_LIMIT >> 20} MiB"
         self.crlf_apart = crlf_apart
         self.head_done = self.done = self.keep_alive = False
@@ -170,18 +172,19 @@ class ResponseReader:
     def on_body(self, data: bytes) -> None:
         if self.done:
             return
-        if len(self._body) + len(data) > BODY_LIMIT:
-            raise ValueError("body limit")
         self._last = data
         self._body += data
-        if len(self._body) > self._line_limit:
-            self._check_line()
+        if len(self._body) > self._look_again:
+            self._check_length()
 
-    def _check_line(self) -> None:
-        """Stops a stream whose present line has outgrown LINE_LIMIT; else says where to look again."""
+    def _check_length(self) -> None:
+        """Stops a body that is too long, and a stream whose present line is; else says where to look again."""
+        if len(self._body) > BODY_LIMIT:
+            del self._body[BODY_LIMIT:]
+            raise ValueError("body limit")
         newline = self._body.rfind(b"\n", len(self._body) - LINE_LIMIT)
         if newline >= 0 or (first_header(self.exchange.headers, "content-type") or "").startswith("application/json"):
-            self._line_limit = (newline if newline >= 0 else len(self._body)) + LINE_LIMIT
+            self._look_again = min((newline if newline >= 0 else len(self._body)) + LINE_LIMIT, BODY_LIMIT)
             return
         self._too_long = f"a line of the stream is longer than {LINE_LIMIT >> 20} MiB"
         raise ValueError("line limit")

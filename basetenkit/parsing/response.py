@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+import numpy as np
+
 from basetenkit.parsing import encoding
 from basetenkit.parsing.body import Asked, read_body
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector
@@ -204,17 +206,13 @@ def _blame(out: Collector, parsed: ParsedResponse, status: int, headers: Sequenc
 
 
 def _time(out: Collector, parsed: ParsedResponse, read_ends: Sequence[int], encoded: bool) -> None:
-    """Finds the read that completed each event. Both ascend, so one walk along both does it."""
-    reads, closes = parsed.event_reads, parsed.event_closes
-    i, last = 0, len(read_ends) - 1
-    if last < 0:
-        reads.extend([-1] * len(out.ends))
-        closes.extend([False] * len(out.ends))
+    """Finds the read that completed each event, the last one where none did."""
+    if not len(read_ends):
+        parsed.event_reads, parsed.event_closes = [-1] * len(out.ends), [False] * len(out.ends)
         return
-    for end in out.ends:
-        while i < last and read_ends[i] < end:
-            i += 1
-        reads.append(i)
-        closes.append(not encoded and read_ends[i] == end)
+    brought, ends = np.asarray(read_ends, np.int64), np.asarray(out.ends, np.int64)
+    at = np.minimum(brought.searchsorted(ends), len(brought) - 1)
+    parsed.event_reads = reads = at.tolist()
+    parsed.event_closes = [False] * len(reads) if encoded else (brought[at] == ends).tolist()
     if out.streamed and len(set(reads)) < len(reads):
         out.warn("same_time", n=Counter(reads).most_common(1)[0][1])

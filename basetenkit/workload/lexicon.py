@@ -101,6 +101,7 @@ def lexicon(tokenizer: Tokenizer) -> Lexicon:
     words, lines = corpus.words(), corpus.lines()
     if tokenizer.is_slow:
         words, lines = words[:1000], lines[::11]
+    tokenizer.learn((*words, *lines))
     added, alone = corpus.counts() if tokenizer.is_embedded else measure(tokenizer, words, lines)
     of_words, of_lines = added[: len(words)], added[len(words) :]
     # The longest quarter is left out, so that a tail can be long without being one of a few rare sentences.

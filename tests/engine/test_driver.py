@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import socket
 import sys
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 
 from basetenkit.engine.clock import Poller
-from basetenkit.engine.driver import LONG_BODY, Backlog, Level
-from basetenkit.engine.pool import Origin, Pool
+from basetenkit.engine.driver import LONG_BODY, Backlog, Level, few_collections
+from basetenkit.engine.pool import SENDS_A_TURN, Origin, Pool
 from basetenkit.types import Exchange, Outcome, Request
 
 from ..peer import OK, peer
@@ -136,6 +137,82 @@ def test_a_backlog_works_off_everything_a_little_each_turn() -> None:
     seen, turns = on_loop(work)
     assert seen == [str(i) for i in range(10)]
     assert turns >= 9
+
+
+def test_what_is_to_be_sent_is_built_while_responses_still_wait_to_be_read() -> None:
+    async def work(_poller: Poller) -> tuple[list[int], int]:
+        built = 0
+        then: list[int] = []
+
+        def refill() -> bool:
+            nonlocal built
+            built += built < 100
+            return built < 100
+
+        def record(_: object) -> None:
+            then.append(built)
+            time.sleep(0.002)  # the reading alone takes each turn's budget
+
+        backlog = Backlog(lambda x: x, record, refill)
+        for i in range(20):
+            backlog.add(Exchange(Request(str(i), b"", "s")))
+        await asyncio.sleep(0.5)
+        await backlog.drained()
+        return then, built
+
+    then, built = on_loop(work)
+    assert then == [2 * i for i in range(1, 21)]
+    assert built >= 40
+
+
+def test_users_that_end_at_once_go_on_a_few_a_turn() -> None:
+    users = 100
+    together = threading.Barrier(users, timeout=20)
+    asked: list[int] = []
+    turn = 0
+
+    def answer(sock: socket.socket, _request: bytes) -> None:
+        together.wait()
+        sock.sendall(OK)
+
+    async def go(level: Level) -> None:
+        loop = asyncio.get_running_loop()
+        take = level._source
+
+        def source() -> tuple[Request, bytes] | None:
+            if len(asked) == users:
+                time.sleep(0.3)  # all answers have come when the loop looks again
+            asked.append(turn)
+            return take()
+
+        def count() -> None:
+            nonlocal turn
+            turn += 1
+            counting[0] = loop.call_soon(count)
+
+        level._source = source
+        counting = [loop.call_soon(count)]
+        await level.closed_loop(users)
+        counting[0].cancel()
+
+    with peer(answer) as p:
+        done, _ = drive(p.url, 2 * users, go)
+    assert len(done) == 2 * users
+    assert all(x.failure is None for x in done)
+    later = asked[users:]
+    assert max(later.count(t) for t in later) <= SENDS_A_TURN < users
+    assert all(x.start_ns >= x.scheduled_ns for x in done)
+
+
+def test_the_collector_halts_the_loop_no_longer_than_it_must_and_is_as_before_after_a_level() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    full = gc.get_stats()[2]["collections"]
+    with few_collections():
+        kept = [[i] for i in range(300_000)]
+        within = gc.get_stats()[2]["collections"]
+    assert within == full
+    assert len(kept) == 300_000
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, frozen)
 
 
 def test_a_long_body_is_read_beside_the_loop_and_recorded_on_it() -> None:

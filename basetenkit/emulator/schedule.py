@@ -2,7 +2,7 @@
 
 A timer of asyncio's for each token costs several times what writing it does, since its timers are compared by Python code.
 Here one timer stands for the whole heap, whose entries are compared as tuples. What can be done at any time (counting a
-prompt) is done in the pauses, where it holds up no token.
+prompt) is done in the pauses: what is short as soon as nothing is overdue, what takes longer where it holds up no token.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .words import Tally
 
 Step = Callable[[], float | None]
 TURN_S = 0.001
+SHORT_S = 0.0005
 
 
 class Schedule:
@@ -38,7 +39,7 @@ class Schedule:
         self._wake(when)
 
     def spare(self, tally: Tally) -> None:
-        """Counts `tally` in a pause that is long enough."""
+        """Counts `tally` in a pause: one that is long enough, or for a short text any."""
         self._spare.append(tally)
         self._wake(time.monotonic())
 
@@ -79,4 +80,5 @@ class Schedule:
             self._spare.popleft()()
 
     def _has_room(self, now: float) -> bool:
-        return not self._heap or self._heap[0][0] - now > self._spare[0].effort
+        effort = self._spare[0].effort
+        return not self._heap or self._heap[0][0] - now > (effort if effort > SHORT_S else 0.0)

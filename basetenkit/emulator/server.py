@@ -98,6 +98,7 @@ class Connection:
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self.server, self.sock, self.inbox, self.unsent = server, sock, b"", b""
         self.record: Record | None = None
+        self.piece: Piece  # the one that is due next
         self.closed = self.closing = False
         self.tls: ssl.SSLObject | None = None
         if server.tls is not None:
@@ -202,7 +203,8 @@ class Connection:
             self._ending()
             return
         step = self._piece if self.reply.chunked else self._document
-        self.server.schedule.at(self.base + self.reply.pieces[0].at, step)
+        self.piece = self.reply.pieces[0]
+        self.server.schedule.at(self.base + self.piece.at, step)
 
     def _document(self) -> None:
         if self.closed:
@@ -220,18 +222,18 @@ class Connection:
         """Writes the piece that is due and gives the time of the next."""
         if self.closed:
             return None
-        reply, index = self.reply, self.index
-        piece = reply.pieces[index]
+        reply, piece = self.reply, self.piece
         data = piece.data
         if self.server.options.stamp_frames and data.startswith(b'data: {"id"'):
             data = data.replace(b'data: {"id"', b'data: {"t": %d, "id"' % time.monotonic_ns(), 1)
-        self.index = index = index + 1
+        self.index = index = self.index + 1
         over = index == len(reply.pieces)
         last = over and reply.ending == "whole" and not piece.tokens
         self._write(self.pending + chunk(data) + (b"0\r\n\r\n" if last else b""), piece.tokens)
         self.pending = b""
         if not over:
-            return self.base + reply.pieces[index].at
+            self.piece = reply.pieces[index]
+            return self.base + self.piece.at
         if last:
             self._over()
         elif not self.closed:

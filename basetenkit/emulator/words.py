@@ -37,7 +37,7 @@ def tokenizer() -> Any:
 def count(text: str) -> int:
     """Tokens of a text: by the embedded tokenizer, else its words."""
     t = tokenizer()
-    return len(t.encode(text, add_special_tokens=False).ids) if t is not None else len(text.split())
+    return len(t.encode_batch_fast([text], add_special_tokens=False)[0]) if t is not None else len(text.split())
 
 
 @cache

@@ -19,7 +19,7 @@ from .http1 import describe
 from .redirects import forget, redirected
 from .tls import TlsLayer
 
-SENDS_A_TURN = 32
+SENDS_A_TURN = 16
 DNS_KEPT_NS = 60 * 1_000_000_000
 HAPPY_EYEBALLS_DELAY_S = 0.25
 AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]

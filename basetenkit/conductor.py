@@ -12,8 +12,9 @@ import itertools
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import polars as pl
 
@@ -30,6 +31,7 @@ from .tally import Tally
 from .workers.crew import Crew
 from .workload.tokenizer import Tokenizer
 
+T = TypeVar("T")
 SPOOL_EVERY_S = 1.0
 ROWS_IN_MEMORY, CHUNKS_IN_MEMORY = 20_000, 2_000_000
 
@@ -95,7 +97,7 @@ class Progress:
 
 
 class Conductor:
-    """Runs the levels that are not done yet. `frames` and `progress` may be read from another thread."""
+    """Runs the levels that are not done yet. `recorded` and `progress` may be read from another thread."""
 
     def __init__(self, config: RunConfig, folder: RunFolder, tokenizer: Tokenizer, document: dict[str, Any]) -> None:
         self.config, self.folder, self.document = config, folder, document
@@ -220,12 +222,21 @@ class Conductor:
         except (OSError, pl.exceptions.PolarsError) as error:
             self._write_error = StoreError(f"the run folder {self.folder.path} cannot be written: {error}")
 
-    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """(requests, chunks) recorded so far; from any thread."""
-        with self.lock:
-            parts = [(self.folder.scan("requests").collect(), self.folder.scan("chunks").collect())]
-            parts += [batch.frames() for batch in (*self._unwritten, *self._place.waiting())]
-        return _joined(parts)
+    def recorded(self, make: Callable[[pl.LazyFrame, pl.LazyFrame], T]) -> T:
+        """What `make` makes of (requests, chunks) recorded so far; from any thread. The lock, for which the loop may have to
+        wait, is held while the parts are listed, and not while they are read."""
+        for last in (False, False, True):
+            with self.lock:
+                stored = self.folder.scan("requests"), self.folder.scan("chunks")
+                batches = [*self._unwritten, *self._place.waiting()]
+            frames = [batch.frames() for batch in batches]
+            requests, chunks = ([kind, *(f[i].lazy() for f in frames)] for i, kind in enumerate(stored))
+            try:
+                return make(pl.concat(requests), pl.concat(chunks))
+            except (OSError, pl.exceptions.PolarsError):  # the parts of a level were put together meanwhile
+                if last:
+                    raise
+        raise AssertionError
 
 
 def _joined(parts: list[tuple[pl.DataFrame, pl.DataFrame]]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -40,6 +40,14 @@ class Run:
         """One row a request sent, in the schema of `basetenkit.columns.SCHEMA`."""
         return mark_window(self._folder.scan("requests").collect(), self.window).select(list(SCHEMA))
 
+    @cached_property
+    def _rows(self) -> pl.DataFrame:
+        """The rows without their texts: of a long run half a gigabyte, which no figure needs."""
+        if "requests" in self.__dict__:
+            return self.requests.drop("text")
+        rows = self._folder.scan("requests").drop("text").collect()
+        return mark_window(rows, self.window).select([name for name in SCHEMA if name != "text"])
+
     @property
     def chunks(self) -> pl.LazyFrame:
         """One row an output chunk: request_id, index, arrival_s (s since the send), error_s, tokens, text_start, text_end."""
@@ -48,17 +56,17 @@ class Run:
     @cached_property
     def summary(self) -> pl.DataFrame:
         """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%)."""
-        return summarise(self.requests, self.chunks, self.config.slo, self._document["levels"])
+        return summarise(self._rows, self.chunks, self.config.slo, self._document["levels"])
 
     @cached_property
     def spread(self) -> pl.DataFrame:
         """One row a (scenario, load, level, metric): n, min, max, mean, stddev, sum, p25 to p99 of what was measured."""
-        return spread(self.requests, self.chunks)
+        return spread(self._rows, self.chunks)
 
     @cached_property
     def fates(self) -> pl.DataFrame:
         """What became of every planned request, a (scenario, load, level): sent, each outcome, never sent; adds up."""
-        return fates(self.requests, self.planned)
+        return fates(self._rows, self.planned)
 
     @property
     def planned(self) -> pl.DataFrame:
@@ -66,7 +74,7 @@ class Run:
         each = self.config.max_requests + self.config.warmup_requests
         rows = [{**{k: x[k] for k in ("scenario", "load", "level")}, "planned": each} for x in self._document["levels"]]
         schema = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "planned": pl.Int64}
-        again = self.requests.filter(pl.col("attempt") > 1).group_by("scenario", "load", "level").agg(planned=pl.len())
+        again = self._rows.filter(pl.col("attempt") > 1).group_by("scenario", "load", "level").agg(planned=pl.len())
         frame = pl.concat([pl.DataFrame(rows, schema=schema), again.cast(schema)])  # type: ignore[arg-type]
         return frame.group_by("scenario", "load", "level", maintain_order=True).agg(pl.col("planned").sum())
 
@@ -74,7 +82,7 @@ class Run:
     def findings(self) -> list[Finding]:
         """What a reader of the figures must know: code, sentence, cure."""
         left_out = [str(p.relative_to(self._folder.path)) for p in self._left_out]
-        return diagnose(self.requests, self.summary, self.config, self._document, left_out)
+        return diagnose(self._rows, self.summary, self.config, self._document, left_out)
 
     @cached_property
     def config(self) -> RunConfig:
@@ -84,7 +92,7 @@ class Run:
     @property
     def metadata(self) -> dict[str, Any]:
         """Config, versions, machine, clock, measurement error, salt, and how each level went; no secret."""
-        rows = self.requests
+        rows = self._rows
         error = rows.filter(pl.col("outcome") == "ok")["ttft_error_s"]
         measured = {f"ttft_error_p{p}_s": error.quantile(p / 100) for p in (50, 99)}
         clocks = dict(rows["clock"].drop_nulls().value_counts().iter_rows())
@@ -164,9 +172,9 @@ class Run:
             self._folder.copy_to(target)
 
     def __repr__(self) -> str:
-        ok = int((self.requests["outcome"] == "ok").sum())
+        ok = int((self._rows["outcome"] == "ok").sum())
         state = "" if self.complete else ", not complete"
-        return f"<Run: {self.requests.height} requests in {len(self._document['levels'])} level(s), {ok} ok{state}>"
+        return f"<Run: {self._rows.height} requests in {len(self._document['levels'])} level(s), {ok} ok{state}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return showing.run(self)

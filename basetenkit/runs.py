@@ -77,13 +77,18 @@ class LiveRun:
     @property
     def requests(self) -> pl.DataFrame:
         """The rows so far."""
-        return mark_window(self._conductor.frames()[0]).select(list(SCHEMA))
+        return mark_window(self._conductor.recorded(lambda rows, _: rows.collect())).select(list(SCHEMA))
+
+    @property
+    def requests_without_text(self) -> pl.DataFrame:
+        """The rows so far but for `text`, which takes most of their room."""
+        return mark_window(self._conductor.recorded(lambda rows, _: rows.drop("text").collect()))
 
     @property
     def summary(self) -> pl.DataFrame:
         """The summary of the rows so far."""
-        requests, chunks = self._conductor.frames()
-        return summarise(mark_window(requests), chunks.lazy(), self._conductor.config.slo)
+        slo = self._conductor.config.slo
+        return self._conductor.recorded(lambda rows, chunks: summarise(mark_window(rows.collect()), chunks, slo))
 
     @property
     def done(self) -> bool:

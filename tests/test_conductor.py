@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
-from basetenkit.conductor import plan
+from basetenkit.conductor import Conductor, plan
 from basetenkit.errors import StoreError
 
 from .making import KEY, URL, conductor, config, head_lines
@@ -112,7 +112,7 @@ def test_rows_can_be_read_from_another_thread_while_they_are_spooled(server: Any
     thread = threading.Thread(target=work)
     thread.start()
     while thread.is_alive():
-        requests, chunks = it.frames()
+        requests, chunks = it.recorded(lambda rows, chunks: (rows.collect(), chunks.collect()))
         assert requests["request_id"].is_unique().all()
         assert set(chunks["request_id"].unique()) <= set(requests["request_id"])
         seen.append(requests.height)
@@ -120,9 +120,13 @@ def test_rows_can_be_read_from_another_thread_while_they_are_spooled(server: Any
     assert failed == []
     assert seen == sorted(seen)
     sent = [level["sent"] for level in it.document["levels"]]
-    assert it.frames()[0].height == sum(sent) >= 6
+    assert rows_of(it) == sum(sent) >= 6
     assert [level["done"] for level in it.document["levels"]] == [True, True]
     assert [len(it.folder.parts("requests", i)) for i in (0, 1)] == [1, 1]
+
+
+def rows_of(it: Conductor) -> int:
+    return it.recorded(lambda rows, _: rows.collect().height)
 
 
 def test_a_level_knows_how_it_ended_and_its_peak(server: Any, tmp_path: Path) -> None:
@@ -142,7 +146,7 @@ def test_a_conductor_stopped_before_it_begins_sends_nothing(server: Any, tmp_pat
     it.stop("before it began")
     it.run()
     assert server.truth()["requests"] == []
-    assert it.frames()[0].height == 0
+    assert rows_of(it) == 0
     assert not it.document["levels"][0]["done"]
 
 
@@ -171,7 +175,7 @@ def test_a_guard_reached_in_one_level_leaves_nothing_for_the_next(server: Any, t
     first, second = it.document["levels"]
     assert (first["sent"], second["sent"]) == (3, 0)  # 25 tokens each, and then no room for another
     assert first["tokens_guard"]
-    assert it.frames()[0].height == 3
+    assert rows_of(it) == 3
 
 
 def test_a_folder_that_can_no_longer_be_written_ends_the_run_with_one_sentence(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from . import statistics as st
 
 LEVEL = ["scenario", "load", "level"]
 UNIT = [*LEVEL, "repeat"]
+WORDS = ("text", "warnings", "error_message")  # no figure is made of them, and each sort of the rows would copy them
 PERCENTILES = (50, 90, 95, 99)
 Values = np.ndarray[Any, Any]
 OUTCOMES = [str(o) for o in Outcome]

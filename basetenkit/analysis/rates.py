@@ -25,6 +25,7 @@ def named(name: str, estimate: Estimate) -> dict[str, Any]:
 def rates(rows: pl.DataFrame) -> dict[str, Any]:
     """Throughput: what ended successfully within a stretch of time, over that stretch; repeats one after the other. Null
     where a response's tokens are not known: counting them as none would halve a rate in silence."""
+    rows = rows.select("repeat", "load", "in_window", "outcome", "start_s", "end_s", *WEIGHED)
     parts = [_departures(part) for _, part in rows.group_by("repeat", maintain_order=True)]
     parts = [(moments, part) for moments, part in parts if len(moments) > 1 and moments[-1] > moments[0]]
     moments = [at for at, _ in parts]

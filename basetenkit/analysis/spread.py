@@ -5,13 +5,14 @@ They describe the requests that were measured, no more: what they say of the end
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from .metrics import LEVEL, METRICS, Metric, Values, observations, percentile
-from .summary import gaps
+from .gaps import Gaps, gaps
+from .metrics import LEVEL, METRICS, WORDS, Metric, Values, observations, percentile
 
 PERCENTILES = (25, 50, 75, 90, 95, 99)
 _COUNTS = ("input_tokens", "output_tokens", "output_chunks")
@@ -25,30 +26,33 @@ def spread(rows: pl.DataFrame, chunks: pl.LazyFrame | None = None) -> pl.DataFra
     Where requests were cut at a level's end, percentiles are those of the survival curve, and max, mean, stddev and sum of a
     latency that the cut ones would have had are null: nobody knows them. A metric without a value has no row.
     """
+    rows = rows.drop(WORDS, strict=False)
     between = gaps(rows, chunks)
     found: list[dict[str, Any]] = []
     for key, level in rows.group_by(LEVEL, maintain_order=True):
         window = level.filter("in_window")
-        for name, unit, x, cut in _values(window, between.get(key)):
-            if len(x):
-                found.append(dict(zip(LEVEL, key, strict=True)) | {"metric": name, "unit": unit} | _figures(x, cut))
+        place = dict(zip(LEVEL, key, strict=True))
+        for name, unit, values in _values(window, between.get(key)):
+            figures = _of_gaps(values) if isinstance(values, Gaps) else _figures(*values)
+            if figures["n"]:
+                found.append(place | {"metric": name, "unit": unit} | figures)
     text, numbers = dict.fromkeys(("metric", "unit"), pl.String), dict.fromkeys(_FIGURES, pl.Float64)
     schema = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, **text, "n": pl.Int64, **numbers}
     return pl.DataFrame(found, schema=schema)
 
 
-def _values(window: pl.DataFrame, itl: tuple[Values, Values] | None) -> list[tuple[str, str, Values, Values]]:
-    out = []
+def _values(window: pl.DataFrame, itl: Gaps | None) -> list[tuple[str, str, tuple[Values, Values] | Gaps]]:
+    out: list[tuple[str, str, tuple[Values, Values] | Gaps]] = []
     for metric in METRICS.values():
         if metric.kind in ("latency", "speed"):
             seen = _observed(metric, window)
-            out.append((metric.name, metric.unit, seen["x"].to_numpy(), seen["cut"].to_numpy()))
+            out.append((metric.name, metric.unit, (seen["x"].to_numpy(), seen["cut"].to_numpy())))
         elif metric.kind == "chunk" and itl is not None:
-            out.append((metric.name, metric.unit, itl[0], np.zeros(len(itl[0]), bool)))
+            out.append((metric.name, metric.unit, itl))
     ok = window.filter(pl.col("outcome") == "ok")
     for name in _COUNTS:
         x = ok[name].drop_nulls().to_numpy().astype(float)
-        out.append((name, "chunks" if name == "output_chunks" else "tokens", x, np.zeros(len(x), bool)))
+        out.append((name, "chunks" if name == "output_chunks" else "tokens", (x, np.zeros(len(x), bool))))
     return out
 
 
@@ -57,7 +61,20 @@ def _observed(metric: Metric, window: pl.DataFrame) -> pl.DataFrame:
     return seen if seen["cut"].any() else seen.filter("ok")
 
 
+def _of_gaps(gaps: Gaps) -> dict[str, Any]:
+    if not gaps.n:
+        return {"n": 0}
+    n, of = gaps.n, gaps.moments()
+    named = dict(zip(PERCENTILES, gaps.quantiles([p / 100 for p in PERCENTILES]), strict=True))
+    low, high = gaps.at([1, n])
+    out: dict[str, Any] = {"n": n, "min": low, "max": high, "mean": of.mean, "sum": of.mean * n}
+    out["stddev"] = math.sqrt(of.variance * n / (n - 1)) if n > 1 else None
+    return out | {f"p{p}": e.value for p, e in named.items()}
+
+
 def _figures(x: Values, cut: Values) -> dict[str, Any]:
+    if not len(x):
+        return {"n": 0}
     out: dict[str, Any] = {"n": len(x), "min": None if cut.any() and cut[x.argmin()] else float(x.min())}
     if not cut.any():
         out |= {"max": float(x.max()), "mean": float(x.mean()), "sum": float(x.sum())}

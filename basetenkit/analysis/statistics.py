@@ -14,7 +14,8 @@ Where so few requests cannot bound a tail from above, `high` is None: print ">= 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -44,22 +45,46 @@ def t975(df: int) -> float:
     return float(special().stdtrit(df, 0.975))
 
 
-def standard_error(psi: Array, floor: bool = True, parts: Labels | None = None) -> tuple[float, int]:
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What batch means need of a series in start order: its length, mean and variance (of the population), what the means of its
+    10 and 20 batches are away from the mean, and what each run's values are away from it in all."""
+
+    n: int
+    mean: float
+    variance: float
+    ten: Array
+    twenty: Array
+    totals: Array
+
+    @property
+    def runs(self) -> int:
+        return len(self.totals)
+
+
+def moments(psi: Array, parts: Labels | None = None) -> Moments:
+    """Of a series with at least one value; `parts`: the run of each value."""
+    centred: Array = psi - psi.mean()
+    several = parts is not None and _runs(parts) > 1
+    which = np.unique(np.asarray(parts), return_inverse=True)[1] if several else np.zeros(len(psi), int)
+    totals: Array = np.bincount(which, weights=centred).astype(np.float64)
+    ten, twenty = _batch_means(centred, 10), _batch_means(centred, 20)
+    return Moments(len(psi), float(psi.mean()), float(centred.var()), ten, twenty, totals)
+
+
+def standard_error(of: Moments, floor: bool = True) -> tuple[float, int]:
     """(standard error of the mean of a series in start order, degrees of freedom); at least LEAST values.
 
     The wider of 10 and 20 batch means, the latter inflated for their lag-1 autocorrelation, and never under the one that
     independence would give; without that `floor` for the gaps of a closed loop, where a long one is made up by short ones.
-    With `parts`, of several runs: from the runs' own means.
+    Of several runs: from the runs' own means.
     """
-    n, centred = len(psi), psi - psi.mean()
-    independent = float(centred.std()) / math.sqrt(n) if floor else 0.0
-    if parts is not None and (runs := _runs(parts)) > 1:
-        totals: Array = np.bincount(np.unique(parts, return_inverse=True)[1], weights=centred).astype(np.float64)
-        return max(_of_totals(totals) / n, independent), runs - 1
-    ten, twenty = _batch_means(centred, 10), _batch_means(centred, 20)
-    phi = min(max(lag_one(twenty), 0.0), 0.8)
-    se10 = float(ten.std(ddof=1)) / math.sqrt(10)
-    se20 = float(twenty.std(ddof=1)) / math.sqrt(20) * math.sqrt((1 + phi) / (1 - phi))
+    independent = math.sqrt(of.variance / of.n) if floor else 0.0
+    if of.runs > 1:
+        return max(_of_totals(of.totals) / of.n, independent), of.runs - 1
+    phi = min(max(lag_one(of.twenty), 0.0), 0.8)
+    se10 = float(of.ten.std(ddof=1)) / math.sqrt(10)
+    se20 = float(of.twenty.std(ddof=1)) / math.sqrt(20) * math.sqrt((1 + phi) / (1 - phi))
     wider, df = (se20, 19) if t975(19) * se20 > t975(9) * se10 else (se10, 9)
     return max(wider, independent), df
 
@@ -76,34 +101,38 @@ def _of_totals(totals: Array) -> float:
 
 def _batch_means(centred: Array, batches: int) -> Array:
     size = len(centred) // batches
+    if not size:
+        return np.zeros(0)
     means: Array = centred[len(centred) - size * batches :].reshape(batches, size).mean(1)
     return means
 
 
-def effective_n(psi: Array, p: float, parts: Labels | None = None) -> float:
+def effective_n(of: Moments, p: float) -> float:
     """How many independent requests would say as much about a proportion `p`."""
-    se, df = standard_error(psi, parts=parts)
+    se, df = standard_error(of)
     if se == 0:
-        return float(len(psi))
-    return float(min(len(psi), p * (1 - p) / se**2 * (Z975 / t975(df)) ** 2))
+        return float(of.n)
+    return float(min(of.n, p * (1 - p) / se**2 * (Z975 / t975(df)) ** 2))
 
 
-def _how(method: str, parts: Labels | None) -> str:
-    runs = _runs(parts)
+def _how(method: str, runs: int) -> str:
     return f"{method} on batch means" if runs < 2 else f"{method} on the means of {runs} runs"
 
 
 def mean(values: Sequence[float] | Array, parts: Labels | None = None) -> Estimate:
     """The mean, t interval on batch means. Values in start order."""
     x = np.asarray(values, float)
-    if not len(x):
-        return NOTHING
-    value = float(x.mean())
-    if len(x) < LEAST:
-        return Estimate(value, n=len(x), how="too few for an interval")
-    se, df = standard_error(x, parts=parts)
-    n = len(x) if se == 0 else min(len(x), float(x.var()) / se**2)
-    return Estimate(value, value - t975(df) * se, value + t975(df) * se, n, _how("t interval", parts))
+    return mean_of(moments(x, parts)) if len(x) else NOTHING
+
+
+def mean_of(of: Moments) -> Estimate:
+    """`mean` of a series by its moments."""
+    value = of.mean
+    if of.n < LEAST:
+        return Estimate(value, n=of.n, how="too few for an interval")
+    se, df = standard_error(of)
+    n = of.n if se == 0 else min(of.n, of.variance / se**2)
+    return Estimate(value, value - t975(df) * se, value + t975(df) * se, n, _how("t interval", of.runs))
 
 
 def quantile(values: Sequence[float] | Array, p: float, parts: Labels | None = None) -> Estimate:
@@ -115,22 +144,37 @@ def quantiles(values: Sequence[float] | Array, ps: Sequence[float], parts: Label
     """`quantile` for several p, at the cost of one sort."""
     x = np.asarray(values, float)
     ordered = np.sort(x)
-    return [_quantile(x, ordered, p, parts) for p in ps]
+
+    def shares(limits: Sequence[float]) -> list[Moments]:
+        return [moments((x <= limit).astype(float), parts) for limit in limits]
+
+    return quantiles_of(len(x), ps, lambda ranks: [float(ordered[r - 1]) for r in ranks], shares)
 
 
-def _quantile(x: Array, ordered: Array, p: float, parts: Labels | None) -> Estimate:
-    n = len(x)
+def quantiles_of(
+    n: int,
+    ps: Sequence[float],
+    at: Callable[[Sequence[int]], Sequence[float]],
+    shares: Callable[[Sequence[float]], Sequence[Moments]],
+) -> list[Estimate]:
+    """`quantiles` of `n` values that need not be at hand: `at` gives those of some ranks (1 is the least), `shares` the moments
+    of "is at most" each of some limits. Each is called twice at most."""
     if not n:
-        return NOTHING
-    q = float(ordered[max(math.ceil(n * p - 1e-9) - 1, 0)])
+        return [NOTHING for _ in ps]
+    found = at([max(math.ceil(n * p - 1e-9), 1) for p in ps])
     if n < LEAST:
-        return Estimate(q, n=n, how="too few for an interval")
-    e = max(int(effective_n((x <= q).astype(float), p, parts)), 1)
-    low, high = _binomial_rank(0.025, e, p), _binomial_rank(0.975, e, p)
-    i, j = int(n * low / e + 1e-9), math.ceil(n * high / e - 1e-9) + 1
-    bottom = float(ordered[i - 1]) if i >= 1 else float(ordered[0])
-    top = None if high + 1 > e or j > n else float(ordered[j - 1])
-    return Estimate(q, bottom, top, e, _how("rank interval", parts))
+        return [Estimate(q, n=n, how="too few for an interval") for q in found]
+    each = shares(found)
+    sizes = [max(int(effective_n(of, p)), 1) for of, p in zip(each, ps, strict=True)]
+    highs = [_binomial_rank(0.975, e, p) for e, p in zip(sizes, ps, strict=True)]
+    lower = [max(int(n * _binomial_rank(0.025, e, p) / e + 1e-9), 1) for e, p in zip(sizes, ps, strict=True)]
+    upper = [math.ceil(n * high / e - 1e-9) + 1 for e, high in zip(sizes, highs, strict=True)]
+    bounds = at([*lower, *(min(j, n) for j in upper)])
+    out = []
+    for k, (q, e) in enumerate(zip(found, sizes, strict=True)):
+        top = None if highs[k] + 1 > e or upper[k] > n else bounds[len(ps) + k]
+        out.append(Estimate(q, bounds[k], top, e, _how("rank interval", each[k].runs)))
+    return out
 
 
 @cache
@@ -153,11 +197,12 @@ def fraction(good: Sequence[bool] | Marks, parts: Labels | None = None) -> Estim
     p = float(x.mean())
     if len(x) < LEAST:
         return Estimate(p, n=len(x), how="too few for an interval")
-    e = float(len(x)) if p in (0.0, 1.0) else max(effective_n(x, p, parts), 1.0)
+    of = moments(x, parts)
+    e = float(len(x)) if p in (0.0, 1.0) else max(effective_n(of, p), 1.0)
     hits, inverse = e * p, special().betaincinv
     low = 0.0 if hits <= 0 else float(inverse(hits, e - hits + 1, 0.025))
     high = 1.0 if e - hits < 1e-9 else float(inverse(hits + 1, e - hits, 0.975))
-    return Estimate(p, low, high, e, _how("Clopper-Pearson", parts))
+    return Estimate(p, low, high, e, _how("Clopper-Pearson", of.runs))
 
 
 def rate(ends: Sequence[float] | Array, weights: Sequence[float] | Array | None = None) -> Estimate:
@@ -179,9 +224,10 @@ def rate_of_parts(parts: Sequence[Array], weights: Sequence[Array] | None = None
     if len(gaps) < LEAST:
         return Estimate(value, n=len(gaps), how="too few for an interval")
     which = np.repeat(np.arange(len(parts)), [max(len(at) - 1, 0) for at in parts])
-    se, df = standard_error(w - value * gaps, floor=False, parts=which)
+    of = moments(w - value * gaps, which)
+    se, df = standard_error(of, floor=False)
     half = t975(df) * se / float(gaps.mean())
-    return Estimate(value, max(value - half, 0.0), value + half, len(gaps), _how("ratio", which))
+    return Estimate(value, max(value - half, 0.0), value + half, len(gaps), _how("ratio", of.runs))
 
 
 def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None = None) -> Estimate:
@@ -201,12 +247,13 @@ def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None 
     middle = float(np.median(values)) if value is None else value
     below = ((values <= middle) & ~cut).astype(float)
     share = float(below.mean())
-    e = max(effective_n(below, share, parts), 1.0) if 0 < share < 1 else float(n)
+    of = moments(below, parts)
+    e = max(effective_n(of, share), 1.0) if 0 < share < 1 else float(n)
     at_risk = n - np.arange(n)
     event = np.diff(survival, prepend=1.0) < 0
     greenwood = np.cumsum(np.where(event, 1 / (at_risk * np.maximum(at_risk - 1, 1e-9)), 0.0))
     low, high = _bounds(survival, greenwood * n / e)
-    return Estimate(value, _first(x, low, 1 - p), _first(x, high, 1 - p), e, _how("Kaplan-Meier", parts))
+    return Estimate(value, _first(x, low, 1 - p), _first(x, high, 1 - p), e, _how("Kaplan-Meier", of.runs))
 
 
 def survival_curve(values: Array, cut: Marks) -> tuple[Array, Array]:

@@ -10,7 +10,8 @@ import polars as pl
 
 from ..types import Estimate
 from . import statistics as st
-from .metrics import LEVEL, METRICS, OUTCOMES, PERCENTILES, UNIT, Metric, Values, observations, percentile
+from .gaps import Gaps, gaps
+from .metrics import LEVEL, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, observations, percentile
 from .rates import named, rates, shares
 
 LOCAL = {"loop_lag_p99_s": "loop_lag_p99_s", "cpu_share": "cpu_share"}  # summary column -> key of a level's entry
@@ -40,6 +41,7 @@ def summarise(
     `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.metadata["levels"], for how busy
     this client was. What cannot be measured is null.
     """
+    rows = rows.drop(WORDS, strict=False)
     between = gaps(rows, chunks)
     found = []
     for key, level in rows.group_by(LEVEL, maintain_order=True):
@@ -68,26 +70,7 @@ def summary_schema() -> dict[str, Any]:
     return schema | dict.fromkeys(last, pl.Float64)
 
 
-def gaps(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> dict[tuple[object, ...], tuple[Values, Values]]:
-    """(gaps between output chunks in s, the repeat of each) of each level's successful requests in the window, in start order."""
-    if chunks is None or not rows.height:
-        return {}
-    kept = rows.lazy().filter(pl.col("in_window") & (pl.col("outcome") == "ok")).select("request_id", *UNIT, "start_s")
-    kept = kept.sort("repeat", "start_s", "request_id").with_row_index("place")
-    frame = chunks.select("request_id", "index", "arrival_s").join(kept, on="request_id").sort("place", "index")
-    first = pl.col("place") != pl.col("place").shift()
-    whole = (
-        frame.with_columns(gap=pl.when(~first).then(pl.col("arrival_s").diff()))
-        .drop_nulls("gap")
-        .group_by(LEVEL, maintain_order=True)
-        .agg("gap", "repeat")
-        .collect()
-    )
-    gaps, repeats = whole["gap"], whole["repeat"]
-    return {key: (gaps[i].to_numpy(), repeats[i].to_numpy()) for i, key in enumerate(whole.select(LEVEL).iter_rows())}
-
-
-def _level(rows: pl.DataFrame, itl: tuple[Values, Values] | None, slo: Mapping[str, float]) -> dict[str, Any]:
+def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> dict[str, Any]:
     window = rows.filter("in_window")
     ok = window.filter(pl.col("outcome") == "ok")
     out: dict[str, Any] = {"sent": rows.height, "in_window": window.height}
@@ -97,8 +80,8 @@ def _level(rows: pl.DataFrame, itl: tuple[Values, Values] | None, slo: Mapping[s
         if metric.kind in ("latency", "speed") and not (nothing_due and metric.name.endswith("_due_s")):
             out |= _distribution(metric, window)
     if itl is not None:
-        out |= named("itl_s_mean", st.mean(*itl))
-        for p, e in zip(PERCENTILES, st.quantiles(itl[0], [p / 100 for p in PERCENTILES], itl[1]), strict=True):
+        out |= named("itl_s_mean", itl.mean())
+        for p, e in zip(PERCENTILES, itl.quantiles([p / 100 for p in PERCENTILES]), strict=True):
             out |= named(f"itl_s_p{p}", e)
     out |= rates(rows) | shares(window, slo)
     out |= {name: int(ok[name].sum()) if ok[name].count() else None for name in TOKENS}

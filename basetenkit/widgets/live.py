@@ -77,7 +77,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
         """Makes the figures of the levels that are not final; on a thread that is not the loop's."""
         began, present = time.thread_time(), live.progress["level"]
         wanted = [key for key in self._states if key not in self._final]
-        frame = live.requests
+        frame = live.requests_without_text
         for key in wanted:
             rows = _rows_of(frame, key)
             if rows.height:

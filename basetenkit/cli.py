@@ -268,7 +268,7 @@ def compare(
 @app.command(rich_help_panel=SAVED)
 def report(
     run: RunArgument,
-    out: Annotated[Path, typer.Argument(help="What to write: a file that ends in .html or .xlsx.")],
+    out: Annotated[Path, typer.Argument(help="What to write: a file that ends in .html, .xlsx or .csv.")],
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

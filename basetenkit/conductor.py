@@ -205,7 +205,11 @@ class Conductor:
             batches = self._place.take()
             self._unwritten += batches
         if batches:
-            self._writing = asyncio.get_running_loop().run_in_executor(None, self._write, index, batches)
+            try:
+                self._writing = asyncio.get_running_loop().run_in_executor(None, self._write, index, batches)
+            except RuntimeError:  # Python is ending, and gives out no more work
+                self._write(index, batches)
+                return
             await asyncio.shield(self._writing)  # a cancelled ticker leaves its write whole
 
     def _write(self, index: int, batches: list[Batch]) -> None:

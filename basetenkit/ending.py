@@ -1,12 +1,14 @@
-"""How a process ends that is told to: each run that goes on becomes a whole Run on its folder first.
+"""How a process ends: each run that goes on becomes a whole Run on its folder first.
 
-SIGTERM tells it, and in a kernel the end of the process that started it, such as papermill. ipykernel asks each second
-whether the parent is there, and ends at once in whatever the kernel does where it is gone; a descriptor of the parent's
-process (Linux) tells it sooner, and ipykernel is told that the parent is known to be gone. Elsewhere what was spooled stays.
+Python comes to its end, which for a kernel is a shutdown or a restart (by JupyterLab's menu, or JupyterLab was told to end);
+SIGTERM tells it; or the process that started a kernel, such as papermill, has ended. ipykernel asks each second whether the
+parent is there, and ends at once in whatever the kernel does where it is gone; a descriptor of the parent's process (Linux)
+tells it sooner, and ipykernel is told that the parent is known to be gone. Elsewhere what was spooled stays.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import select
@@ -34,6 +36,8 @@ _minded: list[int] = []
 def mind(live: Ends) -> None:
     """Lets `live` end softly, whoever ends its process."""
     _going_on.add(live)
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _at_signal)  # only where nobody else minds it, and Python lets us
     parent = os.environ.get("JPY_PARENT_PID", "")  # a kernel: any other process may outlive its parent
@@ -49,6 +53,10 @@ def _stop_all(reason: str) -> None:
         live.stop(reason)
     for live in lives:
         live.wait(WAIT_S)
+
+
+def _at_exit() -> None:
+    _stop_all("the process has ended")
 
 
 def _at_signal(number: int, _frame: object) -> None:

@@ -204,7 +204,7 @@ def test_report_and_excel(saved: tuple[Path, subprocess.CompletedProcess[str]], 
     assert json.loads(call("excel", run, str(book), "--json").stdout) == {"written": str(book)}
     assert zipfile.is_zipfile(book)
     assert call("report", run, str(page), "--quiet").stdout == ""
-    one_sentence(call("report", run, str(tmp_path / "r.pdf")), "should end in .html or .xlsx")
+    one_sentence(call("report", run, str(tmp_path / "r.pdf")), "should end in .html, .xlsx, .csv")
     one_sentence(call("excel", run, str(page)), "should end in .xlsx")
     one_sentence(call("report", str(tmp_path), str(page)), "is no run folder")
     one_sentence(call("report", run, str(tmp_path / "none" / "r.html")), "cannot be written")

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import nbformat
 import pytest
 from jupyter_client import KernelManager
 from jupyter_client.blocking.client import BlockingKernelClient
 
 import basetenkit as bk
+
+from .browser.lab import jupyter_lab
 
 LONG = 'scenarios="D(10,400)", concurrency=3, max_requests=100000'
 SETUP = """
@@ -169,6 +172,38 @@ def test_papermill_ended(server: Any, tmp_path: Path, number: int, all_of_it: bo
     while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in kernels):
         assert time.monotonic() < until, "the kernel outlives papermill"
         time.sleep(0.05)
+    whole_and_cancelled(*facts(bk.load(tmp_path / "r")))
+
+
+def test_a_script_that_comes_to_its_end_and_does_not_wait_leaves_a_whole_run(server: Any, tmp_path: Path) -> None:
+    code = SETUP.format(url=server.url, long=LONG) + f"live = bk.start(config, save_to={str(tmp_path / 'r')!r})\n"
+    code += "import time\nwhile live.progress['finished'] < 8: time.sleep(0.05)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    whole_and_cancelled(*facts(bk.load(tmp_path / "r")))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["told", "killed"])
+def test_jupyterlab_ended(server: Any, tmp_path: Path, number: int) -> None:
+    """The kernel of its notebook ends with it, and leaves a whole Run."""
+    code = SETUP.format(url=server.url, long=LONG) + f"live = bk.start(config, save_to={str(tmp_path / 'r')!r})"
+    with jupyter_lab(tmp_path) as address:
+        started = httpx.post(f"{address}/api/kernels", json={"name": "python3"}, timeout=60).raise_for_status().json()
+        client = BlockingKernelClient()
+        client.load_connection_file(str(next(tmp_path.rglob(f"kernel-{started['id']}.json"))))
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.execute(code)
+        while not list(tmp_path.glob("r/levels/000/requests-*")):
+            time.sleep(0.05)
+        client.stop_channels()
+        (lab,) = [pid for pid in children(os.getpid()) if b"jupyterlab" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        kernels = children(lab)
+        assert kernels
+        os.kill(lab, number)
+        until = time.monotonic() + 30
+        while any(Path(f"/proc/{pid}/cmdline").exists() for pid in kernels):
+            assert time.monotonic() < until, "the kernel outlives JupyterLab"
+            time.sleep(0.05)
     whole_and_cancelled(*facts(bk.load(tmp_path / "r")))
 
 

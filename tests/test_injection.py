@@ -4,6 +4,7 @@ text is shown: markup stays text, a formula stays a string, code that is written
 from __future__ import annotations
 
 import builtins
+import csv
 import html
 import io
 import json
@@ -141,6 +142,19 @@ def test_the_report_is_text_and_forbids_scripts(run: bk.Run, tmp_path: Path) -> 
     harmless(page, MAY | PAGE)
     assert "window.pwned" in page, "it is there to be read"
     assert "default-src 'none'" in page
+
+
+def test_the_csv_has_no_cell_that_a_spreadsheet_takes_for_a_formula(run: bk.Run, tmp_path: Path) -> None:
+    with bk.report(run, tmp_path / "report.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == run.requests.columns
+    assert len(rows) == run.requests.height
+    numbers = {name for name, kind in run.requests.schema.items() if kind.is_numeric()}
+    begins = {row[i][:1] for row in rows for i, name in enumerate(header) if name not in numbers}
+    assert not begins & set("=+-@\t\r\n")
+    texts = [row[header.index("text")] for row in rows]
+    assert f"'{EVIL}" in texts
+    assert [text.removeprefix("'") for text in texts] == [text or "" for text in run.requests["text"]]
 
 
 def test_the_workbook_has_strings_and_no_formula(run: bk.Run, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 480, 240
 POINTS = 120
 BARS = 120
+GAPS = 2_000_000  # drawn at most
 BLUE, CLOCK = PALETTE[0], PALETTE[1]
 _PERCENTILE = {"x": "value", "low": "from", "high": "to", "early": "at the earliest"}
 RULES = (50, 90, 99)
@@ -53,16 +54,28 @@ def rows(run: Any) -> pl.DataFrame:
 
 
 def gaps(run: Any, rows: pl.DataFrame) -> pl.DataFrame:
-    """`series`, `index` and `gap` (s) of each output chunk but the first of the window's successes; empty without chunks."""
+    """`series`, `index` and `gap` (s) of each output chunk but the first of the window's successes; empty without chunks. Of a
+    run of very many it is every so manieth request, by start, that is drawn; `drawn` says of which."""
     lacking = {"request_id", "index", "arrival_s"}
     chunks = None if isinstance(run, pl.DataFrame) else run.chunks
     if chunks is None or not lacking <= set(chunks.collect_schema()):
         return pl.DataFrame(schema={"series": pl.String, "index": pl.Int64, "gap": pl.Float64})
     gap = pl.col("arrival_s").diff().over("request_id", order_by="index").alias("gap")
-    kept = ok(rows).lazy().select("request_id", "series")
-    joined = chunks.join(kept, on="request_id", maintain_order="right")
-    found: pl.DataFrame = joined.select("series", "index", gap).drop_nulls().collect()
-    return found
+    kept = ok(rows).sort("start_s").gather_every(every(rows)).select("request_id", "series")
+    few = chunks.filter(pl.col("request_id").is_in(kept["request_id"].implode())).collect(engine="streaming")
+    found: pl.DataFrame = few.join(kept, on="request_id", maintain_order="right").select("series", "index", gap)
+    return found.drop_nulls()
+
+
+def every(rows: pl.DataFrame) -> int:
+    """Of how many requests one is drawn where its chunks are: 1 but for runs of more than GAPS of them."""
+    return -(-int(ok(rows)["output_chunks"].sum()) // GAPS) or 1
+
+
+def drawn(rows: pl.DataFrame) -> str:
+    """A sentence for the subtitle: which requests' chunks a chart shows; empty where it shows all."""
+    n = every(rows)
+    return f" One request in {n}, by start." if n > 1 else ""
 
 
 def small(frame: pl.DataFrame) -> pl.DataFrame:

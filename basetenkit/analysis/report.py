@@ -52,8 +52,9 @@ figure { margin: 1.5em 0; } img { max-width: 100%; height: auto; background: #ff
 
 
 def report(run: Any, path: str | Path) -> Path:
-    """Writes a Run's report and returns where: `.html` (one file that opens offline, under 3 MB) or `.xlsx` (sheets Summary,
-    Metrics, Requests, Fates, Findings, Tokens, Config). No secret is in either. A file that is there already is replaced, whole.
+    """Writes a Run's report and returns where: `.html` (one file that opens offline, under 3 MB), `.xlsx` (sheets Summary, Metrics,
+    Requests, Fates, Findings, Tokens, Config) or `.csv` (the requests, a row each, no text that a spreadsheet takes for a formula).
+    No secret is in any. A file that is there already is replaced, whole.
 
     ConfigError where `run` is no Run or the suffix is another; StoreError where the file cannot be written.
     """
@@ -61,10 +62,10 @@ def report(run: Any, path: str | Path) -> Path:
     missing = [name for name in ("requests", "summary", "fates", "findings", "metadata") if not hasattr(run, name)]
     if missing:
         raise ConfigError(f"report takes a Run, not {type(run).__name__}; a saved one is bk.load(folder)")
-    makers = {".html": page, ".xlsx": workbook.sheets}
+    makers = {".html": page, ".xlsx": workbook.sheets, ".csv": workbook.comma_separated}
     make = makers.get(target.suffix.lower())
     if make is None:
-        raise ConfigError(f"report: {target.name!r} should end in {' or '.join(makers)}")
+        raise ConfigError(f"report: {target.name!r} should end in {', '.join(makers)}")
     _write(target, make(run))
     return target
 

@@ -172,7 +172,7 @@ def _subtitle(frame: pl.DataFrame, ticks: pl.DataFrame, factor: float, unit: str
     parts = [f"{frame.height:,} events"]
     reads = frame["read"].drop_nulls().n_unique()
     if reads:
-        parts.append(f"completed by {reads:,} reads")
+        parts.append(f"completed by {reads:,} read{'s' * (reads > 1)}")
     if timed:
         first, last = (float(frame["arrival_s"][i]) * factor for i in (0, -1))
         parts.append(f"from {first:,.1f} to {last:,.1f} {unit}")

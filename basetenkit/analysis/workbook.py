@@ -1,4 +1,4 @@
-"""A run -> an Excel workbook: the sheets of genai-bench's report in our columns, numbers as numbers.
+"""A run -> an Excel workbook: the sheets of genai-bench's report in our columns, numbers as numbers; or its requests as CSV.
 
 A cell is what it was: a string that looks like a formula or a link stays a string, because a server may have sent it. What
 Excel cannot hold is cut and says so (long texts, rows beyond the sheet's end) or stands as text (NaN, very large integers).
@@ -26,6 +26,7 @@ SAFE = {
     "strings_to_numbers": False,
     "remove_timezone": True,
 }
+_FORMULA = r"^[=+\-@\t\r\n]"
 DATE = "yyyy-mm-dd hh:mm:ss.000"
 
 
@@ -54,6 +55,16 @@ def sheets(run: Any, most: int = ROWS_MAX) -> bytes:
         for name, (titles, rows) in tables.items():
             _sheet(book.add_worksheet(name), titles, rows, bold, date, most)
     return out.getvalue()
+
+
+def comma_separated(run: Any) -> bytes:
+    """The requests as CSV in UTF-8, warnings joined. A text that a spreadsheet would take for a formula, as it begins with one of
+    = + - @ or a tab or line end, has an apostrophe before it; null is an empty cell."""
+    rows = run.requests.with_columns(pl.col("warnings").list.join(" | "))
+    texts = pl.col(pl.String)
+    guarded = pl.when(texts.str.contains(_FORMULA)).then(pl.lit("'") + texts).otherwise(texts).name.keep()
+    written: str = rows.with_columns(guarded).write_csv()
+    return written.encode("utf-8", "replace")
 
 
 def unmeasured(rows: pl.DataFrame) -> list[str]:

@@ -144,7 +144,7 @@ def test_a_real_run_is_reported_without_its_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["r.pdf", "r", "html"])
 def test_another_suffix_is_refused_in_a_sentence(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=rf"'{name}' should end in \.html or \.xlsx"):
+    with pytest.raises(ConfigError, match=rf"'{name}' should end in \.html, \.xlsx, \.csv"):
         bk.report(loaded(tmp_path / "run", rows(1)), tmp_path / name)
 
 

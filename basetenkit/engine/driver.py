@@ -70,7 +70,7 @@ class Backlog:
     @property
     def budget_ns(self) -> int:
         """How long the next turn may take."""
-        beyond = max(0, self._waiting_bytes - PILED_BYTES) // (PILED_BYTES // 2)
+        beyond = max(0, self._waiting_bytes - PILED_BYTES) // (PILED_BYTES // 4)
         return BUDGET_NS * (1 + beyond * beyond)
 
     def _turn(self) -> None:

@@ -263,6 +263,7 @@ class Connection:
             self._timer.cancel()
             self._timer = None
         exchange = reader.exchange
+        reader.close()
         exchange.end_ns, exchange.failure = mono(), reader.failure
         self._crlf_apart = reader.crlf_apart
         if (info := tcp_info(self._sock)) is not None:

@@ -104,6 +104,10 @@ class ResponseReader:
         else:
             self._fail(Outcome.CONNECTION_ERROR, "the server closed the connection without an answer")
 
+    def close(self) -> None:
+        """Lets go of the parser, which knows this reader: a ring that would keep the body until the collector comes by."""
+        del self._parser
+
     def lost(self, error: BaseException) -> None:
         """The connection broke."""
         if not self.done:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
@@ -8,6 +9,7 @@ import pytest
 
 from basetenkit.engine.clock import mono
 from basetenkit.engine.connection import READ_BYTES, Timeouts
+from basetenkit.engine.http1 import ResponseReader
 from basetenkit.types import Exchange, Outcome
 
 from ..peer import END, HEAD, OK, chunk, peer, reset
@@ -46,6 +48,24 @@ def test_each_arrival_lies_within_its_bound_of_the_peers_write() -> None:
             arrived = x.sent_ns + at * 1e9
             assert arrived - error * 1e9 - 100_000 <= after
             assert arrived + 100_000 >= before
+
+
+def test_an_exchange_that_is_over_goes_without_the_collector() -> None:
+    def readers() -> int:
+        return sum(isinstance(x, ResponseReader) for x in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        with peer(lambda sock, _: sock.sendall(OK)) as p:
+            assert all(x.failure is None for x in exchange_all(p.url, [payload()] * 20))
+        with peer(lambda sock, _: sock.sendall(OK[:-3])) as p:
+            (cut,) = exchange_all(p.url, [payload()])
+        assert failure(cut)[0] is Outcome.INCOMPLETE
+        left = readers()
+    finally:
+        gc.enable()
+    assert left == 0
 
 
 def test_without_kernel_stamps_the_clock_is_the_processs_own_and_nothing_is_exact() -> None:

@@ -59,7 +59,7 @@ def test_an_exchange_that_is_over_goes_without_the_collector() -> None:
     try:
         with peer(lambda sock, _: sock.sendall(OK)) as p:
             assert all(x.failure is None for x in exchange_all(p.url, [payload()] * 20))
-        with peer(lambda sock, _: sock.sendall(OK[:-3])) as p:
+        with peer(lambda sock, _: bool(sock.sendall(OK[:-3]))) as p:  # False: it closes
             (cut,) = exchange_all(p.url, [payload()])
         assert failure(cut)[0] is Outcome.INCOMPLETE
         left = readers()

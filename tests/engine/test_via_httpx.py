@@ -30,6 +30,7 @@ class Proxy:
         self.heads: list[bytes] = []
         self.writes: list[tuple[float, float]] = []
         self._refuse = refuse
+        self._tasks: list[asyncio.Task[Any] | None] = []  # asyncio holds them weakly
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -46,6 +47,7 @@ class Proxy:
         asyncio.run(main())  # cancels who is still connected
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks.append(asyncio.current_task())
         with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")

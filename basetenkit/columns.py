@@ -25,7 +25,7 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
         pl.Datetime("us", "UTC"),
         "when it was sent, by the wall clock; for people, no figure comes from it",
     ),
-    "scheduled_s": (pl.Float64(), "since the level's start: due"),
+    "scheduled_s": (pl.Float64(), "since the level's start: due; in a closed loop, when its user was free"),
     "start_s": (
         pl.Float64(),
         "since the level's start: taken up; start_s - scheduled_s is the client's lag, connecting lies between start_s and sent_s",

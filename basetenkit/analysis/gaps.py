@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
+from ..errors import StoreError
 from ..types import Estimate
 from . import statistics as st
 from .metrics import LEVEL, UNIT, Values
@@ -45,15 +46,23 @@ class Gaps:
         self._places.append(places)
         self._counts.append(counts)
         self._ordered = None
-        if self.n > HELD and self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="basetenkit-gaps-")  # noqa: SIM115
-            weakref.finalize(self, self._file.close)
-            self._file.write(b"".join(held.tobytes() for held in self._held))
-            self._held = []
-        if self._file is None:
+        if self.n <= HELD:
             self._held.append(gaps)
-        else:
+            return
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="basetenkit-gaps-")  # noqa: SIM115
+                weakref.finalize(self, self._file.close)
+                for held in self._held:
+                    self._file.write(held.tobytes())
+                self._held = []
             self._file.write(gaps.tobytes())
+            self._file.flush()
+        except OSError as error:
+            why = f"{self.n:,} gaps between output chunks cannot be kept in {tempfile.gettempdir()}: {error.strerror or error}"
+            raise StoreError(
+                f"{why}; TMPDIR names another folder, with 8 bytes for each output chunk of the run"
+            ) from None
 
     def _stretches(self) -> Iterator[tuple[Values, Values, Values]]:
         """(gaps, the place of each in start order, the repeat of each), as they were added."""

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import gc
 import sys
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ PILED_BYTES = 32 << 20
 LONG_BODY = 1 << 19  # bytes; some 15 ms of reading
 SWITCH_S = 0.0005
 COLLECT = 700, 3, 1000
+_calm = threading.Lock()
+_thresholds: list[tuple[int, int, int]] = []  # found by each level that goes on: the first one's are Python's
 
 
 class Backlog:
@@ -121,16 +124,22 @@ class Backlog:
 @contextlib.contextmanager
 def few_collections() -> Iterator[None]:
     """Spares the loop the collector's long halts: what is there now is left alone (polars and altair, some tens of
-    milliseconds), young objects are looked at a few at a time, and all of them hardly ever."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*COLLECT)
+    milliseconds), young objects are looked at a few at a time, and all of them hardly ever. Runs that go on at once share it:
+    the last one to end leaves the collector as the first one found it."""
+    with _calm:
+        if not _thresholds:
+            gc.freeze()
+        _thresholds.append(gc.get_threshold())
+        gc.set_threshold(*COLLECT)
     try:
         yield
     finally:
-        gc.collect()  # of what is new; without it Python would soon look at everything, for over a tenth of a second
-        gc.set_threshold(*before)
-        gc.unfreeze()
+        with _calm:
+            before = _thresholds.pop()
+            if not _thresholds:
+                gc.collect()  # of what is new; without it Python would soon look at everything, for over a tenth of a second
+                gc.set_threshold(*before)
+                gc.unfreeze()
 
 
 def _gently(read: Callable[[Exchange], Any], exchange: Exchange) -> Any:

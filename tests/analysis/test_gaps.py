@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from basetenkit.analysis import gaps as module
 from basetenkit.analysis import statistics as st
 from basetenkit.analysis.gaps import Gaps, gaps
+from basetenkit.errors import StoreError
 
 PS = [0.5, 0.9, 0.95, 0.99]
 
@@ -90,6 +93,15 @@ def test_chunks_in_any_order_and_ids_that_two_levels_share_are_each_counted_once
         assert [g.n for g in found.values()] == [len(x), len(x)]
         for g in found.values():
             same(g.mean(), st.mean(x))
+
+
+def test_no_room_for_the_file_is_one_sentence(few_fit: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, chunks = run_of(120)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(
+        StoreError, match=r"gaps between output chunks cannot be kept in .*missing: .*; TMPDIR names another"
+    ):
+        gaps(rows, chunks.lazy())
 
 
 def test_few_and_no_gaps() -> None:

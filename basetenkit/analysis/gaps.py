@@ -70,9 +70,8 @@ class Gaps:
             return
         places, counts = np.concatenate(self._places), np.concatenate(self._counts)
         order = np.argsort(places, kind="stable")
-        first = np.empty(
-            len(places), np.int64
-        )  # where each request's gaps begin in start order, less where they begin here
+        # Where each request's gaps begin in start order, less where they begin here.
+        first = np.empty(len(places), np.int64)
         first[order] = np.cumsum(counts[order]) - counts[order]
         ends = np.cumsum(counts)
         first -= ends - counts
@@ -138,9 +137,8 @@ class Gaps:
             if self._ordered is None:
                 self._ordered = np.sort(np.concatenate([*self._held, np.zeros(0)]))
             return [float(self._ordered[rank - 1]) for rank in ranks]
-        groups = {
-            0: [(rank, rank) for rank in sorted(set(ranks))]
-        }  # leading bits -> (rank, rank among those with them)
+        # Leading bits -> (rank, rank among the values that have them).
+        groups = {0: [(rank, rank) for rank in sorted(set(ranks))]}
         for shift in range(64 - _DIGIT, -1, -_DIGIT):
             groups = self._narrowed(groups, shift)
         known = {rank: _value(bits) for bits, those in groups.items() for rank, _ in those}

@@ -55,13 +55,14 @@ def rows(run: Any) -> pl.DataFrame:
 
 def gaps(run: Any, rows: pl.DataFrame) -> pl.DataFrame:
     """`series`, `index` and `gap` (s) of each output chunk but the first of the window's successes; empty without chunks. Of a
-    run of very many it is every so manieth request, by start, that is drawn; `drawn` says of which."""
+    run of very many, every so manieth request of a level, by start; `drawn` says which."""
     lacking = {"request_id", "index", "arrival_s"}
     chunks = None if isinstance(run, pl.DataFrame) else run.chunks
     if chunks is None or not lacking <= set(chunks.collect_schema()):
         return pl.DataFrame(schema={"series": pl.String, "index": pl.Int64, "gap": pl.Float64})
     gap = pl.col("arrival_s").diff().over("request_id", order_by="index").alias("gap")
-    kept = ok(rows).sort("start_s").gather_every(every(rows)).select("request_id", "series")
+    kept = ok(rows).sort("start_s").filter(pl.int_range(pl.len()).over("series") % every(rows) == 0)
+    kept = kept.select("request_id", "series")
     few = chunks.filter(pl.col("request_id").is_in(kept["request_id"].implode())).collect(engine="streaming")
     found: pl.DataFrame = few.join(kept, on="request_id", maintain_order="right").select("series", "index", gap)
     return found.drop_nulls()
@@ -72,10 +73,10 @@ def every(rows: pl.DataFrame) -> int:
     return -(-int(ok(rows)["output_chunks"].sum()) // GAPS) or 1
 
 
-def drawn(rows: pl.DataFrame) -> str:
-    """A sentence for the subtitle: which requests' chunks a chart shows; empty where it shows all."""
+def drawn(rows: pl.DataFrame) -> list[str]:
+    """A line for the subtitle: which requests' chunks a chart shows; none where it shows all."""
     n = every(rows)
-    return f" One request in {n}, by start." if n > 1 else ""
+    return [f"Of one request in {n}, by start"] if n > 1 else []
 
 
 def small(frame: pl.DataFrame) -> pl.DataFrame:

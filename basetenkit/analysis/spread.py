@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from . import statistics as st
 from .gaps import Gaps, gaps
 from .metrics import LEVEL, METRICS, WORDS, Metric, Values, observations, percentile
 
@@ -62,14 +63,11 @@ def _observed(metric: Metric, window: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_gaps(gaps: Gaps) -> dict[str, Any]:
-    if not gaps.n:
-        return {"n": 0}
     n, of = gaps.n, gaps.moments()
-    named = dict(zip(PERCENTILES, gaps.quantiles([p / 100 for p in PERCENTILES]), strict=True))
-    low, high = gaps.at([1, n])
+    low, high, *between = gaps.at([1, n, *(st.rank(n, p / 100) for p in PERCENTILES)])
     out: dict[str, Any] = {"n": n, "min": low, "max": high, "mean": of.mean, "sum": of.mean * n}
     out["stddev"] = math.sqrt(of.variance * n / (n - 1)) if n > 1 else None
-    return out | {f"p{p}": e.value for p, e in named.items()}
+    return out | {f"p{p}": value for p, value in zip(PERCENTILES, between, strict=True)}
 
 
 def _figures(x: Values, cut: Values) -> dict[str, Any]:

@@ -151,6 +151,11 @@ def quantiles(values: Sequence[float] | Array, ps: Sequence[float], parts: Label
     return quantiles_of(len(x), ps, lambda ranks: [float(ordered[r - 1]) for r in ranks], shares)
 
 
+def rank(n: int, p: float) -> int:
+    """Which of `n` values, from 1 (the least), is their p-quantile: the inverse of the ECDF."""
+    return max(math.ceil(n * p - 1e-9), 1)
+
+
 def quantiles_of(
     n: int,
     ps: Sequence[float],
@@ -158,10 +163,10 @@ def quantiles_of(
     shares: Callable[[Sequence[float]], Sequence[Moments]],
 ) -> list[Estimate]:
     """`quantiles` of `n` values that need not be at hand: `at` gives those of some ranks (1 is the least), `shares` the moments
-    of "is at most" each of some limits. Each is called twice at most."""
+    of "is at most" each of some limits."""
     if not n:
         return [NOTHING for _ in ps]
-    found = at([max(math.ceil(n * p - 1e-9), 1) for p in ps])
+    found = at([rank(n, p) for p in ps])
     if n < LEAST:
         return [Estimate(q, n=n, how="too few for an interval") for q in found]
     each = shares(found)

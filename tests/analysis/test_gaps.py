@@ -11,8 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from basetenkit.analysis import drawing
 from basetenkit.analysis import gaps as module
 from basetenkit.analysis import statistics as st
+from basetenkit.analysis.charts import itl_course
 from basetenkit.analysis.gaps import Gaps, gaps
 from basetenkit.errors import StoreError
 
@@ -160,3 +162,21 @@ def test_millions_of_gaps_take_little_memory(tmp_path: Any) -> None:
     more, mean = done.stdout.split()
     assert float(mean) == pytest.approx(0.01)
     assert int(more) < 300, f"{more} MiB for 8,000,000 gaps"
+
+
+def test_a_chart_of_very_many_gaps_draws_every_so_manieth_request_of_each_level_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, chunks = run_of(120)
+    counts = chunks.group_by("request_id").agg(output_chunks=pl.len().cast(pl.Int64))
+    rows = rows.join(counts, on="request_id", how="left").with_columns(series=pl.format("level {}", "level"))
+    run = type("Run", (), {"requests": rows, "chunks": chunks.lazy()})()
+    everything = drawing.gaps(run, rows)
+    assert (drawing.every(rows), drawing.drawn(rows)) == (1, [])
+    monkeypatch.setattr(drawing, "GAPS", drawing.ok(rows)["output_chunks"].sum() // 3)
+    some = drawing.gaps(run, rows)
+    assert drawing.drawn(rows) == [f"Of one request in {drawing.every(rows)}, by start"]
+    assert set(some["series"]) == set(everything["series"]) == {"level 0.0", "level 1.0"}
+    assert everything.height / 6 < some.height < everything.height / 2
+    chart = itl_course(run).to_dict()
+    assert drawing.drawn(rows)[0] in chart["title"]["subtitle"]

@@ -60,7 +60,7 @@ def itl_course(run: Any) -> alt.Chart:
     )
     band = base.mark_area(opacity=0.18).encode(y="p10:Q", y2="p90:Q")
     line = base.mark_line(point=a.OverlayMarkDef(size=25)).encode(y=a.Y("p50:Q", title="Gap before the chunk, ms"))
-    words = f"Lines: medians; bands: p10 to p90 of the gaps. Late places are of long responses only.{d.drawn(rows)}"
+    words = ["Lines: medians; bands: p10 to p90 of the gaps. Late places are of long responses only", *d.drawn(rows)]
     return (band + line).properties(title=a.Title(title, subtitle=words), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 

@@ -136,5 +136,5 @@ def inter_token(run: Any) -> alt.Chart:
         return d.nothing(title, d.NO_GAPS)
     parts = frame.group_by("series", maintain_order=True)
     values = {str(name): part["gap"].to_numpy() * 1e3 for (name,), part in parts}
-    words = [f"Gap between one output chunk and the next. {d.LAST_BAR}{d.drawn(rows)}"]
+    words = [f"Gap between one output chunk and the next. {d.LAST_BAR}", *d.drawn(rows)]
     return d.histogram(a, title, words, values, d.order(rows), "ms", "gaps")

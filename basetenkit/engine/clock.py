@@ -17,6 +17,7 @@ Where there are no kernel stamps (macOS, Windows, sandboxes) the interval is [ea
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 import struct
@@ -24,6 +25,7 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 mono = time.monotonic_ns
 
@@ -31,6 +33,8 @@ mono = time.monotonic_ns
 SO_TIMESTAMPNS = 35
 ANCILLARY_BYTES = 64
 TICK_S = 0.001
+SLICE = 128  # reads a turn: some two milliseconds
+Ready = list[tuple[selectors.SelectorKey, int]]
 # Beyond this a moved offset is a step of the wall clock; the measurement itself repeats to well under it.
 STEP_NS = 50_000
 # A stamp this far before `earliest` is no late queueing but a segment that filled a gap.
@@ -42,21 +46,83 @@ _RTT_US, _TOTAL_RETRANS, _RCV_OOOPACK = 68, 100, 224
 
 
 class Poller(selectors.DefaultSelector):
-    """The loop's selector, which notes when the last three polls began and when the last one returned (ns, monotonic)."""
+    """The loop's selector, which notes when the last three polls began and when the last one returned (ns, monotonic).
+
+    Where much is ready it is handed out a slice a turn of the loop, and before each slice what has become ready of the
+    hastened: a response whose first token is awaited is read while others wait their turn, as that token would merge with
+    the next one. What else is ready is older than any later poll, so `previous` stays that of the poll that reported it;
+    `glanced` is its like for the hastened, which each turn looks at."""
 
     before_previous = 0
     previous = 0
     began = 0
     returned = 0
+    glanced = 0
     in_flight = 0
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if self.in_flight:
-            timeout = TICK_S if timeout is None or timeout > TICK_S else timeout
-        self.before_previous, self.previous, self.began = self.previous, self.began, mono()
-        ready = super().select(timeout)
+    def __init__(self) -> None:
+        super().__init__()
+        self._ahead = select.epoll() if hasattr(select, "epoll") else None
+        self._hastened: set[int] = set()
+        self._waiting: Ready = []
+        self._looked = 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether something that is ready was not handed out yet."""
+        return bool(self._waiting)
+
+    def hasten(self, fd: int) -> None:
+        """From now on a registered `fd` is handed out before others; until `relax`, which must come before it is closed."""
+        if self._ahead is not None:
+            self._hastened.add(fd)
+            self._ahead.register(fd, select.EPOLLIN)
+
+    def relax(self, fd: int) -> None:
+        if self._ahead is not None:
+            self._hastened.discard(fd)
+            self._ahead.unregister(fd)
+
+    def select(self, timeout: float | None = None) -> Ready:
+        self.glanced, self._looked = self._looked, mono()
+        if self._waiting:
+            ready = self._glance()
+        else:
+            if self.in_flight:
+                timeout = TICK_S if timeout is None or timeout > TICK_S else timeout
+            self.before_previous, self.previous, self.began = self.previous, self.began, self._looked
+            ready = super().select(timeout)
+            if len(ready) > SLICE and self._ahead is not None:
+                ready = self._divide(ready)
         self.returned = mono()
         return ready
+
+    def _divide(self, ready: Ready) -> Ready:
+        """The first slice of what a poll found; the rest waits."""
+        hastened = self._hastened
+        ahead = [event for event in ready if event[0].fd in hastened]
+        if ahead:
+            ready = [event for event in ready if event[0].fd not in hastened]
+        self._waiting = ready[SLICE:]
+        return ahead + ready[:SLICE]
+
+    def _glance(self) -> Ready:
+        """What has become ready of the hastened, and the next slice of what waits."""
+        assert self._ahead is not None
+        ahead = [(self.get_key(fd), selectors.EVENT_READ) for fd, _ in self._ahead.poll(0)]
+        ready, self._waiting = self._waiting[:SLICE], self._waiting[SLICE:]
+        return ahead + ready
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        if self._waiting:  # its number may soon be another's
+            self._waiting = [event for event in self._waiting if event[0].fd != key.fd]
+        return key
+
+    def close(self) -> None:
+        super().close()
+        if self._ahead is not None:
+            self._ahead.close()
 
 
 class NoPoller:
@@ -65,7 +131,13 @@ class NoPoller:
     before_previous = 0
     previous = 0
     returned = 0
+    glanced = 0
     in_flight = 0
+
+    def hasten(self, fd: int) -> None:
+        """Nothing: whose loop it is decides what is read first."""
+
+    relax = hasten
 
 
 class WallClock:

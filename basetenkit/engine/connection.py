@@ -20,6 +20,7 @@ from .http1 import ResponseReader
 from .tls import TlsLayer
 
 READ_BYTES = 1 << 16
+HASTY_READS = 2  # of a body: what says only who speaks, and the first token
 _own = threading.local()  # one buffer for all connections of a thread: a read is consumed before the next one begins
 SECOND = 1_000_000_000
 
@@ -59,7 +60,7 @@ class Connection:
         self._buffer = buffer = _own.__dict__.setdefault("buffer", bytearray(READ_BYTES))
         self._buffers, self._view = (buffer,), memoryview(buffer)
         self._recv = getattr(sock, "recvmsg_into", None) if stamps else None
-        self._drained = self._inherited = 0
+        self._drained = self._inherited = self._hasty = 0
         self._reader: ResponseReader | None = None
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -89,6 +90,8 @@ class Connection:
         self._reader = ResponseReader(exchange, self._crlf_apart)
         self._done = done = self._loop.create_future()
         self._poller.in_flight += 1
+        self._hasty = HASTY_READS
+        self._poller.hasten(self._sock.fileno())
         exchange.clock = "kernel" if self._recv else "user"
         data = payload if self._tls is None else self._tls.encrypt(payload)
         exchange.started_at_ns = mono() + self._wall.offset
@@ -142,7 +145,7 @@ class Connection:
         except OSError as error:
             self._lost(error)
             return
-        earliest = self._inherited or max(poller.previous, self._drained)
+        earliest = self._inherited or max(poller.glanced if self._hasty else poller.previous, self._drained)
         full = n == READ_BYTES
         if full:
             self._inherited = earliest  # what a full read left behind may be as old as what it took
@@ -157,6 +160,8 @@ class Connection:
             self._feed_tls(n, stamp, earliest, exact)
             return
         reader.feed(self._view[:n], stamp, earliest, exact)
+        if self._hasty and reader.exchange.body:
+            self._calm(1)
         if reader.done:
             self._finish()
         elif self.on_progress is not None:
@@ -205,6 +210,8 @@ class Connection:
         for i, piece in enumerate(pieces):
             if not reader.done:
                 reader.feed(piece, stamp, earliest, exact and ends_record and i == len(pieces) - 1)
+        if self._hasty and reader.exchange.body:
+            self._calm(1)
         self._flush_tls()
         if tls.closed:
             reader.eof()
@@ -212,6 +219,12 @@ class Connection:
             self._finish()
         elif self.on_progress is not None:
             self.on_progress()
+
+    def _calm(self, reads: int) -> None:
+        """So many of the reads that go ahead of others are over."""
+        if self._hasty and self._hasty <= reads:
+            self._poller.relax(self._sock.fileno())
+        self._hasty = max(0, self._hasty - reads)
 
     def _idle(self, n: int) -> None:
         """Bytes while nothing was asked for: TLS may speak of itself; anything else makes the connection useless."""
@@ -259,6 +272,7 @@ class Connection:
         assert done is not None
         self._reader = self._done = None
         self._poller.in_flight -= 1
+        self._calm(self._hasty)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -324,6 +338,7 @@ class Connection:
         if self.closed:
             return
         self.closed = True
+        self._calm(self._hasty)
         fd = self._sock.fileno()
         self._loop.remove_reader(fd)
         self._loop.remove_writer(fd)

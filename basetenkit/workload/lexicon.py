@@ -101,7 +101,8 @@ def lexicon(tokenizer: Tokenizer) -> Lexicon:
     words, lines = corpus.words(), corpus.lines()
     if tokenizer.is_slow:
         words, lines = words[:1000], lines[::11]
-    tokenizer.learn((*words, *lines))
+    tokenizer.learn(" ".join((*words, *lines)))
+    tokenizer.learn("\n".join(words))  # as a text begins with them
     added, alone = corpus.counts() if tokenizer.is_embedded else measure(tokenizer, words, lines)
     of_words, of_lines = added[: len(words)], added[len(words) :]
     # The longest quarter is left out, so that a tail can be long without being one of a few rare sentences.

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+import select
+import selectors
 import socket
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -35,6 +39,77 @@ def test_the_poller_notes_its_last_two_polls_and_wakes_each_millisecond_while_in
     assert poller.previous == first
     assert first < poller.began < poller.returned
     poller.close()
+
+
+@contextlib.contextmanager
+def polled(count: int) -> Iterator[tuple[clock.Poller, list[socket.socket], list[socket.socket]]]:
+    """A Poller with `count` connections registered, those, and their other ends."""
+    poller, pairs = clock.Poller(), [socket.socketpair() for _ in range(count)]
+    for ours, _ in pairs:
+        poller.register(ours, selectors.EVENT_READ)
+    try:
+        yield poller, [ours for ours, _ in pairs], [theirs for _, theirs in pairs]
+    finally:
+        poller.close()
+        for pair in pairs:
+            for sock in pair:
+                sock.close()
+
+
+def numbers(ready: clock.Ready) -> list[int]:
+    return [key.fd for key, _ in ready]
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="slices need epoll")
+def test_what_is_ready_is_handed_out_once_a_slice_a_turn_and_the_hastened_before_it() -> None:
+    with polled(3 * clock.SLICE) as (poller, ours, theirs):
+        early, late = ours[-1].fileno(), ours[-2].fileno()
+        poller.hasten(early)
+        poller.hasten(late)
+        for sock in theirs[:-2]:
+            sock.send(b"x")
+        theirs[-1].send(b"x")
+        first = numbers(poller.select(0))
+        began, previous = poller.began, poller.previous
+        assert first[0] == early
+        assert len(first) == clock.SLICE + 1
+        ours[-1].recv(1)
+        theirs[-2].send(b"x")  # while others wait
+        second = numbers(poller.select(60))  # something is ready: it does not wait
+        assert second[0] == late
+        assert len(second) == clock.SLICE + 1
+        assert (poller.began, poller.previous) == (began, previous)  # the others were reported by the poll before
+        assert poller.glanced == began
+        ours[-2].recv(1)
+        third = numbers(poller.select(0))
+        assert poller.glanced > began
+        assert sorted(first + second + third) == sorted(sock.fileno() for sock in ours)
+        poller.relax(early)
+        for sock in (ours[0], ours[-1]):
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                sock.recv(1)
+        theirs[-1].send(b"x")
+        assert early not in numbers(poller.select(0))  # what is no longer hastened takes its turn
+        assert poller.previous == began
+        poller.relax(late)
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="slices need epoll")
+def test_what_is_closed_while_it_waits_is_not_handed_out_under_its_numbers_next_owner() -> None:
+    with polled(clock.SLICE + 2) as (poller, ours, theirs):
+        for sock in theirs:
+            sock.send(b"x")
+        handed_out = set(numbers(poller.select(0)))
+        gone, left = (sock for sock in ours if sock.fileno() not in handed_out)
+        number = gone.fileno()
+        poller.unregister(gone)
+        gone.close()
+        with socket.socket() as other:
+            assert other.fileno() == number
+            poller.register(other, selectors.EVENT_WRITE)
+            assert numbers(poller.select(0)) == [left.fileno()]
+            poller.unregister(other)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kernel stamps are Linux's")

@@ -8,7 +8,7 @@ import pytest
 
 from basetenkit.workload.lexicon import lexicon
 from basetenkit.workload.tokenizer import load_tokenizer
-from basetenkit.workload.writer import OPENING_WORDS
+from basetenkit.workload.writer import OPENING_WORDS, Writer
 
 
 def test_the_lexicon_says_what_its_texts_add() -> None:
@@ -29,3 +29,15 @@ def test_body_and_tail_add_up(tokens: int) -> None:
     assert 0 <= rest <= lex.longest
     text = " ".join(["and", *pieces, *lex.tail(rest, Random(1))])
     assert tokenizer.count(text) == tokenizer.count("and") + tokens
+
+
+def test_no_piece_of_a_prompt_is_new_to_the_tokenizer() -> None:
+    tokenizer = load_tokenizer(None)
+    pieces = tokenizer._backend._pieces  # type: ignore[attr-defined]
+    pieces._known.clear()  # other tests share it
+    writer = Writer(lexicon.__wrapped__(tokenizer), tokenizer, Random(2))
+    before = dict(pieces._known)
+    assert before
+    for _ in range(200):
+        writer.write(60)
+    assert pieces._known == before

@@ -123,7 +123,7 @@ class Stage:
         self._measured, self._entries = measured, datasets.load(config)
         self._poller, self._wall, self._tally = poller, WallClock(), tally
         self._spend = Spend(config.max_total_tokens, tally)
-        self._status, self._lag = Status(), LoopLag()
+        self._status, self._lag = Status(), LoopLag(poller)
         self._secrets = config.endpoint.secrets()
         self._level: Level | None = None
         self._stopped: str | None = None

@@ -111,6 +111,19 @@ class Poller(selectors.DefaultSelector):
         ready, self._waiting = self._waiting[:SLICE], self._waiting[SLICE:]
         return ahead + ready
 
+    @property
+    def behind_s(self) -> float:
+        """How long ago the oldest of what waits to be handed out was found ready, s."""
+        return (mono() - self.began) / 1e9 if self._waiting else 0.0
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = super().modify(fileobj, events, data)
+        if self._waiting:
+            self._waiting = [
+                (key, mask & key.events) if old.fd == key.fd else (old, mask) for old, mask in self._waiting
+            ]
+        return key
+
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         key = super().unregister(fileobj)
         if self._waiting:  # its number may soon be another's

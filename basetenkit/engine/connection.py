@@ -90,10 +90,12 @@ class Connection:
         self._reader = ResponseReader(exchange, self._crlf_apart)
         self._done = done = self._loop.create_future()
         self._poller.in_flight += 1
-        self._hasty = HASTY_READS
-        self._poller.hasten(self._sock.fileno())
         exchange.clock = "kernel" if self._recv else "user"
-        data = payload if self._tls is None else self._tls.encrypt(payload)
+        try:
+            data = payload if self._tls is None else self._tls.encrypt(payload)
+        except ssl.SSLError as error:  # its other end has said farewell meanwhile
+            self._lost(error)
+            return done
         exchange.started_at_ns = mono() + self._wall.offset
         exchange.sent_ns = self._drained = sent = mono()
         self._inherited = 0
@@ -106,6 +108,8 @@ class Connection:
             self._lost(error)
             return done
         exchange.send_bound_ns = mono() - sent
+        self._hasty = HASTY_READS
+        self._poller.hasten(self._sock.fileno())
         self._timer = self._loop.call_later(self._next_deadline(sent)[0], self._check_deadline)
         if n < len(data):
             self._unsent = memoryview(data)[n:]

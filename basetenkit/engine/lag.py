@@ -1,7 +1,8 @@
 """How far behind a loop is: how late it comes to a timer that is due each hundredth of a second.
 
 Whatever keeps the loop from its work (a backlog of reads, another thread that holds the interpreter, a machine short of
-processors) makes it late for a timer as it makes it late for a token. Polls are rounded up to a whole millisecond, so an
+processors) makes it late for a timer as it makes it late for a token. What was found ready and waits for its slice of a turn
+is late, too. Polls are rounded up to a whole millisecond, so an
 idle loop shows up to about one.
 """
 
@@ -13,13 +14,17 @@ from array import array
 
 import numpy as np
 
+from .clock import Poller
+
 EVERY_S = 0.010
 
 
 class LoopLag:
-    """Measures from `start` to `stop`, on the running loop; beside it, the CPU time that this process takes."""
+    """Measures from `start` to `stop`, on the running loop; beside it, the CPU time that this process takes. `poller`: that
+    loop's, where it has one of ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, poller: Poller | None = None) -> None:
+        self._poller = poller
         self._late = array("d")
         self._timer: asyncio.TimerHandle | None = None
         self._began = self._cpu = self._over = self._spent = 0.0
@@ -45,7 +50,8 @@ class LoopLag:
         self._timer = self._loop.call_at(self._due, self._note)
 
     def _note(self) -> None:
-        self._late.append(self._loop.time() - self._due)
+        waiting = 0.0 if self._poller is None else self._poller.behind_s
+        self._late.append(max(self._loop.time() - self._due, waiting))
         self._arm()
 
     @property

@@ -149,6 +149,9 @@ class Pool:
                     self._all.discard(connection)
                     connection = await self.open(exchange)
             await self._turnstile.enter()
+            if connection is not None and connection.closed:  # while it waited: nothing was written yet
+                self._all.discard(connection)
+                connection = await self.open(exchange)
             while connection is not None:
                 await connection.send(exchange, payload)
                 onward = redirected(exchange, payload, self._url)

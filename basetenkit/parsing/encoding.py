@@ -8,11 +8,10 @@ brought it, so a time is never too early.
 from __future__ import annotations
 
 import bisect
-import importlib
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 MAX_DECODED = 512 * 1024 * 1024  # bytes; a small body that unpacks to more is an attack or a mistake
 _STEP = 1024 * 1024
@@ -101,42 +100,27 @@ class _Foreign:
         return self._over()
 
 
-def _first_module(*names: str) -> Any:
-    for name in names:
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    return None
+def _zstd() -> _Decoder:
+    import zstandard
 
-
-def _zstd() -> _Decoder | None:
-    module = _first_module("compression.zstd", "zstandard")
-    if module is None:
-        return None
-    if module.__name__ == "zstandard":
-        d = module.ZstdDecompressor().decompressobj()
-        return _Foreign(d.decompress, lambda: bool(d.eof))
-    d = module.ZstdDecompressor()
+    d = zstandard.ZstdDecompressor().decompressobj()
     return _Foreign(d.decompress, lambda: bool(d.eof))
 
 
-def _brotli() -> _Decoder | None:
-    module = _first_module("brotli", "brotlicffi")
-    if module is None:
-        return None
-    d = module.Decompressor()
-    return _Foreign(getattr(d, "process", None) or d.decompress, lambda: bool(d.is_finished()))
+def _brotli() -> _Decoder:
+    import brotli
+
+    d = brotli.Decompressor()
+    return _Foreign(d.process, lambda: bool(d.is_finished()))
 
 
-_DECODERS: dict[str, Callable[[], _Decoder | None]] = {
+_DECODERS: dict[str, Callable[[], _Decoder]] = {
     "gzip": lambda: _Zlib(zlib.MAX_WBITS | 16),
     "x-gzip": lambda: _Zlib(zlib.MAX_WBITS | 16),
     "deflate": lambda: _Zlib(zlib.MAX_WBITS),
     "zstd": _zstd,
     "br": _brotli,
 }
-_NEEDS = {"zstd": "zstandard", "br": "brotli"}
 
 
 def decode(body: bytes, read_ends: Sequence[int], content_encoding: str | None) -> Decoded:
@@ -149,8 +133,9 @@ def decode(body: bytes, read_ends: Sequence[int], content_encoding: str | None) 
     incomplete = None
     for name in reversed(names):
         make = _DECODERS.get(name)
-        if make is None or make() is None:
-            return Decoded(b"", [0] * len(read_ends), said, malformed=_unknown(name))
+        if make is None:
+            sentence = f'the Content-Encoding "{name}" is unknown; known are {", ".join(_DECODERS)}'
+            return Decoded(b"", [0] * len(read_ends), said, malformed=sentence)
         body, read_ends, problem, over = _undo(make, body, read_ends)
         if problem is not None:
             sentence = f'the body is not the "{name}" its Content-Encoding says: {problem}'
@@ -160,14 +145,8 @@ def decode(body: bytes, read_ends: Sequence[int], content_encoding: str | None) 
     return Decoded(body, read_ends, said, incomplete=incomplete)
 
 
-def _unknown(name: str) -> str:
-    if name in _NEEDS:
-        return f'the body is "{name}"-encoded, which needs the package {_NEEDS[name]}; or ask for identity'
-    return f'the Content-Encoding "{name}" is unknown; known are {", ".join(_DECODERS)}'
-
-
 def _undo(
-    make: Callable[[], _Decoder | None], body: bytes, read_ends: Sequence[int]
+    make: Callable[[], _Decoder], body: bytes, read_ends: Sequence[int]
 ) -> tuple[bytes, list[int], str | None, bool]:
     """Feed read by read: (decoded, decoded read ends, what went wrong, whether the stream has its end).
 
@@ -182,11 +161,8 @@ def _undo(
     return out, ends if read_ends else [], problem, over
 
 
-def _feed(
-    make: Callable[[], _Decoder | None], body: bytes, ends: Sequence[int]
-) -> tuple[bytes, list[int], str | None, bool]:
+def _feed(make: Callable[[], _Decoder], body: bytes, ends: Sequence[int]) -> tuple[bytes, list[int], str | None, bool]:
     decoder = make()
-    assert decoder is not None
     decoded: list[int] = []
     out, at = bytearray(), 0
     for end in ends:

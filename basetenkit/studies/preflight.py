@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from ..config import RunConfig
 from ..display import html_table
 from ..endpoint import Endpoint
@@ -17,7 +19,7 @@ from ..runs import run_sync
 
 _BY_STATUS = {
     400: "The server does not accept this payload. Where it takes a bare prompt: request_format='prompt'. Where it takes no "
-    "ignore_eos: request_params={'ignore_eos': False}.",
+    "ignore_eos or stream_options: request_params={{'ignore_eos': None}} leaves it out.",
     401: "The key is missing or wrong. It was sent as {scheme}: dedicated models on Baseten take Api-Key, others take Bearer.",
     402: "The account has a payment to settle.",
     403: "The key is good, but not for this model. Use a key of the model's own workspace.",
@@ -36,6 +38,7 @@ _BY_OUTCOME = {
     "incomplete": "The answer broke off. Look at the model's own log.",
     "api_error": "The server answered 200 with an error inside; its message says what is wrong.",
 }
+_OPTIONS = "ignore_eos", "stream_options"
 _TIMES = (
     ("dns_s", "DNS"),
     ("connect_s", "TCP"),
@@ -81,7 +84,7 @@ def preflight(endpoint: Endpoint) -> Preflight:
         outcome=row["outcome"],
         status=row["status"],
         message=row["error_message"],
-        checks=_checks(row, endpoint, scheme),
+        checks=_checks(row, endpoint, scheme) | _options(row, run.exchange(row["request_id"]).request.body),
         advice=_advice(row, endpoint, scheme),
     )
 
@@ -102,6 +105,21 @@ def _checks(row: dict[str, Any], endpoint: Endpoint, scheme: str) -> dict[str, s
     for name, title in _TIMES:
         if row[name] is not None:
             out[title] = f"{row[name] * 1e3:.1f} ms"
+    return out
+
+
+def _options(row: dict[str, Any], body: bytes) -> dict[str, str]:
+    """What became of the options that some servers refuse; a refusal that does not name one may mean any."""
+    sent, said = orjson.loads(body), row["error_message"] or ""
+    refused = row["status"] in (400, 422)
+    out = {}
+    for name in _OPTIONS:
+        if name not in sent:
+            out[name] = "not sent"
+        elif row["outcome"] == "ok":
+            out[name] = "accepted"
+        elif refused:
+            out[name] = "refused: the message names it" if name in said else "sent; the refusal does not name it"
     return out
 
 

@@ -153,6 +153,8 @@ def measure(name: str, users: int, requests: int) -> dict[str, Any]:
         save_tokenizer(folder / "tokenizer")
         command, reader = tool(name, server, users, requests, folder)
         out, start = folder / "out.txt", time.monotonic()
+        if not Path(command[0]).exists():
+            return {"tool": name, "in flight": users, "error": why_missing(name)}
         with out.open("w") as stream:
             child = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, cwd=folder)
             _, status, usage = os.wait4(child.pid, 0)
@@ -168,7 +170,9 @@ def measure(name: str, users: int, requests: int) -> dict[str, Any]:
             }
     cpu = usage.ru_utime + usage.ru_stime
     row: dict[str, Any] = {"tool": name, "in flight": users, "requests": true["n"]}
-    row |= {f"{m.upper()} p{p} off": said[f"{m}_p{p}"] - true[f"{m}_p{p}"] for m in ("ttft", "e2e") for p in (50, 99)}
+    for key in (f"{m}_p{p}" for m in ("ttft", "e2e") for p in (50, 99)):
+        title = key.upper().replace("_P", " p")
+        row |= {f"{title} said": said[key], "true " + title: true[key], f"{title} off": said[key] - true[key]}
     return row | {
         "µs a token": cpu / (true["n"] * TOKENS) * 1e6,
         "MB": usage.ru_maxrss / 1024,
@@ -189,8 +193,19 @@ def save_tokenizer(folder: Path) -> None:
 def install() -> None:
     for name, packages in PEERS.items():
         subprocess.run([sys.executable, "-m", "venv", str(HOME / name)], check=True)
-        done = subprocess.run([str(HOME / name / "bin" / "pip"), "install", "-q", *packages], check=False)
-        print(name, "installed" if done.returncode == 0 else f"failed, exit {done.returncode}")
+        pip = [str(HOME / name / "bin" / "pip"), "install", "-q", *packages]
+        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        failed = HOME / name / "error.txt"
+        failed.unlink(missing_ok=True)
+        if done.returncode:
+            failed.write_text((done.stderr.strip().splitlines() or ["no message"])[-1])
+        print(name, why_missing(name) if done.returncode else "installed")
+
+
+def why_missing(name: str) -> str:
+    """Why a peer is not there, in one line."""
+    failed = HOME / name / "error.txt"
+    return f"pip failed: {failed.read_text()}" if failed.exists() else "not installed: run `versus.py install`"
 
 
 def versions() -> dict[str, str]:
@@ -201,14 +216,14 @@ def versions() -> dict[str, str]:
         if python.exists():
             done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
             out[name] = done.stdout.strip()
-        else:
-            out[name] = ""
+        if not out.get(name):
+            out[name] = why_missing(name)
     return out
 
 
 def show(rows: list[dict[str, Any]]) -> None:
     """As a table in Markdown: times off the truth in ms."""
-    heads = list(dict.fromkeys(key for row in rows for key in row))
+    heads = sorted(dict.fromkeys(key for row in rows for key in row), key="error".__eq__)
     print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
     for row in rows:
         cells = [f"{v:,.2f}" if isinstance(v, float) else str(v) for v in (row.get(head, "") for head in heads)]
@@ -228,7 +243,7 @@ def main() -> None:
     print(
         f"{date.today()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
     )
-    print(", ".join(f"{name} {version or 'not installed'}" for name, version in versions().items()))
+    print(", ".join(f"{name} {version}" for name, version in versions().items()))
     show([measure(name, users, users * options.each) for users in options.in_flight for name in options.tools])
 
 

@@ -22,10 +22,13 @@ def on_loop(work: Callable[[Poller], Awaitable[T]]) -> T:
         left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not left, f"tasks stay behind: {left}"
         assert poller.in_flight == 0
+        assert not poller._hastened
         return result
 
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poller)) as runner:
-        return runner.run(main())
+        result = runner.run(main())
+    assert poller._ahead is None or poller._ahead.closed
+    return result
 
 
 def payload(body: bytes = b"{}", request_id: str = "r") -> bytes:

@@ -112,6 +112,21 @@ def test_what_is_closed_while_it_waits_is_not_handed_out_under_its_numbers_next_
             poller.unregister(other)
 
 
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="slices need epoll")
+def test_what_waits_is_handed_out_with_what_it_is_registered_for_now() -> None:
+    with polled(clock.SLICE + 2) as (poller, ours, theirs):
+        for sock in theirs:
+            sock.send(b"x")
+        handed_out = set(numbers(poller.select(0)))
+        one, other = (sock for sock in ours if sock.fileno() not in handed_out)
+        assert poller.behind_s > 0
+        poller.modify(one, selectors.EVENT_READ, "new")
+        poller.modify(other, selectors.EVENT_WRITE, "not asked for")
+        second = {key.data: mask for key, mask in poller.select(0)}
+        assert second == {"new": selectors.EVENT_READ, "not asked for": 0}
+        assert poller.behind_s == 0
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kernel stamps are Linux's")
 def test_the_kernel_stamps_when_bytes_came_and_not_when_they_were_read() -> None:
     listener = socket.create_server(("127.0.0.1", 0))

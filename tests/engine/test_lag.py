@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
 import time
 
+import pytest
+
+from basetenkit.engine.clock import SLICE, Poller
 from basetenkit.engine.lag import LoopLag
 
 
@@ -68,3 +73,39 @@ def test_each_start_measures_anew() -> None:
     assert first is not None
     assert first > 0.1
     assert second is None
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="slices need epoll")
+def test_what_waits_for_its_slice_is_late() -> None:
+    poller = Poller()
+    pairs = [socket.socketpair() for _ in range(6 * SLICE)]
+
+    async def main() -> float | None:
+        loop, lag, over = asyncio.get_running_loop(), LoopLag(poller), asyncio.Event()
+        left = len(pairs)
+
+        def read(sock: socket.socket) -> None:
+            nonlocal left
+            sock.recv(1)
+            hold(0.0005)
+            left -= 1
+            if not left:
+                over.set()
+
+        for ours, theirs in pairs:
+            loop.add_reader(ours, read, ours)
+            theirs.send(b"x")
+        lag.start()
+        await over.wait()
+        lag.stop()
+        for ours, _ in pairs:
+            loop.remove_reader(ours)
+        return lag.p99_s
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poller)) as runner:
+        late = runner.run(main())
+    for pair in pairs:
+        for sock in pair:
+            sock.close()
+    assert late is not None
+    assert late > 3 * SLICE * 0.0005  # a turn alone is as long as one slice

@@ -350,3 +350,30 @@ def test_a_cancelled_exchange_says_so_and_closes_its_connection() -> None:
     assert x.failure.outcome is Outcome.CANCELLED
     assert bytes(x.body) == b"data: 1\n\n"
     assert x.end_ns is not None
+
+
+def test_a_connection_that_closes_while_it_waits_for_its_turn_is_replaced() -> None:
+    open_sockets: list[socket.socket] = []
+
+    def answer(sock: socket.socket, _request: bytes) -> None:
+        open_sockets.append(sock)
+        sock.sendall(OK)
+
+    async def work(poller: Poller) -> list[Exchange]:
+        pool = Pool(Origin.of(p.url), poller=poller)
+        await asyncio.gather(*(pool.exchange(fresh(), payload()) for _ in range(100)))
+        wave = [fresh() for _ in range(100)]
+        sending = [asyncio.ensure_future(pool.exchange(x, payload())) for x in wave]
+        await asyncio.sleep(0)  # each has taken a connection, and most wait at the turnstile
+        for sock in open_sockets[:100]:
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        await asyncio.gather(*sending)
+        await pool.close()
+        return wave
+
+    with peer(answer) as p:
+        wave = on_loop(work)
+    assert all(x.end_ns for x in wave)
+    assert {x.failure.outcome for x in wave if x.failure} <= {Outcome.CONNECTION_ERROR}
+    # What was sent already is not sent again; most had written nothing.
+    assert sum(x.status == 200 for x in wave) > 50

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+
 import pytest
 
 import basetenkit as bk
 from basetenkit.errors import MissingKeyError
+
+from ..peer import peer
 
 KEY = "planted-key-4711"
 
@@ -17,6 +24,7 @@ def test_an_endpoint_that_works_says_what_it_speaks() -> None:
     assert found.checks["wire format"] == "sse"
     assert found.checks["streamed"] == "yes, 8 chunk(s)"
     assert found.checks["usage"] == "reported"
+    assert (found.checks["ignore_eos"], found.checks["stream_options"]) == ("accepted", "accepted")
     assert KEY not in repr(found)
     assert "<table" in found._repr_mimebundle_()["text/html"]
 
@@ -53,3 +61,41 @@ def test_nobody_there_is_no_exception_and_a_missing_key_is(monkeypatch: pytest.M
     assert "Check host and port" in found.advice[0]
     with pytest.raises(MissingKeyError):
         bk.preflight(bk.Endpoint.baseten("abcd1234"))
+
+
+@contextlib.contextmanager
+def refusing(status: int, message: str) -> Iterator[str]:
+    """The URL of a server that refuses every request so."""
+    body = json.dumps({"error": {"message": message}}).encode()
+
+    def answer(sock: socket.socket, _request: bytes) -> None:
+        head = b"HTTP/1.1 %d Refused\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        sock.sendall(head % (status, len(body)) + body)
+
+    with peer(answer) as p:
+        yield p.url
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "request_params={'ignore_eos': None}"),
+        (402, "a payment to settle"),
+        (403, "not for this model"),
+        (404, "nothing at this URL"),
+        (413, "too large"),
+        (422, "refuses a field"),
+        (500, "The server failed"),
+    ],
+)
+def test_each_refusal_has_the_sentence_that_helps(status: int, words: str) -> None:
+    with refusing(status, "no such field: ignore_eos") as url:
+        found = bk.preflight(bk.Endpoint(url=url, model="m"))
+    assert (found.outcome, found.status) == ("http_error", status)
+    assert words in found.advice[0]
+    assert "no such field" in (found.message or "")
+    if status in (400, 422):
+        assert found.checks["ignore_eos"] == "refused: the message names it"
+        assert found.checks["stream_options"] == "sent; the refusal does not name it"
+    else:
+        assert "ignore_eos" not in found.checks

@@ -49,14 +49,8 @@ class Connection:
         tls: TlsLayer | None = None,
         stamps: bool = True,
     ) -> None:
-        self._sock, self._loop, self._poller, self._wall, self._timeouts, self._tls = (
-            sock,
-            loop,
-            poller,
-            wall,
-            timeouts,
-            tls,
-        )
+        self._sock, self._loop, self._tls = sock, loop, tls
+        self._poller, self._wall, self._timeouts = poller, wall, timeouts
         self._buffer = buffer = _own.__dict__.setdefault("buffer", bytearray(READ_BYTES))
         self._buffers, self._view = (buffer,), memoryview(buffer)
         self._recv = getattr(sock, "recvmsg_into", None) if stamps else None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import threading
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from basetenkit.engine import http1
-from basetenkit.engine.clock import Poller, mono
+from basetenkit.engine.clock import Poller, WallClock, mono
 from basetenkit.engine.connection import READ_BYTES, Timeouts
 from basetenkit.engine.http1 import ResponseReader
 from basetenkit.engine.pool import Origin, Pool
@@ -285,3 +286,41 @@ def test_a_send_on_a_connection_that_is_closed_is_a_failure_and_no_exception() -
     with peer(lambda sock, _: sock.sendall(OK)) as p:
         x = on_loop(work)
     assert failure(x)[0] is Outcome.CONNECTION_ERROR
+
+
+@pytest.mark.parametrize("step_ns", [5_000_000_000, -5_000_000_000])
+def test_a_wall_clock_that_is_stepped_within_a_response_bends_no_arrival(step_ns: int) -> None:
+    writes: list[tuple[int, int]] = []
+
+    def answer(sock: socket.socket, _request: bytes) -> None:
+        sock.sendall(HEAD)
+        for i in range(8):
+            time.sleep(0.02)
+            before = mono()
+            sock.sendall(chunk(b"data: %d\n\n" % i))
+            writes.append((before, mono()))
+        sock.sendall(END)
+
+    async def work(poller: Poller) -> tuple[Exchange, WallClock]:
+        wall = WallClock()
+        pool, x = Pool(Origin.of(p.url), poller=poller, wall=wall), Exchange(Request("r", b"", "s"), start_ns=mono())
+
+        def step() -> None:
+            wall.offset -= step_ns  # what it would hold had the clock been stepped since it was measured
+
+        asyncio.get_running_loop().call_later(0.07, step)
+        await pool.exchange(x, payload())
+        await pool.close()
+        return x, wall
+
+    with peer(answer) as p:
+        x, wall = on_loop(work)
+    assert len(wall.steps) == 1
+    assert wall.steps[0][1] == pytest.approx(step_ns, abs=1_000_000)
+    assert x.sent_ns is not None
+    assert [end for _, _, end in x.arrivals] == [9 * (i + 1) for i in range(8)]
+    for (at, error, _), (before, after) in zip(x.arrivals, writes, strict=True):
+        arrived = x.sent_ns + at * 1e9
+        assert arrived - error * 1e9 - 100_000 <= after
+        assert arrived + 100_000 >= before
+        assert error < 0.02

@@ -2,8 +2,7 @@
 
 Whatever keeps the loop from its work (a backlog of reads, another thread that holds the interpreter, a machine short of
 processors) makes it late for a timer as it makes it late for a token. What was found ready and waits for its slice of a turn
-is late, too. Polls are rounded up to a whole millisecond, so an
-idle loop shows up to about one.
+is late, too. Polls are rounded up to a whole millisecond, so an idle loop shows up to about one.
 """
 
 from __future__ import annotations

@@ -79,10 +79,14 @@ def busy(numbers: int) -> Iterator[None]:
             thread.join()
 
 
-@pytest.mark.parametrize(("numbers", "users"), [(0, 32), (2_000, 32), (3_000_000, 32), (2_000, 4 * SLICE)])
-def test_every_token_lies_within_its_stated_bound(numbers: int, users: int) -> None:
+# A client that is late by some ten tokens acknowledges as late, and the server's kernel then holds back what was written: a
+# write would no longer be a departure. So tokens come the more slowly the more there is to keep up with.
+@pytest.mark.parametrize(
+    ("numbers", "users", "itl_ms"), [(0, 32, 3), (2_000, 32, 3), (3_000_000, 32, 9), (2_000, 4 * SLICE, 15)]
+)
+def test_every_token_lies_within_its_stated_bound(numbers: int, users: int, itl_ms: float) -> None:
     requests = max(96, users)
-    with busy(numbers), bk.emulator.serve(ttft_ms=20, itl_ms=3, jitter=0.5, tail_ms=2) as server:
+    with busy(numbers), bk.emulator.serve(ttft_ms=20, itl_ms=itl_ms, jitter=0.5, tail_ms=2) as server:
         config = bk.RunConfig(
             endpoint=bk.Endpoint(url=server.url),
             scenarios="D(20,60)",

@@ -194,7 +194,10 @@ class Connection:
             assert self._reader is not None
             self._reader.exchange.out_of_order = True
             return now, stamp, False
-        return stamp, stamp, not full
+        # Handed out late by the kernel: what else the read took came after the read before, and no poll says more of it.
+        assert self._reader is not None
+        exchange = self._reader.exchange
+        return stamp, min(stamp, exchange.reads[-4] if exchange.reads else exchange.sent_ns or stamp), not full
 
     def _feed_tls(self, n: int, stamp: int, earliest: int, exact: bool) -> None:
         reader, tls = self._reader, self._tls

@@ -324,3 +324,36 @@ def test_a_wall_clock_that_is_stepped_within_a_response_bends_no_arrival(step_ns
         assert arrived - error * 1e9 - 100_000 <= after
         assert arrived + 100_000 >= before
         assert error < 0.02
+
+
+def test_what_the_kernel_hands_out_late_is_bounded_by_the_read_before() -> None:
+    async def work(poller: Poller) -> tuple[Exchange, list[tuple[int, int, bool]]]:
+        pool, x = Pool(Origin.of(p.url), poller=poller), Exchange(Request("r", b"", "s"), start_ns=mono())
+        connection = await pool.open(x)
+        assert connection is not None
+        news = asyncio.Event()
+        connection.on_progress = news.set
+        over = connection.send(x, payload())
+        await news.wait()
+        await asyncio.sleep(0.02)
+        now = mono()
+        wall, judged = connection._wall.offset, []
+        for stamp, earliest in ((now - 2_000_000, now - 1_000_000), (now - 1_010_000, now - 1_000_000)):
+            judged.append(connection._judge(stamp + wall, earliest, full=False))
+        go_on.set()
+        await over
+        await pool.close()
+        return x, [(at - now, low - x.reads[0], exact) for at, low, exact in judged]
+
+    def answer(sock: socket.socket, _request: bytes) -> None:
+        sock.sendall(HEAD + chunk(b"data: 1\n\n"))
+        go_on.wait(20)
+        sock.sendall(END)
+
+    go_on = threading.Event()
+    with peer(answer) as p:
+        x, (late, hardly) = on_loop(work)
+    assert x.failure is None
+    assert late == (-2_000_000, 0, True)  # down to the stamp of the read before
+    assert hardly[0] == -1_010_000
+    assert hardly[1] > 0

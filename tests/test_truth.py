@@ -65,7 +65,7 @@ def busy(numbers: int) -> Iterator[None]:
     over = threading.Event()
 
     def compute() -> None:
-        while not over.wait(0.0001):
+        while not over.is_set():
             sum(range(numbers))
 
     thread = threading.Thread(target=compute)

@@ -56,6 +56,17 @@ def polled(count: int) -> Iterator[tuple[clock.Poller, list[socket.socket], list
                 sock.close()
 
 
+@contextlib.contextmanager
+def two_waiting() -> Iterator[tuple[clock.Poller, socket.socket, socket.socket]]:
+    """A Poller that has handed out a slice, and the two connections that wait for the next."""
+    with polled(clock.SLICE + 2) as (poller, ours, theirs):
+        for sock in theirs:
+            sock.send(b"x")
+        handed_out = set(numbers(poller.select(0)))
+        one, other = (sock for sock in ours if sock.fileno() not in handed_out)
+        yield poller, one, other
+
+
 def numbers(ready: clock.Ready) -> list[int]:
     return [key.fd for key, _ in ready]
 
@@ -97,11 +108,7 @@ def test_what_is_ready_is_handed_out_once_a_slice_a_turn_and_the_hastened_before
 
 @pytest.mark.skipif(not hasattr(select, "epoll"), reason="slices need epoll")
 def test_what_is_closed_while_it_waits_is_not_handed_out_under_its_numbers_next_owner() -> None:
-    with polled(clock.SLICE + 2) as (poller, ours, theirs):
-        for sock in theirs:
-            sock.send(b"x")
-        handed_out = set(numbers(poller.select(0)))
-        gone, left = (sock for sock in ours if sock.fileno() not in handed_out)
+    with two_waiting() as (poller, gone, left):
         number = gone.fileno()
         poller.unregister(gone)
         gone.close()
@@ -114,11 +121,7 @@ def test_what_is_closed_while_it_waits_is_not_handed_out_under_its_numbers_next_
 
 @pytest.mark.skipif(not hasattr(select, "epoll"), reason="slices need epoll")
 def test_what_waits_is_handed_out_with_what_it_is_registered_for_now() -> None:
-    with polled(clock.SLICE + 2) as (poller, ours, theirs):
-        for sock in theirs:
-            sock.send(b"x")
-        handed_out = set(numbers(poller.select(0)))
-        one, other = (sock for sock in ours if sock.fileno() not in handed_out)
+    with two_waiting() as (poller, one, other):
         assert poller.behind_s > 0
         poller.modify(one, selectors.EVENT_READ, "new")
         poller.modify(other, selectors.EVENT_WRITE, "not asked for")

@@ -25,6 +25,13 @@ def failure(x: Exchange) -> tuple[Outcome, str]:
     return x.failure.outcome, x.failure.message
 
 
+def inside(x: Exchange, at: float, error: float, write: tuple[int, int]) -> bool:
+    """Whether an arrival's interval misses neither the moment before the peer's write nor that after it by over 0.1 ms."""
+    assert x.sent_ns is not None
+    arrived = x.sent_ns + at * 1e9
+    return arrived - error * 1e9 - 100_000 <= write[1] and arrived + 100_000 >= write[0]
+
+
 def test_each_arrival_lies_within_its_bound_of_the_peers_write() -> None:
     writes: list[tuple[int, int]] = []
 
@@ -44,13 +51,10 @@ def test_each_arrival_lies_within_its_bound_of_the_peers_write() -> None:
     assert len(x.arrivals) >= 15
     last = {end: (at, error) for at, error, end in x.arrivals}
     end = 0
-    for i, (before, after) in enumerate(writes):
+    for i, write in enumerate(writes):
         end += len(b"data: %d\n\n" % i)
         if end in last:  # else merged with the next, and judged by that one's bound
-            at, error = last[end]
-            arrived = x.sent_ns + at * 1e9
-            assert arrived - error * 1e9 - 100_000 <= after
-            assert arrived + 100_000 >= before
+            assert inside(x, *last[end], write)
 
 
 def test_an_exchange_that_is_over_goes_without_the_collector() -> None:
@@ -206,13 +210,9 @@ def test_a_crlf_in_a_segment_of_its_own_makes_no_token_early() -> None:
     with peer(answer) as p:
         (x,) = exchange_all(p.url, [payload()])
     assert x.failure is None
-    assert x.sent_ns is not None
-    arrivals = x.arrivals
-    assert [end for _, _, end in arrivals] == [9 * (i + 1) for i in range(10)]
-    for (at, error, _), (before, after) in zip(arrivals, writes, strict=True):
-        arrived = x.sent_ns + at * 1e9
-        assert arrived - error * 1e9 - 100_000 <= after
-        assert arrived + 100_000 >= before
+    assert [end for _, _, end in x.arrivals] == [9 * (i + 1) for i in range(10)]
+    for (at, error, _), write in zip(x.arrivals, writes, strict=True):
+        assert inside(x, at, error, write)
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -317,12 +317,9 @@ def test_a_wall_clock_that_is_stepped_within_a_response_bends_no_arrival(step_ns
         x, wall = on_loop(work)
     assert len(wall.steps) == 1
     assert wall.steps[0][1] == pytest.approx(step_ns, abs=1_000_000)
-    assert x.sent_ns is not None
     assert [end for _, _, end in x.arrivals] == [9 * (i + 1) for i in range(8)]
-    for (at, error, _), (before, after) in zip(x.arrivals, writes, strict=True):
-        arrived = x.sent_ns + at * 1e9
-        assert arrived - error * 1e9 - 100_000 <= after
-        assert arrived + 100_000 >= before
+    for (at, error, _), write in zip(x.arrivals, writes, strict=True):
+        assert inside(x, at, error, write)
         assert error < 0.02
 
 

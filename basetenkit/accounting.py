@@ -8,14 +8,17 @@ are seen while the response is read, and stand there already.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from .findings import note
 from .types import Outcome
 
-# An end mark, or an end mark and a turn's: what servers count beyond the text.
-SPECIAL_TOKENS = 2
+# Finish reasons that are not the model's own: it was cut at the limit, or by a filter.
+AT_LIMIT, FILTERED = ("length", "max_tokens"), ("content_filter",)
+# In a row's notes: how many tokens the response itself marks as special, which are counted and are not in the text.
+SPECIALS = r"^special_tokens: (\d+) "
 # A difference of this share and less is the seam between chunks or a space: no vocabulary is suspected.
 VOCABULARY_SHARE = 0.05
 
@@ -58,7 +61,7 @@ def _output(row: Mapping[str, Any], streamed: bool, reasoning: bool) -> list[str
         out.append(note("tokens_hidden_reasoning", n=hidden))
         server -= hidden
     extra = server - client if client is not None else 0
-    if 0 < extra <= SPECIAL_TOKENS and row["finish_reason"] != "length":
+    if 0 < extra <= _specials(row):
         out.append(note("tokens_special", n=extra))
         server -= extra
     elif abs(extra) > VOCABULARY_SHARE * max(server, 1):
@@ -66,3 +69,12 @@ def _output(row: Mapping[str, Any], streamed: bool, reasoning: bool) -> list[str
     if streamed and server > row["output_chunks"]:
         out.append(note("tokens_chunked", tokens=server, chunks=row["output_chunks"]))
     return out
+
+
+def _specials(row: Mapping[str, Any]) -> int:
+    """How many tokens without text something bears out: those that the response marks as special, or else the end mark of a
+    model that ended by itself."""
+    found = [re.match(SPECIALS, warning) for warning in row.get("warnings") or ()]
+    reason = (row["finish_reason"] or "").lower()
+    ended = int(bool(reason) and reason not in (*AT_LIMIT, *FILTERED))
+    return max((int(match[1]) for match in found if match), default=ended)

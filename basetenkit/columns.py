@@ -20,6 +20,10 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
         "the conversation that the request is a turn of: the id of its first turn's request",
     ),
     "turn": (pl.Int64(), "which turn of its conversation, from 1"),
+    "message_count": (
+        pl.Int64(),
+        "messages in the request's history, the last one among them; null outside conversations",
+    ),
     "in_window": (pl.Boolean(), "whether the figures use the row: measured, and neither in the ramp nor in the drain"),
     "started_at": (
         pl.Datetime("us", "UTC"),

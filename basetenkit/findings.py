@@ -190,6 +190,7 @@ NOTES: dict[str, str] = {
     "tokens_no_usage": "the server reported no output tokens: the tokenizer counted the text",
     "tokens_template": "the server counts {n} more input tokens than the prompt's text has: the chat template, or special tokens",
     "tokens_hidden_reasoning": "{n} reasoning tokens are in the server's count and not in the text",
+    "special_tokens": "{n} token(s) of the response are marked as special: they are counted and are not in the text",
     "tokens_special": "the server counts {n} more output token(s) than the text has, such as an end mark",
     "tokens_chunked": "{tokens} tokens came in {chunks} chunks: a gap between chunks is of several tokens",
     "tokens_truncated": "the response broke off after {got} of {asked} tokens",

@@ -174,6 +174,7 @@ class Table:
         self._latency(row, exchange, parsed, times)
         self._tokens(row, exchange, parsed)
         row["batch_size"], row["image_count"] = request.batch_size, request.image_count
+        row["message_count"] = request.message_count
         row["image_bytes"], row["image_pixels"] = request.image_bytes, request.image_pixels
         if parsed.embeddings and parsed.embeddings[0] is not None:
             row["embedding_dimension"] = len(parsed.embeddings[0])
@@ -182,6 +183,7 @@ class Table:
         row["upstream_request_id"], row["wire_format"] = parsed.upstream_request_id, parsed.wire_format
         row["finish_reason"], row["text"] = parsed.finish_reason, parsed.text
         known = any(w.startswith(("echo:", "over_max_tokens:", "several_choices:")) for w in parsed.warnings)
+        row["warnings"] = parsed.warnings
         notes = token_notes(row, streamed=parsed.streamed, reasoning=bool(parsed.reasoning), known=known)
         disorder = [note("out_of_order")] if exchange.out_of_order else []
         disorder += [note("redirected", n=exchange.redirects)] if exchange.redirects else []

@@ -66,6 +66,7 @@ class Request:
     attempt: int = 1
     conversation_id: str | None = None
     turn: int | None = None
+    message_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ CASES = {
         set(),
     ),
     "special tokens": (stream(*tokens(9), usage=usage(), finish="stop"), {"tokens_special"}),
+    "two tokens too many": (stream(*tokens(8), usage=usage(), finish="stop"), {"tokens_differ", "tokens_chunked"}),
+    "one too many without a reason to end": (stream(*tokens(9), usage=usage()), {"tokens_differ", "tokens_chunked"}),
     "counts over max_tokens": (stream(*tokens(10), usage=usage(completion=15)), {"over_max_tokens"}),
     "another vocabulary": (
         stream(*({"content": f"{w} {w} {w}"} for w in WORDS[:4]), usage=usage(completion=4)),

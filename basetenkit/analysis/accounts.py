@@ -18,27 +18,43 @@ def fates(rows: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(never_sent=pl.col("planned") - pl.col("sent"))
 
 
+ACCOUNTS = ("asked", "reported", "counted", "used", "chunks")
+
+
 def token_table(rows: pl.DataFrame) -> pl.DataFrame:
-    """Tokens by the four accounts, summed over successful requests, a (scenario, load, level) and direction: asked for,
-    reported by the server, counted by the tokenizer, and output chunks; null where an account has nothing."""
+    """Tokens by the four accounts, one row per (scenario, load, level) and direction, over the successful measured `requests`:
+    asked for, reported by the server, counted by the tokenizer, used, and output chunks.
+
+    Each is a sum over those requests that have that count, and `<account>_n` says how many they are; null if none has.
+    `difference`: reported - counted over the `both_n` requests that have both, and null if none has.
+    """
     ok = rows.filter((pl.col("outcome") == "ok") & (pl.col("phase") == "measured"))
-
-    def total(name: str) -> pl.Expr:
-        return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum())
-
     parts = []
     for what in ("input", "output"):
-        accounts = {
-            "asked": f"{what}_tokens_target",
-            "reported": f"{what}_tokens_server",
-            "counted": f"{what}_tokens_client",
-            "used": f"{what}_tokens",
+        columns = dict.fromkeys(ACCOUNTS, pl.lit(None, pl.Int64)) | {
+            "asked": pl.col(f"{what}_tokens_target"),
+            "reported": pl.col(f"{what}_tokens_server"),
+            "counted": pl.col(f"{what}_tokens_client"),
+            "used": pl.col(f"{what}_tokens"),
         }
-        expressions = [total(column).alias(name) for name, column in accounts.items()]
-        chunks = total("output_chunks") if what == "output" else pl.lit(None, pl.Int64)
+        if what == "output":
+            columns["chunks"] = pl.col("output_chunks")
+        apart = pl.col("reported") - pl.col("counted")
         parts.append(
-            ok.group_by(LEVEL, maintain_order=True).agg(
-                pl.lit(what).alias("tokens"), pl.len().alias("requests"), *expressions, chunks.alias("chunks")
+            ok.select(*LEVEL, **columns)
+            .group_by(LEVEL, maintain_order=True)
+            .agg(
+                pl.lit(what).alias("tokens"),
+                pl.len().cast(pl.Int64).alias("requests"),
+                *(total(pl.col(name)) for name in ACCOUNTS),
+                *(pl.col(name).count().cast(pl.Int64).alias(f"{name}_n") for name in ACCOUNTS),
+                total(apart).alias("difference"),
+                apart.count().cast(pl.Int64).alias("both_n"),
             )
         )
     return pl.concat(parts).sort(LEVEL, maintain_order=True)
+
+
+def total(tokens: pl.Expr) -> pl.Expr:
+    """The sum of what is known; null if nothing is."""
+    return pl.when(tokens.count() > 0).then(tokens.sum()).cast(pl.Int64)

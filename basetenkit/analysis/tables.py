@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ..display import Html, html_table, interval
+from ..display import Html, html_table, interval, show
 from .accounts import token_table
 from .history import history
 from .metrics import LEVEL, METRICS, PERCENTILES, headline
@@ -113,19 +113,25 @@ def past(folder: str | Path, n: int = 10) -> Html:
 
 
 def tokens(run: Any) -> Html:
-    """Tokens a level and direction by the four accounts, and the difference between what was reported and what was counted."""
+    """Tokens per level and direction by the four accounts, and the difference between what was reported and what was counted,
+    over the requests that have both. A sum of fewer requests than were successful says of how many it is."""
     rows = []
     for row in token_table(run.requests).iter_rows(named=True):
-        both = row["reported"] is not None and row["counted"] is not None
         shown = {
             "scenario": row["scenario"],
             "load": load_name(row),
             "tokens": row["tokens"],
             "requests": row["requests"],
         }
-        shown |= {name: row[name] for name in ("asked", "reported", "counted", "chunks")}
-        rows.append(shown | {"reported - counted": row["reported"] - row["counted"] if both else None})
+        shown |= {name: _of_requests(row, name, f"{name}_n") for name in ("asked", "reported", "counted", "chunks")}
+        rows.append(shown | {"reported - counted": _of_requests(row, "difference", "both_n")})
     return html_table(rows)
+
+
+def _of_requests(row: Mapping[str, Any], name: str, count: str) -> Any:
+    """A sum, and of how many requests it is if it is not of all."""
+    value, n = row[name], row[count]
+    return value if value is None or n == row["requests"] else f"{show(value)} (of {n} requests)"
 
 
 def findings_table(run: Any) -> Html:

@@ -3,8 +3,8 @@
 The same tokens are counted four times: asked for by the scenario, reported by the server (that is what is paid for), counted by
 the tokenizer in the text, and as chunks. Each step from one account to the next is taken apart here into causes that add up to
 it. A cause is taken for known only where something other than the gap itself bears it out: a finish reason, the server's own
-count of reasoning, or, of a chat template, that it adds the same to every request. All else is the rest. It is summed without
-signs, so that a request of too many tokens does not make up for one of too few.
+count of reasoning, or, of a chat template, that it adds the same to every request, or the same for each message. All else is
+the rest. It is summed without signs, so that a request of too many tokens does not make up for one of too few.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from typing import Any
 
 import polars as pl
 
-from ..accounting import SPECIAL_TOKENS
+from ..accounting import AT_LIMIT, FILTERED, SPECIALS
 from ..display import Html, html_table
+from .accounts import total
+from .chat_template import messages, template_tokens
 from .metrics import LEVEL
 from .tables import load_name
 
 # code -> (what it is, whether it explains its tokens)
 CAUSES: dict[str, tuple[str, bool]] = {
     "cut": ("the prompt could not be cut to the length asked for", True),
-    "template": ("the chat template: the same number of tokens in every request", True),
+    "template": ("the chat template: the same number of tokens in every request, or for each message", True),
     "images": ("images, which only the server counts: this cannot be checked", True),
     "input_rest": (
         "varies from request to request as no template does: another tokenizer than the model's, or hidden text",
@@ -32,15 +34,13 @@ CAUSES: dict[str, tuple[str, bool]] = {
     "filtered": ("a content filter ended the response", True),
     "length_rest": ("fewer or more tokens than asked for, without a reason given", False),
     "reasoning": ("reasoning that is counted, and whose text was not sent", True),
-    "special": ("an end mark or two, counted and not in the text", True),
+    "special": ("an end mark, or special tokens that the response reports: counted and not in the text", True),
     "output_rest": (
         "the text holds another number of tokens: another tokenizer than the model's, or tokens not delivered",
         False,
     ),
     "unreported": ("the server reported nothing to compare with: the tokenizer's count is used", False),
 }
-AT_LIMIT = ("length", "max_tokens")
-LEAST_ALIKE = 5  # requests with the same gap, before it counts as a template's
 _STEPS = (
     "input: asked → counted",
     "input: counted → reported",
@@ -68,8 +68,8 @@ def token_causes(rows: pl.DataFrame) -> pl.DataFrame:
             pl.lit(cause).alias("cause"),
             pl.lit(CAUSES[cause][1]).alias("explained"),
             pl.len().cast(pl.Int64).alias("requests"),
-            _total(pl.col("tokens")).alias("tokens"),
-            _total(pl.col("tokens").abs()).alias("apart"),
+            total(pl.col("tokens")).alias("tokens"),
+            total(pl.col("tokens").abs()).alias("apart"),
         )
         for step, cause, frame in _taken_apart(_ok(rows))
     ]
@@ -77,11 +77,6 @@ def token_causes(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 _IMAGES = pl.col("image_count").fill_null(0) > 0
-_GAP = pl.when(~_IMAGES).then(pl.col("gap"))  # of requests without images
-
-
-def _total(tokens: pl.Expr) -> pl.Expr:
-    return pl.when(tokens.count() > 0).then(tokens.sum()).cast(pl.Int64)
 
 
 def _ok(rows: pl.DataFrame) -> pl.DataFrame:
@@ -97,7 +92,7 @@ def _taken_apart(ok: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
         (_STEPS[3], "output_tokens_server", "output_tokens_client", _output()),
     ):
         both = ok.drop_nulls([before, after]).with_columns(gap=pl.col(after) - pl.col(before))
-        both = both.with_columns(common=_GAP.drop_nulls().mode().min().over(LEVEL))
+        both = _with_template(both) if step == _STEPS[1] else both
         for cause, tokens in causes.items():
             yield step, cause, both.select(*LEVEL, tokens=tokens)
     for step, reported in ((_STEPS[1], "input_tokens_server"), (_STEPS[3], "output_tokens_server")):
@@ -119,20 +114,26 @@ def _cut() -> dict[str, pl.Expr]:
     return {"cut": pl.col("gap")}
 
 
+def _with_template(both: pl.DataFrame) -> pl.DataFrame:
+    """The same with `template`: the tokens that the chat template adds to each request; 0 with images, which hide it."""
+    parts = []
+    for _, level in both.group_by(LEVEL, maintain_order=True):
+        pictured, plain = level.filter(_IMAGES), level.filter(~_IMAGES)
+        counts = plain.select(messages().alias("n"))["n"].cast(pl.Int64).to_numpy()
+        tokens = template_tokens(plain["gap"].to_numpy(), counts)
+        parts += [plain.with_columns(template=pl.Series(tokens)), pictured.with_columns(template=pl.lit(0, pl.Int64))]
+    return pl.concat(parts) if parts else both.with_columns(template=pl.lit(0, pl.Int64))
+
+
 def _input() -> dict[str, pl.Expr]:
-    """What most requests of a level have in common is the template; of a few, or where each differs, nobody can tell."""
-    images, common = _IMAGES, pl.col("common")
-    shared = (common == _GAP).sum().over(LEVEL)
-    is_template = (common > 0) & (shared >= LEAST_ALIKE) & (shared * 2 >= _GAP.count().over(LEVEL))
-    template = pl.when((~images & is_template).fill_null(False)).then(common).otherwise(0)
-    return {"images": _where(images), "template": template, "input_rest": _where(~images) - template}
+    template = pl.col("template")
+    return {"images": _where(_IMAGES), "template": template, "input_rest": _where(~_IMAGES) - template}
 
 
 def _length() -> dict[str, pl.Expr]:
-    reason = pl.col("finish_reason").str.to_lowercase()
     short = pl.col("gap") < 0
-    filtered = short & (reason == "content_filter")
-    stopped = short & reason.is_not_null() & ~reason.is_in([*AT_LIMIT, "content_filter"])
+    filtered = short & pl.col("finish_reason").str.to_lowercase().is_in(FILTERED)
+    stopped = short & _ended_by_itself()
     known = (filtered | stopped).fill_null(False)
     return {"stopped": _where(stopped), "filtered": _where(filtered), "length_rest": _where(~known)}
 
@@ -141,9 +142,20 @@ def _output() -> dict[str, pl.Expr]:
     hidden = pl.col("warnings").list.eval(pl.element().str.starts_with("tokens_hidden_reasoning")).list.any()
     reasoning = pl.when(hidden.fill_null(False)).then(-pl.col("reasoning_tokens").fill_null(0)).otherwise(0)
     left = pl.col("gap") - reasoning
-    marks = left.is_between(-SPECIAL_TOKENS, -1) & (pl.col("finish_reason").fill_null("") != "length")
-    special = pl.when(marks).then(left).otherwise(0)
+    special = pl.when(left.is_between(-_specials(), -1)).then(left).otherwise(0)
     return {"reasoning": reasoning, "special": special, "output_rest": left - special}
+
+
+def _ended_by_itself() -> pl.Expr:
+    reason = pl.col("finish_reason").str.to_lowercase()
+    return reason.is_not_null() & ~reason.is_in([*AT_LIMIT, *FILTERED])
+
+
+def _specials() -> pl.Expr:
+    """Tokens without text that something bears out: those that the response itself marks as special, or else the end mark of
+    a model that ended by itself."""
+    marked = pl.col("warnings").list.eval(pl.element().str.extract(SPECIALS).cast(pl.Int64)).list.max()
+    return pl.coalesce(marked, _ended_by_itself().cast(pl.Int64))
 
 
 def unexplained(rows: pl.DataFrame) -> float | None:
@@ -154,8 +166,8 @@ def unexplained(rows: pl.DataFrame) -> float | None:
     if not ok.height or any(ok.filter(pl.col(column.name).is_null() & _due(column.name)).height for column in reported):
         return None
     rest = token_causes(rows).filter(~pl.col("explained"))["apart"].sum()
-    total = sum(int(column.sum()) for column in reported)
-    return float(rest) / total if total else None
+    tokens = sum(int(column.sum()) for column in reported)
+    return float(rest) / tokens if tokens else None
 
 
 def causes_table(run: Any) -> Html:
@@ -175,23 +187,32 @@ def causes_table(run: Any) -> Html:
 
 
 def paid_table(run: Any) -> Html:
-    """Tokens of the requests that did not succeed, a row a level and outcome: what was sent to the server, what came before the
-    end by its own count or the tokenizer's, and what share of all output tokens that is. Null where nothing was counted."""
+    """Tokens of the requests that did not succeed, one row per level, outcome and phase: the input tokens of those that were
+    sent, what came before the end by the server's count or the tokenizer's, and what share of all output tokens that is.
+    Requests of other phases than "measured" were paid for, too: each such row names its phase. Null where nothing was counted."""
     rows = run.requests
-    total = rows["output_tokens"].sum()
+    all_output = rows["output_tokens"].sum()
+    sent = pl.col("sent_s").is_not_null()
     failed = (
         rows.filter(pl.col("outcome") != "ok")
-        .group_by(*LEVEL, "outcome")
-        .agg(pl.len().alias("requests"), _total(pl.col("input_tokens_client")), _total(pl.col("output_tokens")))
+        .group_by(*LEVEL, "outcome", "phase")
+        .agg(
+            pl.len().alias("requests"),
+            sent.sum().alias("sent"),
+            total(pl.col("input_tokens_client").filter(sent)),
+            total(pl.col("output_tokens")),
+        )
     )
     shown = []
-    for row in failed.sort(*LEVEL, "outcome").iter_rows(named=True):
-        share = None if row["output_tokens"] is None or not total else f"{row['output_tokens'] / total:.2%}"
+    for row in failed.sort(*LEVEL, "outcome", "phase").iter_rows(named=True):
+        share = None if row["output_tokens"] is None or not all_output else f"{row['output_tokens'] / all_output:.2%}"
+        measured = row["phase"] == "measured"
         about = {
             "scenario": row["scenario"],
             "load": load_name(row),
-            "outcome": row["outcome"],
+            "outcome": row["outcome"] if measured else f"{row['outcome']} ({row['phase']})",
             "requests": row["requests"],
+            "sent": row["sent"],
         }
         about |= {"input tokens sent": row["input_tokens_client"], "output tokens that came": row["output_tokens"]}
         shown.append(about | {"of all output": share})

@@ -29,8 +29,8 @@ class Collector:
 
     __slots__ = (
         "after_done", "bad", "bad_why", "body", "broken", "can_repeat", "cut", "dialect", "done", "embeddings", "ends",
-        "error", "finish_reason", "finished", "is_chat", "keys", "kinds", "notes", "opened", "others", "starts", "streamed",
-        "texts", "trace", "usage", "wire_format",
+        "error", "finish_reason", "finished", "is_chat", "keys", "kinds", "notes", "opened", "others", "specials", "starts",
+        "streamed", "texts", "trace", "usage", "wire_format",
     )  # fmt: skip
 
     def __init__(self, body: bytes) -> None:
@@ -50,7 +50,7 @@ class Collector:
         self.error: Report | None = None
         self.cut: str | None = None
         self.broken: str | None = None
-        self.bad = self.after_done = 0
+        self.bad = self.after_done = self.specials = 0
         self.bad_why = self.dialect = ""
         self.keys: list[str] = []  # of the first message that no dialect could read
         self.notes: list[str] = []

@@ -179,6 +179,7 @@ class Speaker:
             output_tokens_target=output_limit(self._config, payload),
             input_tokens_client=talk.tokens,
             turn=talk.at,
+            message_count=len(talk.messages),
         )
 
     def hear(self, talk: Talk, text: str) -> None:

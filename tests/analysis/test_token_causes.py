@@ -52,20 +52,88 @@ def test_of_few_requests_nobody_can_tell_that_they_share_a_template() -> None:
         ),
         ({"output_tokens_server": 12, "output_tokens_client": 12, "finish_reason": "length"}, ("length_rest", -80)),
         ({"output_tokens_server": 25, "output_tokens_client": 25, "finish_reason": "stop"}, ("length_rest", 50)),
-        ({"output_tokens_client": 18, "finish_reason": "stop"}, ("special", -20)),
+        ({"output_tokens_client": 19, "finish_reason": "stop"}, ("special", -10)),
+        ({"output_tokens_client": 19}, ("output_rest", -10)),
+        ({"output_tokens_client": 18, "finish_reason": "stop"}, ("output_rest", -20)),
+        ({"output_tokens_client": 18, "finish_reason": "stop", "noted": ("special_tokens", 2)}, ("special", -20)),
+        ({"output_tokens_client": 17, "finish_reason": "stop", "noted": ("special_tokens", 2)}, ("output_rest", -30)),
         ({"output_tokens_client": 18, "finish_reason": "length"}, ("output_rest", -20)),
         ({"output_tokens_client": 23, "finish_reason": "stop"}, ("output_rest", 30)),
-        ({"output_tokens_client": 8, "reasoning_tokens": 12, "hidden": True}, ("reasoning", -120)),
+        (
+            {"output_tokens_client": 8, "reasoning_tokens": 12, "noted": ("tokens_hidden_reasoning", 12)},
+            ("reasoning", -120),
+        ),
         ({"output_tokens_client": 8, "reasoning_tokens": 12}, ("output_rest", -120)),
     ],
 )
 def test_each_cause_of_the_output_is_borne_out_by_something_else(
     columns: dict[str, Any], expected: tuple[str, int]
 ) -> None:
-    hidden = [[note("tokens_hidden_reasoning", n=12)]] * 10 if columns.pop("hidden", False) else None
+    columns = dict(columns)
+    code, n = columns.pop("noted", (None, 0))
+    frame = rows(10, warnings=[[note(code, n=n)]] * 10 if code else None, **columns)
     cause, tokens = expected
-    assert causes(rows(10, warnings=hidden, **columns)) == {("output", cause): (10, tokens, abs(tokens))}
-    assert (unexplained(rows(10, warnings=hidden, **columns)) == 0) is CAUSES[cause][1]
+    assert causes(frame) == {("output", cause): (10, tokens, abs(tokens))}
+    assert (unexplained(frame) == 0) is CAUSES[cause][1]
+
+
+def test_two_tokens_too_many_in_every_answer_are_unexplained() -> None:
+    frame = rows(10, output_tokens_server=12, output_tokens_client=10, output_tokens_target=12, finish_reason="stop")
+    assert unexplained(frame) == pytest.approx(20 / (1000 + 120))
+
+
+def talks(per_message: list[int], turns: int = 8, **columns: Any) -> pl.DataFrame:
+    """A conversation per entry, of `turns` turns: its template adds 3 tokens, and so many per message of the history."""
+    gaps = [3 + each * (2 * turn - 1) for each in per_message for turn in range(1, turns + 1)]
+    n = len(gaps)
+    named = {"turn": list(range(1, turns + 1)) * len(per_message)}
+    return rows(n, input_tokens_server=[100 + gap for gap in gaps], **(named | columns))
+
+
+def test_a_template_that_costs_per_message_explains_a_growing_history() -> None:
+    frame = talks([4] * 5)
+    tokens = int((frame["input_tokens_server"] - 100).sum())
+    assert tokens == 5 * (8 * 3 + 4 * 64)
+    assert causes(frame) == {("input", "template"): (40, tokens, tokens)}
+    assert unexplained(frame) == 0.0
+
+
+def test_the_number_of_messages_counts_where_it_is_recorded() -> None:
+    messages = [2 * turn - 1 + system for system in (0, 1, 1, 0) for turn in range(1, 6)]
+    turn = [*range(1, 6)] * 4
+    frame = rows(20, input_tokens_server=[103 + 4 * m for m in messages], turn=turn, message_count=messages)
+    tokens = sum(3 + 4 * m for m in messages)
+    assert causes(frame) == {("input", "template"): (20, tokens, tokens)}
+
+
+def test_one_request_off_the_line_is_the_rest() -> None:
+    frame = talks([4] * 5)
+    off = frame.with_columns(
+        input_tokens_server=pl.col("input_tokens_server")
+        + pl.when(pl.col("request_id") == "r000013").then(50).otherwise(0)
+    )
+    assert causes(off)[("input", "input_rest")] == (1, 50, 50)
+
+
+def test_a_history_that_grows_by_another_number_in_each_conversation_fits_no_line() -> None:
+    assert set(causes(talks([1, 7, 15, 31, 64], turns=4))) == {("input", "input_rest")}
+
+
+def test_a_tokenizer_that_is_off_by_one_leaves_the_template_explained_and_the_rest_small() -> None:
+    off = [-1, 0, 1] * 10
+    frame = rows(30, input_tokens_server=[120 + x for x in off])
+    assert causes(frame) == {("input", "template"): (30, 600, 600), ("input", "input_rest"): (20, 0, 20)}
+    assert unexplained(frame) == pytest.approx(20 / (3600 + 600))
+
+
+def test_a_gap_as_wide_as_the_template_would_be_is_no_template() -> None:
+    frame = rows(30, input_tokens_server=[102 + i % 5 for i in range(30)])
+    assert set(causes(frame)) == {("input", "input_rest")}
+
+
+def test_only_measured_successes_have_causes() -> None:
+    frame = rows(12, input_tokens_server=113, phase=["warmup", "ramp", "cooldown"] * 2 + ["measured"] * 6)
+    assert causes(frame) == {("input", "template"): (6, 78, 78)}
 
 
 def test_too_many_of_one_request_do_not_make_up_for_too_few_of_another() -> None:
@@ -114,6 +182,18 @@ def test_what_failures_cost_is_told_by_outcome_and_null_where_nothing_was_counte
     refused = failures(3, "http_error")
     text = repr(paid_table(Frames(pl.concat([rows(4), broken, refused]))))
     lines = [re.split(r"  +", line.strip()) for line in text.splitlines()]
-    assert ["D(100,20)", "1 in flight", "incomplete", "2", "200", "20", "20.00%"] in lines
-    assert ["D(100,20)", "1 in flight", "http_error", "3", "300", "–", "–"] in lines
+    assert ["D(100,20)", "1 in flight", "incomplete", "2", "2", "200", "20", "20.00%"] in lines
+    assert ["D(100,20)", "1 in flight", "http_error", "3", "3", "300", "–", "–"] in lines
     assert "(nothing)" in repr(paid_table(Frames(rows(4))))
+
+
+def test_requests_that_never_left_sent_no_tokens_and_other_phases_are_named() -> None:
+    never = failures(10, "connection_error", sent_s=None, end_s=1.0)
+    half = failures(4, "connection_error", sent_s=[0.0, None, 0.5, None], end_s=1.0, level=2.0)
+    cut = failures(3, "cancelled", phase="cooldown", level=4.0)
+    lines = [
+        re.split(r"  +", line.strip()) for line in repr(paid_table(Frames(pl.concat([never, half, cut])))).splitlines()
+    ]
+    assert ["D(100,20)", "1 in flight", "connection_error", "10", "0", "–", "–", "–"] in lines
+    assert ["D(100,20)", "2 in flight", "connection_error", "4", "2", "200", "–", "–"] in lines
+    assert ["D(100,20)", "4 in flight", "cancelled (cooldown)", "3", "3", "300", "–", "–"] in lines

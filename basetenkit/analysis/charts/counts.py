@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 
 def token_ledger(run: Any) -> alt.Chart:
-    """Tokens a request by the four accounts: asked for, reported by the server, counted by the tokenizer, output chunks."""
+    """Mean tokens per request by the four accounts: asked for, reported by the server, counted by the tokenizer, output chunks.
+    The bars of one direction are of the same requests: those that have every count that any request of the level has."""
     a, rows = d.altair(), d.rows(run)
     ok = d.ok(rows)
     accounts = {"asked for": "_tokens_target", "reported": "_tokens_server", "counted": "_tokens_client"}
     columns = {(what, name): f"{what}{end}" for what in ("input", "output") for name, end in accounts.items()}
     columns[("output", "chunks")] = "output_chunks"
     parts = [
-        ok.group_by("series")
-        .agg(pl.col(c).mean().alias("mean"), pl.col(c).sum().alias("total"))
+        ok.filter(_alike([column for (which, _), column in columns.items() if which == w]))
+        .group_by("series")
+        .agg(pl.col(c).mean().alias("mean"), pl.col(c).sum().alias("total"), pl.len().alias("requests"))
         .with_columns(what=pl.lit(w), account=pl.lit(n))
         for (w, n), c in columns.items()
     ]
@@ -36,7 +38,7 @@ def token_ledger(run: Any) -> alt.Chart:
         .mark_bar()
         .encode(
             x=a.X("account:N", sort=names, title=None, axis=a.Axis(labelAngle=0)),
-            y=a.Y("mean:Q", title="Tokens a request, mean"),
+            y=a.Y("mean:Q", title="Tokens per request, mean"),
             color=a.Color("account:N", sort=names, scale=a.Scale(domain=names, range=PALETTE[:4]), legend=None),
             column=a.Column("what:N", title=None, sort=["input", "output"]),
             row=a.Row(
@@ -51,11 +53,17 @@ def token_ledger(run: Any) -> alt.Chart:
                 "account:N",
                 a.Tooltip("mean:Q", format=",.2f"),
                 a.Tooltip("total:Q", format=","),
+                a.Tooltip("requests:Q", format=","),
             ],
         )
     )
     chart = chart.properties(title="Token accounts", width=d.WIDTH // 2, height=90)
     return chart.resolve_scale(y="independent")  # type: ignore[no-any-return]
+
+
+def _alike(columns: list[str]) -> pl.Expr:
+    """Rows that have each of these counts that any row of their series has."""
+    return pl.all_horizontal(pl.col(c).is_not_null() | (pl.col(c).count().over("series") == 0) for c in columns)
 
 
 def outcome_bars(run: Any) -> alt.Chart:

@@ -15,10 +15,14 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     token, whole, details = doc.get("token"), doc.get("generated_text"), doc.get("details")
     if isinstance(token, dict):
         text = token.get("text")
-        if isinstance(text, str) and text and not token.get("special"):
+        if token.get("special"):
+            out.specials += 1
+        elif isinstance(text, str) and text:
             out.emit(text, CONTENT, start, end)
         if isinstance(whole, str):
             out.finished = True
+            if out.specials > 1:  # one is the end mark, of which the finish reason speaks
+                out.warn("special_tokens", n=out.specials)
     elif isinstance(whole, str) and isinstance(details, dict):
         if whole:
             out.emit(whole, CONTENT, start, end)

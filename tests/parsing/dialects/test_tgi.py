@@ -18,6 +18,17 @@ def test_special_tokens_are_no_text_and_the_whole_text_is_the_end() -> None:
     assert events(out) == [("a", "content")]
     assert (out.finished, out.finish_reason) == (True, "eos_token")
     assert out.usage == {"completion_tokens": 2, "prompt_tokens": 3}
+    assert out.notes == []
+
+
+def test_more_special_tokens_than_the_end_mark_are_reported() -> None:
+    special = {"token": {"text": "<|x|>", "special": True}, "generated_text": None}
+    last = {"token": {"text": "</s>", "special": True}, "generated_text": "a", "details": None}
+    out = read_all(read, {"token": {"text": "a", "special": False}, "generated_text": None}, special, last)
+    assert events(out) == [("a", "content")]
+    assert out.notes == [
+        "special_tokens: 2 token(s) of the response are marked as special: they are counted and are not in the text"
+    ]
 
 
 def test_a_whole_answer_with_details() -> None:

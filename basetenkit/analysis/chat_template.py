@@ -33,13 +33,14 @@ def template_tokens(gaps: Counts, counts: Counts) -> Counts:
     nothing = np.zeros(len(gaps), np.int64)
     if len(gaps) < LEAST_ALIKE:
         return nothing
-    line = _best_line(gaps, counts)
-    return nothing if line is None or not _fits(gaps, line) else line
+    lines = _lines(gaps, counts)
+    fitting = (line for line in lines if _fits(gaps, line))
+    return next(fitting, nothing)
 
 
-def _best_line(gaps: Counts, counts: Counts) -> Counts | None:
-    """The line of whole tokens with the least distance to all gaps in sum, none of it below 0; the one with most requests on
-    it where several have. Lines are drawn through the most frequent and the middle gap of each number of messages."""
+def _lines(gaps: Counts, counts: Counts) -> list[Counts]:
+    """Two lines of whole tokens, none of it below 0: the one that most requests lie on, and the one with the least distance to
+    all gaps in sum. They are drawn through the most frequent and the middle gap of each number of messages."""
     points = []
     for number in _spread_out(np.unique(counts)):
         of_number = gaps[counts == number]
@@ -51,18 +52,14 @@ def _best_line(gaps: Counts, counts: Counts) -> Counts | None:
             lines.add((slope, y1 - slope * x1))
     cells, inverse = np.unique(np.stack([counts, gaps]), axis=1, return_inverse=True)
     weights = np.bincount(inverse.ravel())
-    best: tuple[float, int, float, float] | None = None
+    found = []
     for slope, base in sorted(lines):
         course = np.round(base + slope * cells[0])
-        if (course < 0).any():
-            continue
-        apart = np.abs(cells[1] - course)
-        found = (float((apart * weights).sum()), -int(weights[apart == 0].sum()), slope, base)
-        best = found if best is None else min(best, found)
-    if best is None:
-        return None
-    line: Counts = np.round(best[3] + best[2] * counts).astype(np.int64)
-    return line
+        if not (course < 0).any():
+            apart = np.abs(cells[1] - course)
+            found.append((-int(weights[apart == 0].sum()), float((apart * weights).sum()), slope, base))
+    best = [min(found), min(found, key=lambda line: (line[1], line[0]))] if found else []
+    return [np.round(base + slope * counts).astype(np.int64) for _, _, slope, base in best]
 
 
 def _spread_out(numbers: Counts) -> Counts:

@@ -95,6 +95,10 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{where}: the endpoint falls behind for good: requests in flight rose from {early:.3g} to {late:.3g}.",
         "Every latency is then of how long the level was, not of the endpoint. Lower request_rate.",
     ),
+    "level_too_short": (
+        "{where}: a response takes about {ramp_s:.3g} s and requests were sent for {sent_s:.3g} s, so the level never filled.",
+        "Rates per second are null. Raise max_requests or max_seconds so that the level is at least twice as long.",
+    ),
     "ttft_waiting": (
         "{where}: TTFT is mostly waiting: it spreads fourfold, and with how many others were in flight.",
         "Near saturation intervals are too narrow (a mean's covers some 81%, those of p50 and p95 90, instead of 95): repeats=10.",

@@ -15,6 +15,7 @@ import polars as pl
 
 from ..findings import Finding, finding
 from .statistics import Array, batch_means, lag_one, mann_kendall
+from .stretches import too_short
 from .sweep import at_each_start, falls_behind
 
 BATCHES, TREND_P = 20, 0.01
@@ -29,6 +30,9 @@ SERIES = {"e2e_s": "E2E", "ttft_s": "TTFT"}
 
 def of_behaviour(where: str, rows: pl.DataFrame) -> Iterator[Finding]:
     """Findings of one (scenario, load, level), all its repeats."""
+    if (short := too_short(rows)) is not None:
+        begun = float(rows["start_s"].min())  # type: ignore[arg-type]
+        yield finding("level_too_short", where=where, ramp_s=short.from_s - begun, sent_s=short.until_s - begun)
     ok = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok")).sort("start_s")
     repeats = rows["repeat"].n_unique()
     if 1 < repeats < FEW_REPEATS:

@@ -235,6 +235,41 @@ def rate_of_parts(parts: Sequence[Array], weights: Sequence[Array] | None = None
     return Estimate(value, max(value - half, 0.0), value + half, len(gaps), _how("ratio", of.runs))
 
 
+def rate_of_stretches(counts: Sequence[Array], seconds: Sequence[float], n: int) -> Estimate:
+    """What comes per second: `counts` in equal parts of one or more stretches of time, which took `seconds` each; `n`: how many
+    requests were under way in them. Batch means of the counts; of several stretches, the spread of their rates."""
+    total, time = sum(float(c.sum()) for c in counts), float(sum(seconds))
+    if not counts or time <= 0:
+        return NOTHING
+    value = total / time
+    if n < LEAST:
+        return Estimate(value, n=n, how="too few for an interval")
+    parts: Array = np.concatenate(counts)
+    away: Array = np.array([c.sum() - value * s for c, s in zip(counts, seconds, strict=True)])
+    of = Moments(len(parts), value, 0.0, _batch_means(parts, 10), _batch_means(parts, 20), away)
+    se, df = standard_error(of, floor=False)
+    half = t975(df) * se * len(parts) / time
+    return Estimate(value, max(value - half, 0.0), value + half, n, _how("t interval of counts", of.runs))
+
+
+def ratio_of_stretches(of: Sequence[Array], to: Sequence[Array], n: int) -> Estimate:
+    """What came of one thing over what came of another in the same equal parts of time (delta method on batch means)."""
+    top, below = (sum(float(c.sum()) for c in counts) for counts in (of, to))
+    if below <= 0:
+        return NOTHING
+    value = top / below
+    if n < LEAST:
+        return Estimate(value, n=n, how="too few for an interval")
+    rest: list[Array] = [a - value * b for a, b in zip(of, to, strict=True)]
+    parts: Array = np.concatenate(rest)
+    away: Array = np.array([part.sum() for part in rest])
+    se, df = standard_error(
+        Moments(len(parts), 0.0, 0.0, _batch_means(parts, 10), _batch_means(parts, 20), away), False
+    )
+    half = t975(df) * se * len(parts) / below
+    return Estimate(value, max(value - half, 0.0), value + half, n, _how("ratio of counts", len(of)))
+
+
 def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None = None) -> Estimate:
     """The p-quantile where some values are only known to be larger: `values` (s, in start order) with `cut` true for those
     that were ended before they were over.

@@ -38,16 +38,16 @@ def summarise(
 ) -> pl.DataFrame:
     """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%); tokens; the clock's error.
 
-    `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.metadata["levels"], for how busy
-    this client was. What cannot be measured is null. A sum of tokens is over all successful requests of the window: it is null if
-    one of them lacks that count, and the column that ends in `_n` says how many have it.
+    `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.metadata["levels"], for the time
+    that was measured and how busy this client was. What cannot be measured is null. A sum of tokens is over all successful
+    requests of the window: it is null if one of them lacks that count, and the column that ends in `_n` says how many have it.
     """
     rows = rows.drop(WORDS, strict=False)
-    between = gaps(rows, chunks)
+    between, flows = gaps(rows, chunks), rates(rows, chunks, levels)
     found = []
     for key, level in rows.group_by(LEVEL, maintain_order=True):
-        figures = _level(level.sort("repeat", "start_s"), between.get(key), slo or {})
         entries = [x for x in levels if tuple(x.get(k) for k in LEVEL) == key]
+        figures = _level(level.sort("repeat", "start_s"), between.get(key), slo or {}) | flows[key]
         local = {c: max((x[k] for x in entries if x.get(k) is not None), default=None) for c, k in LOCAL.items()}
         found.append(dict(zip(LEVEL, key, strict=True)) | figures | local)
     schema: dict[str, Any] = summary_schema()
@@ -66,6 +66,7 @@ def summary_schema() -> dict[str, Any]:
     ]
     names += [m.name for m in METRICS.values() if m.kind in ("rate", "share")]
     schema |= {f"{n}{end}": pl.Float64 for n in names for end in ("", "_low", "_high")}
+    schema |= {"offered_per_s": pl.Float64}
     schema |= {f"{name}{end}": pl.Int64 for name in TOKENS for end in ("", "_n")}
     last = ("clock_error_p50_s", "clock_error_p99_s", "rtt_s_p50", "network_share_ttft_p50", *LOCAL)
     return schema | dict.fromkeys(last, pl.Float64)
@@ -84,7 +85,7 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> di
         out |= named("itl_s_mean", itl.mean())
         for p, e in zip(PERCENTILES, itl.quantiles([p / 100 for p in PERCENTILES]), strict=True):
             out |= named(f"itl_s_p{p}", e)
-    out |= rates(rows) | shares(window, slo)
+    out |= shares(window, slo)
     out |= {name: int(ok[name].sum()) if 0 < ok[name].count() == ok.height else None for name in TOKENS}
     out |= {f"{name}_n": ok[name].count() for name in TOKENS}
     out |= {f"clock_error_p{p}_s": ok["ttft_error_s"].quantile(p / 100) for p in (50, 99)}

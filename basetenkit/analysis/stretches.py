@@ -1,0 +1,182 @@
+"""The stretch of time that a level's rates are of, and what came in it, in equal parts of that time.
+
+A rate is a count over a fixed stretch of time, whoever's request it was: a server works for the requests of the ramp and of the
+cooldown as for those that are measured. So tokens count when they came and not when their request ended (a request of 800 tokens
+is not booked in one moment), and the clock goes on until the cut when a level was ended by time: a server that froze has answered
+nothing since. The stretch is cut into PARTS equal parts, whose counts give the interval (Law, Simulation Modeling and Analysis,
+2015, section 9.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from .metrics import LEVEL, UNIT
+from .statistics import LEAST
+
+PARTS = 20
+EARLY, LONG = (
+    0.1,
+    0.95,
+)  # how long an open loop takes to fill: the 95th percentile of E2E of the first tenth that was sent
+Counts = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """(from_s, until_s] of one repeat, s since the level's start."""
+
+    repeat: int
+    from_s: float
+    until_s: float
+
+    @property
+    def seconds(self) -> float:
+        return self.until_s - self.from_s
+
+
+def stretches(rows: pl.DataFrame, entries: Sequence[Mapping[str, Any]] = ()) -> list[Stretch]:
+    """One for each repeat of a level that has any. `rows`: all of the level's; `entries`: its entries of
+    run.metadata["levels"]. An open loop that was shorter than its own responses has none: see `too_short`."""
+    return [found for found, short in _all(rows, entries) if not short]
+
+
+def too_short(rows: pl.DataFrame, entries: Sequence[Mapping[str, Any]] = ()) -> Stretch | None:
+    """What is left of an open loop after it has filled, when that is less than half of the time in which requests were sent:
+    its rates would be of the filling. None if every repeat is long enough."""
+    return next((found for found, short in _all(rows, entries) if short), None)
+
+
+def _all(rows: pl.DataFrame, entries: Sequence[Mapping[str, Any]]) -> list[tuple[Stretch, bool]]:
+    known = {entry.get("repeat"): entry for entry in entries}
+    rows = rows.filter(pl.col("start_s").is_not_null() & (pl.col("phase") != "preflight"))
+    out = []
+    for (repeat,), part in rows.group_by("repeat", maintain_order=True):
+        found = _of_repeat(part, known.get(repeat, {}))
+        if found is not None and found[1] > found[0]:
+            first, until, short = found
+            out.append((Stretch(repeat, first, until), short))
+    return out
+
+
+def _of_repeat(part: pl.DataFrame, entry: Mapping[str, Any]) -> tuple[float, float, bool] | None:
+    """(from, until, whether the level was shorter than its responses)."""
+    inside = part.filter("in_window")
+    first, last = _number(inside["start_s"].min()), _number(inside["start_s"].max())
+    if first is None or last is None:
+        return None
+    measured = part.filter(pl.col("phase") == "measured")
+    steady = part["phase"].is_in(["ramp", "cooldown"]).any()
+    whole = steady and measured["in_window"].all()
+    if whole:
+        first = min(first, _number(entry.get("measured_from_s")) or first)
+    cut = _cut(inside, entry)
+    after = _number(part.filter(pl.col("start_s") > last)["start_s"].min())
+    if cut is not None and cut > last:
+        until = cut
+    elif whole:
+        until = _number(entry.get("measured_until_s")) or last
+    elif part["load"][0] == "request_rate":
+        until = last
+    else:
+        until = after if after is not None else _number(inside["end_s"].max()) or last
+    if part["load"][0] != "request_rate":
+        return first, until, False
+    filled = max(first, (_number(part["start_s"].min()) or 0.0) + _ramp(part))
+    return filled, until, until - filled < (until - first) / 2
+
+
+def _cut(inside: pl.DataFrame, entry: Mapping[str, Any]) -> float | None:
+    """When a level was ended with requests of the window in flight: what had come by then is all there is."""
+    ended = inside.filter(pl.col("outcome") == "cancelled")["end_s"].max()
+    return max((x for x in (_number(entry.get("cut_s")), _number(ended)) if x is not None), default=None)
+
+
+def _ramp(part: pl.DataFrame) -> float:
+    """How long an open loop takes to fill. Of its early requests: an endpoint that cannot keep up is as busy as it will be
+    long before its queue stops growing."""
+    early = part.sort("start_s").head(max(LEAST, int(EARLY * part.height))).filter(pl.col("outcome") == "ok")
+    return _number(early.select((pl.col("end_s") - pl.col("start_s")).quantile(LONG)).item()) or 0.0
+
+
+def _number(x: Any) -> float | None:
+    return None if x is None else float(x)
+
+
+def counted(rows: pl.DataFrame, at: str, of: Sequence[Stretch], weight: pl.Expr) -> list[Counts]:
+    """What came in each part of each stretch: the `weight` of the rows whose moment `at` lies in it."""
+    frame = rows.select("repeat", at=pl.col(at), weight=weight.cast(pl.Float64)).drop_nulls()
+    return [_binned(frame.filter(pl.col("repeat") == s.repeat), s) for s in of]
+
+
+def _binned(frame: pl.DataFrame, of: Stretch) -> Counts:
+    seen = frame.filter((pl.col("at") > of.from_s) & (pl.col("at") <= of.until_s))
+    part = np.ceil((seen["at"].to_numpy() - of.from_s) / of.seconds * PARTS).astype(np.int64) - 1
+    counts: Counts = np.bincount(part.clip(0, PARTS - 1), seen["weight"].to_numpy(), PARTS).astype(np.float64)
+    return counts
+
+
+def tokens_as_they_came(
+    rows: pl.DataFrame, chunks: pl.LazyFrame | None, of: Mapping[tuple[Any, ...], Sequence[Stretch]]
+) -> dict[tuple[Any, ...], list[Counts]]:
+    """Output tokens that came in each part of each stretch of each level, of all requests that succeeded or were cut.
+
+    A chunk holds the share of its response's output tokens that its text is of the response's text; by the chunk's own tokens
+    when they are known, and equal shares when any chunk's text is not. A response without chunks counts when it ended. The
+    chunks are never all in memory.
+    """
+    kept = rows.filter(pl.col("outcome").is_in(["ok", "cancelled"]) & (pl.col("output_tokens") > 0))
+    sums = pl.DataFrame() if chunks is None else _sums(chunks, kept)
+    whole = kept.join(sums, on="request_id", how="anti") if sums.height else kept
+    whole = whole.filter(pl.col("outcome") == "ok")
+    out = {}
+    for key, mine in of.items():
+        level = whole.filter(pl.all_horizontal(pl.col(c) == k for c, k in zip(LEVEL, key, strict=True)))
+        out[key] = counted(level, "end_s", mine, pl.col("output_tokens"))
+    if chunks is None or not sums.height:
+        return out
+    places = [(key, i, s) for key, mine in of.items() for i, s in enumerate(mine)]
+    bounds = pl.DataFrame(
+        [(*key, s.repeat, place, s.from_s, s.seconds) for place, (key, _, s) in enumerate(places)],
+        schema={**{c: rows.schema[c] for c in UNIT}, "place": pl.Int64, "from_s": pl.Float64, "seconds": pl.Float64},
+        orient="row",
+    )
+    responses = (
+        kept.select("request_id", *UNIT, "sent_s", "output_tokens").join(sums, on="request_id").join(bounds, on=UNIT)
+    )
+    for place, part, tokens in _by_part(chunks, responses.drop(UNIT)).iter_rows():
+        key, i, _ = places[place]
+        out[key][i][min(max(part, 0), PARTS - 1)] += tokens
+    return out
+
+
+def _by_part(chunks: pl.LazyFrame, responses: pl.DataFrame) -> pl.DataFrame:
+    """(place, part, tokens) of the chunks that came within the stretch of their response."""
+    text = pl.col("text_end") - pl.col("text_start")
+    own = pl.when(pl.col("by") == 0).then("tokens").when(pl.col("by") == 1).then(text).otherwise(1).cast(pl.Float64)
+    return (
+        chunks.select("request_id", "arrival_s", "tokens", "text_start", "text_end")
+        .join(responses.lazy(), on="request_id")
+        .with_columns(since=pl.col("sent_s") + pl.col("arrival_s") - pl.col("from_s"))
+        .filter((pl.col("since") > 0) & (pl.col("since") <= pl.col("seconds")))
+        .group_by("place", part=(pl.col("since") / pl.col("seconds") * PARTS).ceil().cast(pl.Int32) - 1)
+        .agg(tokens=(pl.col("output_tokens") * own / pl.col("total")).sum())
+        .collect(engine="streaming")
+    )
+
+
+def _sums(chunks: pl.LazyFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    """How each response's tokens are shared out among its chunks: `by` 0 their own tokens, 1 their text, 2 equally; `total`."""
+    text = pl.col("text_end") - pl.col("text_start")
+    tokens, letters = pl.col("tokens").sum(), text.sum()
+    by_tokens = (pl.col("tokens").null_count() == 0) & (tokens > 0)
+    by_text = (text.null_count() == 0) & (letters > 0)
+    by = pl.when(by_tokens).then(0).when(by_text).then(1).otherwise(2)
+    total = pl.when(by_tokens).then(tokens).when(by_text).then(letters).otherwise(pl.len()).cast(pl.Float64)
+    sums = chunks.drop_nulls("arrival_s").group_by("request_id").agg(by=by, total=total)
+    return sums.join(kept.lazy().select("request_id"), on="request_id", how="semi").collect(engine="streaming")

@@ -39,7 +39,8 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "upload_s": (pl.Float64(), "from the send to the request's last byte handed over"),
     "ttft_s": (
         pl.Float64(),
-        "from the send to the first non-empty content, reasoning, refusal or tool-call delta; null if not streamed",
+        "from the send to the first non-empty content, reasoning, refusal or tool-call delta; null if not streamed, or if the "
+        "head told the stream's length",
     ),
     "first_byte_s": (pl.Float64(), "from the send to the first body byte"),
     "first_content_s": (
@@ -48,7 +49,8 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     ),
     "tpot_s": (
         pl.Float64(),
-        "time per output token: (e2e_s - ttft_s) / (output_tokens - 1); null below 2 tokens or without a ttft_s",
+        "time per output token: (e2e_s - ttft_s) / the text's tokens that came after the first message; hidden reasoning and "
+        "other choices do not count; null if no token came later than the first",
     ),
     "e2e_s": (
         pl.Float64(),

@@ -18,8 +18,9 @@ import polars as pl
 from .accounting import token_notes
 from .columns import CHUNK_SCHEMA, SCHEMA
 from .findings import note
+from .pace import pace
 from .parsing.response import ParsedResponse
-from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome
+from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome, first_header
 
 SCHEMA_VERSION = 1
 COUNTED_CHARACTERS = 1 << 20  # longer is no model's answer, and counting it would hold up all the others for seconds
@@ -71,6 +72,12 @@ def first_byte_ns(exchange: Exchange) -> int | None:
         if reads[i + END]:
             return reads[i + STAMP]
     return None
+
+
+def length_ahead(exchange: Exchange) -> bool:
+    """Whether the head told the body's length: then all of it was there before its first byte was sent, and when its parts
+    came tells of the network alone."""
+    return first_header(exchange.headers, "content-length") is not None
 
 
 def text_offsets(parsed: ParsedResponse) -> tuple[list[int], list[int]]:
@@ -146,7 +153,7 @@ class Table:
 
     def read(self, exchange: Exchange, parsed: ParsedResponse) -> Reading:
         """What `append` takes. Changes nothing, so it may be done on another thread."""
-        times = event_times(exchange, parsed) if parsed.streamed else None
+        times = event_times(exchange, parsed) if parsed.streamed and not length_ahead(exchange) else None
         offsets = text_offsets(parsed) if times is not None else ((), ())
         return Reading(self._row(exchange, parsed, times), times, *offsets)
 
@@ -187,15 +194,18 @@ class Table:
         notes = token_notes(row, streamed=parsed.streamed, reasoning=bool(parsed.reasoning), known=known)
         disorder = [note("out_of_order")] if exchange.out_of_order else []
         disorder += [note("redirected", n=exchange.redirects)] if exchange.redirects else []
-        row["warnings"] = parsed.warnings + notes + disorder
-        if (
-            row["tpot_s"] is None
-            and times is not None
-            and parsed.outcome is Outcome.OK
-            and (row["output_tokens"] or 0) >= 2
-        ):
-            row["tpot_s"] = (row["e2e_s"] - row["ttft_s"]) / (row["output_tokens"] - 1)
+        row["warnings"] = parsed.warnings + notes + disorder + self._pace(row, exchange, parsed, times)
         return row
+
+    def _pace(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: Times | None) -> list[str]:
+        """Sets the row's TPOT; gives the notes on how the tokens came."""
+        if parsed.outcome is not Outcome.OK:
+            return []
+        if times is None:
+            return [note("length_ahead")] if parsed.streamed and parsed.event_texts and length_ahead(x) else []
+        found = pace(parsed, times.arrival, times.error, row["output_tokens_client"], self._count)
+        row["tpot_s"] = found.tpot_s
+        return list(found.notes)
 
     def _schedule(self, row: dict[str, Any], x: Exchange) -> None:
         origin = self._origin_ns
@@ -223,7 +233,7 @@ class Table:
             return
         if times is not None:
             row["e2e_s"], row["e2e_error_s"] = float(times.arrival[-1]), float(times.error[-1])
-        elif len(x.reads) and not parsed.streamed:
+        elif len(x.reads) and (not parsed.streamed or length_ahead(x)):
             row["e2e_s"], row["e2e_error_s"] = self._end_of_body(x)
 
     @staticmethod

@@ -19,7 +19,7 @@ import polars as pl
 from ..errors import StoreError
 from ..types import Estimate
 from . import statistics as st
-from .metrics import LEVEL, UNIT, Values
+from .metrics import AT_ONCE, LEVEL, UNIT, Values
 
 ROWS_AT_ONCE = 500_000
 HELD = 4_000_000
@@ -179,7 +179,10 @@ def gaps(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> dict[tuple[object, 
     run.chunks, or others in their columns, in any order."""
     if chunks is None or not rows.height:
         return {}
-    kept = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok")).select("request_id", *UNIT, "start_s")
+    held_back = AT_ONCE if set(AT_ONCE.meta.root_names()) <= set(rows.columns) else pl.lit(False)
+    kept = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok") & ~held_back).select(
+        "request_id", *UNIT, "start_s"
+    )
     found: list[tuple[tuple[object, ...], Gaps]] = []
     placed = []
     for key, part in kept.group_by(LEVEL, maintain_order=True):

@@ -103,7 +103,7 @@ def slo(run: Any, goodput: float = GOODPUT) -> Iterator[Gate]:
     for row in run.summary.iter_rows(named=True):
         kept, where = row["goodput"], place(row)
         verdict = MISSED if kept is None or kept < goodput else KEPT
-        found = "an unknown share" if kept is None else f"{kept:.1%}"
+        found = "an unknown share" if kept is None else "all" if kept == 1 else f"{kept:.1%}"
         sentence = f"{where}: {found} of the requests kept {limits}; {goodput:.1%} must."
         yield Gate(f"within {limits}", where, found, f"at least {goodput:.1%}", verdict, sentence)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..pace import AT_ONCE_S, MANY_TOKENS
 from ..types import Estimate, Outcome
 from . import statistics as st
 
@@ -44,28 +45,38 @@ def _since_due(name: str) -> pl.Expr:
     return pl.when(pl.col("load") == "request_rate").then(pl.col(name) + pl.col("sent_s") - pl.col("scheduled_s"))
 
 
-# fmt: off
 _c = pl.col
+_TEXT = pl.min_horizontal("output_tokens", "output_tokens_client")  # without hidden reasoning and other choices
+# A response of many tokens that all came at one moment: something held it back, so its TTFT, TPOT and speed are not the model's.
+AT_ONCE = ((_TEXT >= MANY_TOKENS) & (_c("e2e_s") - _c("ttft_s")).is_between(0, AT_ONCE_S * _TEXT)).fill_null(False)
+
+
+def _streamed(value: pl.Expr) -> pl.Expr:
+    """A figure of those responses only that came as they were made."""
+    return pl.when(~AT_ONCE).then(value)
+
+
+# fmt: off
 # name, title, unit, expression, formula, source, better, kind
 _DEFINITIONS: list[tuple[str, str, str, pl.Expr, str, str, str, str]] = [
-    ("ttft_s", "Time to first token", "s", _c("ttft_s"), "first output event - send", "arrivals", "lower", "latency"),
+    ("ttft_s", "Time to first token", "s", _streamed(_c("ttft_s")), "first output event - send", "arrivals", "lower", "latency"),
     ("first_content_s", "Time to first content", "s",
-     _c("first_content_s"), "first content - send", "arrivals", "lower", "latency"),
+     _streamed(_c("first_content_s")), "first content - send", "arrivals", "lower", "latency"),
     ("tpot_s", "Time per output token", "s",
-     _c("tpot_s"), "(E2E - TTFT) / (output tokens - 1)", "arrivals, tokens", "lower", "latency"),
+     _streamed(_c("tpot_s")), "(E2E - TTFT) / (tokens that came after the first moment)", "arrivals, tokens", "lower", "latency"),
     ("itl_s", "Inter-token latency", "s",
      _c("arrival_s").diff(), "gap between output chunks", "arrivals", "lower", "chunk"),
     ("e2e_s", "End-to-end latency", "s", _c("e2e_s"), "last output event - send", "arrivals", "lower", "latency"),
     ("ttft_due_s", "Time to first token, from when it was due", "s",
-     _since_due("ttft_s"), "first output event - due (open loop)", "arrivals, schedule", "lower", "latency"),
+     _streamed(_since_due("ttft_s")), "first output event - due (open loop)", "arrivals, schedule", "lower", "latency"),
     ("first_content_due_s", "Time to first content, from when it was due", "s",
-     _since_due("first_content_s"), "first content - due (open loop)", "arrivals, schedule", "lower", "latency"),
+     _streamed(_since_due("first_content_s")), "first content - due (open loop)", "arrivals, schedule", "lower", "latency"),
     ("e2e_due_s", "End-to-end latency, from when it was due", "s",
      _since_due("e2e_s"), "last output event - due (open loop)", "arrivals, schedule", "lower", "latency"),
     ("output_latency_s", "Output latency", "s",
-     _c("e2e_s") - _c("ttft_s"), "E2E - TTFT", "arrivals", "lower", "latency"),
+     _streamed(_c("e2e_s") - _c("ttft_s")), "E2E - TTFT", "arrivals", "lower", "latency"),
     ("output_inference_speed", "Output inference speed", "tokens/s",
-     pl.when(_c("tpot_s") > 0).then(1 / _c("tpot_s")), "1 / TPOT", "TPOT", "higher", "speed"),
+     _streamed(pl.when(_c("tpot_s") > 0).then(1 / _c("tpot_s"))), "1 / TPOT", "TPOT", "higher", "speed"),
     ("output_tokens_per_s", "Output throughput", "tokens/s",
      _c("output_tokens"), "tokens / time, one window", "tokens", "higher", "rate"),
     ("input_tokens_per_s", "Input throughput", "tokens/s",
@@ -88,6 +99,14 @@ CENSORED = {
     for name in ("ttft_s", "first_content_s", "e2e_s")
     for ending, since in (("_s", "sent_s"), ("_due_s", "scheduled_s"))
 }
+
+
+def felt(metric: Metric) -> pl.Expr:
+    """The metric as the user of one request felt it: they waited for the first token of what was held back, too."""
+    if metric.name not in CENSORED:
+        return metric.expression
+    column, since = CENSORED[metric.name]
+    return _since_due(column) if since == "scheduled_s" else pl.col(column)
 
 
 def headline(name: str, load: str) -> str:

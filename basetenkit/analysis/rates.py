@@ -9,7 +9,7 @@ import polars as pl
 
 from ..types import Estimate
 from . import statistics as st
-from .metrics import CENSORED, LEVEL, METRICS, headline
+from .metrics import AT_ONCE, CENSORED, LEVEL, METRICS, Metric, felt, headline
 from .stretches import Counts, Stretch, counted, stretches, tokens_as_they_came
 
 # column -> the rate of what it counts
@@ -77,11 +77,34 @@ def shares(window: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, Any]:
     return out | named("goodput", _goodput(window, cut, slo)) if slo else out
 
 
+def _of_known(
+    window: pl.DataFrame, limited: list[Metric], limits: list[float]
+) -> tuple[pl.DataFrame, list[pl.Expr]] | None:
+    """(the rows that can be judged, what is within each limit); None if no success has one of the figures. A success without a
+    figure breaks no limit on it: without a TPOT since nothing came after its first message, it keeps one; else it is left out."""
+    ok = pl.col("outcome") == "ok"
+    within, unknown = [], []
+    for metric, limit in zip(limited, limits, strict=True):
+        value = felt(metric)
+        no_pace = pl.lit(metric.name == "tpot_s") & value.is_null() & pl.col("ttft_s").is_not_null() & ~AT_ONCE
+        within.append(((value <= limit) | no_pace).fill_null(False))
+        unknown.append(ok & value.is_null() & ~no_pace)
+    successes = window.filter(ok)
+    if successes.height and any(successes.select(lost.all()).item() for lost in unknown):
+        return None
+    broken = [~good & ~lost for good, lost in zip(within, unknown, strict=True)]
+    left_out = pl.any_horizontal(*unknown) & ~pl.any_horizontal(*broken)
+    return window.filter(~left_out), within
+
+
 def _goodput(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]) -> Estimate:
     """The share within every limit. A cut request that was over a limit by then is bad; of another one nobody knows: the low
     bound takes all of those for bad, the high bound for good."""
     kept = [METRICS[headline(name, str(window["load"][0]))] if window.height else METRICS[name] for name in slo]
-    within = [(m.expression <= limit).fill_null(False) for m, limit in zip(kept, slo.values(), strict=True)]
+    known = _of_known(window, kept, list(slo.values()))
+    if known is None:
+        return st.NOTHING
+    window, within = known
     waited = [
         (pl.coalesce(m.expression, pl.col("end_s") - pl.col(CENSORED[m.name][1])) > limit).fill_null(False)
         for m, limit in zip(kept, slo.values(), strict=True)

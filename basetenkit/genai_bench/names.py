@@ -41,7 +41,8 @@ REQUEST: tuple[Name, ...] = (
     Name("ttft", "ttft_s", "theirs begins before the connection is made (DNS, TCP, TLS are in it); the fork's ends at the first "
          "chunk even where that is empty, and it is a constant 1 ms where nothing was streamed: read as null", True),
     Name("e2e_latency", "e2e_s", f"it begins like ttft; {_end}", True),
-    Name("tpot", "tpot_s", "same formula over those two times; it is read as null where its ttft is", True),
+    Name("tpot", "tpot_s", "theirs divides by all output tokens less one, the first chunk's and hidden reasoning among them; ours "
+         "by those that came in that time. It is read as null if its ttft is, or if all tokens came at one moment", True),
     Name("output_latency", "output_latency_s", _end, made=_decoding),
     Name("output_inference_speed", "output_inference_speed", "same formula, 1 / tpot",
          made=pl.when(_c("tpot_s") > 0).then(1 / _c("tpot_s"))),
@@ -53,8 +54,8 @@ REQUEST: tuple[Name, ...] = (
     Name("total_tokens", "", "input_tokens + output_tokens", made=_c("input_tokens") + _c("output_tokens")),
     Name("input_throughput", "", "input_tokens / ttft_s: no throughput of the server",
          made=pl.when(_c("ttft_s") > 0).then(_c("input_tokens") / _c("ttft_s"))),
-    Name("output_throughput", "output_inference_speed", "(output_tokens - 1) / (e2e_s - ttft_s): the same as 1 / tpot",
-         made=pl.when((_c("output_tokens") > 1) & (_decoding > 0)).then((_c("output_tokens") - 1) / _decoding)),
+    Name("output_throughput", "output_inference_speed", "theirs is (output_tokens - 1) / (e2e_s - ttft_s), its 1 / tpot; ours "
+         "is 1 / tpot_s", made=pl.when(_c("tpot_s") > 0).then(1 / _c("tpot_s"))),
     Name("audio_throughput", "", "speech is not measured here"),
     Name("network_dns_time", "dns_s", "the fork's, where it was asked for; ours is null on a connection used again", True),
     Name("network_connect_time", "connect_s", "likewise", True),

@@ -25,6 +25,7 @@ from ..config import RunConfig
 from ..endpoint import Endpoint
 from ..errors import ConfigError, StoreError
 from ..fields import without_secrets
+from ..pace import AT_ONCE_S
 from ..results import Run
 from ..scenario import parse_scenario
 from ..store import RunFolder
@@ -201,8 +202,16 @@ def _repair(file: _File) -> None:
         elif row.get("ttft_s") is not None and (faked or row["ttft_s"] <= 0):
             file.repaired["ttft"] += 1
             row["ttft_s"] = row["tpot_s"] = None
+        if _at_once(row):
+            row["tpot_s"] = None
         for name in ("reasoning_tokens", "dns_s", "connect_s", "tls_s"):  # 0 stands for not known
             row[name] = row.get(name) or None
+
+
+def _at_once(row: dict[str, Any]) -> bool:
+    """Whether all tokens came at one moment: there is then no time that they were written in."""
+    ttft, e2e = row.get("ttft_s"), row.get("e2e_s")
+    return ttft is not None and e2e is not None and e2e - ttft <= AT_ONCE_S * (row.get("output_tokens") or 0)
 
 
 def _config(about: dict[str, Any], files: list[_File], words: list[str], rates: bool) -> RunConfig:

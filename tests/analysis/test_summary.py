@@ -203,13 +203,47 @@ def test_error_rate_of_nothing_but_errors_is_one_with_an_interval() -> None:
     assert got["http_error"] == 40
 
 
-def test_goodput_needs_every_limit_and_a_limit_unmet_or_unmeasured_is_no_good() -> None:
+def test_goodput_needs_every_limit_and_a_success_without_the_figure_is_left_out() -> None:
     frame = rows(5, in_window=True, ttft_s=[0.1, 0.6, 0.1, None, 0.5], e2e_s=[1.0, 1.0, 3.0, 1.0, 2.0])
-    assert one(frame, slo={"ttft_s": 0.5, "e2e_s": 2.0})["goodput"] == 0.4
-    assert one(frame, slo={"ttft_s": 0.5})["goodput"] == 0.6
+    assert one(frame, slo={"ttft_s": 0.5, "e2e_s": 2.0})["goodput"] == 0.5
+    assert one(frame, slo={"ttft_s": 0.5})["goodput"] == 0.75
     assert one(frame)["goodput"] is None
     failed = frame.with_columns(outcome=pl.lit("incomplete"))
     assert one(failed, slo={"ttft_s": 0.5})["goodput"] == 0.0
+
+
+def test_one_token_answers_keep_a_limit_on_the_pace() -> None:
+    fifth = rows(20, in_window=True, e2e_s=[0.1] * 4 + [0.5] * 16, tpot_s=[None] * 4 + [0.02] * 16)
+    fifth = fifth.with_columns(
+        output_tokens=pl.Series([1] * 4 + [20] * 16), output_tokens_client=pl.lit(None, pl.Int64)
+    )
+    assert one(fifth, slo={"tpot_s": 0.05})["goodput"] == 1.0
+    assert one(fifth, slo={"tpot_s": 0.05, "ttft_s": 0.05})["goodput"] == 0.0
+    assert one(fifth.head(4), slo={"tpot_s": 0.05})["goodput"] == 1.0
+
+
+def test_a_limit_on_what_no_success_has_gives_no_goodput() -> None:
+    unstreamed = rows(20, in_window=True, ttft_s=None, tpot_s=None)
+    got = one(unstreamed, slo={"ttft_s": 5.0})
+    assert (got["goodput"], got["goodput_low"], got["goodput_high"]) == (None, None, None)
+    assert one(unstreamed, slo={"tpot_s": 5.0})["goodput"] is None
+    assert one(unstreamed, slo={"e2e_s": 5.0})["goodput"] == 1.0
+    mixed = pl.concat([unstreamed.head(10), failures(10, in_window=True)])
+    assert one(mixed, slo={"ttft_s": 5.0})["goodput"] is None
+
+
+def test_what_came_at_one_moment_is_in_no_figure_of_the_stream_but_was_waited_for() -> None:
+    """20 tokens in 0.2 ms: neither its TTFT nor its speed is the model's. Its user waited for the first token all the same."""
+    frame = rows(20, in_window=True, ttft_s=[0.1] * 15 + [0.4998] * 5, tpot_s=[0.02] * 15 + [1e-5] * 5)
+    got = one(frame)
+    assert (got["ttft_s_mean"], got["ttft_s_p99"]) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert got["tpot_s_mean"] == pytest.approx(0.02)
+    assert got["output_inference_speed_mean"] == pytest.approx(50)
+    assert got["output_latency_s_mean"] == pytest.approx(0.4)
+    assert one(frame, slo={"ttft_s": 0.3})["goodput"] == 0.75
+    assert one(frame.tail(5), slo={"tpot_s": 0.01})["goodput"] is None
+    few = frame.with_columns(output_tokens=pl.lit(3, pl.Int64))
+    assert one(few)["ttft_s_p99"] == pytest.approx(0.4998)  # three tokens at one moment are one step of a model
 
 
 def test_the_clocks_error_and_the_round_trip_are_of_the_successes() -> None:

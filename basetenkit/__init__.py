@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0.dev0"
 
+import_module(f"{__name__}.forking")  # its hook must be there before the first fork; it is light
+
 if TYPE_CHECKING:
     from . import emulator
     from .analysis import charts

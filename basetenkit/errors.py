@@ -8,6 +8,7 @@
     │   └── DataError                a data set that cannot be found, read or used
     ├── StoreError                   a run folder that cannot be written, read or shared
     ├── WorkerError (RuntimeError)   a worker's process did not start
+    ├── ForkError (RuntimeError)     a process that was forked after a run cannot run anything
     ├── GateError                    a measured run missed a limit that was set for it
     └── EmulatorError (RuntimeError) the embedded endpoint did not start
 
@@ -47,6 +48,10 @@ class StoreError(BasetenkitError):
 
 class WorkerError(BasetenkitError, RuntimeError):
     """A worker's process did not start, or cannot be used."""
+
+
+class ForkError(BasetenkitError, RuntimeError):
+    """This process was forked after polars had worked in its parent; nothing can be run here."""
 
 
 class GateError(BasetenkitError):

@@ -111,6 +111,10 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{where}: it looks serialised: {what}.",
         "The endpoint works on one request at a time; on Baseten check predict_concurrency and concurrency_target.",
     ),
+    "own_limits": (
+        "{where}: {n} of {sent} requests failed on this machine and not at the endpoint; most often: {message}",
+        "Raise that limit or lower the load. What failed here says nothing of the endpoint.",
+    ),
     "rate_limited": (
         "{where}: {n} of {sent} requests were refused with 429: a rate limit, of the account or the model.",
         "Figures are then of the limit and not of the model: lower the load, or have the limit raised.",
@@ -189,6 +193,8 @@ NOTES: dict[str, str] = {
     "usage_text": "the reported {what} is a string, and was read as a number",
     "encoded": "the body came {encoding}-encoded though identity was asked for; times are of the encoded bytes",
     "redirected": "the endpoint sent this request on ({n} time(s)); the clock starts at the send that was answered",
+    "sent_again": "the server closed a kept connection before a byte of an answer, so the request was sent {n} times; times count "
+    "from the send that was answered",
     "out_of_order": "segments of this connection came out of order, so a time may lie earlier than its stamp",
     "length_ahead": "the head told the stream's length, so all of it was there before it was sent: TTFT and TPOT are not measured",
     "first_message": "{n} of {tokens} tokens came in the first message: TPOT is of the other tokens",

@@ -27,6 +27,7 @@ from .workload.images import check_size
 from .workload.payload import carries_own_text
 
 OPEN_FILES_SPARE = 64
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 # Of runs against the embedded endpoint: a row and a chunk on the disk, rounded up; a chunk in flight (its message of the body,
 # its stamps, what is read out of it); and the most that one process takes in, so that a time limit bounds a plan, too.
 ROW_BYTES, CHUNK_BYTES, IN_FLIGHT_BYTES = 400, 16, 600
@@ -103,16 +104,36 @@ def _check_batch(config: RunConfig) -> None:
         )
 
 
+def check_ports(config: RunConfig) -> None:
+    """ConfigError if the levels need more connections to one server than this machine has local ports (Linux says how many)."""
+    try:
+        low, high = map(int, PORT_RANGE.read_text().split())
+    except (OSError, ValueError):
+        return
+    name, wanted = _most_in_flight(config)
+    if wanted > high - low + 1:
+        raise ConfigError(
+            f"RunConfig.{name}: {wanted} connections to one server are needed, and this machine has {high - low + 1} local ports "
+            f"for them (net.ipv4.ip_local_port_range is {low} to {high}); give fewer, or widen that range"
+        )
+
+
+def _most_in_flight(config: RunConfig) -> tuple[str, int]:
+    """(the field that says it, the most requests in flight at once) of a config's levels."""
+    wanted = {"concurrency": max(config.concurrency, default=0), "max_in_flight": config.max_in_flight or 0}
+    name = max(wanted, key=lambda n: wanted[n])
+    return name, wanted[name]
+
+
 def allow_open_files(config: RunConfig) -> None:
     """Raises the soft limit on open files where that is allowed; ConfigError where the levels need more."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return
-    wanted = {"concurrency": max(config.concurrency, default=0), "max_in_flight": config.max_in_flight or 0}
-    name = max(wanted, key=lambda n: wanted[n])
+    name, wanted = _most_in_flight(config)
     processes = max(config.workers, 1)
-    need = -(-wanted[name] // processes) + OPEN_FILES_SPARE  # the limit is a process's
+    need = -(-wanted // processes) + OPEN_FILES_SPARE  # the limit is a process's
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= need or soft == resource.RLIM_INFINITY:
         return

@@ -194,6 +194,7 @@ class Table:
         notes = token_notes(row, streamed=parsed.streamed, reasoning=bool(parsed.reasoning), known=known)
         disorder = [note("out_of_order")] if exchange.out_of_order else []
         disorder += [note("redirected", n=exchange.redirects)] if exchange.redirects else []
+        disorder += [note("sent_again", n=exchange.resent + 1)] if exchange.resent else []
         row["warnings"] = parsed.warnings + notes + disorder + self._pace(row, exchange, parsed, times)
         return row
 

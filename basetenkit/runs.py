@@ -21,7 +21,7 @@ from typing import Any
 
 import polars as pl
 
-from . import ending
+from . import ending, waiting
 from .analysis import showing
 from .analysis.summary import summarise
 from .analysis.window import mark_window
@@ -29,8 +29,9 @@ from .columns import SCHEMA
 from .conductor import Conductor
 from .config import RunConfig
 from .errors import ConfigError
+from .forking import check_not_forked, mark_used
 from .outgoing import request_head
-from .preparation import allow_open_files, check_room, check_supported, open_document, say_limits
+from .preparation import allow_open_files, check_ports, check_room, check_supported, open_document, say_limits
 from .progress import ProgressLine
 from .results import Run
 from .store import RunFolder
@@ -131,10 +132,13 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
         raise ConfigError(
             f"run takes a RunConfig, not {type(config).__name__}; e.g. bk.run(bk.RunConfig(endpoint=...))"
         )
+    check_not_forked()
+    mark_used()
     check_supported(config)
     request_head(config.endpoint)  # a missing key is told now
     load_data(config)  # and what is wrong with a data set
     tokenizer = load_tokenizer(config.tokenizer)
+    check_ports(config)
     allow_open_files(config)
     say_limits(config)
     durable = save_to is not None
@@ -175,32 +179,32 @@ def _end(live: LiveRun, reason: str) -> None:
         live.wait(ending.WAIT_S)
 
 
-def run_sync(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
-    """`run` for a script, or for a cell that cannot await. Where a loop runs, nest_asyncio keeps it alive meanwhile."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return _wait(start(config, save_to=save_to))
-    import nest_asyncio
+def run_sync(config: RunConfig, *, save_to: str | Path | None = None, keep_loop: bool = False) -> Run:
+    """`run` for a script, or for a cell that cannot await. It blocks the calling thread until the run has ended, and never
+    re-enters a running event loop, so the cells that wait in a notebook's queue all run.
 
-    try:
-        nest_asyncio.apply(loop)
-    except ValueError:  # a loop that cannot be patched (uvloop): the cell just waits
-        return _wait(start(config, save_to=save_to))
-    live = start(config, save_to=save_to)
-    try:
-        return loop.run_until_complete(_until_done(live))  # type: ignore[no-any-return, unused-ignore]
-    finally:
-        _end(live, "the run was interrupted")  # an interrupt ends this call, and not the task in the loop
+    `keep_loop`: in a script, let the running asyncio loop go on meanwhile (by nest_asyncio), for example because the server
+    under test lives in it. ConfigError in a notebook, and for a loop that cannot be re-entered.
+    """
+    interrupts = waiting.Interrupts()
+    if not keep_loop:
+        return _wait(start(config, save_to=save_to), interrupts)
+    with waiting.reentered() as loop:
+        live = start(config, save_to=save_to)
+        try:
+            return loop.run_until_complete(_until_done(live))
+        finally:
+            _end(live, "the run was interrupted")  # an interrupt ends this call, and not the task in the loop
 
 
-def _wait(live: LiveRun) -> Run:
+def _wait(live: LiveRun, interrupts: waiting.Interrupts) -> Run:
     line = ProgressLine()
     try:
         while not live.done:
             line.show(live.progress)
             with contextlib.suppress(TimeoutError):
-                return live.result(0.25)
+                return live.result(waiting.LOOK_S)
+            interrupts.check()
         return live.result()
     finally:
         _end(live, "the run was interrupted")

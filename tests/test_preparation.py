@@ -12,7 +12,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.errors import ConfigError, StoreError
-from basetenkit.preparation import OPEN_FILES_SPARE, check_room, check_supported, open_document
+from basetenkit.preparation import OPEN_FILES_SPARE, PORT_RANGE, check_ports, check_room, check_supported, open_document
 from basetenkit.store import RunFolder
 
 KEY = "planted-key-2718"
@@ -242,3 +242,12 @@ def test_a_plan_that_cannot_fit_is_told(folder: RunFolder, fields: dict[str, Any
 
 def test_a_plan_that_its_time_limit_keeps_small_is_let_through(folder: RunFolder) -> None:
     check_room(config(max_requests=10**9, max_seconds=5.0), folder)
+
+
+def test_more_connections_than_this_machine_has_ports_are_refused_before_the_start() -> None:
+    low, high = map(int, PORT_RANGE.read_text().split())
+    check_ports(config(concurrency=[high - low + 1]))
+    for fields in ({"concurrency": [1, high - low + 2]}, {"request_rate": 5, "max_in_flight": high - low + 2}):
+        with pytest.raises(ConfigError, match=f"this machine has {high - low + 1} local ports") as caught:
+            check_ports(config(**({"concurrency": []} | fields)))
+        assert list(fields)[-1] in str(caught.value)

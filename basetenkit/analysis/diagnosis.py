@@ -11,6 +11,7 @@ import polars as pl
 
 from ..config import RunConfig
 from ..endpoint import LOOPBACK
+from ..engine.limits import OWN_LIMIT
 from ..findings import Finding, finding
 from ..scenario import CachedConversation, parse_scenario
 from .behaviour import flat_throughput, near_capacity, of_behaviour
@@ -111,6 +112,10 @@ def _of_failures(
     message = (uncut if uncut.height else failed)["error_message"].drop_nulls().mode().sort().first() or "no message"
     if any("give_up_after" in (x.get("ended_by") or "") for x in entries):
         yield finding("gave_up", where=where, n=config.give_up_after, message=message)
+    own = failed["error_message"].str.starts_with(OWN_LIMIT).fill_null(False)
+    if own.any():
+        told = failed.filter(own)["error_message"].mode().sort().first()
+        yield finding("own_limits", where=where, n=int(own.sum()), sent=rows.height, message=told)
     if limited := failed.filter(pl.col("status") == 429).height:
         yield finding("rate_limited", where=where, n=limited, sent=rows.height)
     if not ok.height:

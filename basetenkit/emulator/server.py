@@ -25,6 +25,7 @@ from .wire import Asked, BadRequest, chunk, head, take_request
 
 SO_TIMESTAMPNS = 35
 OFFSET_EVERY_S = 1.0
+LAST_CHUNK = b"0\r\n\r\n"
 # Under the size from which the allocator maps and unmaps memory for each read.
 READ_SIZE = 1 << 16
 
@@ -99,7 +100,7 @@ class Connection:
         self.server, self.sock, self.inbox, self.unsent = server, sock, b"", b""
         self.record: Record | None = None
         self.piece: Piece  # the one that is due next
-        self.closed = self.closing = False
+        self.closed = self.closing = self.old = False
         self.tls: ssl.SSLObject | None = None
         if server.tls is not None:
             self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -158,7 +159,7 @@ class Connection:
             return
         if asked is None:
             return
-        self.inbox, self.closing = self.inbox[asked.size :], asked.last
+        self.inbox, self.closing, self.old = self.inbox[asked.size :], asked.last, asked.old
         if asked.method == "GET":
             self._get(asked)
         elif asked.method == "POST":
@@ -177,7 +178,7 @@ class Connection:
             self._whole(404, {"detail": "Not Found"})
 
     def _whole(self, status: int, body: Any) -> None:
-        data = head(Reply(status, "application/json", [Piece(0, json.dumps(body).encode())]))
+        data = head(Reply(status, "application/json", [Piece(0, json.dumps(body).encode())]), self.closing)
         self._push(data if self.tls is None else self._encrypt(data))
         self._next()
 
@@ -198,7 +199,7 @@ class Connection:
     def go(self, since_ns: int) -> None:
         """Starts the reply's schedule: it counts from the request's arrival, or from the end of its wait for a place."""
         self.base = since_ns / 1e9
-        self.pending = head(self.reply) if self.reply.chunked else b""
+        self.pending = head(self.reply, self.closing, self.old) if self.reply.chunked else b""
         if not self.reply.pieces:
             self._ending()
             return
@@ -209,7 +210,7 @@ class Connection:
     def _document(self) -> None:
         if self.closed:
             return
-        data = head(self.reply)
+        data = head(self.reply, self.closing)
         if self.reply.ending == "whole":
             self._write(data, self.reply.tokens, noted=True)
             self._over()
@@ -229,7 +230,8 @@ class Connection:
         self.index = index = self.index + 1
         over = index == len(reply.pieces)
         last = over and reply.ending == "whole" and not piece.tokens
-        self._write(self.pending + chunk(data) + (b"0\r\n\r\n" if last else b""), piece.tokens)
+        data = data if self.old else chunk(data) + (LAST_CHUNK if last else b"")
+        self._write(self.pending + data, piece.tokens)
         self.pending = b""
         if not over:
             self.piece = reply.pieces[index]
@@ -246,7 +248,7 @@ class Connection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close()
         elif kind != "stall":
-            self._write(self.pending + b"0\r\n\r\n" if self.reply.chunked else b"", 0)
+            self._write(self.pending + (b"" if self.old else LAST_CHUNK) if self.reply.chunked else b"", 0)
             self._over()
 
     def _write(self, data: bytes, tokens: int, noted: bool = False) -> None:

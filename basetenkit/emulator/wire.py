@@ -33,8 +33,8 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """One whole request. `size`: its bytes, head and body; `headers` under lower-case names; `last`: the client asks for the
-    connection to be closed after it."""
+    """One whole request. `size`: its bytes, head and body; `headers` under lower-case names; `last`: the
+    connection is closed after its reply, because the client asks for it or speaks HTTP/1.0."""
 
     method: str
     path: str
@@ -42,10 +42,17 @@ class Asked:
     headers: dict[str, str]
     body: bytes
     size: int
+    version: str = "HTTP/1.1"
 
     @property
     def last(self) -> bool:
-        return self.headers.get("connection", "").lower() == "close"
+        asked = {token.strip().lower() for token in self.headers.get("connection", "").split(",")}
+        return self.old or "close" in asked
+
+    @property
+    def old(self) -> bool:
+        """Whether the client speaks HTTP/1.0: it reads no chunks, and a body without a length ends with the connection."""
+        return self.version == "HTTP/1.0"
 
 
 def take_request(inbox: bytes) -> Asked | None:
@@ -63,26 +70,29 @@ def take_request(inbox: bytes) -> Asked | None:
     size = end + 4 + int(length)
     if len(inbox) < size:
         return None
-    method, _, rest = first.partition(" ")
+    method, rest, version = [*first.split(" "), "", ""][:3]
     try:
-        url = urlsplit(rest.partition(" ")[0])
+        url = urlsplit(rest)
     except ValueError:
         raise BadRequest(400, "the request's target is no path") from None
-    return Asked(method, url.path, parse_qs(url.query), headers, inbox[end + 4 : size], size)
+    return Asked(method, url.path, parse_qs(url.query), headers, inbox[end + 4 : size], size, version)
 
 
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def head(reply: Reply) -> bytes:
-    """The status line and headers, and for a whole document its body."""
+def head(reply: Reply, last: bool = False, old: bool = False) -> bytes:
+    """The status line and headers, and for a whole document its body. `last`: the connection is closed after it; `old`: for
+    a client of HTTP/1.0."""
     lines = [
         b"HTTP/1.1 %d %s" % (reply.status, _REASONS.get(reply.status, b"Error")),
         b"content-type: " + reply.content_type.encode(),
     ]
     lines += [f"{k}: {v}".encode() for k, v in reply.headers]
+    lines += [b"connection: close"] if last else []
     if reply.chunked:
-        return b"\r\n".join((*lines, b"transfer-encoding: chunked", b"", b""))
+        lines += [] if old else [b"transfer-encoding: chunked"]
+        return b"\r\n".join((*lines, b"", b""))
     body = b"".join(p.data for p in reply.pieces)
     return b"\r\n".join((*lines, b"content-length: %d" % len(body), b"", body))

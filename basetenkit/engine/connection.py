@@ -61,7 +61,7 @@ class Connection:
         self._unsent: memoryview | None = None
         self._crlf_apart = False
         self.on_progress: Callable[[], None] | None = None
-        self.closed = False
+        self.closed = self.kept = False  # kept: from an exchange before this one
         loop.add_reader(sock.fileno(), self._readable)
 
     @property

@@ -1,5 +1,6 @@
 """The pool of connections to one origin: an exchange goes out on an idle connection that is still open, or on a new one. After
-a written byte nothing is sent again. What fails before that is told by its stage: DNS, connect, TLS."""
+a written byte nothing is sent again, unless the request met the end of a kept connection (see `kept`). What fails before a byte
+is written is told by its stage: DNS, connect, TLS."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ from ..types import Exchange, Failure, Outcome
 from .clock import NoPoller, Poller, WallClock, enable_stamps, mono
 from .connection import Connection, Timeouts
 from .http1 import describe
+from .kept import met_the_end
+from .limits import own_limit
 from .redirects import forget, redirected
 from .tls import TlsLayer
 
@@ -154,11 +157,16 @@ class Pool:
                 connection = await self.open(exchange)
             while connection is not None:
                 await connection.send(exchange, payload)
+                if met_the_end(exchange, connection.kept):
+                    self._all.discard(connection)
+                    connection = await self._once_more(exchange)
+                    continue
                 onward = redirected(exchange, payload, self._url)
                 if onward is None:
                     break
                 self.give_back(connection)
                 forget(exchange)
+                exchange.redirects += 1
                 payload, connection = onward, None
                 connection = await self.open(exchange)
         except asyncio.CancelledError:
@@ -172,8 +180,18 @@ class Pool:
             if connection is not None:
                 self.give_back(connection)
 
+    async def _once_more(self, exchange: Exchange) -> Connection | None:
+        """A fresh connection for an exchange that met the end of a kept one; None if there is none to be had."""
+        exchange.failure = exchange.end_ns = None
+        connection = await self._connect(exchange)
+        if connection is not None:
+            forget(exchange)
+            exchange.resent += 1
+        return connection
+
     def give_back(self, connection: Connection) -> None:
         """Keeps an open connection for the next exchange."""
+        connection.kept = True
         if connection.closed:
             self._all.discard(connection)
         else:
@@ -212,7 +230,7 @@ class Pool:
             message = f"the TLS handshake with {self._name} failed: {describe(error)}"
             exchange.failure = Failure(Outcome.CONNECTION_ERROR, message)
         except OSError as error:
-            message = f"no connection to {self._name}: {describe(error)}"
+            message = own_limit(error) or f"no connection to {self._name}: {describe(error)}"
             exchange.failure = Failure(Outcome.CONNECTION_ERROR, message)
         exchange.end_ns = mono()
         return None

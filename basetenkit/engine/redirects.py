@@ -38,8 +38,7 @@ def _place(url: httpx.URL) -> tuple[str, str, int]:
 
 
 def forget(exchange: Exchange) -> None:
-    """Makes a redirected exchange ready for its next answer: what the redirect itself brought is no part of it."""
-    exchange.redirects += 1
+    """Makes an exchange ready for its next answer: what came before (a redirect, the end of a connection) is no part of it."""
     exchange.status, exchange.headers, exchange.body = None, [], b""
     exchange.sent_ns = exchange.uploaded_ns = exchange.end_ns = exchange.started_at_ns = None
     exchange.out_of_order = False

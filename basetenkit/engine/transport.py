@@ -1,15 +1,21 @@
-"""httpx's interface to the engine: any SDK that takes an httpx client gets each response's exact arrivals.
+"""httpx's and httpx2's interface to the engine: any SDK that takes such a client gets each response's exact arrivals.
 
 client = httpx.AsyncClient(transport=basetenkit.TimedTransport())
 response = await client.post(...)
 response.extensions["arrivals"]  # [(seconds since the send, proven error in s, end offset in the body), ...]
+
+The openai and anthropic SDKs of today are built on httpx2, which has httpx's classes under its own name. A request says by its
+class which of the two is in use; responses, streams and errors are made of the same one. httpx2 need not be installed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import AsyncIterator
+from functools import cache
+from typing import Any
 
 import httpx
 
@@ -20,8 +26,9 @@ from .pool import Origin, Pool
 
 
 class TimedTransport(httpx.AsyncBaseTransport):
-    """An httpx transport whose responses know when each byte came: `response.extensions["arrivals"]`, a list of (seconds
-    since the send, proven error in s, end offset in the body), grows as the body is read. HTTP/1.1, no proxies."""
+    """A transport for `httpx.AsyncClient` and `httpx2.AsyncClient` whose responses know when each byte came:
+    `response.extensions["arrivals"]`, a list of (seconds since the send, proven error in s, end offset in the body), grows as
+    the body is read. HTTP/1.1, no proxies."""
 
     def __init__(self, verify: bool | str | ssl.SSLContext = True) -> None:
         self._verify = verify
@@ -35,24 +42,37 @@ class TimedTransport(httpx.AsyncBaseTransport):
         key = (request.url.scheme, request.url.host, request.url.port, timeouts)
         pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = Pool(Origin.of(request.url, self._verify), timeouts, wall=self._wall)
+            pool = self._pools[key] = Pool(Origin.of(str(request.url), self._verify), timeouts, wall=self._wall)
         exchange = Exchange(Request("", b"", ""), start_ns=mono())
         connection = await pool.open(exchange)
         if connection is None:
             raise _httpx_error(exchange, request)
-        stream = _Stream(pool, connection, exchange, request, await _payload(request))
+        library = _library(request)
+        stream = _stream_class(library)(pool, connection, exchange, request, await _payload(request))
         await stream.head()
-        return httpx.Response(
+        response: httpx.Response = library.Response(
             exchange.status or 0,
             headers=exchange.headers,
             stream=stream,
             extensions={"arrivals": stream.arrivals, "exchange": exchange},
         )
+        return response
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
             await pool.close()
         self._pools.clear()
+
+
+def _library(request: httpx.Request) -> Any:
+    """httpx or httpx2: whose class the request is of."""
+    return sys.modules[type(request).__module__.partition(".")[0]]
+
+
+@cache
+def _stream_class(library: Any) -> Any:
+    """`_Stream` as that library knows a stream: its client looks at the class."""
+    return type("_Stream", (_Stream, library.AsyncByteStream), {})
 
 
 async def _payload(request: httpx.Request) -> bytes:
@@ -68,15 +88,18 @@ async def _payload(request: httpx.Request) -> bytes:
 
 def _httpx_error(exchange: Exchange, request: httpx.Request) -> httpx.TransportError:
     assert exchange.failure is not None
-    outcome, message = exchange.failure.outcome, exchange.failure.message
+    outcome, sent = exchange.failure.outcome, exchange.sent_ns is not None
     if outcome is Outcome.TIMEOUT:
-        return (httpx.ConnectTimeout if exchange.sent_ns is None else httpx.ReadTimeout)(message, request=request)
-    if exchange.sent_ns is None:
-        return httpx.ConnectError(message, request=request)
-    return (httpx.RemoteProtocolError if outcome is Outcome.MALFORMED else httpx.ReadError)(message, request=request)
+        name = "ReadTimeout" if sent else "ConnectTimeout"
+    elif not sent:
+        name = "ConnectError"
+    else:
+        name = "RemoteProtocolError" if outcome is Outcome.MALFORMED else "ReadError"
+    error: httpx.TransportError = getattr(_library(request), name)(exchange.failure.message, request=request)
+    return error
 
 
-class _Stream(httpx.AsyncByteStream):
+class _Stream:
     """A response's body, given on as it comes."""
 
     def __init__(

@@ -18,7 +18,9 @@ from ..types import Exchange, Failure, Outcome
 from .clock import NoPoller, Poller, WallClock, mono
 from .connection import Timeouts
 from .http1 import BODY_LIMIT
+from .kept import met_the_end
 from .pool import Gate, tls_context
+from .redirects import forget
 from .streams import Backend, Read, Stream
 
 
@@ -95,14 +97,24 @@ class HttpxPool:
         headers = [(name, value.strip()) for name, _, value in (x.partition(b":") for x in lines)]
         url, target = self._url, line.split(b" ")[1]
         exchange.clock = "user"
+        trace = _Trace(exchange, self._wall)
         request = httpcore.Request(
             "POST",
             httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target),
             headers=headers,
             content=body,
-            extensions={"trace": _Trace(exchange, self._wall), "timeout": {"connect": self._timeouts.connect}},
+            extensions={"trace": trace, "timeout": {"connect": self._timeouts.connect}},
         )
-        response = await self._first(self._pool.handle_async_request(request), exchange)
+        try:
+            response = await self._first(self._pool.handle_async_request(request), exchange)
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            exchange.failure, exchange.end_ns = _broken(exchange, error), mono()
+            if not met_the_end(exchange, kept=not trace.connected):
+                raise
+            exchange.failure = exchange.end_ns = None
+            forget(exchange)
+            exchange.resent += 1
+            return await self._perform(exchange, payload)
         try:
             exchange.status = response.status
             exchange.headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in response.headers]
@@ -186,6 +198,7 @@ class _Trace:
 
     def __init__(self, exchange: Exchange, wall: WallClock) -> None:
         self._exchange, self._wall, self._since = exchange, wall, 0
+        self.connected = False  # whether this request opened the connection that it goes out on
 
     async def __call__(self, name: str, _info: dict[str, Any]) -> None:
         exchange, now = self._exchange, mono()
@@ -197,7 +210,7 @@ class _Trace:
         elif what == "send_request_body.complete":
             exchange.uploaded_ns = now
         elif what in ("connect_tcp.started", "start_tls.started"):
-            self._since = now
+            self._since, self.connected = now, True
         elif what == "connect_tcp.complete":
             exchange.connect_ns = now - self._since
         elif what == "start_tls.complete":

@@ -28,6 +28,7 @@ from ..errors import ConfigError
 from ..progress import ProgressLine
 from ..results import Run
 from ..runs import start
+from ..waiting import wait_for
 
 LEAST_PAIRS, LEAST_SECONDS, LEAST_WAVES = 10, 30.0, 3
 TESTED = ("ttft_s", "tpot_s", "e2e_s", "output_tokens_per_s")
@@ -122,21 +123,8 @@ async def compare_endpoints(
 
 
 def compare_endpoints_sync(config_a: RunConfig, config_b: RunConfig, **options: Any) -> EndpointComparison:
-    """`compare_endpoints` for a script, or for a cell that cannot await."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        loop = None
-    if loop is None:
-        return asyncio.run(compare_endpoints(config_a, config_b, **options))
-    import nest_asyncio
-
-    try:
-        nest_asyncio.apply(loop)
-    except ValueError:
-        raise ConfigError("this event loop cannot wait within a cell; use `await bk.compare_endpoints(...)`") from None
-    found: EndpointComparison = loop.run_until_complete(compare_endpoints(config_a, config_b, **options))
-    return found
+    """`compare_endpoints` for a script, or for a cell that cannot await. It blocks the calling thread."""
+    return wait_for(lambda: compare_endpoints(config_a, config_b, **options))
 
 
 def _check(a: RunConfig, b: RunConfig, pairs: int, margin: float, metric: str, block_requests: int | None) -> None:

@@ -214,6 +214,24 @@ def test_a_request_sent_behind_another_is_answered_after_it(server: Any) -> None
     assert got.endswith(b'"}')
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_asks_for_the_close_is_told_of_it(server: Any, stream: bool) -> None:
+    got = raw(server, request(PATH, STREAM | {"stream": stream}, "connection: keep-alive, Close"))
+    assert b"\r\nconnection: close\r\n" in got.partition(b"\r\n\r\n")[0] + b"\r\n"
+
+
+@pytest.mark.parametrize("header", ["x-y: z", "connection: keep-alive"])
+def test_a_client_of_http_1_0_gets_a_stream_without_chunks_that_ends_with_the_connection(
+    server: Any, header: str
+) -> None:
+    asked = request(PATH, STREAM, header).replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
+    head, _, body = raw(server, asked).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert body.startswith(b"data: ")
+    assert body.endswith(b"data: [DONE]\n\n")
+
+
 def test_a_request_in_single_bytes_is_a_request(server: Any) -> None:
     server.truth(reset=True)
     whole = request("/predict", {"prompt": "x", "max_tokens": 1}, "connection: close")

@@ -42,13 +42,15 @@ def exchange_all(
     timeouts: Timeouts | None = None,
     verify: object = True,
     client_cert: str | None = None,
+    before: Callable[[], None] = lambda: None,
     **kw: object,
 ) -> list[Exchange]:
-    """Sends `payloads` one after the other through one pool."""
+    """Sends `payloads` one after the other through one pool; `before` is called on the loop before the first."""
 
     async def work(poller: Poller) -> list[Exchange]:
         pool = Pool(Origin.of(url, verify, client_cert), timeouts, poller=poller, **kw)  # type: ignore[arg-type]
         done = []
+        before()
         for p in payloads:
             x = Exchange(Request("r", b"", "s"), start_ns=mono())
             await pool.exchange(x, p)

@@ -1,0 +1,21 @@
+"""Failures on this machine's side, in words: no local port, no open file, no memory for a socket. They say nothing of the
+endpoint, so a message must not read as if the endpoint had refused."""
+
+from __future__ import annotations
+
+import errno
+
+OWN_LIMIT = "this machine's own limit, not the endpoint's: "
+_WORDS = {
+    errno.EADDRNOTAVAIL: "no local port is free for another connection (net.ipv4.ip_local_port_range)",
+    errno.EMFILE: "this process may open no more files (ulimit -n)",
+    errno.ENFILE: "this system may open no more files (fs.file-max)",
+    errno.ENOBUFS: "there is no memory for another socket",
+    errno.ENOMEM: "there is no memory for another socket",
+}
+
+
+def own_limit(error: OSError) -> str | None:
+    """The sentence for a limit of this machine's that `error` met; None if it met none."""
+    words = _WORDS.get(error.errno or 0)
+    return None if words is None else OWN_LIMIT + words

@@ -1,0 +1,67 @@
+"""What fails on this machine is told as this machine's."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import socket
+from pathlib import Path
+
+import pytest
+
+from basetenkit.engine.limits import OWN_LIMIT, own_limit
+from basetenkit.types import Outcome
+
+from ..peer import OK, peer
+from .loop import exchange_all, payload
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EADDRNOTAVAIL, "no local port is free"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.ENFILE, "fs.file-max"),
+        (errno.ENOBUFS, "no memory"),
+        (errno.ENOMEM, "no memory"),
+    ],
+)
+def test_each_limit_has_its_words(number: int, words: str) -> None:
+    said = own_limit(OSError(number, os.strerror(number)))
+    assert said is not None
+    assert said.startswith(OWN_LIMIT)
+    assert words in said
+
+
+@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT])
+def test_what_the_network_or_the_server_does_is_no_limit_of_ours(number: int) -> None:
+    assert own_limit(OSError(number, os.strerror(number))) is None
+    assert own_limit(OSError("without a number")) is None
+
+
+def test_a_process_without_a_file_left_says_so_and_does_not_blame_the_endpoint() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held: list[socket.socket] = []
+
+    def use_up() -> None:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (max(int(fd.name) for fd in Path("/proc/self/fd").iterdir()) + 8, hard)
+        )
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(socket.socket())
+
+    try:
+        with peer(lambda sock, _: bool(sock.sendall(OK) or True)) as p:
+            (good,) = exchange_all(p.url, [payload()])
+            (bad,) = exchange_all(p.url, [payload()], before=use_up)
+    finally:
+        for sock in held:
+            sock.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert good.failure is None
+    assert bad.failure is not None
+    assert bad.failure.outcome is Outcome.CONNECTION_ERROR
+    assert bad.failure.message.startswith(OWN_LIMIT)

@@ -110,6 +110,14 @@ def lost_rows(
     return pl.DataFrame(known, schema=SCHEMA), pl.DataFrame(schema=CHUNK_SCHEMA)
 
 
+def _settled(parsed: ParsedResponse, row: dict[str, Any]) -> list[str]:
+    """The response's notes, once it is known whether the text's own count confirms a count above the limit."""
+    if parsed.counts.above is None or row["output_tokens_server"] is None:
+        return parsed.warnings
+    verdict = f"used, because the text counts {row['output_tokens_client']}"
+    return [w.replace("not used", verdict) if w.startswith("over_max_tokens:") else w for w in parsed.warnings]
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One exchange as a row and its chunks, before they are in a table."""
@@ -195,7 +203,7 @@ class Table:
         disorder = [note("out_of_order")] if exchange.out_of_order else []
         disorder += [note("redirected", n=exchange.redirects)] if exchange.redirects else []
         disorder += [note("sent_again", n=exchange.resent + 1)] if exchange.resent else []
-        row["warnings"] = parsed.warnings + notes + disorder + self._pace(row, exchange, parsed, times)
+        row["warnings"] = _settled(parsed, row) + notes + disorder + self._pace(row, exchange, parsed, times)
         return row
 
     def _pace(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: Times | None) -> list[str]:
@@ -259,7 +267,9 @@ class Table:
         if parsed.event_texts:
             row["output_tokens_client"] = self._count_output(parsed)
         row["input_tokens"] = parsed.prompt_tokens if parsed.prompt_tokens is not None else request.input_tokens_client
-        server = parsed.completion_tokens if parsed.embeddings is None else None
+        if parsed.counts.is_confirmed_by(row["output_tokens_client"]):
+            row["output_tokens_server"] = parsed.counts.above
+        server = row["output_tokens_server"] if parsed.embeddings is None else None
         row["output_tokens"] = server if server is not None else row["output_tokens_client"]
         known = parsed.prompt_tokens if parsed.embeddings is not None else server
         if row["output_tokens"] is not None or row["input_tokens"] is not None:

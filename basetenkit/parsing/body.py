@@ -14,6 +14,7 @@ from basetenkit.parsing.stream import close_stream, read_messages
 from basetenkit.parsing.wire import BOM, Message, framing, ndjson_messages, sse_messages, text_events
 from basetenkit.types import first_header
 
+_BETWEEN = b" \t\r\n\0\x1e"
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -38,7 +39,7 @@ def read_body(out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[
     if how.kind == "html":
         out.broken = f"a web page came instead of a model's answer: {snippet(out.body)}"
     elif how.kind == "sse":
-        _read_stream(sse_messages(out.body), out, asked, how.kind)
+        _read_stream(sse_messages(out.body, strays=True), out, asked, how.kind)
     elif how.kind == "ndjson":
         _read_stream(ndjson_messages(out.body), out, asked, how.kind)
     elif how.kind == "text":
@@ -109,7 +110,11 @@ def _read_odd_json(out: Collector, data: bytes, error: ValueError, asked: Asked)
     spans: Iterator[tuple[int, int, bool]] = islice(document_ends(out.body), 2)
     first, second = next(spans, None), next(spans, None)
     begins = first is not None and not out.body[: first[0]].strip(_SPACE)
-    if first is not None and second is not None and begins:
+    between = out.body[first[1] : second[0]] if first is not None and second is not None else b""
+    if first is not None and second is not None and begins and between.strip(_BETWEEN):
+        rest = snippet(out.body[first[1] :])[:80]
+        out.broken = f"the body is no JSON: after the document that ends at byte {first[1]} comes {rest}"
+    elif first is not None and second is not None and begins:
         out.wire_format, out.streamed = "ndjson", asked.stream
         out.because("several documents in a row: read as NDJSON")
         _read_stream(ndjson_messages(out.body), out, asked, "ndjson")

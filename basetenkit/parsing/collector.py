@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from basetenkit.findings import note
+from basetenkit.parsing.endings import failure_in, reason_in
 from basetenkit.parsing.failures import Report
-from basetenkit.parsing.lenient import clean
-from basetenkit.parsing.usage import normalise
+from basetenkit.parsing.usage import merge, normalise
 from basetenkit.types import Kind
 
 CONTENT = Kind.CONTENT.value
@@ -24,13 +24,16 @@ class Collector:
     """The output events and findings of one response, while it is read.
 
     `finished`: an end mark of the dialect's own was seen; `done`: [DONE] was. `cut` and `broken` are sentences: why the
-    body is incomplete, why it is malformed. `is_chat`: a chat's answer, which does not repeat the prompt.
+    body is incomplete, why it is malformed. `is_chat`: a chat's answer, which does not repeat the prompt. `failed`: the
+    failure that a finish reason or a choice names; the rest of the response is read all the same. `is_endless`: the
+    protocol has no end mark. `details`: positions of events that may repeat the reasoning so far; `parts`: what the deltas
+    of each part of an output brought. `stray`: the first line of an event stream that is no field and no comment.
     """
 
     __slots__ = (
-        "after_done", "bad", "bad_why", "body", "broken", "can_repeat", "cut", "dialect", "done", "embeddings", "ends",
-        "error", "finish_reason", "finished", "is_chat", "keys", "kinds", "notes", "opened", "others", "specials", "starts",
-        "streamed", "texts", "trace", "usage", "wire_format",
+        "after_done", "body", "broken", "can_repeat", "cut", "details", "dialect", "done", "embeddings", "ends", "error",
+        "example", "failed", "finish_reason", "finished", "is_chat", "is_endless", "keys", "kinds", "notes", "opened",
+        "others", "parts", "repeats", "said", "specials", "starts", "stray", "streamed", "texts", "trace", "wire_format",
     )  # fmt: skip
 
     def __init__(self, body: bytes) -> None:
@@ -42,17 +45,22 @@ class Collector:
         # Choice 1, 2, ... -> the texts of its events by their position in the columns, where several choices came.
         self.others: dict[int, dict[int, str]] = {}
         self.finish_reason: str | None = None
-        self.finished = self.done = self.opened = self.is_chat = self.can_repeat = False
+        self.finished = self.done = self.opened = self.is_chat = self.can_repeat = self.is_endless = False
+        self.repeats = False  # the dialect is known to send the whole text so far with each event
+        self.details: list[int] = []
+        self.parts: dict[tuple[Any, ...], str] = {}
         self.wire_format: str | None = None
         self.streamed = False
-        self.usage: dict[str, Any] | None = None
+        self.said: dict[str, Any] | None = None  # usage, as the server sent it
         self.embeddings: list[list[float]] | None = None
         self.error: Report | None = None
+        self.failed: Report | None = None
         self.cut: str | None = None
         self.broken: str | None = None
-        self.bad = self.after_done = self.specials = 0
-        self.bad_why = self.dialect = ""
+        self.after_done = self.specials = 0
+        self.dialect = self.stray = ""
         self.keys: list[str] = []  # of the first message that no dialect could read
+        self.example: str | None = None  # the likeliest path to a text in it
         self.notes: list[str] = []
         self.trace: list[str] = []
 
@@ -72,22 +80,32 @@ class Collector:
         self.others.setdefault(choice, {})[len(self.texts)] = text
         self.emit("", kind, start, end)
 
-    def take_usage(self, said: Any) -> None:
-        """The last word on each count wins; nothing is added up, for servers repeat their totals."""
-        if not isinstance(said, dict) or not said:
-            return
-        said = normalise(said)
-        if self.usage is None:
-            self.usage = dict(said)
-        else:
-            self.usage.update({k: v for k, v in said.items() if v is not None})
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """The usage under OpenAI's names; None if the server reported none."""
+        return None if self.said is None else normalise(self.said)
 
-    def take_finish(self, reason: Any) -> None:
-        """The finish reason, from a string or from SGLang's {"type": ...}."""
-        if isinstance(reason, dict):
-            reason = reason.get("type")
-        if isinstance(reason, str) and reason:
-            self.finish_reason = clean(reason)[:200]
+    def take_usage(self, said: Any) -> None:
+        """The last word on each count wins; nothing is added up, because servers repeat their totals."""
+        if isinstance(said, dict) and said:
+            self.said = merge(self.said or {}, said)
+
+    def take_finish(self, said: Any) -> None:
+        """The finish reason, from a string or from SGLang's {"type": ...}. A word for none is none; a failure is noted."""
+        reason = reason_in(said)
+        if reason is not None:
+            self.finish_reason = reason
+            self.take_failure(failure_in(said))
+
+    def take_failure(self, report: Report | None) -> None:
+        """A failure that the answer names. One that has a message of its own counts more than a bare finish reason."""
+        if report is not None and (self.failed is None or (self.failed.is_bare and not report.is_bare)):
+            self.failed = report
+
+    def forget_events(self) -> None:
+        """Drops all events: what was taken for output was none."""
+        for column in (self.texts, self.kinds, self.starts, self.ends):
+            column.clear()
 
     def warn(self, code: str, **fields: object) -> None:
         """A note, once."""

@@ -92,19 +92,9 @@ def _keys(doc: Any) -> str:
     if not isinstance(doc, dict):
         return f", which is {_kind(doc)}"
     names = ", ".join(str(key) for key in list(doc)[:12])
-    example = next(_paths(doc), None)
+    example = path.likeliest(doc)
     advice = f'; name the text\'s place, e.g. response_path="{example}"' if example else ""
     return f", whose keys are: {names}{advice}"
-
-
-def _paths(doc: dict[str, Any]) -> Any:
-    """Paths to strings in the document, nearest first."""
-    for key, value in doc.items():
-        if isinstance(value, str):
-            yield key
-    for key, value in doc.items():
-        if isinstance(value, dict):
-            yield from (f"{key}.{inner}" for inner, v in value.items() if isinstance(v, str))
 
 
 def _kind(doc: Any) -> str:
@@ -154,7 +144,7 @@ def _unwrapped(text: str) -> tuple[Any, int]:
 
 def _gathered(inner: bytes, kind: str, out: Collector) -> None:
     trial = Collector(inner)
-    read_messages(sse_messages(inner) if kind == "sse" else ndjson_messages(inner), trial, None, kind)
+    read_messages(sse_messages(inner, strays=True) if kind == "sse" else ndjson_messages(inner), trial, None, kind)
     close_stream(trial, kind)
     trial.trace = [f"in the string: {line}" for line in trial.trace]  # their offsets are those of its text
     trial.starts, trial.ends = [0] * len(trial.texts), [len(out.body)] * len(trial.texts)

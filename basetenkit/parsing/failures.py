@@ -17,6 +17,8 @@ from basetenkit.parsing.lenient import clean, load
 from basetenkit.types import first_header
 
 SNIPPET = 500  # characters of an error body that is no JSON
+_MESSAGE_KEYS = ("message", "detail", "errors", "error_message", "error_description", "msg", "reason", "title")
+_LEVELS = 3  # so often an error's text is opened that is itself a document of an error
 _LOOK = 8192  # bytes of it that are looked at
 _FAILED = frozenset({"error", "failed", "failure", "fail"})
 # The gateway's own words for what went wrong; a body that carries one was written by it and not by the model.
@@ -37,10 +39,16 @@ GATEWAY_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a server says went wrong: one sentence, and its code where it gave one."""
+    """What a server reports as wrong: one sentence, and its code if it gave one.
+
+    `is_bare`: only a finish reason names it, without a message; `is_cut`: and that says that the server stopped early, so
+    the response is incomplete.
+    """
 
     message: str
     code: str | None = None
+    is_bare: bool = False
+    is_cut: bool = False
 
 
 def report_of(doc: Any) -> Report | None:
@@ -48,11 +56,12 @@ def report_of(doc: Any) -> Report | None:
     if not isinstance(doc, dict):
         return None
     if doc.get("error"):
-        return _from_error(doc)
+        return _opened(_from_error(doc))
     status = doc.get("status")
     failed = isinstance(status, str) and status.lower() in _FAILED
     if failed or doc.get("object") == "error" or doc.get("type") == "error" or doc.get("success") is False:
-        return Report(_first_text(doc, ("message", "detail", "error_message", "data")) or _dump(doc), _code(doc))
+        text = _first_text(doc, ("message", "detail", "error_message", "data"))
+        return _opened(Report(text or _dump(doc), _code(doc)))
     if doc.keys() <= {"detail", "message", "code", "error_code", "type"} and ("detail" in doc or "code" in doc):
         return report_in_body(doc)
     return None
@@ -60,16 +69,36 @@ def report_of(doc: Any) -> Report | None:
 
 def report_in_body(doc: Any) -> Report:
     """As `report_of`, for a body that is known to be an error's: any form is read, and the last resort is the body itself."""
+    return _opened(_in_body(doc))
+
+
+def _in_body(doc: Any) -> Report:
     if isinstance(doc, list) and doc and isinstance(doc[0], dict):
         doc = doc[0]
     if not isinstance(doc, dict):
         return Report(clip(_as_text(doc)) or _dump(doc))
     if doc.get("error"):
         return _from_error(doc)
-    text = _first_text(
-        doc, ("message", "detail", "errors", "error_message", "error_description", "msg", "reason", "title")
-    )
-    return Report(text or _dump(doc), _code(doc))
+    return Report(_first_text(doc, _MESSAGE_KEYS) or _dump(doc), _code(doc))
+
+
+def _opened(report: Report, depth: int = 0) -> Report:
+    """The report inside `report`, if its text is itself the JSON document of an error: a gateway wraps a model's own."""
+    text = report.message.strip()
+    if depth >= _LEVELS or text[:1] not in ("{", "[", '"') or text.endswith("…"):
+        return report
+    try:
+        inner = load(text.encode("utf-8", "replace"))[0]
+    except ValueError:
+        return report
+    if isinstance(inner, list) and len(inner) == 1:
+        inner = inner[0]
+    if isinstance(inner, str):
+        return _opened(replace(report, message=clip(inner.strip()) or report.message), depth + 1)
+    if not isinstance(inner, dict) or not (inner.get("error") or _first_text(inner, _MESSAGE_KEYS)):
+        return report
+    found = _in_body(inner)
+    return _opened(replace(found, code=found.code or report.code), depth + 1)
 
 
 def _from_error(doc: dict[str, Any]) -> Report:
@@ -120,7 +149,7 @@ def _placed(message: str, loc: Any) -> str:
 
 
 def _code(doc: dict[str, Any]) -> str | None:
-    for key in ("error_code", "code", "error_type", "type"):
+    for key in ("error_code", "code", "status_code", "error_type", "err_type", "type"):
         value = doc.get(key)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value not in ("", "error"):
             return clean(str(value))[:100]

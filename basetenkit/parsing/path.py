@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.dialects.baseten import find_text
 
 _POSITION = re.compile(r"-?[0-9]{1,9}")
-_END_KEYS = ("done", "stop", "is_finished", "finished")
+_END_KEYS = ("done", "stop", "is_finished", "finished", "sequence_end", "is_final", "completed")
+_REASON_KEYS = ("finish_reason", "done_reason", "stop_reason", "finishReason")
+# Parts of keys that name a text, and keys that name something else.
+_LIKELY = ("text", "output", "response", "answer", "content", "result", "generat", "completion", "token", "delta", "reply")
+_UNLIKELY = frozenset(
+    "id model version object type role name status created date time reason finish url language format prompt input".split()
+)
+_DEEPEST, _LOOKED_AT = 4, 200
 
 
 def follow(doc: Any, path: str) -> tuple[bool, Any]:
@@ -37,6 +46,36 @@ def text_at(doc: Any, path: str) -> tuple[bool, str | None]:
     return True, None
 
 
+def likeliest(doc: Any) -> str | None:
+    """The path to the string in `doc` that is most likely the model's text: by its key's name, then by its length."""
+    found = list(islice(_strings(doc, "", 0), _LOOKED_AT))
+    return max(found, key=_likelihood)[0] if found else None
+
+
+def _likelihood(found: tuple[str, str]) -> tuple[int, int]:
+    key = next((step for step in reversed(found[0].split(".")) if not _POSITION.fullmatch(step)), "")
+    words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower())
+    if words and words[-1] in _UNLIKELY:
+        return -1, len(found[1])
+    if any(part in key.lower() for part in _LIKELY):
+        return 1, len(found[1])
+    return -1 if _UNLIKELY.intersection(words) else 0, len(found[1])
+
+
+def _strings(value: Any, here: str, depth: int) -> Iterator[tuple[str, str]]:
+    """(path, string) of all strings in a document, nearest first."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = []
+    for step, item in items:
+        at = f"{here}.{step}" if here else str(step)
+        if isinstance(item, str):
+            yield at, item
+        elif depth < _DEEPEST:
+            inner.append((item, at))
+    for item, at in inner:
+        yield from _strings(item, at, depth + 1)
+
+
 def read(doc: Any, path: str, out: Collector, start: int, end: int) -> bool:
     """Takes in one document or message by its path; False where the path leads nowhere in it, or to no text.
 
@@ -57,9 +96,13 @@ def read(doc: Any, path: str, out: Collector, start: int, end: int) -> bool:
 
 def _other_keys(doc: dict[str, Any], out: Collector) -> None:
     out.take_usage(doc.get("usage"))
-    out.take_finish(doc.get("finish_reason") or doc.get("done_reason"))
+    for key in _REASON_KEYS:
+        out.take_finish(doc.get(key))
     choices = doc.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        out.take_finish(choices[0].get("finish_reason"))
+    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    out.take_finish(first.get("finish_reason"))
     if any(doc.get(key) is True for key in _END_KEYS):
         out.finished = True
+    # A protocol that never speaks of an end has no end mark: Triton's, and a model's own of unusual shape.
+    if not out.opened:
+        out.is_endless = "choices" not in doc and not any(key in doc for key in (*_END_KEYS[:4], *_REASON_KEYS))

@@ -137,9 +137,11 @@ def parse_response(
     out.broken, out.cut = decoded.malformed, decoded.incomplete
     if out.broken is None and (200 <= status < 300 or (failure is not None and not status)):
         asked = Asked(stream, failure is not None, response_path, inputs)
-        read_body(out, decoded.read_ends, headers, asked)
+        if out.body or failure is None:  # what never got a byte has no format
+            read_body(out, decoded.read_ends, headers, asked)
     elif not 200 <= status < 300:
         _read_error(out, status, headers)
+    _take_failed(out)
     whole = failure is None and out.cut is None and out.error is None
     settle(out, None if out.is_chat else prompt)
     if out.texts:
@@ -154,6 +156,17 @@ def parse_response(
     parsed.counts, notes = believe(out.usage, has_output=bool(out.texts), limit=limit, is_whole=whole)
     parsed.warnings, parsed.decisions = out.notes + notes, out.trace
     return parsed
+
+
+def _take_failed(out: Collector) -> None:
+    """A failure that the answer's finish reason or choice names is the outcome, if nothing graver is."""
+    if out.failed is None or out.error is not None or out.broken:
+        return
+    out.because(f"the answer names a failure: {out.failed.message[:80]}")
+    if out.failed.is_cut:
+        out.cut = out.cut or out.failed.message
+    else:
+        out.error = out.failed
 
 
 def _read_error(out: Collector, status: int, headers: Sequence[tuple[str, str]]) -> None:
@@ -185,17 +198,21 @@ def _judge(out: Collector, parsed: ParsedResponse, status: int, failure: Failure
     elif out.error is not None:
         parsed.outcome, parsed.error_message = Outcome.API_ERROR, out.error.message
     elif out.cut:
-        parsed.outcome, parsed.error_message = Outcome.INCOMPLETE, out.cut
+        parsed.outcome, parsed.error_message = Outcome.INCOMPLETE, out.cut + _beside(out)
     elif out.texts or out.embeddings or out.finish_reason == "content_filter":
         parsed.outcome = Outcome.OK
     else:
         parsed.outcome = Outcome.EMPTY
-        parsed.error_message = (
-            "the response is well-formed and holds no output" if out.body else "the body has no bytes"
-        )
+        nothing = "the response holds no output" if out.stray else "the response is well-formed and holds no output"
+        parsed.error_message = nothing + _beside(out) if out.body else "the body has no bytes"
 
     if parsed.error_message is not None:
         parsed.error_message = clean(parsed.error_message)
+
+
+def _beside(out: Collector) -> str:
+    """The line that no event holds, for it may be the cause."""
+    return f"; outside any event it has: {out.stray}" if out.stray else ""
 
 
 def _blame(out: Collector, parsed: ParsedResponse, status: int, headers: Sequence[tuple[str, str]]) -> None:

@@ -6,6 +6,7 @@ first for the next, so that the search among dialects happens once a stream.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -15,12 +16,16 @@ import orjson
 from basetenkit.parsing import dialects, path
 from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.dialects import Reader
-from basetenkit.parsing.failures import Report, clip, report_in_body, report_of
+from basetenkit.parsing.failures import Report, clip, is_html, report_in_body, report_of, snippet
 from basetenkit.parsing.lenient import MAX_DOCUMENT, bad_bytes, is_cut_off, load_forgiving
-from basetenkit.parsing.wire import Message
+from basetenkit.parsing.wire import STRAY, Message, is_framed, unframed
 
 # Names of events by which servers that stream bare words say that they are done.
 _END_NAMES = frozenset({"done", "end", "complete", "completed", "eos", "finish"})
+# Names of events, and words as data, that only keep the connection open.
+_PINGS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
+_SPECIAL = frozenset({"error", STRAY})
+_END_WORD = re.compile(rb"[\[<(]?(?:done|end|eof|eos)[\])>]?", re.IGNORECASE)  # beside JSON messages
 
 
 def read_messages(messages: Iterable[Message], out: Collector, response_path: str | None, framing: str) -> None:
@@ -41,7 +46,7 @@ def read_messages(messages: Iterable[Message], out: Collector, response_path: st
             if (
                 reader is not None
                 and doc.__class__ is dict
-                and name != "error"
+                and name not in _SPECIAL
                 and not doc.get("error")
                 and reader(doc, out, start, end)
             ):
@@ -50,7 +55,8 @@ def read_messages(messages: Iterable[Message], out: Collector, response_path: st
         reader = state.reader
         if out.done or out.error is not None or out.broken:
             break
-    _count_rest(rest, out)
+    if not out.broken:
+        _count_rest(rest, out)
 
 
 def _count_rest(rest: Iterator[Message], out: Collector) -> None:
@@ -66,15 +72,16 @@ def close_stream(out: Collector, kind: str) -> None:
     """Whether the stream came to its end: [DONE], a finish reason, or the dialect's own mark."""
     if out.error is not None or out.broken or out.cut:
         return
-    if not out.texts and not out.finish_reason and not out.opened and (out.keys or out.bad):
-        what = f"keys of the first: {', '.join(out.keys)}" if out.keys else out.bad_why
-        out.broken = f"no message of the stream could be read ({what}); name the text's place with response_path="
-    elif out.done or out.finished:
+    if not out.texts and not out.finish_reason and not out.opened and out.keys:
+        keys, example = ", ".join(out.keys), f'"{out.example}"' if out.example else ""
+        advice = f"name the text's place with response_path={example}"
+        out.broken = f"no message of the stream could be read (keys of the first: {keys}); {advice}"
+    elif out.done or out.finished or out.failed is not None:
         return
     elif out.finish_reason:
         if kind == "sse":
             out.warn("no_done")
-    elif kind == "ndjson" and out.dialect != "Ollama" and out.texts:
+    elif out.texts and (out.is_endless or (kind == "ndjson" and out.dialect != "Ollama")):
         out.warn("completion_unverified")
     elif out.texts or out.opened:
         out.cut = "the stream ended without [DONE] and without a finish_reason: the model may have died in the middle"
@@ -87,16 +94,19 @@ class _Stream:
         self.out, self.framing = out, framing
         self.reader: Reader | None = None
         self.is_words = False  # bare words instead of JSON
+        self.first_word: Message = (None, b"", 0, 0, True)
+        self.depth = 0  # how often the message being read was unframed
         self._path: Reader | None = None
         if response_path:
             self._path = partial(_by_path, response_path)
 
     def take(self, doc: Any, message: Message) -> None:
         """A message of valid JSON that the known dialect did not take."""
-        name, _, start, end, _ = message
-        out = self.out
+        name, data, start, end, _ = message
         if isinstance(doc, list) and doc and isinstance(doc[0], dict):
             doc = doc[0]
+        if name is STRAY:
+            self._note_stray(message)
         if name == "error":
             self._fail(report_in_body(doc), message)
         elif isinstance(doc, dict):
@@ -104,32 +114,68 @@ class _Stream:
             if report is not None:
                 self._fail(report, message)
             elif not self._ends(name):
-                self._find(doc, start, end)
+                self._find(doc, message)
+        elif name is STRAY:
+            return
         elif isinstance(doc, str):
-            if doc:
-                out.emit(doc, CONTENT, start, end)
+            self._string(doc, message)
         elif isinstance(doc, (int, float)):
             self._word(message)
-        elif doc is not None:
-            self._skip(message, "an array")
+        elif doc:
+            self._stop(message, f"it is an array: {snippet(data)[:80]}")
 
-    def _skip(self, message: Message, why: str) -> None:
-        self.out.bad += 1
-        if self.out.bad == 1:
-            self.out.bad_why = clip(f"at byte {message[2]}: {why}")
-            self.out.because(f"a message cannot be read ({clip(why)}): skipped", message[2], message[3])
+    def _string(self, doc: str, message: Message) -> None:
+        """A JSON string as data: a piece of text, unless it holds a message or an end mark that was encoded twice."""
+        text = doc.strip()
+        inner = text.encode("utf-8", "replace")
+        if text == "[DONE]":
+            self._end(message)
+        elif self._unframe(inner, message):
+            return
+        elif text[:1] == "{" and (known := self._document(inner)) is not None:
+            self.out.warn("unwrapped", levels=1)
+            self.take(known, message)
+        elif doc:
+            self.out.emit(doc, CONTENT, message[2], message[3])
 
-    def _find(self, doc: dict[str, Any], start: int, end: int) -> None:
+    @staticmethod
+    def _document(data: bytes) -> dict[str, Any] | None:
+        """The JSON object in `data`, if it is one that a dialect knows or that reports an error."""
+        try:
+            doc = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return None
+        known = report_of(doc) is not None or dialects.find(doc, Collector(data), 0, 0) is not None
+        return doc if known and isinstance(doc, dict) else None
+
+    def _note_stray(self, message: Message) -> None:
+        if not self.out.stray:
+            self.out.stray = snippet(message[1])[:200]
+            self.out.warn("stray_line", text=self.out.stray)
+            self.out.because("lines that are no field and no comment", message[2], message[3])
+
+    def _stop(self, message: Message, why: str) -> None:
+        """A message that cannot be read: what follows it is not read, for no figure may come from it."""
+        self.out.broken = clip(f"the message at byte {message[2]} cannot be read: {why}")
+        self.out.because("a message cannot be read: the response is malformed", message[2], message[3])
+
+    def _find(self, doc: dict[str, Any], message: Message) -> None:
+        _, _, start, end, _ = message
         reader = self._path if self._path is not None and self._path(doc, self.out, start, end) else None
         reader = reader or dialects.find(doc, self.out, start, end)
         if reader is None:
             self._unread(doc)
+        elif self.is_words:
+            self.out.forget_events()
+            self._stop(self.first_word, f"it is no JSON, as others are: {snippet(self.first_word[1])[:80]}")
         else:
             self.reader = reader
 
     def _unread(self, doc: dict[str, Any]) -> None:
         self.out.take_usage(doc.get("usage"))
-        self.out.keys = self.out.keys or [str(key) for key in list(doc)[:20]]
+        if not self.out.keys:
+            self.out.keys = [str(key) for key in list(doc)[:20]]
+            self.out.example = path.likeliest(doc)
 
     def _ends(self, name: str | None) -> bool:
         if name not in _END_NAMES or self.reader is not None:
@@ -143,19 +189,71 @@ class _Stream:
 
     def take_odd(self, message: Message) -> None:
         """A message that is no strict JSON: [DONE], a plain word, forgivable JSON, or one cut off by the body's end."""
-        name, data, start, end, whole = message
-        out, word = self.out, data.strip()
-        if word == b"[DONE]":
-            out.done = True
-            out.because("end: [DONE]", start, end)
+        name, data, _, _, whole = message
+        word = data.strip()
+        if name is STRAY:
+            self._stray(message, word, whole)
+        elif word == b"[DONE]" or (self.reader is not None and _END_WORD.fullmatch(word)):
+            self._end(message)
         elif name == "error":
-            self._fail(Report(clip(word.decode("utf-8", "replace")) or "an error event without a message"), message)
+            self._take_error(word, message)
+        elif not word or name in _PINGS or (self.reader is not None and word.decode("latin-1").lower() in _PINGS):
+            if self.is_words and data:
+                self._word(message)
+        elif self._unframe(word, message):
+            return
         elif self.is_words:
             self._word(message)
-        elif not word:
-            return
         else:
             self._take_bad(message, word, whole)
+
+    def _end(self, message: Message) -> None:
+        self.out.done = True
+        self.out.because("end: [DONE]", message[2], message[3])
+
+    def _take_error(self, word: bytes, message: Message) -> None:
+        try:
+            report = report_in_body(load_forgiving(word)[0])
+        except ValueError:
+            report = Report(clip(word.decode("utf-8", "replace")) or "an error event without a message")
+        self._fail(report, message)
+
+    def _stray(self, message: Message, word: bytes, whole: bool) -> None:
+        """Lines outside any event. JSON among them is read; other lines are kept for the sentence or a note."""
+        self._note_stray(message)
+        try:
+            doc, _ = load_forgiving(word)
+        except ValueError:
+            if not whole and word[:1] == b"{" and is_cut_off(word):
+                self.out.cut = f"the body ends within the lines that begin at byte {message[2]}"
+            return
+        if isinstance(doc, dict):
+            self.take(doc, message)
+
+    def _unframe(self, data: bytes, message: Message) -> bool:
+        """Reads data whose value begins with a field of its own. False if that is the text of a stream of words."""
+        inner = list(unframed(data)) if self.depth == 0 else []
+        values = [value.strip() for _, value, *_ in inner]
+        if not inner or not (
+            any(value == b"[DONE]" or value[:1] in (b"{", b"[") or is_framed(value) for value in values)
+            or (inner[0][0] == "error" and not (self.is_words and self.out.texts))
+        ):
+            return False
+        self.out.warn("framed_twice")
+        self.out.because("a message was framed twice: unframed once more", message[2], message[3])
+        self.depth = 1
+        for name, value, *_ in inner:
+            again = (name, value, message[2], message[3], message[4])
+            try:
+                doc = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                self.take_odd(again)
+            else:
+                self.take(doc, again)
+            if self.out.done or self.out.error is not None or self.out.broken:
+                break
+        self.depth = 0
+        return True
 
     def _take_bad(self, message: Message, word: bytes, whole: bool) -> None:
         out = self.out
@@ -166,10 +264,10 @@ class _Stream:
             if not whole and looks_json and is_cut_off(word):
                 out.cut = f"the body ends within the message that begins at byte {message[2]}"
                 out.because("the last message is cut off", message[2], message[3])
-            elif self.reader is None and self.framing == "sse" and not looks_json:
+            elif self.reader is None and self.framing == "sse" and self.depth == 0 and not looks_json and not is_html(word):
                 self._word(message)
             else:
-                self._skip(message, str(error))
+                self._stop(message, str(error) if looks_json else f"it is no JSON: {snippet(word)[:120]}")
             return
         bad = bad_bytes(word)
         if bad:
@@ -185,7 +283,7 @@ class _Stream:
         if self._ends(name):
             return
         if not self.is_words:
-            self.is_words = True
+            self.is_words, self.first_word = True, message
             self.out.because("dialect: bare words as data", start, end)
         bad = bad_bytes(data)
         if bad:
@@ -196,5 +294,5 @@ class _Stream:
 
 def _by_path(response_path: str, doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     if not path.read(doc, response_path, out, start, end) and not out.keys:
-        out.keys = [str(key) for key in list(doc)[:20]]
+        out.keys, out.example = [str(key) for key in list(doc)[:20]], path.likeliest(doc)
     return True

@@ -6,7 +6,7 @@ such as 0 output tokens beside a text, is null there, with a note, so that the t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from basetenkit.findings import note
@@ -14,38 +14,92 @@ from basetenkit.findings import note
 _RENAMED = {
     "input_tokens": "prompt_tokens",
     "output_tokens": "completion_tokens",
+    "inputTokens": "prompt_tokens",
+    "outputTokens": "completion_tokens",
+    "totalTokens": "total_tokens",
+    "promptTokens": "prompt_tokens",
+    "completionTokens": "completion_tokens",
     "prompt_eval_count": "prompt_tokens",
     "eval_count": "completion_tokens",
     "tokens_evaluated": "prompt_tokens",
     "tokens_predicted": "completion_tokens",
     "generated_tokens": "completion_tokens",
+    "promptTokenCount": "prompt_tokens",
+    "totalTokenCount": "total_tokens",
     "input_tokens_details": "prompt_tokens_details",
     "output_tokens_details": "completion_tokens_details",
 }
+_THINKING_KEYS = ("reasoning_tokens", "thinking_tokens")
+_APART = 0.25  # of a count; two vocabularies count the same text so far apart
 _MOST = 1_000_000_000  # tokens; more than any model takes in or gives out
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Token counts as reported by the server and believed; None where not reported or not believable."""
+    """Token counts as reported by the server and believed; None if not reported or not believable.
+
+    `above`: an output count above `limit`. Only who has the text's own count can tell whether it is true.
+    """
 
     prompt: int | None = None
     completion: int | None = None
     reasoning: int | None = None
     cached: int | None = None
+    above: int | None = field(default=None, compare=False)
+    limit: int | None = field(default=None, compare=False)
+
+    def is_confirmed_by(self, counted: int | None) -> bool:
+        """True if the text has more tokens than were allowed by its own count, too, and about as many as reported."""
+        if self.above is None or self.limit is None or counted is None or counted <= self.limit:
+            return False
+        return abs(counted - self.above) <= _APART * self.above
+
+
+def merge(known: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """`known` with what a later message reports, key by key. Counts only grow, so a later null or 0 replaces no count."""
+    out = dict(known)
+    for key, value in said.items():
+        name = _RENAMED.get(key, key)
+        if name in known and key not in known and name not in said:
+            key = name  # the same count under its other name
+        before = out.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            out[key] = merge(before, value)
+        elif before is None or not (value is None or (_is_number(value) and value == 0)):
+            out[key] = value
+    return out
 
 
 def normalise(said: dict[str, Any]) -> dict[str, Any]:
-    """`said` under OpenAI's names. Anthropic's input_tokens leave out what was cached, OpenAI's prompt_tokens do not."""
-    if "prompt_tokens" in said or "completion_tokens" in said:
-        return said
-    usage = {_RENAMED.get(key, key): value for key, value in said.items()}
+    """`said` under OpenAI's names; a count that stands under both names is OpenAI's, unless that is none.
+
+    Anthropic's input_tokens leave out what was cached, OpenAI's prompt_tokens do not. Gemini's candidates leave out its
+    thoughts.
+    """
+    usage = {key: value for key, value in said.items() if key not in _RENAMED}
+    for key, value in said.items():
+        name = _RENAMED.get(key)
+        if name is not None:
+            usage[key if usage.get(name) else name] = value
+    if not said.get("prompt_tokens"):
+        _add_cached(said, usage)
+    thought, candidates = said.get("thoughtsTokenCount"), said.get("candidatesTokenCount")
+    if _is_count(candidates) and "completion_tokens" not in said:
+        usage["completion_tokens"] = candidates + (thought if _is_count(thought) else 0)
+    if _is_count(thought):
+        usage["completion_tokens_details"] = {"reasoning_tokens": thought}
+    if _is_count(said.get("cachedContentTokenCount")):
+        usage["prompt_tokens_details"] = {"cached_tokens": said["cachedContentTokenCount"]}
+    return usage
+
+
+def _add_cached(said: dict[str, Any], usage: dict[str, Any]) -> None:
     cached, written = said.get("cache_read_input_tokens"), said.get("cache_creation_input_tokens")
     fresh = usage.get("prompt_tokens")
-    if isinstance(fresh, int) and (_is_count(cached) or _is_count(written)):
-        usage["prompt_tokens"] = fresh + (cached or 0) + (written or 0)
-        usage["prompt_tokens_details"] = {"cached_tokens": cached or 0}
-    return usage
+    if _is_count(fresh) and (_is_count(cached) or _is_count(written)):
+        read, made = (n if _is_count(n) else 0 for n in (cached, written))
+        usage["prompt_tokens"] = fresh + read + made
+        usage["prompt_tokens_details"] = {"cached_tokens": read}
 
 
 def _shown(value: Any) -> str:
@@ -56,29 +110,70 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def believe(
     usage: dict[str, Any] | None, *, has_output: bool, limit: int | None, is_whole: bool = True
 ) -> tuple[Counts, list[str]]:
     """The counts in `usage` that can be, and notes on those that cannot. `limit`: the most output tokens allowed.
 
-    Where the response is not whole (`is_whole` False) a count of the output so far stays as it was said.
+    If the response is not whole (`is_whole` False) a count of the output so far stays as it was reported.
     """
     if not usage:
         return Counts(), []
     notes: list[str] = []
     asked, given = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    reasoning = given.get("reasoning_tokens") if isinstance(given, dict) else None
+    thought = next((given[k] for k in _THINKING_KEYS if given.get(k) is not None), None) if _is_dict(given) else None
     cached = asked.get("cached_tokens") if isinstance(asked, dict) else usage.get("cached_tokens")
     counts = Counts(
         prompt=_count(usage.get("prompt_tokens"), "prompt_tokens", notes, least=1),
         completion=_count(usage.get("completion_tokens"), "completion_tokens", notes, least=int(has_output)),
-        reasoning=_count(usage.get("reasoning_tokens") if reasoning is None else reasoning, "reasoning_tokens", notes),
+        reasoning=_count(usage.get("reasoning_tokens") if thought is None else thought, "reasoning_tokens", notes),
         cached=_count(cached, "cached_tokens", notes),
     )
+    counts = _agreed(counts, _count(usage.get("total_tokens"), "total_tokens", []), notes)
     if is_whole and limit is not None and counts.completion is not None and counts.completion > limit:
-        notes.append(note("over_max_tokens", value=counts.completion, limit=limit))
-        counts = replace(counts, completion=None)
+        notes.append(note("over_max_tokens", value=counts.completion, limit=limit, verdict="not used"))
+        counts = replace(counts, completion=None, above=counts.completion, limit=limit)
     return counts, notes
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _agreed(counts: Counts, total: int | None, notes: list[str]) -> Counts:
+    """`counts` without a contradiction between a part and its whole: reasoning and output, cached and prompt.
+
+    Some servers count a part beside its whole. If the total proves that, the whole is their sum. If a part exceeds its whole
+    and no total tells which of the two is wrong, neither is used.
+    """
+    prompt, completion = counts.prompt, counts.completion
+    thought, cached = counts.reasoning or 0, counts.cached or 0
+    whole = None if prompt is None or completion is None else prompt + completion
+    if whole is not None and total is not None and total != whole:
+        for more_out, more_in in ((thought, 0), (0, cached), (thought, cached)):
+            if (more_out or more_in) and total == whole + more_out + more_in:
+                return _summed(counts, more_out, more_in, total, notes)
+    is_proven = whole is not None and total == whole
+    if completion is not None and thought > completion:
+        notes.append(note("part_of_count", part="reasoning_tokens", n=thought, whole="completion_tokens", of=completion))
+        counts = replace(counts, reasoning=None, completion=completion if is_proven else None)
+    if prompt is not None and cached > prompt:
+        notes.append(note("part_of_count", part="cached_tokens", n=cached, whole="prompt_tokens", of=prompt))
+        counts = replace(counts, cached=None, prompt=prompt if is_proven else None)
+    return counts
+
+
+def _summed(counts: Counts, more_out: int, more_in: int, total: int, notes: list[str]) -> Counts:
+    if more_out:
+        notes.append(note("count_beside", part="reasoning_tokens", n=more_out, whole="completion_tokens", total=total))
+    if more_in:
+        notes.append(note("count_beside", part="cached_tokens", n=more_in, whole="prompt_tokens", total=total))
+    prompt, completion = (counts.prompt or 0) + more_in, (counts.completion or 0) + more_out
+    return replace(counts, prompt=prompt, completion=completion)
 
 
 def _count(value: Any, what: str, notes: list[str], least: int = 0) -> int | None:

@@ -25,11 +25,20 @@ BOM = b"\xef\xbb\xbf"
 # end of the body cut it off. A plain tuple, for one is made for every token.
 Message = tuple[str | None, bytes, int, int, bool]
 
+# The name of a message made of lines of an event stream that are no field and no comment. No server can send it.
+STRAY = "\0stray"
+
 # One split of a body of many megabytes would hold the interpreter, and with it the engine's loop, for all its length.
 _SLICE = 1 << 20
 _FIELD = re.compile(rb"(?:data|event|id|retry)(?::|[\r\n]|\Z)|:")
-_ANY_FIELD = re.compile(rb"^(?:(?:data|event|id|retry):|:)", re.MULTILINE)
+_BEGIN = rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n]))"  # of a line, whatever ends the one before
+_ANY_FIELD = re.compile(_BEGIN + rb"(?:(?:data|event|id|retry):|:|[ \t]*(?i:error)[ \t]*:)")
 _FIELD_NAMES = (b"data", b"event", b"id", b"retry")
+# Servers report a failure under a field of their own, spelled with or without blanks.
+_ERROR_FIELD = re.compile(rb"[ \t]*error[ \t]*:[ \t]*", re.IGNORECASE)
+_SURE_DATA = re.compile(_BEGIN + rb"data:[ \t]*(?:data:[ \t]*)?(?:\{|\[DONE\])")
+_FRAMED_AGAIN = re.compile(rb"\s*(?:data|event|id|retry|error)[ \t]*:")
+_BETWEEN = b" \t\r\n\0\x1e"  # what may stand between two documents in a row
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BLANK_LINE = re.compile(rb"\n\n|\r\r|\r\n\r\n")
 _NDJSON_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "stream+json")
@@ -59,12 +68,34 @@ def framing(body: bytes, content_type: str | None) -> Framing:
         return Framing("html", f"{said} and the first bytes are a web page's" if is_html(head) else said)
     if _is_sse(body):
         return Framing("sse", f"{said}, but the first bytes are a Server-Sent Event")
+    if _has_report(body, head):
+        return Framing("sse", f"{said}, but it holds an error report among lines of Server-Sent Events")
     declared = kind == "application/json" or kind.endswith("+json") or kind == "text/event-stream"
     return _json_or_text(body, head, kind, said, declared)
 
 
+def _has_report(body: bytes, head: bytes) -> bool:
+    """True if the body begins with an error that is no event: under a field of its own, or bare before events."""
+    if _ERROR_FIELD.match(head):
+        return _is_report(body) or _SURE_DATA.search(body) is not None
+    if head[:1] != b"{" or not _SURE_DATA.search(body):
+        return False
+    start, end, closed = next(document_ends(body), (0, 0, False))
+    return closed and _is_json(body[start:end]) and _SURE_DATA.match(body[end:].lstrip()) is not None
+
+
+def _is_report(block: bytes) -> bool:
+    """True if `block` begins with an error field whose value is a JSON object, or with the JSON of an error."""
+    name, data, _, _, whole = next(_by_lines(block.removeprefix(BOM).lstrip(), 0, True), (None, b"", 0, 0, True))
+    if name == "error":
+        return data[:1] == b"{" and (_is_json(data) or (not whole and is_cut_off(data)))
+    return name is STRAY and b'"error"' in data[:4096] and _is_object(data)
+
+
 def _json_or_text(body: bytes, head: bytes, kind: str, said: str, declared: bool) -> Framing:
     if head[:1] in (b"{", b"["):
+        if _is_divided(body):
+            return Framing("ndjson", f"{said}, and NUL bytes divide JSON documents")
         if _is_ndjson(body):
             return Framing("ndjson", f"{said}, and each of the first lines is a JSON document")
         if declared or not kind or _is_document(body):
@@ -78,18 +109,23 @@ def _json_or_text(body: bytes, head: bytes, kind: str, said: str, declared: bool
 
 def _is_sse(body: bytes) -> bool:
     """True where the body begins with an event whose data is JSON or [DONE], or with a named event."""
-    at = 0
+    at, begun = 0, False
     for _ in range(64):  # comments and empty blocks before the first event with data
         at = _skip_blank(body, at)
+        if at < len(body) and begun and not _FIELD.match(body, at):
+            return _is_report(body[at:])
         if at >= len(body) or not _FIELD.match(body, at):
             return False
         message, at = _block(body, at)
+        begun = True
         if message is None:
             if at >= len(body):
                 return at > 1 and body.endswith((b"\n\n", b"\r\r", b"\r\n\r\n"))  # nothing but comments so far
             continue
         name, data, _, _, whole = message
         data = data.strip()
+        if is_framed(data) and (inner := next(unframed(data), None)) is not None:
+            data = inner[1].strip()
         return bool(name) or data == b"[DONE]" or _is_json(data) or (not whole and data[:1] in (b"{", b"["))
     return True
 
@@ -126,6 +162,14 @@ def _is_ndjson(body: bytes) -> bool:
     return _is_object(lines[1]) or (len(lines) == 2 and lines[1].lstrip()[:1] == b"{")
 
 
+def _is_divided(body: bytes) -> bool:
+    """True if a NUL byte follows the first document, as vLLM's first server divides what it streams."""
+    if b"\0" not in body:
+        return False
+    first = next(document_ends(body), None)
+    return first is not None and first[2] and body[first[1] :].lstrip()[:1] == b"\0"
+
+
 def _is_object(line: bytes) -> bool:
     line = line.strip()
     return line[:1] == b"{" and _is_json(line)
@@ -145,10 +189,14 @@ def _is_document(body: bytes) -> bool:
     return body[:2] == b"[{" and _is_json(body)
 
 
-def sse_messages(body: bytes) -> Iterator[Message]:
-    """The events of a Server-Sent Events body that have data, in order. Nothing raises; comments are left out."""
+def sse_messages(body: bytes, strays: bool = False) -> Iterator[Message]:
+    """The events of a Server-Sent Events body that have data, in order. Nothing raises; comments are left out.
+
+    `strays`: lines that are no field and no comment are given, too, a message for those of each block, named STRAY; and those
+    under a field "error", named "error". The standard drops both.
+    """
     if b"\r" in body:
-        yield from _by_lines(body, len(BOM) if body.startswith(BOM) else 0)
+        yield from _by_lines(body, len(BOM) if body.startswith(BOM) else 0, strays)
         return
     at, rest = len(BOM) if body.startswith(BOM) else 0, b""
     for begin in range(at, len(body), _SLICE):
@@ -160,35 +208,55 @@ def sse_messages(body: bytes) -> Iterator[Message]:
             if part.startswith(b"data: ") and part.find(b"\n", 6) < 0:
                 yield None, part[6:], at, end, True
             else:
-                for name, data, start, _, _ in _by_lines(part + b"\n\n", 0):
+                for name, data, start, _, _ in _by_lines(part + b"\n\n", 0, strays):
                     yield name, data, at + start, end, True
             at = end
     if rest:
-        for name, data, start, _, _ in _by_lines(rest, 0):
+        for name, data, start, _, _ in _by_lines(rest, 0, strays):
             yield name, data, at + start, len(body), False
 
 
-def _by_lines(body: bytes, at: int) -> Iterator[Message]:
+def is_framed(data: bytes) -> bool:
+    """True if a message's data begins with a field of its own."""
+    return _FRAMED_AGAIN.match(data) is not None
+
+
+def unframed(data: bytes) -> Iterator[Message]:
+    """The messages in the data of a message that was framed twice; none if its value begins with no field."""
+    if is_framed(data):
+        for message in _by_lines(data.strip() + b"\n\n", 0, True):
+            if message[0] is not STRAY:
+                yield message
+
+
+def _by_lines(body: bytes, at: int, strays: bool = False) -> Iterator[Message]:
     """The same for any line ends, line by line."""
     data: list[bytes] = []
+    stray: list[bytes] = []
     name: str | None = None
     begin = at
     for match in _LINE_END.finditer(body, at):
         line = body[at : match.start()]
         at = match.end()
         if line:
-            name = _field(line, data, name)
+            name = _field(line, data, name, stray)
             continue
+        if stray and strays:
+            yield _stray(stray, begin, at, True)
         if data:
             yield name, b"\n".join(data), begin, at, True
-        data, name, begin = [], None, at
+        data, stray, name, begin = [], [], None, at
     if at < len(body):
-        name = _field(body[at:], data, name)
+        last = body[at:]
+        if last in _FIELD_NAMES or not any(f.startswith(last) for f in _FIELD_NAMES):  # else the end of the body cut a field's name off
+            name = _field(last, data, name, stray)
+    if stray and strays:
+        yield _stray(stray, begin, len(body), False)
     if data:
         yield name, b"\n".join(data), begin, len(body), False
 
 
-def _field(line: bytes, data: list[bytes], name: str | None) -> str | None:
+def _field(line: bytes, data: list[bytes], name: str | None, stray: list[bytes]) -> str | None:
     """Takes in one line; gives the event's name so far."""
     key, colon, value = line.partition(b":")
     if colon and value[:1] == b" ":
@@ -197,7 +265,19 @@ def _field(line: bytes, data: list[bytes], name: str | None) -> str | None:
         data.append(value)
     elif key == b"event":
         return value.decode("utf-8", "replace")
+    elif key and key not in _FIELD_NAMES:
+        stray.append(line)
     return name
+
+
+def _stray(lines: list[bytes], start: int, end: int, whole: bool) -> Message:
+    """The message of a block's lines that are no field: an error from the first line under that field on, else STRAY."""
+    for i, line in enumerate(lines):
+        field = _ERROR_FIELD.match(line)
+        if field:
+            rest = [_ERROR_FIELD.sub(b"", more, count=1) for more in lines[i + 1 :]]
+            return "error", b"\n".join([line[field.end() :], *rest]), start, end, whole
+    return STRAY, b"\n".join(lines), start, end, whole
 
 
 def ndjson_messages(body: bytes) -> Iterator[Message]:
@@ -231,8 +311,14 @@ def _lines_are_documents(body: bytes, at: int) -> bool:
 
 
 def _by_brackets(body: bytes, at: int) -> Iterator[Message]:
+    """The documents in a row; what lies between two of them and is no document is a message, too: it cannot be read."""
     for start, end, closed in document_ends(body, at):
+        if body[at:start].strip(_BETWEEN):
+            yield None, body[at:start], at, start, True
         yield None, body[start:end], start, end, closed
+        at = end
+    if body[at:].strip(_BETWEEN):
+        yield None, body[at:], at, len(body), True
 
 
 def text_events(body: bytes, read_ends: Sequence[int], cut: bool) -> Iterator[tuple[str, int, int]]:

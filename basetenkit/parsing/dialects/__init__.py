@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from basetenkit.parsing.collector import Collector
-from basetenkit.parsing.dialects import anthropic, baseten, ollama, openai, responses, sglang, tgi
+from basetenkit.parsing.dialects import anthropic, baseten, cohere, gemini, ollama, openai, responses, sglang, tgi, triton
 
 Reader = Callable[[dict[str, Any], Collector, int, int], bool]
 
@@ -19,9 +19,12 @@ READERS: dict[str, Reader] = {
     "OpenAI": openai.read,
     "OpenAI Responses": responses.read,
     "Anthropic": anthropic.read,
+    "Cohere": cohere.read,
+    "Gemini": gemini.read,
     "TGI": tgi.read,
     "SGLang": sglang.read,
     "Ollama": ollama.read,
+    "Triton": triton.read,
     "a model's own keys": baseten.read,  # takes nearly anything: last
 }
 

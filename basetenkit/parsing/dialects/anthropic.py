@@ -9,13 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 from basetenkit.parsing.collector import CONTENT, REASONING, TOOL_CALL, Collector
+from basetenkit.parsing.thinking import thinking_text
 
 _DELTAS = {
     "text_delta": ("text", CONTENT),
     "thinking_delta": ("thinking", REASONING),
     "input_json_delta": ("partial_json", TOOL_CALL),
 }
-_BLOCKS = {"text": ("text", CONTENT), "thinking": ("thinking", REASONING), "tool_use": ("name", TOOL_CALL)}
+_BLOCKS = {
+    "text": ("text", CONTENT),
+    "thinking": ("thinking", REASONING),
+    "tool_use": ("name", TOOL_CALL),
+    "server_tool_use": ("name", TOOL_CALL),
+}
 _SILENT = frozenset({"ping", "content_block_stop"})
 
 
@@ -37,6 +43,7 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
         delta = doc.get("delta")
         if isinstance(delta, dict):
             out.take_finish(delta.get("stop_reason"))
+            _piece(delta.get("delta"), _DELTAS, out, start, end)  # mockllm puts each piece there
     elif kind == "message_stop":
         out.finished = True
     elif kind == "message" and isinstance(doc.get("content"), list):
@@ -51,9 +58,9 @@ def _piece(piece: Any, table: dict[str, tuple[str, str]], out: Collector, start:
     if not isinstance(piece, dict):
         return
     said = piece.get("type")
-    key, kind = table.get(said if isinstance(said, str) else "", ("", CONTENT))
-    text = piece.get(key)
-    if isinstance(text, str) and text:
+    key, kind = table.get(said if isinstance(said, str) else "", ("" if said else "text", CONTENT))
+    text = thinking_text(piece.get(key))
+    if text:
         out.emit(text, kind, start, end)
 
 

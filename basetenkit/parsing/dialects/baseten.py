@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from basetenkit.findings import note
-from basetenkit.parsing.collector import CONTENT, Collector
+from basetenkit.parsing.collector import CONTENT, REASONING, Collector
+from basetenkit.parsing.endings import reason_in
+from basetenkit.parsing.failures import report_of
+from basetenkit.parsing.thinking import reasoning_in
 
 # In this order, by the presence of a text that is not empty.
 TEXT_KEYS = (
@@ -75,17 +78,22 @@ def _in_dict(doc: dict[str, Any], path: str, depth: int) -> Found | None:
 
 def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     """Takes in one document or one message of a stream; False where no known key is in it."""
+    if "status" in doc and report_of(doc) is not None:
+        return False  # an error, which is read as one
     over = any(doc.get(key) is True for key in _END_KEYS)
-    reason = doc.get("finish_reason") or doc.get("stop_reason")
-    found = find_text(doc)
-    if found is None and not over and not reason:
+    reason = reason_in(doc.get("finish_reason")) or reason_in(doc.get("stop_reason"))
+    found, thought = find_text(doc), reasoning_in(doc)
+    if found is None and not over and not reason and not thought:
         return False
     if over:
         out.finished = True
-    out.take_finish(reason)
+    for key in ("finish_reason", "stop_reason"):
+        out.take_finish(doc.get(key))
     out.take_usage(doc.get("usage"))
     out.take_usage({key: doc[key] for key in ("tokens_evaluated", "tokens_predicted") if key in doc})
     out.opened = out.can_repeat = True
+    if thought:
+        out.emit(thought, REASONING, start, end)
     if found is None or not found.text or (over and _repeats_all(found.text, out)):
         return True
     if not out.texts:
@@ -97,4 +105,4 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
 
 def _repeats_all(text: str, out: Collector) -> bool:
     """True where a stream's last message holds the whole text once more, after its pieces."""
-    return len(out.texts) > 1 and sum(map(len, out.texts)) == len(text) and "".join(out.texts) == text
+    return len(out.texts) > 1 and out.text_of(CONTENT) == text

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from basetenkit.parsing.collector import CONTENT, REASONING, TOOL_CALL, Collector
+from basetenkit.parsing.endings import reason_in
+from basetenkit.parsing.thinking import thinking_text
 
 
 def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
@@ -21,8 +23,8 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     else:
         message = {"content": doc.get("response"), "thinking": doc.get("thinking")}
     for key, kind in (("thinking", REASONING), ("content", CONTENT)):
-        text = message.get(key)
-        if isinstance(text, str) and text:
+        text = thinking_text(message.get(key))
+        if text:
             out.emit(text, kind, start, end)
     calls = message.get("tool_calls")
     if isinstance(calls, list) and calls:
@@ -34,6 +36,6 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
             out.emit(names, TOOL_CALL, start, end)
     if done:
         out.finished = True
-        out.take_finish(doc.get("done_reason") or "stop")
+        out.take_finish(reason_in(doc.get("done_reason")) or "stop")
         out.take_usage({key: doc[key] for key in ("prompt_eval_count", "eval_count") if key in doc})
     return True

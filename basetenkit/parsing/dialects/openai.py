@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, TOOL_CALL, Collector
+from basetenkit.parsing.endings import failure_in
+from basetenkit.parsing.failures import report_of
+from basetenkit.parsing.thinking import details_in, reasoning_in
 
 
 def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
@@ -51,6 +54,15 @@ def _choice(choice: dict[str, Any], out: Collector, start: int, end: int) -> Non
         if not index or out.finish_reason is None:
             out.take_finish(reason)
         out.take_usage(choice.get("usage"))
+    if "error" in choice or choice.get("native_finish_reason") is not None or (index and reason is not None):
+        _failure(choice, out)
+
+
+def _failure(choice: dict[str, Any], out: Collector) -> None:
+    """A failure that stands in one choice: its error, or a reason that names one, also that of the server behind a gateway."""
+    out.take_failure(report_of({"error": choice.get("error")}))
+    out.take_failure(failure_in(choice.get("finish_reason")))
+    out.take_failure(failure_in(choice.get("native_finish_reason")))
 
 
 def _said(text: str, kind: str, out: Collector, start: int, end: int, index: int) -> None:
@@ -62,10 +74,14 @@ def _said(text: str, kind: str, out: Collector, start: int, end: int, index: int
 
 def _delta(delta: dict[str, Any], out: Collector, start: int, end: int, index: int) -> None:
     """A delta or message with any of its keys; reasoning comes before what it leads to."""
-    thought = delta.get("reasoning_content") or delta.get("reasoning")
-    if isinstance(thought, str) and thought:
+    thought = reasoning_in(delta)
+    if not thought and (thought := details_in(delta)) and not index:
+        out.details.append(len(out.texts))
+    if thought:
         _said(thought, REASONING, out, start, end, index)
     content = delta.get("content")
+    if isinstance(content, dict):
+        content = [content]
     if isinstance(content, list):
         content = _parts(content, out, start, end, index)
     if isinstance(content, str) and content:
@@ -80,6 +96,8 @@ def _delta(delta: dict[str, Any], out: Collector, start: int, end: int, index: i
             _said(text, TOOL_CALL, out, start, end, index)
     if "usage" in delta:
         out.take_usage(delta["usage"])
+    if delta.get("error"):
+        out.take_failure(report_of(delta))
 
 
 def _parts(parts: list[Any], out: Collector, start: int, end: int, index: int) -> str:
@@ -90,12 +108,12 @@ def _parts(parts: list[Any], out: Collector, start: int, end: int, index: int) -
             texts.append(part)
         elif isinstance(part, dict):
             text = part.get("text")
-            thought = part.get("thinking")
-            if isinstance(thought, list):
-                thought = "".join(t["text"] for t in thought if isinstance(t, dict) and isinstance(t.get("text"), str))
+            thought = reasoning_in(part)
+            if part.get("type") in ("thinking", "reasoning") and isinstance(text, str):
+                thought, text = thought or text, None
             if isinstance(text, str):
                 texts.append(text)
-            if isinstance(thought, str) and thought:
+            if thought:
                 _said(thought, REASONING, out, start, end, index)
             if isinstance(part.get("refusal"), str) and part["refusal"]:
                 _said(part["refusal"], REFUSAL, out, start, end, index)

@@ -1,7 +1,8 @@
 """One HTTP/1.1 response, sans I/O: stamped bytes in; status, headers, body and end out.
 
-httptools (llhttp) finds the framing. This module keeps what a measurement needs beside it: after each read, how long the
-body is and whether the read's stamp is exact for what ends there. It never raises: what is wrong becomes `failure`.
+httptools (llhttp) finds the framing, after `heads` has forgiven what a client may forgive. This module keeps what a
+measurement needs beside it: after each read, how long the body is and whether the read's stamp is exact for what ends there.
+It never raises: what is wrong becomes `failure`.
 
 A stamp is exact for body bytes that end the read, their own chunk's CRLF aside. That CRLF is harmless only if it came in
 the same segment; a server that has once sent it apart is not trusted in this again, so such reads are marked CRLF_ENDS and
@@ -13,15 +14,26 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from enum import Enum
 
 import httptools
 
 from ..types import END, EXACT, READ_WIDTH, Exchange, Failure, Outcome, first_header
+from . import heads
+from .chunks import ChunkReader, is_odd
 
 HEAD_LIMIT = 256 << 10
 BODY_LIMIT = 1 << 30
 LINE_LIMIT = 64 << 20  # of a stream: no message is that long, and fifty such lines would fill the memory
 BARE_ENDS, CRLF_ENDS = 1, 2
+
+
+class _TooLongError(ValueError):
+    """A body, or a line of a stream, is longer than is read."""
+
+
+class _Stage(Enum):
+    HEAD, LINE, BODY = range(3)
 
 
 class ResponseReader:
@@ -30,11 +42,16 @@ class ResponseReader:
     __slots__ = (
         "_body",
         "_chunked",
+        "_chunks",
         "_fed",
+        "_first",
+        "_held",
+        "_is_between",
         "_last",
         "_length",
         "_look_again",
         "_parser",
+        "_stage",
         "_too_long",
         "crlf_apart",
         "done",
@@ -48,8 +65,14 @@ class ResponseReader:
         self.exchange = exchange
         self._body = exchange.body = bytearray()
         self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True, lenient_chunked_length=True)
         self._last = b""
-        self._fed = 0
+        self._fed = 0  # bytes of heads so far
+        self._held = bytearray()  # what came of the present head, or of the first line of a chunked body
+        self._stage = _Stage.HEAD
+        self._is_between = False  # whether the last read ended with the end of a chunk
+        self._first = b""  # the first bytes that came
+        self._chunks: ChunkReader | None = None
         self._chunked = False
         self._length = False
         self._look_again = min(
@@ -66,31 +89,115 @@ class ResponseReader:
         reads = self.exchange.reads
         i = len(reads)
         reads.extend((stamp, earliest, 0, 0))
+        if len(self._first) < heads.SHOWN:
+            self._first += bytes(data[: heads.SHOWN])
+        if self._stage is _Stage.BODY:
+            self._feed_body(data)
+        elif self._stage is _Stage.LINE:
+            self._feed_line(bytes(data))
+        else:
+            self._feed_head(data)
+        ends = _where(data, self._last) if self._last and (exact or self._chunked) else 0
+        self._is_between = ends == CRLF_ENDS
+        if exact and self._last:
+            self.crlf_apart = self.crlf_apart or (ends == BARE_ENDS and self._chunked and not self.done)
+            reads[i + EXACT] = ends
+        reads[i + END] = len(self._body)
+
+    def _feed_head(self, data: memoryview | bytes) -> None:
+        """Bytes of a head, which goes on to the parser when it is whole; those behind it are the body's."""
+        start, at = len(self._held), 0
+        self._held += data
+        while not self.head_done and not self.done:
+            end = heads.end_of_head(self._held, start)
+            if self._fed + (end if end >= 0 else len(self._held)) > HEAD_LIMIT:
+                self._fail(Outcome.MALFORMED, f"the response's head is longer than {HEAD_LIMIT >> 10} KiB")
+            elif not heads.is_http(self._held):
+                self._fail(Outcome.MALFORMED, self._no_http("Expected HTTP/"))
+            elif end >= 0:
+                head, self._held = bytes(self._held[:end]), self._held[end:]
+                self._fed, at, start = self._fed + end, at + end - start, 0
+                self._take_head(head)
+            else:
+                return
+        self._held = bytearray()
+        self._stage = _Stage.LINE if self._chunked and not self.done else _Stage.BODY
+        if self.head_done and at < len(data):
+            if self._stage is _Stage.LINE:
+                self._feed_line(bytes(data[at:]))
+            else:
+                self._feed_body(data[at:])
+
+    def _take_head(self, head: bytes) -> None:
+        mended, self._chunked = heads.mended(head)
+        try:
+            self._parser.feed_data(mended)
+        except httptools.HttpParserUpgrade:
+            self._fail(Outcome.MALFORMED, "the server switched protocols, which was not asked for")
+        except httptools.HttpParserError as error:
+            self._bad_bytes(error)
+        if mended is not head and self.head_done:
+            self.exchange.headers[:] = heads.headers_in(head)
+
+    def _take_half_head(self) -> None:
+        """The parser tells whether what came is the beginning of a head at all."""
+        try:
+            self._parser.feed_data(heads.unfinished(self._held))
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._bad_bytes(error)
+
+    def _feed_line(self, data: bytes) -> None:
+        """The first line of a chunked body tells which parser reads it: llhttp refuses some that others read."""
+        self._held += data
+        odd = is_odd(bytes(self._held))
+        if odd is None:
+            return
+        # What came in earlier reads holds no byte of the body, only a part of that line.
+        line, self._held = bytes(self._held), bytearray()
+        self._stage = _Stage.BODY
+        if odd:
+            self._chunks = ChunkReader()
+        self._feed_body(line)
+
+    def _feed_body(self, data: memoryview | bytes) -> None:
+        if self._chunks is not None and not self.done:
+            self._feed_chunks(data)
+            return
+        before = len(self._body)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail(Outcome.MALFORMED, "the server switched protocols, which was not asked for")
         except httptools.HttpParserError as error:
-            self._bad_bytes(data, error)
-        if not self.head_done:
-            self._fed += len(data)
-            if self._fed > HEAD_LIMIT and not self.done:
-                self._fail(Outcome.MALFORMED, f"the response's head is longer than {HEAD_LIMIT >> 10} KiB")
-        if exact and self._last:
-            reads[i + EXACT] = self._ends(data, self._last)
-        reads[i + END] = len(self._body)
+            if self._may_be_odd(error):
+                del self._body[before:]
+                self._last, self._chunks = b"", ChunkReader()
+                self._feed_chunks(data)
+            else:
+                self._bad_bytes(error)
 
-    def _ends(self, data: memoryview | bytes, last: bytes) -> int:
-        n, k = len(data), len(last)
-        if data[n - k :] == last:
-            self.crlf_apart = self.crlf_apart or (self._chunked and not self.done)
-            return BARE_ENDS
-        if n - k >= 2 and data[n - 2 :] == b"\r\n" and data[n - 2 - k : n - 2] == last:
-            return CRLF_ENDS
-        return 0
+    def _may_be_odd(self, error: Exception) -> bool:
+        """True if a later chunk's size may be one that llhttp refuses, and this read begins with a chunk."""
+        is_ours = isinstance(error, httptools.HttpParserCallbackError)
+        return self._chunked and self._is_between and self.head_done and not self.done and not is_ours
+
+    def _feed_chunks(self, data: memoryview | bytes) -> None:
+        assert self._chunks is not None
+        try:
+            for piece in self._chunks.feed(bytes(data)):
+                self.on_body(piece)
+        except _TooLongError:
+            self._fail(Outcome.MALFORMED, self._too_long)
+        except ValueError as error:
+            self._bad_bytes(error)
+        if self._chunks.done and not self.done:
+            self.keep_alive = bool(self._parser.should_keep_alive()) and not self._chunks.behind
+            self._finish()
 
     def eof(self) -> None:
         """The peer closed. A body without a length ends here; anything else is cut short."""
+        if not self.done and not self.head_done and self._held:
+            self._take_half_head()
         if self.done:
             return
         if self.head_done and not self._chunked and not self._length:
@@ -119,7 +226,7 @@ class ResponseReader:
             )
             self._fail(outcome, f"the connection broke {where}: {describe(error)}")
 
-    def _bad_bytes(self, data: memoryview | bytes, error: Exception) -> None:
+    def _bad_bytes(self, error: Exception) -> None:
         if self.done:  # bytes behind a whole response: it stands, the connection does not
             self.keep_alive = False
             return
@@ -128,8 +235,10 @@ class ResponseReader:
         elif self.head_done:
             self._fail(Outcome.MALFORMED, f"the body's chunks break off after {len(self._body)} bytes ({error})")
         else:
-            begin = bytes(data[:40])
-            self._fail(Outcome.MALFORMED, f"what came is no HTTP/1.1 response ({error}); it begins {begin!r}")
+            self._fail(Outcome.MALFORMED, self._no_http(error))
+
+    def _no_http(self, why: object) -> str:
+        return f"what came is no HTTP/1.1 response ({why}); it begins {heads.shown(self._first)}"
 
     def _fail(self, outcome: Outcome, message: str) -> None:
         self.failure = Failure(outcome, message)
@@ -157,7 +266,6 @@ class ResponseReader:
         if self.done or self.head_done:  # a trailer, or a second response that nobody asked for
             return
         key = name.decode("latin-1").lower()
-        self._chunked = self._chunked or (key == "transfer-encoding" and value.rstrip().lower().endswith(b"chunked"))
         self._length = self._length or key == "content-length"
         self.exchange.headers.append((key, value.decode("latin-1")))
 
@@ -167,7 +275,7 @@ class ResponseReader:
         status = self._parser.get_status_code()
         if 100 <= status < 200:  # an interim answer: the real one follows
             self.exchange.headers.clear()
-            self._chunked = self._length = False
+            self._length = False
             return
         self.exchange.status = status
         self.head_done = True
@@ -185,18 +293,28 @@ class ResponseReader:
         """Stops a body that is too long, and a stream whose present line is; else says where to look again."""
         if len(self._body) > BODY_LIMIT:
             del self._body[BODY_LIMIT:]
-            raise ValueError("body limit")
+            raise _TooLongError
         newline = self._body.rfind(b"\n", len(self._body) - LINE_LIMIT)
         if newline >= 0 or (first_header(self.exchange.headers, "content-type") or "").startswith("application/json"):
             self._look_again = min((newline if newline >= 0 else len(self._body)) + LINE_LIMIT, BODY_LIMIT)
             return
         self._too_long = f"a line of the stream is longer than {LINE_LIMIT >> 20} MiB"
-        raise ValueError("line limit")
+        raise _TooLongError
 
     def on_message_complete(self) -> None:
         if self.head_done and not self.done:
             self.keep_alive = bool(self._parser.should_keep_alive())
             self._finish()
+
+
+def _where(data: memoryview | bytes, last: bytes) -> int:
+    """Where a read's last body bytes lie in it: at its end, before a chunk's CRLF there, or elsewhere (0)."""
+    n, k = len(data), len(last)
+    if data[n - k :] == last:
+        return BARE_ENDS
+    if n - k >= 2 and data[n - 2 :] == b"\r\n" and data[n - 2 - k : n - 2] == last:
+        return CRLF_ENDS
+    return 0
 
 
 def describe(error: BaseException) -> str:

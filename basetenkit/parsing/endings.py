@@ -16,14 +16,15 @@ _MOST = 200  # characters of a reason that are kept
 # Words by which servers spell "no reason yet"; in any case.
 _NONE = frozenset({"", "null", "none", "nil", "undefined", "not_finished", "unfinished", "finish_reason_unspecified"})
 # A reason with one of these words names a failure that the server reports ...
-_FAILED = frozenset(
-    "error errored errors fail failed failure exception crash crashed insufficient unavailable overloaded oom".split()
-)
+_FAILED = frozenset({
+    "error", "errored", "errors", "fail", "failed", "failure", "exception", "crash", "crashed", "insufficient",
+    "unavailable", "overloaded", "oom",
+})  # fmt: skip
 # ... and one with one of these says that the server stopped early.
-_STOPPED = frozenset(
-    "abort aborted cancel canceled cancelled cancellation timeout timed interrupted disconnect disconnected "
-    "preempted killed terminated".split()
-)
+_STOPPED = frozenset({
+    "abort", "aborted", "cancel", "canceled", "cancelled", "cancellation", "timeout", "timed", "interrupted", "disconnect",
+    "disconnected", "preempted", "killed", "terminated",
+})  # fmt: skip
 _WORD = re.compile(r"[a-z]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 

@@ -14,10 +14,13 @@ _POSITION = re.compile(r"-?[0-9]{1,9}")
 _END_KEYS = ("done", "stop", "is_finished", "finished", "sequence_end", "is_final", "completed")
 _REASON_KEYS = ("finish_reason", "done_reason", "stop_reason", "finishReason")
 # Parts of keys that name a text, and keys that name something else.
-_LIKELY = ("text", "output", "response", "answer", "content", "result", "generat", "completion", "token", "delta", "reply")
-_UNLIKELY = frozenset(
-    "id model version object type role name status created date time reason finish url language format prompt input".split()
-)
+_LIKELY = (
+    "text", "output", "response", "answer", "content", "result", "generat", "completion", "token", "delta", "reply",
+)  # fmt: skip
+_UNLIKELY = frozenset({
+    "id", "model", "version", "object", "type", "role", "name", "status", "created", "date", "time", "reason", "finish", "url",
+    "language", "format", "prompt", "input",
+})  # fmt: skip
 _DEEPEST, _LOOKED_AT = 4, 200
 
 

@@ -71,7 +71,9 @@ def _once(out: Collector) -> None:
     first = out.texts[out.details[0]]
     _only_new(out, out.details, 1 if len(first) >= _LONG else _GROWTHS)
     listed = set(out.details)
-    said = "".join(t for i, (t, k) in enumerate(zip(out.texts, out.kinds, strict=True)) if k == REASONING and i not in listed)
+    said = "".join(
+        t for i, (t, k) in enumerate(zip(out.texts, out.kinds, strict=True)) if k == REASONING and i not in listed
+    )
     for at, i in enumerate(out.details):
         before = "".join(out.texts[j] for j in out.details[:at])
         if at and before and out.texts[i] == before:

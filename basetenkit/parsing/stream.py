@@ -102,7 +102,7 @@ class _Stream:
 
     def take(self, doc: Any, message: Message) -> None:
         """A message of valid JSON that the known dialect did not take."""
-        name, data, start, end, _ = message
+        name, data = message[0], message[1]
         if isinstance(doc, list) and doc and isinstance(doc[0], dict):
             doc = doc[0]
         if name is STRAY:
@@ -264,7 +264,7 @@ class _Stream:
             if not whole and looks_json and is_cut_off(word):
                 out.cut = f"the body ends within the message that begins at byte {message[2]}"
                 out.because("the last message is cut off", message[2], message[3])
-            elif self.reader is None and self.framing == "sse" and self.depth == 0 and not looks_json and not is_html(word):
+            elif self._may_be_words() and not looks_json and not is_html(word):
                 self._word(message)
             else:
                 self._stop(message, str(error) if looks_json else f"it is no JSON: {snippet(word)[:120]}")
@@ -275,6 +275,9 @@ class _Stream:
         if not bad or len(why) > 1:
             out.warn("lenient_json", why=", ".join(w for w in why if "UTF-8" not in w))
         self.take(doc, message)
+
+    def _may_be_words(self) -> bool:
+        return self.reader is None and self.framing == "sse" and self.depth == 0
 
     def _word(self, message: Message) -> None:
         """Bare text as data: each event is a piece, whitespace and all."""

@@ -7,7 +7,7 @@ such as 0 output tokens beside a text, is null there, with a note, so that the t
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from basetenkit.findings import note
 
@@ -97,8 +97,8 @@ def _add_cached(said: dict[str, Any], usage: dict[str, Any]) -> None:
     cached, written = said.get("cache_read_input_tokens"), said.get("cache_creation_input_tokens")
     fresh = usage.get("prompt_tokens")
     if _is_count(fresh) and (_is_count(cached) or _is_count(written)):
-        read, made = (n if _is_count(n) else 0 for n in (cached, written))
-        usage["prompt_tokens"] = fresh + read + made
+        read = cached if _is_count(cached) else 0
+        usage["prompt_tokens"] = fresh + read + (written if _is_count(written) else 0)
         usage["prompt_tokens_details"] = {"cached_tokens": read}
 
 
@@ -106,7 +106,7 @@ def _shown(value: Any) -> str:
     return repr(value)[:40] if isinstance(value, (int, float, str)) else f"of type {type(value).__name__}"
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -125,7 +125,8 @@ def believe(
         return Counts(), []
     notes: list[str] = []
     asked, given = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    thought = next((given[k] for k in _THINKING_KEYS if given.get(k) is not None), None) if _is_dict(given) else None
+    given = given if isinstance(given, dict) else {}
+    thought = next((given[key] for key in _THINKING_KEYS if given.get(key) is not None), None)
     cached = asked.get("cached_tokens") if isinstance(asked, dict) else usage.get("cached_tokens")
     counts = Counts(
         prompt=_count(usage.get("prompt_tokens"), "prompt_tokens", notes, least=1),
@@ -138,10 +139,6 @@ def believe(
         notes.append(note("over_max_tokens", value=counts.completion, limit=limit, verdict="not used"))
         counts = replace(counts, completion=None, above=counts.completion, limit=limit)
     return counts, notes
-
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 def _agreed(counts: Counts, total: int | None, notes: list[str]) -> Counts:
@@ -159,12 +156,16 @@ def _agreed(counts: Counts, total: int | None, notes: list[str]) -> Counts:
                 return _summed(counts, more_out, more_in, total, notes)
     is_proven = whole is not None and total == whole
     if completion is not None and thought > completion:
-        notes.append(note("part_of_count", part="reasoning_tokens", n=thought, whole="completion_tokens", of=completion))
+        notes.append(_contradiction("reasoning_tokens", thought, "completion_tokens", completion))
         counts = replace(counts, reasoning=None, completion=completion if is_proven else None)
     if prompt is not None and cached > prompt:
-        notes.append(note("part_of_count", part="cached_tokens", n=cached, whole="prompt_tokens", of=prompt))
+        notes.append(_contradiction("cached_tokens", cached, "prompt_tokens", prompt))
         counts = replace(counts, cached=None, prompt=prompt if is_proven else None)
     return counts
+
+
+def _contradiction(part: str, n: int, whole: str, of: int) -> str:
+    return note("part_of_count", part=part, n=n, whole=whole, of=of)
 
 
 def _summed(counts: Counts, more_out: int, more_in: int, total: int, notes: list[str]) -> Counts:

@@ -248,7 +248,8 @@ def _by_lines(body: bytes, at: int, strays: bool = False) -> Iterator[Message]:
         data, stray, name, begin = [], [], None, at
     if at < len(body):
         last = body[at:]
-        if last in _FIELD_NAMES or not any(f.startswith(last) for f in _FIELD_NAMES):  # else the end of the body cut a field's name off
+        # The end of the body may have cut off the name of a field.
+        if last in _FIELD_NAMES or not any(known.startswith(last) for known in _FIELD_NAMES):
             name = _field(last, data, name, stray)
     if stray and strays:
         yield _stray(stray, begin, len(body), False)

@@ -45,10 +45,31 @@ def test_an_event_named_error_is_one_whatever_it_says() -> None:
         assert out.error.message == message
 
 
-def test_a_message_that_cannot_be_read_is_skipped_and_counted() -> None:
-    out = read(word("a"), "{no", "words", "[1, 2]", word("b"), "[DONE]")
-    assert (out.texts, out.bad) == (["a", "b"], 3)
-    assert out.bad_why.startswith("at byte 50:")
+@pytest.mark.parametrize("bad", ["{no", "words", "[1, 2]", "<html>502</html>", '"half'])
+def test_a_message_that_cannot_be_read_ends_the_reading(bad: str) -> None:
+    out = read(word("a"), bad, word("b"), "[DONE]")
+    assert out.texts == ["a"]
+    assert out.broken is not None
+    assert out.broken.startswith(f"the message at byte {len(json.dumps(word('a'))) + 8} cannot be read: ")
+
+
+def test_words_before_messages_are_no_text() -> None:
+    out = read("connecting to the model", word("a"), "[DONE]")
+    assert out.texts == []
+    assert out.broken is not None
+    assert "connecting to the model" in out.broken
+
+
+@pytest.mark.parametrize("word_", ["ping", "keep-alive", "[]", "null"])
+def test_what_only_keeps_the_connection_open_is_no_message(word_: str) -> None:
+    out = read(word("a"), word_, word("b"), "[DONE]")
+    assert (out.texts, out.broken, out.done) == (["a", "b"], None, True)
+
+
+@pytest.mark.parametrize("mark", ["[DONE]", "[done]", "DONE", "[END]", '"[DONE]"'])
+def test_end_marks(mark: str) -> None:
+    out = read(word("a"), mark)
+    assert (out.texts, out.broken, out.done) == (["a"], None, True)
 
 
 def test_a_dialect_may_change() -> None:

@@ -11,7 +11,18 @@ from collections.abc import Callable
 from typing import Any
 
 from basetenkit.parsing.collector import Collector
-from basetenkit.parsing.dialects import anthropic, baseten, cohere, gemini, ollama, openai, responses, sglang, tgi, triton
+from basetenkit.parsing.dialects import (
+    anthropic,
+    baseten,
+    cohere,
+    gemini,
+    ollama,
+    openai,
+    responses,
+    sglang,
+    tgi,
+    triton,
+)
 
 Reader = Callable[[dict[str, Any], Collector, int, int], bool]
 

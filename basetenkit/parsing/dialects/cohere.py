@@ -112,7 +112,9 @@ def _calls(calls: Any, out: Collector, start: int, end: int) -> None:
     for call in calls if isinstance(calls, list) else [calls]:
         function = call.get("function", call) if isinstance(call, dict) else None
         if isinstance(function, dict):
-            texts += [function[key] for key in ("name", "arguments", "parameters") if isinstance(function.get(key), str)]
+            texts += [
+                function[key] for key in ("name", "arguments", "parameters") if isinstance(function.get(key), str)
+            ]
     if any(texts):
         out.emit("".join(texts), TOOL_CALL, start, end)
 

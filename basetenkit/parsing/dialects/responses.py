@@ -12,7 +12,9 @@ from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, TOOL_CALL,
 from basetenkit.parsing.failures import Report, report_in_body
 from basetenkit.parsing.thinking import thinking_text
 
-_LAST = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done"})
+_LAST = frozenset(
+    {"response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done"}
+)
 # Under these keys an event that is done repeats its text; and an item of a tool call its input.
 _DONE_KEYS = ("text", "refusal", "arguments", "input", "code", "transcript", "delta")
 _INPUT_KEYS = ("arguments", "input", "code")

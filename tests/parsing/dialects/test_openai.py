@@ -76,7 +76,11 @@ def test_what_has_no_choices_is_not_taken() -> None:
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
 def test_odd_values_make_no_output(odd: Any) -> None:
-    delta = {"content": odd if not isinstance(odd, str) else None, "tool_calls": odd, "reasoning": [odd]}
+    delta = {
+        "content": odd if not isinstance(odd, str) else None,
+        "tool_calls": odd,
+        "reasoning": [[], odd if not isinstance(odd, str) else None],
+    }
     docs = [{"choices": odd}, {"choices": [odd], "usage": odd}, chunk(delta, index=odd, finish=odd)]
     out = read_all(read, *docs)
     assert all(kind == "content" and text in ("", "x") for text, kind in events(out))

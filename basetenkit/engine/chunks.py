@@ -1,74 +1,94 @@
-"""A chunked body whose sizes llhttp refuses: blanks or an empty extension behind a size, and lines that end in LF alone.
+"""A chunked body (RFC 9112, 7.1), sans I/O: bytes in, pieces of the body out.
 
-Only such a body comes here, from its first byte on; all others are llhttp's. Sans I/O: bytes in, pieces of the body out.
+llhttp reads chunks, too, but as a server must: it refuses blanks or an empty extension behind a size, and lines that end in LF
+alone, which other clients read. Where a chunk begins cannot be told from it afterwards, so all chunks are read here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
+from enum import Enum
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
-_PLAIN = re.compile(rb"[0-9A-Fa-f]{1,15}(?:;[^ \t\r\n][^\r\n]*)?\r\n")
 _LINE_LIMIT = 16 << 10
 _TRAILER_LIMIT = 256 << 10
 
 
-def is_odd(line: bytes) -> bool | None:
-    """Whether the first line of a chunked body is one that llhttp refuses and this takes; None if it is not whole."""
-    if b"\n" not in line:
-        return None if len(line) < _LINE_LIMIT else False
-    return _SIZE.match(line) is not None and _PLAIN.match(line) is None
+class _Awaited(Enum):
+    SIZE, DATA, END, TRAILER = range(4)
+
+
+_SIZE_NEXT = _Awaited.SIZE  # a look-up less for each token
 
 
 class ChunkReader:
-    """Reads chunks. After each `feed`: `done`, and what came behind the body in `behind`. ValueError on what is no chunk."""
+    """Gives the pieces of the body to `take`. After each `feed`: `done`, and `behind`: whether bytes came after the body."""
 
-    def __init__(self) -> None:
-        self._rest = b""
+    __slots__ = ("_awaited", "_left", "_rest", "_take", "_trailer", "behind", "done")
+
+    def __init__(self, take: Callable[[bytes], None]) -> None:
+        self._take = take
+        self._rest = b""  # of a line that is not whole
         self._left = 0  # bytes of the present chunk still to come
-        self._state = "size"  # | "data" | "end" | "trailer"
+        self._awaited = _Awaited.SIZE
         self._trailer = 0
-        self.done = False
-        self.behind = b""
+        self.done = self.behind = False
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """The pieces of the body in `data`."""
-        data = self._rest + data
-        self._rest = b""
-        at = 0
-        while at < len(data) and not self.done:
-            if self._state == "data":
+    def feed(self, data: bytes) -> None:
+        """ValueError on what is no chunk."""
+        # The common read by far is one whole chunk: a token's.
+        if self._awaited is _SIZE_NEXT and not self._rest:
+            size = _SIZE.match(data)
+            if size is not None:
+                begin = size.end()
+                end = begin + int(size[1], 16)
+                if begin < end and data[end:] == b"\r\n":
+                    self._take(data[begin:end])
+                    return
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        at, n = 0, len(data)
+        while at < n and not self.done:
+            if self._awaited is _Awaited.DATA:
                 piece = data[at : at + self._left]
                 at, self._left = at + len(piece), self._left - len(piece)
-                yield piece
+                self._take(piece)
                 if not self._left:
-                    self._state = "end"
+                    self._awaited = _Awaited.END
+                continue
+            if self._awaited is _Awaited.END and data[at : at + 2] == b"\r\n":
+                at, self._awaited = at + 2, _Awaited.SIZE
                 continue
             newline = data.find(b"\n", at)
             if newline < 0:
-                self._rest = data[at:]
-                if len(self._rest) > _LINE_LIMIT:
-                    raise ValueError("a chunk's line is too long")
+                self._keep(data[at:])
                 return
             self._line(data[at : newline + 1])
             at = newline + 1
-        self.behind = data[at:] if self.done else b""
+        self.behind = at < n
+
+    def _keep(self, rest: bytes) -> None:
+        if self._awaited is _Awaited.END and rest != b"\r":
+            raise ValueError("a chunk is longer than its size")
+        if len(rest) > _LINE_LIMIT:
+            raise ValueError("a chunk's line is too long")
+        self._rest = rest
 
     def _line(self, line: bytes) -> None:
-        blank = line in (b"\n", b"\r\n")
-        if self._state == "end":
-            if not blank:
-                raise ValueError("a chunk is longer than its size")
-            self._state = "size"
-        elif self._state == "size":
+        is_blank = line in (b"\n", b"\r\n")
+        if self._awaited is _Awaited.SIZE:
             size = _SIZE.fullmatch(line)
             if not size:
-                raise ValueError(f"Invalid chunk size {line[:40]!r}")
+                raise ValueError(f"invalid chunk size {line[:40]!r}")
             self._left = int(size[1], 16)
-            self._state = "data" if self._left else "trailer"
+            self._awaited = _Awaited.DATA if self._left else _Awaited.TRAILER
+        elif self._awaited is _Awaited.END:
+            if not is_blank:
+                raise ValueError("a chunk is longer than its size")
+            self._awaited = _Awaited.SIZE
         else:
             self._trailer += len(line)
             if self._trailer > _TRAILER_LIMIT:
                 raise ValueError("the trailers are too long")
-            self.done = blank
+            self.done = is_blank

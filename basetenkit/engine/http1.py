@@ -1,8 +1,8 @@
 """One HTTP/1.1 response, sans I/O: stamped bytes in; status, headers, body and end out.
 
-httptools (llhttp) finds the framing, after `heads` has forgiven what a client may forgive. This module keeps what a
-measurement needs beside it: after each read, how long the body is and whether the read's stamp is exact for what ends there.
-It never raises: what is wrong becomes `failure`.
+httptools (llhttp) reads the head, after `heads` has forgiven what a client may forgive, and the body; `chunks` reads one that
+comes in chunks. This module keeps what a measurement needs beside it: after each read, how long the body is and whether the
+read's stamp is exact for what ends there. It never raises: what is wrong becomes `failure`.
 
 A stamp is exact for body bytes that end the read, their own chunk's CRLF aside. That CRLF is harmless only if it came in
 the same segment; a server that has once sent it apart is not trusted in this again, so such reads are marked CRLF_ENDS and
@@ -14,13 +14,12 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from enum import Enum
 
 import httptools
 
 from ..types import END, EXACT, READ_WIDTH, Exchange, Failure, Outcome, first_header
 from . import heads
-from .chunks import ChunkReader, is_odd
+from .chunks import ChunkReader
 
 HEAD_LIMIT = 256 << 10
 BODY_LIMIT = 1 << 30
@@ -30,10 +29,6 @@ BARE_ENDS, CRLF_ENDS = 1, 2
 
 class _TooLongError(ValueError):
     """A body, or a line of a stream, is longer than is read."""
-
-
-class _Stage(Enum):
-    HEAD, LINE, BODY = range(3)
 
 
 class ResponseReader:
@@ -46,12 +41,10 @@ class ResponseReader:
         "_fed",
         "_first",
         "_held",
-        "_is_between",
         "_last",
         "_length",
         "_look_again",
         "_parser",
-        "_stage",
         "_too_long",
         "crlf_apart",
         "done",
@@ -65,12 +58,9 @@ class ResponseReader:
         self.exchange = exchange
         self._body = exchange.body = bytearray()
         self._parser = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True, lenient_chunked_length=True)
         self._last = b""
         self._fed = 0  # bytes of heads so far
-        self._held = bytearray()  # what came of the present head, or of the first line of a chunked body
-        self._stage = _Stage.HEAD
-        self._is_between = False  # whether the last read ended with the end of a chunk
+        self._held = bytearray()  # what came of the present head
         self._first = b""  # the first bytes that came
         self._chunks: ChunkReader | None = None
         self._chunked = False
@@ -91,15 +81,12 @@ class ResponseReader:
         reads.extend((stamp, earliest, 0, 0))
         if len(self._first) < heads.SHOWN:
             self._first += bytes(data[: heads.SHOWN])
-        if self._stage is _Stage.BODY:
+        if self.head_done or self.done:
             self._feed_body(data)
-        elif self._stage is _Stage.LINE:
-            self._feed_line(bytes(data))
         else:
             self._feed_head(data)
-        ends = _where(data, self._last) if self._last and (exact or self._chunked) else 0
-        self._is_between = ends == CRLF_ENDS
         if exact and self._last:
+            ends = _where(data, self._last)
             self.crlf_apart = self.crlf_apart or (ends == BARE_ENDS and self._chunked and not self.done)
             reads[i + EXACT] = ends
         reads[i + END] = len(self._body)
@@ -121,21 +108,17 @@ class ResponseReader:
             else:
                 return
         self._held = bytearray()
-        self._stage = _Stage.LINE if self._chunked and not self.done else _Stage.BODY
         if self.head_done and at < len(data):
-            if self._stage is _Stage.LINE:
-                self._feed_line(bytes(data[at:]))
-            else:
-                self._feed_body(data[at:])
+            self._feed_body(data[at:])
 
     def _take_head(self, head: bytes) -> None:
         mended, self._chunked = heads.mended(head)
         try:
             self._parser.feed_data(mended)
-        except httptools.HttpParserUpgrade:
-            self._fail(Outcome.MALFORMED, "the server switched protocols, which was not asked for")
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._bad_bytes(error)
+        if self._chunked and self.head_done and not self.done:
+            self._chunks = ChunkReader(self.on_body)
         if mended is not head and self.head_done:
             self.exchange.headers[:] = heads.headers_in(head)
 
@@ -146,52 +129,24 @@ class ResponseReader:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._bad_bytes(error)
 
-    def _feed_line(self, data: bytes) -> None:
-        """The first line of a chunked body tells which parser reads it: llhttp refuses some that others read."""
-        self._held += data
-        odd = is_odd(bytes(self._held))
-        if odd is None:
-            return
-        # What came in earlier reads holds no byte of the body, only a part of that line.
-        line, self._held = bytes(self._held), bytearray()
-        self._stage = _Stage.BODY
-        if odd:
-            self._chunks = ChunkReader()
-        self._feed_body(line)
-
     def _feed_body(self, data: memoryview | bytes) -> None:
         if self._chunks is not None and not self.done:
-            self._feed_chunks(data)
+            self._feed_chunks(self._chunks, bytes(data))
             return
-        before = len(self._body)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(Outcome.MALFORMED, "the server switched protocols, which was not asked for")
-        except httptools.HttpParserError as error:
-            if self._may_be_odd(error):
-                del self._body[before:]
-                self._last, self._chunks = b"", ChunkReader()
-                self._feed_chunks(data)
-            else:
-                self._bad_bytes(error)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._bad_bytes(error)
 
-    def _may_be_odd(self, error: Exception) -> bool:
-        """True if a later chunk's size may be one that llhttp refuses, and this read begins with a chunk."""
-        is_ours = isinstance(error, httptools.HttpParserCallbackError)
-        return self._chunked and self._is_between and self.head_done and not self.done and not is_ours
-
-    def _feed_chunks(self, data: memoryview | bytes) -> None:
-        assert self._chunks is not None
+    def _feed_chunks(self, chunks: ChunkReader, data: bytes) -> None:
         try:
-            for piece in self._chunks.feed(bytes(data)):
-                self.on_body(piece)
+            chunks.feed(data)
         except _TooLongError:
             self._fail(Outcome.MALFORMED, self._too_long)
         except ValueError as error:
             self._bad_bytes(error)
-        if self._chunks.done and not self.done:
-            self.keep_alive = bool(self._parser.should_keep_alive()) and not self._chunks.behind
+        if chunks.done and not self.done:
+            self.keep_alive = bool(self._parser.should_keep_alive()) and not chunks.behind
             self._finish()
 
     def eof(self) -> None:
@@ -212,8 +167,9 @@ class ResponseReader:
             self._fail(Outcome.CONNECTION_ERROR, "the server closed the connection without an answer")
 
     def close(self) -> None:
-        """Lets go of the parser, which knows this reader: a ring that would keep the body until the collector comes by."""
+        """Lets go of the parsers, which know this reader: a ring that would keep the body until the collector comes by."""
         del self._parser
+        self._chunks = None
 
     def lost(self, error: BaseException) -> None:
         """The connection broke."""
@@ -230,7 +186,9 @@ class ResponseReader:
         if self.done:  # bytes behind a whole response: it stands, the connection does not
             self.keep_alive = False
             return
-        if isinstance(error, httptools.HttpParserCallbackError):
+        if isinstance(error, httptools.HttpParserUpgrade):
+            self._fail(Outcome.MALFORMED, "the server switched protocols, which was not asked for")
+        elif isinstance(error, httptools.HttpParserCallbackError):
             self._fail(Outcome.MALFORMED, self._too_long)
         elif self.head_done:
             self._fail(Outcome.MALFORMED, f"the body's chunks break off after {len(self._body)} bytes ({error})")

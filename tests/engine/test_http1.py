@@ -66,6 +66,7 @@ VECTORS = {
     "blanks behind a size": (CHUNKED + b"2  \r\nhi\r\n0\r\n\r\n", False, b"hi", 200),
     "blanks behind a later size": (CHUNKED + b"2\r\nhi\r\n1   \r\n!\r\n0\r\n\r\n", False, b"hi!", 200),
     "an empty extension": (CHUNKED + b"2;\r\nhi\r\n0;\r\n\r\n", False, b"hi", 200),
+    "a later empty extension": (CHUNKED + b"2\r\nhi\r\n1;\r\n!\r\n0\r\n\r\n", False, b"hi!", 200),
     "extensions": (CHUNKED + b'2;a="b c";d\r\nhi\r\n0\r\n\r\n', False, b"hi", 200),
     "a blank before an extension": (CHUNKED + b"2 ; a=b\r\nhi\r\n0\r\n\r\n", False, b"hi", 200),
     "lines of a head that end in LF": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", False, b"hi", 200),

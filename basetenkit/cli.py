@@ -200,7 +200,7 @@ def _missed(run: Run, goodput: float) -> list[str]:
 
     if not (run.requests["outcome"] == "ok").any():
         return ["No request was ok."]
-    return [gate.sentence for gate in gates.slo(run, goodput) if gate.verdict == gates.MISSED]
+    return [gate.sentence for gate in gates.slo(run, goodput) if gate.verdict == gates.FAIL]
 
 
 def _show_run(run: Run, folder: Path, missed: list[str], as_json: bool, quiet: bool) -> None:

@@ -13,7 +13,11 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "load": (pl.String(), "'concurrency' (closed loop) or 'request_rate' (open loop)"),
     "level": (pl.Float64(), "requests in flight, or requests a second"),
     "repeat": (pl.Int32(), "which repeat of the level, from 0"),
-    "phase": (pl.String(), "'warmup' or 'measured'"),
+    "phase": (
+        pl.String(),
+        "'preflight', 'warmup', 'ramp' (before the load has settled), 'measured', or 'cooldown' (keeps the load on until every "
+        "measured request has ended); figures use 'measured' only",
+    ),
     "attempt": (pl.Int64(), "which try this is, from 1; only what failed in the warm-up is tried again"),
     "conversation_id": (
         pl.String(),
@@ -24,7 +28,7 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
         pl.Int64(),
         "messages in the request's history, the last one among them; null outside conversations",
     ),
-    "in_window": (pl.Boolean(), "whether the figures use the row: measured, and neither in the ramp nor in the drain"),
+    "in_window": (pl.Boolean(), "whether the figures use the row: measured, and not left out by the window"),
     "started_at": (
         pl.Datetime("us", "UTC"),
         "when it was sent, by the wall clock; for people, no figure comes from it",

@@ -71,6 +71,11 @@ class RunConfig(Model):
     answers: Literal["model", "dataset"] = Field(
         "model", description="whose answers a conversation goes on from: the model's own, or those of the data set"
     )
+    steady: bool = Field(
+        True,
+        description="keep the load on before the first and after the last measured request, so that all of them meet the same "
+        "load; False sends the measured requests only",
+    )
     request_params: Params = Field(
         default_factory=dict, description="further payload fields, e.g. {'temperature': 0.7}"
     )

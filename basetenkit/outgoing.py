@@ -12,12 +12,13 @@ from . import __version__
 from .config import RunConfig
 from .endpoint import Endpoint
 from .engine.retries import pause_before_again
-from .tally import Tally
+from .tally import Quota, Tally
 from .types import Exchange, Request
 
 ID_HEADER = "x-baseten-customer-request-id"  # not x-request-id: some servers refuse one that is no UUID
 # Whole bodies wait: so many, or so many bytes of them, as a body with images is of megabytes.
 LOOK_AHEAD, LOOK_AHEAD_BYTES = 2048, 64 << 20
+STEADY_AHEAD = 16
 
 
 def request_head(endpoint: Endpoint) -> bytes:
@@ -40,15 +41,25 @@ def request_head(endpoint: Endpoint) -> bytes:
 
 
 class Maker(Protocol):
-    """A Sampler, or who else makes the next request."""
+    """A Sampler, or who else makes the next request; `opening` makes one of the first that a steady level sends."""
 
     def request(self, request_id: str) -> Request: ...
+
+    def opening(self) -> Request: ...
+
+
+def quota(config: RunConfig, load: str) -> Quota:
+    """The requests that a level of `config` has."""
+    return Quota(config.max_requests, config.warmup_requests, config.steady, load != "concurrency")
 
 
 class Source:
     """The requests of one sender's part of a level, built ahead: called by the engine for the next, refilled in the Backlog's
     turns. A request's number, and with it its id and phase, is given when it goes: by the tally, so that of several senders
-    none runs dry before the others; or, with `stride`, by a schedule that gives this sender every `stride`-th."""
+    none runs dry before the others; or, with `stride`, by a schedule that gives this sender every `stride`-th.
+
+    `openings`: how many users begin at once. In a steady level the first request of each is in the middle of its response, so
+    to say: drawn in proportion to its output length and cut at a random place, as a stationary load would have found it."""
 
     def __init__(
         self,
@@ -60,48 +71,58 @@ class Source:
         *,
         first: int = 0,
         stride: int | None = None,
+        openings: int = 0,
     ) -> None:
         self._config, self._sampler, self._head, self._prefix, self._spend = config, sampler, head, prefix, spend
         self._total = config.warmup_requests + config.max_requests
+        self._openings = openings if config.steady else 0
+        self._beyond = max(openings, STEADY_AHEAD) if config.steady else 0
         self._ready: deque[Request] = deque()
         self._ready_bytes = 0
         self._at, self._stride = first, stride
 
     @property
     def _left(self) -> int:
-        """How many more this sender may come to send."""
+        """How many more this sender may come to send; of the load around a steady level's measured requests, a few."""
         if self._stride is None:
-            return self._total - self._spend.tally.taken
-        return max(0, -((self._at - self._total) // self._stride))
+            return max(self._total - self._spend.tally.taken, 0) + self._beyond
+        return max(0, -((self._at - self._total) // self._stride)) + self._beyond
 
     def refill(self) -> bool:
         """Builds one more where there is room; False where there is nothing to do."""
         if len(self._ready) >= min(self._left, LOOK_AHEAD) or self._ready_bytes >= LOOK_AHEAD_BYTES:
             return False
-        request = self._sampler.request("")
+        self._build()
+        return True
+
+    def _build(self) -> None:
+        if self._openings:
+            self._openings -= 1
+            request = self._sampler.opening()
+        else:
+            request = self._sampler.request("")
         self._ready.append(request)
         self._ready_bytes += len(request.body)
-        return True
 
     def fill(self, count: int) -> None:
         """Builds up to `count` before the level starts."""
         while len(self._ready) < count and self.refill():
             pass
 
-    def __call__(self) -> tuple[Request, bytes] | None:
-        if not self._ready and not self.refill():
-            return None
-        number = self._spend.take(self._ready[0], self._total, None if self._stride is None else self._at)
-        if number is None:
+    def __call__(self, settled: bool = True) -> tuple[Request, bytes] | None:
+        """The next request and its bytes; `settled`: whether the load has settled. None where nothing is left to send."""
+        if not self._ready:
+            self._build()
+        taken = self._spend.take(self._ready[0], None if self._stride is None else self._at, settled)
+        if taken is None:
             return None
         self._at += self._stride or 0
         request = self._ready.popleft()
         self._ready_bytes -= len(request.body)
-        return self._addressed(request, number)
+        return self._addressed(request, *taken)
 
-    def _addressed(self, request: Request, number: int) -> tuple[Request, bytes]:
-        """The request under its number, and its bytes."""
-        phase = "warmup" if number < self._config.warmup_requests else "measured"
+    def _addressed(self, request: Request, number: int, phase: str) -> tuple[Request, bytes]:
+        """The request under its number and in its phase, and its bytes."""
         request = replace(request, request_id=request_id(self._prefix, number), phase=phase)
         tail = f"{ID_HEADER}: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
         return request, self._head + tail + request.body
@@ -136,9 +157,14 @@ class Spend:
     def _promised(request: Request) -> int:
         return (request.input_tokens_client or request.input_tokens_target or 0) + (request.output_tokens_target or 0)
 
-    def take(self, request: Request, total: int, at: int | None = None, *, reserved: bool = False) -> int | None:
-        """The number under which `request` may go, its tokens promised; None where all are taken or the limit forbids it."""
-        return self.tally.take(total, self._promised(request), self.limit, at, reserved=reserved)
+    def take(self, request: Request, at: int | None = None, settled: bool = True) -> tuple[int, str] | None:
+        """The number and phase under which `request` may go, its tokens promised; None where all are taken or the limit forbids
+        it."""
+        return self.tally.take(self._promised(request), self.limit, at, settled)
+
+    def take_reserved(self, request: Request, number: int, phase: str) -> bool:
+        """Whether `request` may go under a number that was reserved for it."""
+        return self.tally.take_reserved(number, phase, self._promised(request), self.limit)
 
     def promise(self, request: Request) -> None:
         """The tokens of one that goes again, whatever the limit: the row of the try before gave its own back."""

@@ -19,7 +19,7 @@ from .analysis.window import BY_RULE, Window, mark_window
 from .columns import SCHEMA
 from .config import RunConfig
 from .findings import Finding
-from .stage import read
+from .interpret import read
 from .store import RunFolder, exchange_from_row
 from .types import Exchange
 
@@ -65,14 +65,18 @@ class Run:
 
     @cached_property
     def fates(self) -> pl.DataFrame:
-        """What became of every planned request, a (scenario, load, level): sent, each outcome, never sent; adds up."""
+        """What became of every planned request, per (scenario, load, level): sent, each outcome, never sent; adds up. Beside them
+        the requests that were sent around the planned ones: preflight, ramp, cooldown."""
         return fates(self._rows, self.planned)
 
     @property
     def planned(self) -> pl.DataFrame:
-        """Requests planned, warm-up among them, a (scenario, load, level)."""
-        each = self.config.max_requests + self.config.warmup_requests
-        rows = [{**{k: x[k] for k in ("scenario", "load", "level")}, "planned": each} for x in self._document["levels"]]
+        """Requests planned, warm-up among them, per (scenario, load, level). A level that was precise enough planned no more."""
+        most, before = self.config.max_requests, self.config.warmup_requests
+        rows = [
+            {**{k: x[k] for k in ("scenario", "load", "level")}, "planned": x.get("enough", most) + before}
+            for x in self._document["levels"]
+        ]
         schema = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "planned": pl.Int64}
         again = self._rows.filter(pl.col("attempt") > 1).group_by("scenario", "load", "level").agg(planned=pl.len())
         frame = pl.concat([pl.DataFrame(rows, schema=schema), again.cast(schema)])  # type: ignore[arg-type]
@@ -106,8 +110,12 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """False where the run was stopped, killed or interrupted, or a part of it cannot be read."""
-        return all(level["done"] for level in self._document["levels"]) and not self._left_out
+        """Whether every planned request was sent and ended by itself: False if the run was stopped, killed or interrupted, if a
+        level was ended with requests in flight or unsent, or if a part of the run cannot be read."""
+        if not all(level["done"] for level in self._document["levels"]) or self._left_out:
+            return False
+        fates = self.fates
+        return not fates.select((pl.col("cancelled") + pl.col("never_sent").clip(0)).sum()).item()
 
     def with_window(
         self,

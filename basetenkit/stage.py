@@ -19,26 +19,29 @@ import polars as pl
 
 from .config import RunConfig
 from .endpoint import Endpoint
+from .engine.backlog import Backlog, few_collections
 from .engine.clock import Poller, WallClock, mono
 from .engine.connection import Timeouts
-from .engine.driver import Backlog, Level, few_collections
+from .engine.driver import Level
 from .engine.lag import LoopLag
 from .engine.pacer import schedule
 from .engine.pool import Origin, Pool
 from .engine.via_httpx import HttpxPool
-from .outgoing import LOOK_AHEAD, Source, Spend
-from .parsing.response import ParsedResponse, parse_response
+from .interpret import read
+from .outgoing import LOOK_AHEAD, Source, Spend, quota
 from .rows import LevelKey, Reading, Table
 from .scenario import parse_scenario
 from .store import exchange_frame, hide
-from .tally import Tally, share
+from .tally import COOLDOWN, MEASURED, RAMP, Tally, share
 from .turns import Turns
-from .types import Exchange, Failure, Outcome, Request
+from .types import Exchange, Outcome, Request
 from .workload import datasets
 from .workload.conversations import Speaker
 from .workload.lexicon import Lexicon
 from .workload.sampler import Sampler
 from .workload.tokenizer import Tokenizer
+
+LOOK_EVERY_S, LOOKS_A_SECOND = 0.05, 20
 
 
 class Batch(Protocol):
@@ -131,14 +134,13 @@ class Stage:
         self._not_captured = 0
 
     async def open(self) -> None:
-        """Nothing to make ready: this stage is where the run is."""
+        """Nothing to do: this stage is where the run is. Nor in `close`: a level leaves nothing behind."""
 
-    async def close(self) -> None:
-        """Nothing is left behind by a level that ended."""
+    async def close(self) -> None: ...
 
     async def level(self, key: LevelKey) -> None:
         """The whole of a level, from here alone."""
-        self._tally.begin()
+        self._tally.begin(quota(self._config, key.load))
         self.prepare(Part.of(key, self._config))
         await self.perform()
 
@@ -158,13 +160,14 @@ class Stage:
             "share": (part.part, part.parts),
         }
         sent: tuple[bytes, str, Spend] = (self._head, prefix(self._salt, key), self._spend)
-        scheduled = key.load != "concurrency"
+        scheduled, users = key.load != "concurrency", part.users
         if entries is not None and entries.conversations and scenario.needs_data:
             speaker = Speaker(config, scenario, entries.conversations, tokenizer.count, **apart)
-            return Turns(config, speaker, *sent, scheduled=scheduled)
+            return Turns(config, speaker, *sent, scheduled=scheduled, openings=users)
         apart |= {"measured": self._measured, "entries": entries}
         sampler = Sampler(config, scenario, tokenizer, **apart)
-        return Source(config, sampler, *sent, first=part.part, stride=part.parts if scheduled else None)
+        stride = part.parts if scheduled else None
+        return Source(config, sampler, *sent, first=part.part, stride=stride, openings=users)
 
     async def perform(self, origin_ns: int | None = None) -> None:
         """Sends what was prepared, from `origin_ns` on (CLOCK_MONOTONIC; None: at once); returns when each request has its row."""
@@ -175,10 +178,18 @@ class Stage:
 
         def take() -> tuple[Request, bytes] | None:
             backlog.wake()  # another is built for it
-            return source()
+            return source(level.settled)
+
+        def done(exchange: Exchange) -> None:
+            if exchange.request.phase == MEASURED:
+                self._tally.over()
+            backlog.add(exchange)
+            self._finish_if_over()
 
         limit = self._config.max_seconds
-        level = Level(pool, poller, take, backlog.add, max_seconds=limit, again=source.again, follow=follow)
+        most = self._config.max_requests // 2 + self._config.warmup_requests
+        again = source.again
+        level = Level(pool, poller, take, done, max_seconds=limit, warm_up_most=most, again=again, follow=follow)
         with few_collections():
             if origin_ns is not None:
                 await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
@@ -186,7 +197,7 @@ class Stage:
             assert self._current is not None
             self._current.table.start(level.origin_ns)
             self._level = level
-            watching = asyncio.ensure_future(self._watch_the_wall())
+            watching = asyncio.ensure_future(self._watch())
             self._lag.start()
             try:
                 if self._stopped is None:
@@ -201,19 +212,27 @@ class Stage:
     async def _send(self, level: Level) -> None:
         key, part = self._part.key, self._part
         if key.load == "concurrency":
-            await level.closed_loop(part.users)
+            known = parse_scenario(key.scenario).fixed_output and not isinstance(self._source, Turns)
+            await level.closed_loop(part.users, staggered=self._config.steady and not known and part.users > 1)
         else:
             config, rng = self._config, random.Random(f"{self._config.seed}:{key}")
             due = schedule(key.level, config.arrival, burstiness=config.burstiness, rng=rng)
             own: Iterator[float] = itertools.islice(due, part.part, None, part.parts)
             if isinstance(self._source, Turns):
-                own = self._source.due(list(itertools.islice(due, config.warmup_requests + config.max_requests)))
+                own = self._source.due(due)
             await level.open_loop(own, part.max_in_flight)
 
-    async def _watch_the_wall(self) -> None:
-        while True:
-            await asyncio.sleep(1)
-            self._wall.refresh()
+    async def _watch(self) -> None:
+        """Looks at the wall clock, and whether the other senders' measured requests are over, too."""
+        for turn in itertools.count(1):
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._finish_if_over()
+            if turn % LOOKS_A_SECOND == 0:
+                self._wall.refresh()
+
+    def _finish_if_over(self) -> None:
+        if self._config.steady and self._level is not None and self._tally.measured_over:
+            self._level.finish()
 
     def stop(self, reason: str) -> None:
         """Cancels what is in flight and sends no more, of this level and of any later."""
@@ -242,8 +261,9 @@ class Stage:
         if isinstance(self._source, Turns):
             self._source.answered(exchange.request, row["text"] if ok else None)
         self._tally.ended(ok)
-        status.finished += 1
-        status.outcomes[row["outcome"]] += 1
+        if row["phase"] not in (RAMP, COOLDOWN):
+            status.finished += 1
+            status.outcomes[row["outcome"]] += 1
         status.output_tokens += row["output_tokens"] or 0
         if not ok:
             status.last_error = row["error_message"]
@@ -288,10 +308,16 @@ class Stage:
     def report(self) -> dict[str, Any]:
         """How the level went: counts, why it ended, and what it took of this process."""
         level = self._level
-        counts = {"sent": 0, "peak_in_flight": 0, "held_back": 0, "ended_by": self._stopped}
+        counts: dict[str, Any] = {
+            "sent": 0,
+            "peak_in_flight": 0,
+            "held_back": 0,
+            "ended_by": self._stopped,
+            "cut_s": None,
+        }
         if level is not None:
             counts = {"sent": level.sent, "peak_in_flight": level.peak, "held_back": level.held_back}
-            counts |= {"ended_by": level.stop_reason}
+            counts |= {"ended_by": level.stop_reason, "cut_s": level.cut_s}
         counts |= {"tokens_guard": self._tally.reached}
         measured = {"cpu_share": self._lag.cpu_share, "loop_lag_p99_s": self._lag.p99_s}
         return counts | {"seconds": self._status.seconds} | measured
@@ -322,23 +348,3 @@ def timeouts(endpoint: Endpoint) -> Timeouts:
     return Timeouts(
         endpoint.connect_timeout_s, endpoint.first_byte_timeout_s, endpoint.between_bytes_timeout_s, endpoint.timeout_s
     )
-
-
-def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
-    """What an exchange's bytes mean. A defect of the parser costs its response, never the row."""
-    request = exchange.request
-    arguments: dict[str, Any] = {
-        "status": exchange.status or 0,
-        "headers": exchange.headers,
-        "stream": endpoint.stream and request.batch_size is None,  # embeddings come whole
-        "response_path": endpoint.response_path,
-        "prompt": request.prompt,
-        "max_tokens": request.output_tokens_target,
-        "inputs": request.batch_size,
-    }
-    try:
-        return parse_response(exchange.body, exchange.read_ends, failure=exchange.failure, **arguments)
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        message = f"basetenkit failed to read this response ({what}); please report it with its bytes"
-        return parse_response(b"", status=exchange.status or 0, failure=Failure(Outcome.MALFORMED, message))

@@ -184,10 +184,10 @@ class RunFolder:
         found = [whole] if whole.is_file() else sorted(self.level(index).glob(f"{kind}-[0-9]*.parquet"))
         return [part for part in found if part not in self.left_out]
 
-    def scan(self, kind: str) -> pl.LazyFrame:
-        """All rows of one kind, lazily, in the order of the levels."""
+    def scan(self, kind: str, index: int | None = None) -> pl.LazyFrame:
+        """All rows of one kind, lazily, in the order of the levels; of the level `index` alone if it is given."""
         schema = _SCHEMAS[kind]
-        parts = self.parts(kind)
+        parts = self.parts(kind, index)
         if not parts:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet(parts, schema=schema, missing_columns="insert", extra_columns="ignore")

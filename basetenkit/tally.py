@@ -1,12 +1,16 @@
-"""What is counted over all who send a level: requests taken, tokens spent, how many ended and how many well, bytes kept.
+"""Counts over all who send a level: requests taken, tokens spent, how many ended and how many well, bytes kept.
 
 One sender counts in its own memory. Several processes count in one small file that all of them map: so a level's count, its
 guard on tokens and `give_up_after` hold exactly over all of them, and nobody has to ask a notebook's kernel, which may be
-busy. What several write (the next request's number) is changed under the file's lock, which goes with a process that dies;
-all else has one writer and is only summed. The file also keeps who took which request: when a process is lost, that tells
-which requests are lost with it.
+busy. What several write (the next request's number) is changed under the file's lock, which the system releases when a process
+dies; all else has one writer and is only summed. The file also keeps who took which request, and in which phase: when a process
+is lost, that tells which requests are lost with it.
 
-Past one machine the same five questions would go to a scheduler that leases numbers in batches; nobody else knows this file.
+A request gets its number and its phase when it goes. With `steady`, load goes before and after the measured requests: first
+"ramp", until the sender says that the load has settled, and after the last measured one "cooldown", until every measured one
+has ended. In an open loop the number is the arrival's place in the schedule, and the first measured place is kept for all.
+
+Past one machine the same questions would go to a scheduler that leases numbers in batches; nobody else knows this file.
 """
 
 from __future__ import annotations
@@ -16,14 +20,35 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_TAKEN, _REACHED, _COMMON = 0, 1, 8
-_TOKENS, _ENDED, _OK, _KEPT, _OWN = 0, 1, 2, 3, 8
-_WORD = 8
+PHASES = WARMUP, RAMP, MEASURED, COOLDOWN = ("warmup", "ramp", "measured", "cooldown")
+_TAKEN, _REACHED, _WARMUP, _GOAL, _STEADY, _SCHEDULED, _MEASURED, _FIRST, _COMMON = range(9)
+_TOKENS, _ENDED, _OK, _KEPT, _OWN_MEASURED, _OWN_OVER, _DRY, _OWN = range(8)
+_WORD, _OWNER = 8, 2
+_PHASE_SHIFT, _PART_MASK = 12, 0xFFF
+OWNED = 1 << 24  # requests of a level whose sender is kept: the file is sparse and takes only the part that is used
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The requests of a level: `warmup` of them first, then `measured`; `steady`: with load before and after those;
+    `scheduled`: an open loop, whose arrivals number them."""
+
+    measured: int
+    warmup: int = 0
+    steady: bool = False
+    scheduled: bool = False
+
+    @property
+    def total(self) -> int:
+        """Without the load before and after."""
+        return self.warmup + self.measured
 
 
 class Tally:
@@ -37,15 +62,15 @@ class Tally:
         if path is not None:
             self._handle = os.open(path, os.O_RDWR)
             buffer = mmap.mmap(self._handle, 0)
-            self._owners = np.frombuffer(buffer, np.uint8, offset=words * _WORD)
+            self._owners = np.frombuffer(buffer, np.uint16, offset=words * _WORD)
         self._words: Any = np.frombuffer(buffer, np.int64, words)
         self._part, self._own = part, _COMMON + _OWN * part
 
     @classmethod
-    def shared(cls, parts: int, total: int) -> Tally:
-        """A new file for `parts` senders of `total` requests a level, readable by this user alone; `close(remove=True)` ends it."""
+    def shared(cls, parts: int) -> Tally:
+        """A new file for `parts` senders, readable by this user alone; `close(remove=True)` ends it."""
         handle, name = tempfile.mkstemp(prefix="basetenkit-tally-")
-        os.truncate(handle, (_COMMON + _OWN * parts) * _WORD + total)  # sparse: it takes what is used of it
+        os.truncate(handle, (_COMMON + _OWN * parts) * _WORD + OWNED * _OWNER)
         os.close(handle)
         return cls(parts=parts, path=Path(name))
 
@@ -74,45 +99,126 @@ class Tally:
         finally:
             fcntl.flock(self._handle, fcntl.LOCK_UN)
 
-    def begin(self) -> None:
-        """A new level: nothing is taken or ended yet. Tokens spent and bytes kept are the run's and go on. By one, before all."""
-        self._words[_TAKEN] = self._words[_REACHED] = 0
-        for part in range(self._parts):
-            at = _COMMON + _OWN * part
-            self._words[at + _ENDED] = self._words[at + _OK] = 0
+    def begin(self, quota: Quota, parts: int | None = None) -> None:
+        """A new level: nothing is taken or ended yet; `parts` of the senders have a part in it. Tokens spent and bytes kept are
+        the run's and go on. By one, before all."""
+        words = self._words
         if self._owners is not None:
-            self._owners[self._owners.nonzero()] = 0
+            self._owners[: self.taken] = 0
+        words[_TAKEN] = words[_REACHED] = words[_MEASURED] = 0
+        words[_WARMUP], words[_GOAL] = quota.warmup, quota.measured
+        words[_STEADY], words[_SCHEDULED] = quota.steady, quota.scheduled
+        words[_FIRST] = UNKNOWN if quota.steady else quota.warmup
+        for part in range(self._parts):
+            own = _COMMON + _OWN * part
+            for word in (_ENDED, _OK, _OWN_MEASURED, _OWN_OVER):
+                words[own + word] = 0
+            words[own + _DRY] = parts is not None and part >= parts
 
-    def reserve(self, total: int, count: int) -> int | None:
-        """The first of the next `count` numbers, or of as many as are left of `total`; None where none is."""
+    def _phase(self, number: int, settled: bool) -> tuple[str | None, int]:
+        """(the phase of the request under `number`, how many of that phase are left); None if nothing more is to be sent."""
+        words = self._words
+        scheduled, steady, warmup = bool(words[_SCHEDULED]), bool(words[_STEADY]), int(words[_WARMUP])
+        if number < warmup:
+            return WARMUP, warmup - number
+        if words[_FIRST] == UNKNOWN and settled:
+            words[_FIRST] = max(number, self.taken, warmup)
+        if words[_FIRST] == UNKNOWN or (scheduled and number < words[_FIRST]):
+            return RAMP, OWNED
+        left = int(words[_GOAL]) - int(number - words[_FIRST] if scheduled else words[_MEASURED])
+        if left > 0:
+            return MEASURED, left
+        words[self._own + _DRY] = 1
+        return (COOLDOWN, OWNED) if steady and not self.measured_over else (None, 0)
+
+    def _count_measured(self, count: int, stop: int) -> None:
+        words = self._words
+        words[_MEASURED] = max(self.measured, stop - int(words[_FIRST])) if words[_SCHEDULED] else self.measured + count
+        words[self._own + _OWN_MEASURED] += count
+
+    def reserve(self, count: int, at: int | None = None, settled: bool = True) -> tuple[range, str] | None:
+        """The numbers of the next `count` requests, or of as many as are left, and their phase; None if none is left. `at`: the
+        first number, where a schedule says it. Of a conversation that begins in the warm-up the rest is measured."""
         with self._locked():
-            number = int(self._words[_TAKEN])
-            self._words[_TAKEN] = min(number + count, total)
-        return number if number < total else None
+            first, warmup = self.taken if at is None else at, int(self._words[_WARMUP])
+            phase, left = self._phase(first, settled)
+            if phase is None:
+                return None
+            if phase == WARMUP:
+                left += self.goal
+            numbers = range(first, first + min(count, left))
+            measured = max(numbers.stop - max(first, warmup), 0) if phase in (WARMUP, MEASURED) else 0
+            if measured:
+                if self._words[_FIRST] == UNKNOWN:
+                    self._words[_FIRST] = warmup
+                self._count_measured(measured, numbers.stop)
+            self._words[_TAKEN] = max(self.taken, numbers.stop)
+        return numbers, MEASURED if phase == WARMUP else phase
 
     def take(
-        self,
-        total: int,
-        promised: int = 0,
-        limit: int | None = None,
-        at: int | None = None,
-        *,
-        reserved: bool = False,
-    ) -> int | None:
-        """The number of the next request, or `at` where the schedule says which it is. None where all `total` are taken, or
-        where `promised` more tokens would pass `limit`. `reserved`: `at` was counted before."""
+        self, promised: int = 0, limit: int | None = None, at: int | None = None, settled: bool = True
+    ) -> tuple[int, str] | None:
+        """The number of the next request (`at` where a schedule says it) and its phase; None where none is left, or where
+        `promised` more tokens would pass `limit`. `settled`: whether the load has settled, so that measuring may begin."""
         with self._locked():
-            number = int(self._words[_TAKEN]) if at is None else at
-            if number >= total:
-                return None
             if limit is not None and self.tokens + promised > limit:
                 self._words[_REACHED] = 1
                 return None
-            self._words[_TAKEN] += not reserved
+            number = self.taken if at is None else at
+            phase, _ = self._phase(number, settled)
+            if phase is None:
+                return None
+            self._words[_TAKEN] = max(self.taken, number + 1)
+            if phase == MEASURED:
+                self._count_measured(1, number + 1)
             self.spend(promised)
-            if self._owners is not None:
-                self._owners[number] = self._part + 1
-        return number
+            self._own_it(number, phase)
+        return number, phase
+
+    def take_reserved(self, number: int, phase: str, promised: int = 0, limit: int | None = None) -> bool:
+        """Whether the request under a number that was reserved may go, its tokens promised; False where `limit` forbids it."""
+        with self._locked():
+            if limit is not None and self.tokens + promised > limit:
+                self._words[_REACHED] = 1
+                return False
+            self.spend(promised)
+            self._own_it(number, phase)
+        return True
+
+    def _own_it(self, number: int, phase: str) -> None:
+        if self._owners is not None and number < OWNED:
+            self._owners[number] = (self._part + 1) | PHASES.index(phase) << _PHASE_SHIFT
+
+    def over(self, measured: int = 1) -> None:
+        """So many of this sender's measured requests have ended, or will never be sent."""
+        self._words[self._own + _OWN_OVER] += measured
+
+    def forget(self, part: int) -> None:
+        """Nothing of a lost sender is waited for. By one who outlives it."""
+        own = _COMMON + _OWN * part
+        self._words[own + _OWN_OVER] = self._words[own + _OWN_MEASURED]
+        self._words[own + _DRY] = 1
+
+    def enough(self) -> None:
+        """The measured requests taken so far are all that the level is to have."""
+        with self._locked():
+            self._words[_GOAL] = self._words[_MEASURED]
+
+    @property
+    def goal(self) -> int:
+        """Measured requests that the level is to have."""
+        return int(self._words[_GOAL])
+
+    @property
+    def measured(self) -> int:
+        """Measured requests taken, over all."""
+        return int(self._words[_MEASURED])
+
+    @property
+    def measured_over(self) -> bool:
+        """Whether every measured request of the level was taken and has ended."""
+        taken = self._sum(_DRY) >= self._parts if self._words[_SCHEDULED] else self.measured >= self.goal
+        return bool(taken and self._sum(_OWN_OVER) >= self._sum(_OWN_MEASURED))
 
     def spend(self, tokens: int) -> None:
         """Adds tokens that were taken; less than 0 gives back what was promised and not taken."""
@@ -135,6 +241,7 @@ class Tally:
 
     @property
     def taken(self) -> int:
+        """Numbers given so far, over all; in an open loop the highest one and 1."""
         return int(self._words[_TAKEN])
 
     @property
@@ -154,11 +261,13 @@ class Tally:
     def successes(self) -> int:
         return self._sum(_OK)
 
-    def owned_by(self, part: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The numbers of the requests that `part` took in this level, ascending; none where one counts alone."""
+    def owned_by(self, part: int) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[str]]:
+        """The numbers of the requests that `part` took in this level, ascending, and their phases; none where one counts alone."""
         if self._owners is None:
-            return np.zeros(0, np.int64)
-        return np.flatnonzero(self._owners == part + 1)
+            return np.zeros(0, np.int64), []
+        used = self._owners[: self.taken]
+        numbers = np.flatnonzero((used & _PART_MASK) == part + 1)
+        return numbers, [PHASES[int(used[n]) >> _PHASE_SHIFT] for n in numbers]
 
 
 def share(total: int, parts: int, part: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import basetenkit as bk
 from basetenkit.conductor import Conductor
-from basetenkit.outgoing import Source, Spend, request_head
+from basetenkit.outgoing import Source, Spend, quota, request_head
 from basetenkit.preparation import open_document
 from basetenkit.scenario import parse_scenario
 from basetenkit.store import RunFolder
@@ -23,12 +23,14 @@ URL = "http://127.0.0.1:9/v1/chat/completions"
 def config(**kw: Any) -> bk.RunConfig:
     endpoint = kw.pop("endpoint", None) or bk.Endpoint(url=kw.pop("url", URL), model="m", api_key=KEY)
     fields: dict[str, Any] = {"scenarios": "D(20,5)", "concurrency": 2, "max_requests": 6, "salt": "s"}
-    return bk.RunConfig(endpoint=endpoint, **(fields | kw))
+    return bk.RunConfig(endpoint=endpoint, **({"steady": False} | fields | kw))
 
 
 def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n", **apart: int) -> Source:
     sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
-    return Source(c, sampler, head, "abc-000", spend or Spend(), **apart)
+    spend = spend or Spend()
+    spend.tally.begin(quota(c, "concurrency" if "stride" not in apart else "request_rate"))
+    return Source(c, sampler, head, "abc-000", spend, **apart)
 
 
 def drawn(s: Source) -> list[tuple[Request, bytes]]:

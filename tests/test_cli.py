@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import basetenkit as bk
@@ -65,7 +66,8 @@ def test_a_benchmark_prints_its_figures_and_is_saved(saved: tuple[Path, subproce
     run = bk.load(folder)
     assert run.complete
     assert run.config.slo == {"ttft_s": 30.0, "e2e_s": 60.0}
-    assert run.requests["outcome"].to_list() == ["ok"] * 6
+    measured = run.requests.filter(pl.col("phase") == "measured")
+    assert measured["outcome"].to_list() == ["ok"] * 6
     for words in ("D(20,5)", "2 in flight", "6 of 6", "TTFT p50, ms", str(folder), *(f.code for f in run.findings)):
         assert words in done.stdout
     assert KEY not in done.stdout + done.stderr
@@ -86,11 +88,11 @@ def test_json_is_one_document_and_quiet_is_nothing(server: Any, tmp_path: Path) 
 def test_a_gate_that_failed_is_told_by_the_exit_code(server: Any, tmp_path: Path) -> None:
     slow = call(*flags(server), "--slo", "ttft_s=0.000001", "--save-to", str(tmp_path / "slow"))
     assert slow.returncode == 1
-    assert "0.0% of the requests kept ttft_s 1e-06; 99.0% must" in slow.stdout
+    assert "of the requests kept ttft_s 1e-06; at least 99.0% must" in slow.stdout
     wrong = [KEY + "-wrong" if flag == KEY else flag for flag in flags(server)]
     none = call(*wrong, "--save-to", str(tmp_path / "none"), "--json")
     assert (none.returncode, json.loads(none.stdout)["missed"]) == (1, ["No request was ok."])
-    assert bk.load(tmp_path / "none").requests["status"].to_list() == [401] * 6
+    assert set(bk.load(tmp_path / "none").requests["status"]) == {401}
 
 
 def test_wrong_usage_is_one_sentence(server: Any, tmp_path: Path) -> None:
@@ -109,8 +111,9 @@ def test_wrong_usage_is_one_sentence(server: Any, tmp_path: Path) -> None:
 def test_debug_shows_bodies_without_the_key(server: Any, tmp_path: Path) -> None:
     done = call(*flags(server, requests=2), "--save-to", str(tmp_path / "r"), LOG_LEVEL="DEBUG")
     assert done.returncode == 0
-    assert done.stderr.count('"messages"') == 2
-    assert done.stderr.count("data: [DONE]") == 2
+    rows = bk.load(tmp_path / "r").requests
+    assert done.stderr.count('"messages"') == rows.height
+    assert done.stderr.count("data: [DONE]") == (rows["outcome"] == "ok").sum() >= 2
     assert KEY not in done.stderr + done.stdout
 
 
@@ -172,6 +175,7 @@ def test_preflight(server: Any) -> None:
 
 def test_compare(server: Any, tmp_path: Path) -> None:
     config = bk.RunConfig(
+        steady=False,
         endpoint=bk.Endpoint(url=server.url, model="m", api_key=KEY),
         scenarios="D(20,5)",
         concurrency=2,

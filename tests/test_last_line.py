@@ -19,7 +19,11 @@ BODY = b'data: {"choices":[{"index":0,"delta":{"content":"' + EVIL.encode() + b'
 def shown() -> Iterator[dict[str, Any]]:
     with bk.emulator.serve(ttft_ms=5, itl_ms=1, fail={"http_500": 0.3}) as server:
         config = bk.RunConfig(
-            endpoint={"url": server.url, "api_key": KEY}, scenarios="D(20,5)", concurrency=[1, 2], max_requests=12
+            steady=False,
+            endpoint={"url": server.url, "api_key": KEY},
+            scenarios="D(20,5)",
+            concurrency=[1, 2],
+            max_requests=12,
         )
         live = bk.start(config)
         run = live.result(60)

@@ -6,9 +6,15 @@ import json
 
 from basetenkit.conductor import plan
 from basetenkit.outgoing import LOOK_AHEAD, LOOK_AHEAD_BYTES, Spend, request_head
+from basetenkit.tally import MEASURED, Quota
 from basetenkit.types import Request
 
 from .making import KEY, config, drawn, source
+
+
+def begun(spend: Spend) -> Spend:
+    spend.tally.begin(Quota(9))
+    return spend
 
 
 def test_a_level_has_exactly_its_requests_and_the_warm_up_on_top_and_first() -> None:
@@ -51,7 +57,11 @@ def test_the_payload_is_the_head_its_own_lines_and_the_body() -> None:
 
 def test_the_guard_counts_promises_first_and_what_was_taken_then() -> None:
     spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=30, output_tokens_target=20)
-    assert [spend.take(request, 9), spend.take(request, 9), spend.take(request, 9)] == [0, 1, None]
+    assert [begun(spend).take(request) is not None, *(spend.take(request) is not None for _ in range(2))] == [
+        True,
+        True,
+        False,
+    ]
     assert (spend.tally.tokens, spend.tally.reached) == (100, True)
     spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": 5})
     assert spend.tally.tokens == 85
@@ -61,15 +71,16 @@ def test_the_guard_counts_promises_first_and_what_was_taken_then() -> None:
 
 def test_a_request_that_never_left_is_not_paid_for() -> None:
     spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=60, output_tokens_target=20)
-    assert spend.take(request, 9) == 0
+    assert begun(spend).take(request) == (0, MEASURED)
     spend.settle(request, {"sent_s": None, "input_tokens": 60, "output_tokens": None})
     assert spend.tally.tokens == 0
-    assert spend.take(request, 9) == 1
+    assert spend.take(request) == (1, MEASURED)
 
 
 def test_without_a_limit_the_guard_only_counts() -> None:
     spend = Spend()
-    assert [spend.take(Request("r", b"", "", input_tokens_target=10**9), 9) for _ in range(3)] == [0, 1, 2]
+    request = Request("r", b"", "", input_tokens_target=10**9)
+    assert [begun(spend).take(request), *(spend.take(request) for _ in range(2))] == [(n, MEASURED) for n in range(3)]
     assert not spend.tally.reached
     assert spend.tally.tokens == 3 * 10**9
 

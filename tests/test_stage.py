@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,11 +10,10 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.engine.clock import Poller, mono
-from basetenkit.outgoing import request_head
+from basetenkit.outgoing import quota, request_head
 from basetenkit.rows import LevelKey
-from basetenkit.stage import Part, Stage, read, timeouts
+from basetenkit.stage import Part, Stage, timeouts
 from basetenkit.tally import Tally
-from basetenkit.types import Exchange, Failure, Outcome, Request
 from basetenkit.workload.tokenizer import load_tokenizer
 
 from .making import URL, config
@@ -75,6 +73,7 @@ def test_what_the_first_wave_took_is_built_anew_before_any_of_it_has_ended() -> 
         built: list[int] = []
 
         async def play(stage: Stage) -> None:
+            stage._tally.begin(quota(c, CLOSED.load))
             stage.prepare(Part(CLOSED, users=3))
             built.append(len(stage._source._ready))
             performing = asyncio.ensure_future(stage.perform())
@@ -94,6 +93,7 @@ def test_a_part_of_a_schedule_is_sent_at_its_own_times_from_the_common_start(ser
 
     async def play(stage: Stage) -> None:
         nonlocal origin
+        stage._tally.begin(quota(c, OPEN.load))
         stage.prepare(Part(OPEN, part=1, parts=3))
         origin = mono() + 20_000_000
         await stage.perform(origin)
@@ -131,6 +131,7 @@ def test_failures_elsewhere_count_towards_giving_up(server: Any) -> None:
     refused = config(give_up_after=10, max_requests=500, concurrency=3)
 
     async def play(stage: Stage) -> None:
+        tally.begin(quota(refused, CLOSED.load))
         stage.prepare(Part.of(CLOSED, refused))
         for _ in range(8):  # by another
             tally.ended(False)
@@ -145,28 +146,3 @@ def test_the_engines_limits_are_the_endpoints() -> None:
     endpoint = bk.Endpoint(url=URL, timeout_s=9, connect_timeout_s=2, first_byte_timeout_s=3, between_bytes_timeout_s=4)
     limits = timeouts(endpoint)
     assert (limits.connect, limits.first_byte, limits.between_bytes, limits.total) == (2, 3, 4, 9)
-
-
-def test_reading_uses_what_the_endpoint_and_the_request_say() -> None:
-    body = b'{"out": {"said": "echo: hello"}}'
-    request = Request("r", b"{}", "s", prompt="echo: ", output_tokens_target=5)
-    x = Exchange(request, status=200, body=body, reads=array("q", [1, 1, 1, len(body)]), sent_ns=0)
-    endpoint = bk.Endpoint(url=URL, stream=False, response_path="out.said")
-    assert read(x, endpoint).text == "hello"
-    assert any(w.startswith("echo") for w in read(x, endpoint).warnings)
-    assert not any(w.startswith("not_streamed") for w in read(x, endpoint).warnings)
-    assert any(w.startswith("not_streamed") for w in read(x, bk.Endpoint(url=URL, response_path="out.said")).warnings)
-
-
-def test_the_transports_verdict_is_the_outcome() -> None:
-    failure = Failure(Outcome.TIMEOUT, "no byte within 3 s (first_byte_timeout_s)")
-    parsed = read(Exchange(Request("r", b"", ""), failure=failure), bk.Endpoint(url=URL))
-    assert (parsed.outcome, parsed.error_message) == (Outcome.TIMEOUT, failure.message)
-
-
-def test_a_response_that_cannot_be_read_is_a_row_that_says_so() -> None:
-    broken: Any = [("content-type",)]  # no pair: as a defect of ours might leave it
-    x = Exchange(Request("r", b"", ""), status=200, headers=broken, body=b"{}", sent_ns=0)
-    parsed = read(x, bk.Endpoint(url=URL))
-    assert parsed.outcome is Outcome.MALFORMED
-    assert "basetenkit failed to read this response (ValueError" in (parsed.error_message or "")

@@ -63,7 +63,9 @@ def test_on_a_transcript_of_curl_it_says_what_went_wrong(tmp_path: Path) -> None
 def test_on_a_run_it_takes_the_request_that_was_named(tmp_path: Path) -> None:
     with bk.emulator.serve(ttft_ms=5, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
-        config = bk.RunConfig(endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=2, capture="all")
+        config = bk.RunConfig(
+            steady=False, endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=2, capture="all"
+        )
         run = bk.run_sync(config, save_to=tmp_path / "run")
     row = run.requests.row(1, named=True)
     notebook = run_notebook(tmp_path, run_folder=str(tmp_path / "run"), request_id=row["request_id"])
@@ -76,7 +78,9 @@ def test_on_a_run_it_takes_the_request_that_was_named(tmp_path: Path) -> None:
 def test_a_request_that_was_not_kept_fails_it_with_one_sentence(tmp_path: Path) -> None:
     with bk.emulator.serve(ttft_ms=5, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
-        config = bk.RunConfig(endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=1, capture="none")
+        config = bk.RunConfig(
+            steady=False, endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=1, capture="none"
+        )
         bk.run_sync(config, save_to=tmp_path / "run")
     with pytest.raises(papermill.PapermillExecutionError) as caught:
         run_notebook(tmp_path, run_folder=str(tmp_path / "run"))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import polars as pl
 
-from .metrics import LEVEL, OUTCOMES
+from .metrics import AROUND, LEVEL, OUTCOMES
 
 
 def fates(rows: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
-    """What became of every planned request: planned, sent, each outcome, never sent, a (scenario, load, level). Adds up:
-    planned = sent + never_sent, sent = the sum over outcomes."""
-    count = [(pl.col("outcome") == o).sum().cast(pl.Int64).alias(o) for o in OUTCOMES]
-    sent = rows.group_by(LEVEL).agg(pl.len().cast(pl.Int64).alias("sent"), *count)
+    """What became of every planned request: planned, sent, each outcome, never sent, per (scenario, load, level). Adds up:
+    planned = sent + never_sent, sent = the sum over outcomes. Beside them the requests that were sent around the planned ones,
+    whatever became of those: preflight, ramp, cooldown."""
+    own = ~pl.col("phase").is_in(AROUND)
+    count = [(own & (pl.col("outcome") == o)).sum().cast(pl.Int64).alias(o) for o in OUTCOMES]
+    around = [(pl.col("phase") == phase).sum().cast(pl.Int64).alias(phase) for phase in AROUND]
+    sent = rows.group_by(LEVEL).agg(own.sum().cast(pl.Int64).alias("sent"), *count, *around)
     joined = planned.join(sent, on=LEVEL, how="left", maintain_order="left").with_columns(
-        pl.col("sent", *OUTCOMES).fill_null(0)
+        pl.col("sent", *OUTCOMES, *AROUND).fill_null(0)
     )
-    return joined.with_columns(never_sent=pl.col("planned") - pl.col("sent"))
+    counts = joined.with_columns(never_sent=pl.col("planned") - pl.col("sent"))
+    return counts.select(*planned.columns, "sent", *OUTCOMES, "never_sent", *AROUND)
 
 
 ACCOUNTS = ("asked", "reported", "counted", "used", "chunks")

@@ -42,13 +42,19 @@ class Comparison:
     """What `compare` found. `frame`: one row a (scenario, load, level) that both runs have and metric: `unit`, `better`; `a`
     and `b`, `difference` (b - a) and `ratio` (b / a), each with `_low` and `_high` (95%). `only_a`, `only_b`: levels that the
     other run lacks. `settings`: fields of the configuration in which the runs differ, with both values. `words`: what has to
-    be said with the figures."""
+    be said with the figures. `successes`: of each level that both have, how many requests succeeded in a and in b."""
 
     frame: pl.DataFrame
     only_a: list[str]
     only_b: list[str]
     settings: dict[str, tuple[Any, Any]]
     words: list[str] = field(default_factory=list)
+    successes: Mapping[tuple[Any, ...], tuple[int, int]] = field(default_factory=dict)
+
+    def fewer(self, row: Mapping[str, Any]) -> bool:
+        """Whether fewer requests succeeded in b than in a, at the level of a row of `frame`."""
+        a, b = self.successes.get(_key(row), (0, 0))
+        return b < a
 
     def _table(self) -> Html:
         rows = []
@@ -94,7 +100,9 @@ def compare(a: Any, b: Any) -> Comparison:
     only_b = [_name(k) for k in keys[1] if k not in keys[0]]
     settings = _settings(first, second)
     words = list(_words(first, second, rows, only_a, only_b, settings))
-    return Comparison(pl.DataFrame(rows, schema=_schema()), only_a, only_b, settings, words)
+    ok = [{_key(row): row["ok"] for row in run.summary.iter_rows(named=True)} for run in (first, second)]
+    successes = {key: (ok[0][key], ok[1][key]) for key in ok[0] if key in ok[1]}
+    return Comparison(pl.DataFrame(rows, schema=_schema()), only_a, only_b, settings, words, successes)
 
 
 def _run(given: Any, name: str) -> Any:

@@ -15,7 +15,7 @@ from ..engine.limits import OWN_LIMIT
 from ..findings import Finding, finding
 from ..scenario import CachedConversation, parse_scenario
 from .behaviour import flat_throughput, near_capacity, of_behaviour
-from .metrics import LEVEL, PERCENTILES
+from .metrics import AROUND, LEVEL, PERCENTILES
 
 TOKENS_DIFFER = 0.10
 BOUND_SHARE = 0.05
@@ -28,7 +28,8 @@ def diagnose(
 ) -> list[Finding]:
     """The findings of a run, gravest first: of the whole, then of each (scenario, load, level)."""
     found = list(_of_the_run(config, document, left_out))
-    for key, rows in requests.group_by(LEVEL, maintain_order=True):
+    planned = requests.filter(~pl.col("phase").is_in(AROUND))
+    for key, rows in planned.group_by(LEVEL, maintain_order=True):
         where = f"{key[0]} at {str(key[1]).replace('_', ' ')} {key[2]:g}"
         entries = [x for x in document["levels"] if (x["scenario"], x["load"], x["level"]) == key]
         found += _of_a_level(where, rows, entries, config, document["metadata"]["tokenizer"])
@@ -85,7 +86,7 @@ def _of_a_level(
     unstreamed = ok.filter(pl.col("ttft_s").is_null()).height
     if config.endpoint.stream and config.task != "text-to-embeddings" and unstreamed:
         yield finding("not_streamed", where=where, n=unstreamed, ok=ok.height)
-    uncut = rows.filter(pl.col("phase") == "measured")["in_window"].all()
+    uncut = rows.filter(pl.col("phase") == "measured")["in_window"].all() and not config.steady
     if when_known and uncut and rows["load"][0] == "concurrency":
         yield finding("window_uncut", where=where, need=int(10 * rows["level"][0]))
     held = sum(x.get("held_back", 0) for x in entries)

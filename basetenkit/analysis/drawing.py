@@ -11,7 +11,6 @@ import polars as pl
 
 from ..columns import SCHEMA
 from ..display import INK, PALETTE, enable_charts
-from . import statistics as st
 
 if TYPE_CHECKING:
     import altair as alt
@@ -148,7 +147,9 @@ def ecdf_points(values: np.ndarray[Any, Any], cut: np.ndarray[Any, Any] | None =
     larger: the share then comes from the survival curve, and ends below 1."""
     n = len(values)
     if cut is not None and cut.any():
-        ordered, survival = st.survival_curve(values, cut)
+        from .survival import survival_curve
+
+        ordered, survival = survival_curve(values, cut)
         shares = 1 - survival
     else:
         ordered, shares = np.sort(values), np.arange(1, n + 1) / n

@@ -1,13 +1,16 @@
-"""Whether a run kept what was promised of it: few failures, the limits of an SLO, and no worse than a baseline.
+"""Whether a run kept its promises: it finished, few requests failed, it stayed within an SLO, it is no worse than a baseline.
 
-A gate is for machines that must say yes or no: a scheduled notebook, a command in CI. So each says in one sentence what was
-found and what would have been right. Nothing passes for being unknown: a share that could not be measured has missed its limit.
-A baseline is of another day, and a day moves figures by itself: a run misses it only where the whole interval of the ratio lies
-beyond the tolerance, and what is beyond it by the figure alone is shown as not certain.
+A gate is for machines that must say yes or no: a scheduled notebook, a command in CI. Each gate says in one sentence what was
+found and what would have been right, and has one of three verdicts. A share passes if its whole interval is within the limit,
+fails if its whole interval is beyond it, and is inconclusive otherwise: so few requests cannot tell. Nothing passes for being
+unknown. A baseline was measured on another day, and a day moves figures by itself: there a figure within the tolerance passes,
+and fails only if the whole interval of the ratio is beyond it. Beside each verdict stands what the gate could have seen with this
+many requests.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,18 +19,21 @@ import polars as pl
 
 from ..display import html_table
 from ..errors import ConfigError, GateError
+from . import statistics as st
 from .comparison import compare, signed
 from .metrics import LEVEL, METRICS, headline
 from .token_causes import unexplained
 
-GOODPUT, ERRORS, TOLERANCE = 0.99, 0.01, 0.2
-KEPT, MISSED, UNSURE, UNKNOWN = "kept", "missed", "not certain", "not known"
+GOODPUT, ERRORS, UNFINISHED, TOLERANCE = 0.99, 0.01, 0.01, 0.2
+PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+POWER, POWER_Z = 0.8, 0.8416  # a gate can see what it would fail with a chance of 80%
 GUARDED = ("ttft_s_p50", "ttft_s_p95", "tpot_s_mean", "e2e_s_p50", "e2e_s_p95", "output_tokens_per_s", "inputs_per_s")
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One limit at one level. `verdict`: "kept", "missed", or of a baseline "not certain" or "not known"; `sentence` says it."""
+    """One limit at one level. `verdict`: "pass", "fail" or "inconclusive"; `sentence` says it; `could_see`: the least change for
+    the worse that would have failed this gate with a chance of 80%, "" if that has no meaning."""
 
     gate: str
     where: str
@@ -35,27 +41,34 @@ class Gate:
     limit: str
     verdict: str
     sentence: str
+    could_see: str = ""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """All gates of a run, as the last line of a cell a table. `missed`: a sentence for each that was missed."""
+    """All gates of a run, as the last line of a cell a table. `missed`: a sentence for each that failed; `inconclusive`: for each
+    that this many requests cannot decide."""
 
     gates: tuple[Gate, ...]
 
     @property
     def missed(self) -> list[str]:
-        return [gate.sentence for gate in self.gates if gate.verdict == MISSED]
+        return [gate.sentence for gate in self.gates if gate.verdict == FAIL]
+
+    @property
+    def inconclusive(self) -> list[str]:
+        return [gate.sentence for gate in self.gates if gate.verdict == INCONCLUSIVE]
 
     def enforce(self) -> None:
-        """GateError where a gate was missed, with all that was missed in one sentence."""
+        """GateError if a gate failed, with all that failed in one sentence."""
         if self.missed:
             parts = "; ".join(sentence.rstrip(".") for sentence in self.missed)
-            raise GateError(f"{len(self.missed)} of {len(self.gates)} gates missed: {parts}.")
+            raise GateError(f"{len(self.missed)} of {len(self.gates)} gates failed: {parts}.")
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        names = ("gate", "where", "found", "limit", "verdict")
-        return html_table([{name: getattr(gate, name) for name in names} for gate in self.gates])._repr_mimebundle_()
+        names = ("gate", "where", "found", "limit", "verdict", "could_see")
+        rows = [{name.replace("_", " "): getattr(gate, name) for name in names} for gate in self.gates]
+        return html_table(rows)._repr_mimebundle_()
 
     def __repr__(self) -> str:
         return self._repr_mimebundle_()["text/plain"]
@@ -66,46 +79,120 @@ def judge(
     *,
     goodput: float = GOODPUT,
     max_error_rate: float = ERRORS,
+    max_unfinished: float | None = UNFINISHED,
     baseline: Any = None,
     tolerance: float = TOLERANCE,
 ) -> Judgement:
-    """The gates of a Run: at each level the share of failures, at most `max_error_rate`; where the config has an `slo`, the
-    share of requests within every limit of it, at least `goodput`; where a `baseline` is given (a Run, or the folder of a saved
-    one), each of GUARDED no worse than its by `tolerance`, a share. ConfigError where a limit is no share or the runs have no
-    level in common; StoreError where the baseline's folder is no run."""
-    for name, value in (("goodput", goodput), ("max_error_rate", max_error_rate)):
-        if not 0 <= value <= 1:
+    """The gates of a Run, at each level: the share of planned requests that were cut or never sent, at most `max_unfinished` (None:
+    no such gate, for levels that are meant to end by time); the share of failures, at most `max_error_rate`; if the config has
+    an `slo`, the share of requests within every limit of it, at least `goodput`; if a `baseline` is given (a Run, or the folder of
+    a saved one), each of GUARDED no worse than its by `tolerance`, a share. ConfigError if a limit is no share or the runs have no
+    level in common; StoreError if the baseline's folder is no run."""
+    limits = {"goodput": goodput, "max_error_rate": max_error_rate, "max_unfinished": max_unfinished}
+    for name, value in limits.items():
+        if value is not None and not 0 <= value <= 1:
             raise ConfigError(f"judge: {name}={value}; a share from 0 to 1, e.g. 0.99")
     if tolerance < 0:
         raise ConfigError(f"judge: tolerance={tolerance}; a share of the baseline's figure, e.g. 0.2 for 20%")
-    gates = [*failures(run, max_error_rate), *slo(run, goodput)]
+    gates = [] if max_unfinished is None else list(unfinished(run, max_unfinished))
+    gates += [*failures(run, max_error_rate), *slo(run, goodput)]
     return Judgement((*gates, *(against(run, baseline, tolerance) if baseline is not None else ())))
 
 
+def unfinished(run: Any, most: float = UNFINISHED) -> Iterator[Gate]:
+    """At each level the share of planned requests that were cut when the level ended, or never sent."""
+    for row in run.fates.iter_rows(named=True):
+        cut, unsent, where = row["cancelled"], max(row["never_sent"], 0), place(row)
+        share = (cut + unsent) / row["planned"] if row["planned"] else 0.0
+        sentence = (
+            f"{where}: {cut + unsent} of {row['planned']} planned requests did not end ({cut} cut, {unsent} never sent); "
+            f"at most {most:.1%} may."
+        )
+        verdict = FAIL if share > most else PASS
+        yield Gate("unfinished", where, f"{share:.1%}", f"at most {most:.1%}", verdict, sentence)
+
+
 def failures(run: Any, most: float = ERRORS) -> Iterator[Gate]:
-    """At each level the share of requests that did not succeed, of all measured ones that were not cut: those in the ramp and
-    the drain, which no latency is of, count here."""
+    """At each level the share of requests that failed, of all measured ones that were not cut: those that a window leaves out,
+    which no latency is of, count here."""
     judged = run.requests.filter((pl.col("phase") == "measured") & (pl.col("outcome") != "cancelled"))
-    rates = judged.group_by(LEVEL).agg(rate=(pl.col("outcome") != "ok").mean())
-    for row in run.summary.select(LEVEL).join(rates, on=LEVEL, how="left", maintain_order="left").iter_rows(named=True):
-        rate, where = row["rate"], place(row)
-        verdict = MISSED if rate is None or rate > most else KEPT
-        found = "an unknown share" if rate is None else f"{rate:.1%}"
-        sentence = f"{where}: {found} of the requests failed; at most {most:.1%} may."
-        yield Gate("failures", where, found, f"at most {most:.1%}", verdict, sentence)
+    judged = judged.sort("repeat", "start_s")
+    for row in run.summary.select(LEVEL).iter_rows(named=True):
+        part = judged.filter(pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL))
+        bad = st.fraction((part["outcome"] != "ok").to_numpy(), part["repeat"].to_numpy())
+        where, limit = place(row), f"at most {most:.1%}"
+        found = "an unknown share" if bad.value is None else f"{bad.value:.1%}{_between(bad.low, bad.high)}"
+        sentence = f"{where}: {found} of the requests failed; {limit} may."
+        named = {"gate": "failures", "where": where, "found": found, "limit": limit, "sentence": sentence}
+        yield _share_gate(named, bad.value, bad.low, bad.high, part.height, most)
 
 
 def slo(run: Any, goodput: float = GOODPUT) -> Iterator[Gate]:
-    """At each level the share of requests within every limit of the config's `slo`; no gate where it has none."""
+    """At each level the share of requests within every limit of the config's `slo`; no gate if it has none."""
     if not run.config.slo:
         return
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
     for row in run.summary.iter_rows(named=True):
-        kept, where = row["goodput"], place(row)
-        verdict = MISSED if kept is None or kept < goodput else KEPT
+        kept, low, high, where = row["goodput"], row["goodput_low"], row["goodput_high"], place(row)
         found = "an unknown share" if kept is None else "all" if kept == 1 else f"{kept:.1%}"
-        sentence = f"{where}: {found} of the requests kept {limits}; {goodput:.1%} must."
-        yield Gate(f"within {limits}", where, found, f"at least {goodput:.1%}", verdict, sentence)
+        found += _between(low, high)
+        sentence = f"{where}: {found} of the requests kept {limits}; at least {goodput:.1%} must."
+        named = {"gate": f"within {limits}", "where": where, "found": found, "limit": f"at least {goodput:.1%}"}
+        bad, least, most = (None if x is None else 1 - x for x in (kept, high, low))
+        yield _share_gate(named | {"sentence": sentence}, bad, least, most, row["in_window"], 1 - goodput)
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" ({low:.1%} to {high:.1%})"
+
+
+def _share_gate(
+    named: Mapping[str, str], bad: float | None, low: float | None, high: float | None, n: float, most: float
+) -> Gate:
+    """A gate on the share of requests that went wrong, of `n`, by its interval; `named`: the gate's texts."""
+    if bad is None:
+        return Gate(**named, verdict=FAIL)
+    if low is None or high is None:  # too few for an interval that knows of dependence: at best they are independent
+        low, high = _clopper_pearson(bad * n, max(n, 1))
+    verdict = PASS if high <= most else FAIL if low > most else INCONCLUSIVE
+    texts = dict(named)
+    if verdict == INCONCLUSIVE and (need := _enough(bad, most)) is not None:
+        texts["sentence"] += f" So few requests cannot tell: it takes about {need:,} independent ones."
+    return Gate(**texts, verdict=verdict, could_see=_seen_share(_effective(bad, low, high), most))
+
+
+def _clopper_pearson(hits: float, n: float) -> tuple[float, float]:
+    inverse = st.special().betaincinv
+    low = 0.0 if hits <= 0 else float(inverse(hits, n - hits + 1, 0.025))
+    return low, 1.0 if n - hits < 1e-9 else float(inverse(hits + 1, n - hits, 0.975))
+
+
+def _effective(share: float, low: float, high: float) -> float:
+    """How many independent requests would give a share this interval."""
+    few, many = 1.0, 1e7
+    for _ in range(60):
+        n = math.sqrt(few * many)
+        bounds = _clopper_pearson(share * n, n)
+        few, many = (n, many) if bounds[1] - bounds[0] > high - low else (few, n)
+    return few
+
+
+def _enough(share: float, most: float) -> int | None:
+    """Independent requests with this share of bad ones after which the interval is on one side of the limit; None if too many."""
+    for n in (round(10 * 1.1**k) for k in range(120)):
+        low, high = _clopper_pearson(share * n, n)
+        if high <= most or low > most:
+            return n
+    return None
+
+
+def _seen_share(n: float, most: float) -> str:
+    """From which share of bad requests on a gate of `n` independent requests fails with a chance of 80%."""
+    inverse = st.special().betaincinv
+    hits = next((k for k in range(1, int(n) + 1) if inverse(k, n - k + 1, 0.025) > most), None) if n < 1e5 else n * most
+    if hits is None:
+        return "nothing: too few requests"
+    return f"{float(inverse(hits, max(n - hits, 0) + 1, POWER)):.1%} bad or more"
 
 
 def accounted(run: Any, most: float) -> Iterator[Gate]:
@@ -113,14 +200,15 @@ def accounted(run: Any, most: float) -> Iterator[Gate]:
     for row in run.summary.iter_rows(named=True):
         of_level = pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL)
         share, where = unexplained(run.requests.filter(of_level)), place(row)
-        verdict = MISSED if share is None or share > most else KEPT
+        verdict = FAIL if share is None or share > most else PASS
         found = "an unknown share" if share is None else f"{share:.2%}"
         sentence = f"{where}: {found} of the tokens paid for is unexplained; at most {most:.2%} may be."
         yield Gate("unexplained tokens", where, found, f"at most {most:.2%}", verdict, sentence)
 
 
 def against(run: Any, baseline: Any, tolerance: float = TOLERANCE) -> Iterator[Gate]:
-    """Each guarded figure as a ratio to the baseline's, at each level that both have."""
+    """Each guarded figure as a ratio to the baseline's, at each level that both have. A figure that cannot be known fails if fewer
+    requests succeeded than in the baseline: what hung has no latency."""
     found = compare(baseline, run)
     if not found.frame.height:
         raise ConfigError(
@@ -128,10 +216,10 @@ def against(run: Any, baseline: Any, tolerance: float = TOLERANCE) -> Iterator[G
         )
     for row in found.frame.iter_rows(named=True):
         if row["metric"] in _guarded(row["load"]):
-            yield _regression(row, tolerance)
+            yield _regression(row, tolerance, found.fewer(row))
     for level in found.only_b:
         sentence = f"{level}: the baseline has no such level."
-        yield Gate("baseline", level, "no such level", "", UNKNOWN, sentence)
+        yield Gate("baseline", level, "no such level", "", INCONCLUSIVE, sentence)
 
 
 def _guarded(load: str) -> list[str]:
@@ -140,8 +228,9 @@ def _guarded(load: str) -> list[str]:
     return [f"{headline(base, load)}_{stat}" if base in METRICS else f"{base}_{stat}" for base, stat in parts]
 
 
-def _regression(row: Mapping[str, Any], tolerance: float) -> Gate:
-    """Worse only where the whole interval of the ratio is beyond the limit; a missing interval proves nothing."""
+def _regression(row: Mapping[str, Any], tolerance: float, fewer: bool) -> Gate:
+    """Worse only if the whole interval of the ratio is beyond the limit; a missing interval proves nothing. `fewer`: whether fewer
+    requests succeeded than in the baseline."""
     lower = row["better"] == "lower"
     limit = 1 + tolerance if lower else 1 / (1 + tolerance)
     ratio, near = row["ratio"], row["ratio_low"] if lower else row["ratio_high"]
@@ -149,11 +238,25 @@ def _regression(row: Mapping[str, Any], tolerance: float) -> Gate:
     def beyond(x: float | None) -> bool:
         return x is not None and (x > limit if lower else x < limit)
 
-    verdict = UNKNOWN if ratio is None else MISSED if beyond(near) else UNSURE if beyond(ratio) else KEPT
+    unknown = FAIL if fewer else INCONCLUSIVE
+    verdict = unknown if ratio is None else FAIL if beyond(near) else INCONCLUSIVE if beyond(ratio) else PASS
     title, where, shown = figure_title(row["metric"]), place(row), signed(row, "ratio", sign="")
     allowed = f"{'at most' if lower else 'at least'} {limit:.3g}"
     sentence = f"{where}: {title} is {shown} times the baseline's; {allowed} is allowed."
-    return Gate(f"{title} / baseline", where, shown, allowed, verdict, sentence)
+    if ratio is None:
+        why = "; fewer requests succeeded than in the baseline" if fewer else ""
+        sentence = f"{where}: {title} is not known, so it cannot be held against the baseline's{why}."
+    seen = "" if ratio is None else _seen_ratio(ratio, near, limit, lower)
+    return Gate(f"{title} / baseline", where, shown, allowed, verdict, sentence, seen)
+
+
+def _seen_ratio(ratio: float, near: float | None, limit: float, lower: bool) -> str:
+    """From which ratio on such a gate fails with a chance of 80%, if its interval is as wide as here."""
+    if not near or near <= 0 or ratio <= 0:
+        return "nothing: the interval has no bound"
+    half = abs(math.log(ratio / near))
+    least = limit * math.exp((1 if lower else -1) * half * (1 + POWER_Z / st.Z975))
+    return f"x{least:.3g} or {'more' if lower else 'less'}"
 
 
 def figure_title(name: str) -> str:

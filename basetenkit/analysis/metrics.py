@@ -1,9 +1,9 @@
 """Each metric's definition, once: its column or expression, unit, formula, source, and which way is better.
 
 Latencies are of successful requests in the measured window. Those of an open loop exist twice, from the send and from when the
-request was due (`_due_s`), and the latter is the headline: a user waits from the moment they asked. Where requests were cut at
-a level's end, percentiles come from a survival curve in which those are censored values, not dropped: dropping them makes a
-slow server look fast.
+request was due (`_due_s`), and the latter is the headline: a user waits from the moment they asked. Of a request that timed out,
+or was cut when its level ended, it is known that it took longer: percentiles then come from a survival curve in which those
+requests are censored values, and means are restricted means. To drop them would make a slow server look fast.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import polars as pl
 from ..pace import AT_ONCE_S, MANY_TOKENS
 from ..types import Estimate, Outcome
 from . import statistics as st
+from .survival import censored_quantile
 
 LEVEL = ["scenario", "load", "level"]
 UNIT = [*LEVEL, "repeat"]
 WORDS = ("text", "warnings", "error_message")  # no figure is made of them, and each sort of the rows would copy them
+AROUND = ("preflight", "ramp", "cooldown")  # phases of requests that were sent around the planned ones
 PERCENTILES = (50, 90, 95, 99)
 Values = np.ndarray[Any, Any]
 OUTCOMES = [str(o) for o in Outcome]
@@ -93,12 +95,13 @@ _DEFINITIONS: list[tuple[str, str, str, pl.Expr, str, str, str, str]] = [
 ]
 # fmt: on
 METRICS: dict[str, Metric] = {d[0]: Metric(*d) for d in _DEFINITIONS}
-# Of these a cut request tells how long it had taken by then: the column that says whether it was over, and since when.
+# Of these a request that was cut tells how long it had taken by then: the column that says whether it was over, and since when.
 CENSORED = {
     name.removesuffix("_s") + ending: (name, since)
     for name in ("ttft_s", "first_content_s", "e2e_s")
     for ending, since in (("_s", "sent_s"), ("_due_s", "scheduled_s"))
 }
+CUT = ("cancelled", "timeout")  # outcomes of requests that were ended by the client before they were over
 
 
 def felt(metric: Metric) -> pl.Expr:
@@ -117,12 +120,12 @@ def headline(name: str, load: str) -> str:
 
 def percentile(x: Values, cut: Values, p: float, parts: Values | None = None) -> Estimate:
     """The p-th percentile of what `observed` gives, in its unit; `parts`: the repeat of each value."""
-    return st.censored_quantile(x, cut, p / 100, parts) if cut.any() else st.quantile(x, p / 100, parts)
+    return censored_quantile(x, cut, p / 100, parts) if cut.any() else st.quantile(x, p / 100, parts)
 
 
 def observed(metric: Metric, window: pl.DataFrame) -> tuple[Values, Values]:
-    """(values, cut) of a latency in the rows of a window, in their order. TTFT and E2E of each that was cut when its level
-    ended are what it had taken by then, at the least; a cut request that had its first token has a TTFT like any other."""
+    """(values, cut) of a latency in the rows of a window, in their order. TTFT and E2E of each request that timed out or was cut
+    when its level ended are what it had taken by then, at the least; if it had its first token, it has a TTFT like any other."""
     seen = observations(metric, window)
     return seen["x"].to_numpy(), seen["cut"].to_numpy()
 
@@ -131,13 +134,25 @@ def observations(metric: Metric, window: pl.DataFrame) -> pl.DataFrame:
     """What `observed` says, as a frame: x, cut, ok, repeat."""
     ok = pl.col("outcome") == "ok"
     seen = window.filter(ok).select("repeat", x=metric.expression, cut=False, ok=ok).drop_nulls("x")
-    if metric.name not in CENSORED or not seen.height:
+    if metric.name not in (*CENSORED, "tpot_s"):
         return seen
-    column, since = CENSORED[metric.name]
-    if not window.select((metric.expression.is_not_null() & ok).any()).item():
-        return seen
-    known = ok if column == "e2e_s" else pl.col(column).is_not_null()
-    cancelled = (pl.col("outcome") == "cancelled") & pl.col(since).is_not_null() & pl.col("end_s").is_not_null()
-    value = pl.when(known).then(metric.expression).when(cancelled).then(pl.col("end_s") - pl.col(since))
-    kept = window.filter(ok | cancelled).select("repeat", x=value, cut=cancelled & ~known, ok=ok)
+    ended = pl.col("outcome").is_in(CUT) & pl.col("end_s").is_not_null()
+    if metric.name == "tpot_s":
+        known, least = ok, _least_tpot()
+    else:
+        column, since = CENSORED[metric.name]
+        if window.select((ok & metric.expression.is_null()).any()).item() and not seen.height:
+            return seen  # nothing has it: it was not streamed
+        known = ok if column == "e2e_s" else pl.col(column).is_not_null() & (ok | ended)
+        least = pl.when(ended & pl.col(since).is_not_null()).then(pl.col("end_s") - pl.col(since))
+        if metric.name.endswith("_due_s"):
+            least = pl.when(pl.col("load") == "request_rate").then(least)
+    value = pl.when(known).then(metric.expression).when(ended).then(least)
+    kept = window.filter(ok | ended).select("repeat", x=value, cut=ended & ~known, ok=ok)
     return kept.drop_nulls("x")
+
+
+def _least_tpot() -> pl.Expr:
+    """The least TPOT of a request that was cut in mid-stream: all tokens asked for take at least the time that it had taken."""
+    streamed = pl.col("end_s") - pl.col("sent_s") - pl.col("ttft_s")
+    return pl.when(pl.col("output_tokens_target") > 1).then(streamed / (pl.col("output_tokens_target") - 1))

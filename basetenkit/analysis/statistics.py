@@ -270,58 +270,6 @@ def ratio_of_stretches(of: Sequence[Array], to: Sequence[Array], n: int) -> Esti
     return Estimate(value, max(value - half, 0.0), value + half, n, _how("ratio of counts", len(of)))
 
 
-def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None = None) -> Estimate:
-    """The p-quantile where some values are only known to be larger: `values` (s, in start order) with `cut` true for those
-    that were ended before they were over.
-
-    Kaplan and Meier 1958, with Greenwood's variance on the log-log scale, inflated by how many requests it takes to say what
-    one independent request would. No value, and no top, where the curve does not come down so far.
-    """
-    if not len(values):
-        return NOTHING
-    x, survival = survival_curve(values, cut)
-    n = len(x)
-    value = _first(x, survival, 1 - p)
-    if n < LEAST:
-        return Estimate(value, n=n, how="Kaplan-Meier; too few for an interval")
-    middle = float(np.median(values)) if value is None else value
-    below = ((values <= middle) & ~cut).astype(float)
-    share = float(below.mean())
-    of = moments(below, parts)
-    e = max(effective_n(of, share), 1.0) if 0 < share < 1 else float(n)
-    at_risk = n - np.arange(n)
-    event = np.diff(survival, prepend=1.0) < 0
-    greenwood = np.cumsum(np.where(event, 1 / (at_risk * np.maximum(at_risk - 1, 1e-9)), 0.0))
-    low, high = _bounds(survival, greenwood * n / e)
-    return Estimate(value, _first(x, low, 1 - p), _first(x, high, 1 - p), e, _how("Kaplan-Meier", of.runs))
-
-
-def survival_curve(values: Array, cut: Marks) -> tuple[Array, Array]:
-    """(values ascending, share that is longer), where some are only known to be longer. At a tie what was over goes first."""
-    order = np.lexsort((cut, values))
-    at_risk = len(values) - np.arange(len(values))
-    survival: Array = np.cumprod(np.where(cut[order], 1.0, 1 - 1 / at_risk)).astype(np.float64)
-    return values[order], survival
-
-
-def _bounds(survival: Any, variance: Any) -> tuple[Any, Any]:
-    """(lower, upper) 95% curves about a survival curve. Where it is 0 there is no variance, so the upper one stays where it
-    was: the longest value that happened to come is no top."""
-    low, high = np.ones(len(survival)), np.ones(len(survival))
-    inside = (survival > 0) & (survival < 1)
-    spread = Z975 * np.sqrt(variance[inside]) / -np.log(survival[inside])
-    low[inside] = survival[inside] ** np.exp(spread)
-    high[inside] = survival[inside] ** np.exp(-spread)
-    low[survival <= 0] = 0.0
-    return np.minimum.accumulate(low), np.minimum.accumulate(high)
-
-
-def _first(x: Array, survival: Any, level: float) -> float | None:
-    """The first value at which a survival curve is down to `level`."""
-    down = np.nonzero(survival <= level + 1e-12)[0]
-    return float(x[down[0]]) if len(down) else None
-
-
 def batch_means(values: Sequence[float] | Array, batches: int = 20) -> Array | None:
     """Means of `batches` equal stretches of a series in order; None where a stretch would have fewer than 2 values."""
     x = np.asarray(values, float)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from ..types import Estimate
 from . import statistics as st
 from .gaps import Gaps, gaps
-from .metrics import LEVEL, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, observations, percentile
+from .metrics import AROUND, LEVEL, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, observations, percentile
 from .rates import named, rates, shares
+from .survival import restricted_mean
 
 LOCAL = {"loop_lag_p99_s": "loop_lag_p99_s", "cpu_share": "cpu_share"}  # summary column -> key of a level's entry
 TOKENS = [
@@ -75,8 +74,9 @@ def summary_schema() -> dict[str, Any]:
 def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> dict[str, Any]:
     window = rows.filter("in_window")
     ok = window.filter(pl.col("outcome") == "ok")
-    out: dict[str, Any] = {"sent": rows.height, "in_window": window.height}
-    out |= {name: int((rows["outcome"] == name).sum()) for name in OUTCOMES}
+    planned = rows.filter(~pl.col("phase").is_in(AROUND))
+    out: dict[str, Any] = {"sent": planned.height, "in_window": window.height}
+    out |= {name: int((planned["outcome"] == name).sum()) for name in OUTCOMES}
     nothing_due = rows["load"][0] != "request_rate"
     for metric in METRICS.values():
         if metric.kind in ("latency", "speed") and not (nothing_due and metric.name.endswith("_due_s")):
@@ -96,10 +96,7 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> di
 def _distribution(metric: Metric, window: pl.DataFrame) -> dict[str, Any]:
     seen = observations(metric, window)
     x, cut, parts = seen["x"].to_numpy(), seen["cut"].to_numpy(), seen["repeat"].to_numpy()
-    over = np.ones(len(x), bool) if cut.any() else seen["ok"].to_numpy()
-    mean = st.mean(x[over], parts[over])
-    if cut.any():  # the cut ones took longer than they had by then: that bounds the mean from below, and no more
-        mean = Estimate(None, mean.value if mean.low is None else max(mean.low, 0.0), None, mean.n, "censored")
+    mean = restricted_mean(x, cut, parts) if cut.any() else st.mean(x, parts)
     out = named(f"{metric.name}_mean", mean)
     for p in PERCENTILES:
         out |= named(f"{metric.name}_p{p}", percentile(x, cut, p, parts))

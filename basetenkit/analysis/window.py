@@ -1,4 +1,10 @@
-"""Which rows the figures are of: the measured window, without the ramp and the drain of a closed loop."""
+"""Which rows the figures are of, and the stretch of time that rates are of.
+
+A steady level needs no cut: the load was settled before its first measured request, and was kept on until its last one had
+ended. Of a level without that (`steady=False`, and runs of earlier versions) a rule leaves out the ramp and the drain. Where a
+level was ended with requests in flight there is no drain, and nothing is left out at its end: what hung until then is what a
+reader must see.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,10 @@ import polars as pl
 from ..errors import ConfigError
 from .metrics import UNIT
 
-RULE = "without the first 2C and the last C requests of a closed-loop level C, where at least 10C were sent"
+RULE = (
+    "every measured request of a steady level; otherwise without the first 2C and the last C requests of a closed-loop level C "
+    "if at least 10C were sent (nothing is left out at the end of a level that was ended with requests in flight)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +53,46 @@ class Window:
 
 
 BY_RULE = Window()
+FEW_ENDED = 10  # a user
 
 
 def mark_window(rows: pl.DataFrame, window: Window = BY_RULE) -> pl.DataFrame:
-    """Sets `in_window`: measured requests, by the rule less the first 2C and the last C by start order of each closed-loop
-    level C where at least 10C were sent (below that, and in an open loop, nothing is cut), or by what `window` says."""
+    """Sets `in_window`: the measured requests, by the rule or by what `window` says.
+
+    The rule takes all of them if the level was steady, and in an open loop. Of another closed-loop level C, where at least 10C
+    were sent, it leaves out the first 2C and the last C by start order; the last C stay in a level that was ended with measured
+    requests in flight."""
     rank = pl.col("start_s").rank("ordinal").over([*UNIT, "phase"]) - 1
     n, level = pl.len().over([*UNIT, "phase"]), pl.col("level")
+    measured = pl.col("phase") == "measured"
     if window == BY_RULE:
-        cut = (pl.col("load") == "concurrency") & (n >= 10 * level) & pl.col("start_s").is_not_null()
-        inside = ~cut | ((rank >= 2 * level) & (rank < n - level))
+        steady = pl.col("phase").is_in(["ramp", "cooldown"]).any().over(UNIT)
+        ended = ((pl.col("outcome") == "cancelled") & measured).any().over(UNIT)
+        cut = ~steady & (pl.col("load") == "concurrency") & (n >= 10 * level) & pl.col("start_s").is_not_null()
+        inside = ~cut | ((rank >= 2 * level) & (ended | (rank < n - level)))
     else:
         inside = (rank >= (window.skip_first or 0)) & (rank < n - (window.skip_last or 0))
         inside &= pl.col("start_s") >= (window.from_s or 0)
         if window.until_s is not None:
             inside &= pl.col("start_s") < window.until_s
-    measured = pl.col("phase") == "measured"
     return rows.with_columns(in_window=(measured & inside).fill_null(False))
+
+
+def stretch(rows: pl.DataFrame, cut_s: float | None = None) -> tuple[float, float] | None:
+    """(from, until), s since the level's start: the time that the rates of one (level, repeat) are of; None without measured
+    requests that have a time. `cut_s`: when the level was ended with work left, or None.
+
+    From when the first request in the window was taken up to when the last one was; to the end of a level that was ended. Such a
+    level in which few requests ended counts from its start: what it completed over how long it ran."""
+    inside = rows.filter("in_window")["start_s"]
+    first, last = inside.min(), inside.max()
+    if (
+        cut_s is None
+        and rows.select(((pl.col("outcome") == "cancelled") & (pl.col("phase") == "measured")).any()).item()
+    ):
+        cut_s = rows.filter(pl.col("outcome") == "cancelled")["end_s"].max()  # type: ignore[assignment]
+    if cut_s is not None:
+        few = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok")).height < FEW_ENDED * rows["level"][0]
+        begins = 0.0 if first is None or (few and rows["load"][0] == "concurrency") else float(first)  # type: ignore[arg-type]
+        return begins, cut_s
+    return None if first is None or last is None else (float(first), float(last))  # type: ignore[arg-type]

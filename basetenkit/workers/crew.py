@@ -19,7 +19,7 @@ import polars as pl
 from ..config import RunConfig
 from ..engine.clock import mono
 from ..errors import WorkerError
-from ..outgoing import request_id
+from ..outgoing import quota, request_id
 from ..rows import LevelKey, lost_rows
 from ..stage import Batch, Part, Status, prefix
 from ..tally import Tally
@@ -52,7 +52,7 @@ class Crew:
 
     async def open(self) -> None:
         """Starts the workers and waits until each is ready. WorkerError, in one sentence, where one is not."""
-        self._tally = Tally.shared(self._config.workers, self._total)
+        self._tally = Tally.shared(self._config.workers)
         self._tally.spend(self._spent)
         self._members = [self._start(part) for part in range(self._config.workers)]
         await self._ready(self._members)
@@ -98,10 +98,10 @@ class Crew:
     async def level(self, key: LevelKey) -> None:
         """Shares a level out, starts all at one moment, and returns when each is done or lost."""
         assert self._tally is not None
-        self._tally.begin()
         self._report, self._batches, self._active = {}, [], []
         await self._replace_lost()
         parts = self._parts(key)
+        self._tally.begin(quota(self._config, key.load), len(parts))
         self._active = self._members[: len(parts)]
         for member, part in zip(self._active, parts, strict=True):
             member.begin_level()
@@ -131,6 +131,8 @@ class Crew:
     async def _finish(self, member: Member) -> None:
         done = await self._said(member, "done", self._config.max_seconds + OVERTIME_S)
         if done is None:
+            assert self._tally is not None
+            self._tally.forget(member.part)
             return
         self._notes[member] = done["notes"]
         ended_by = done["report"]["ended_by"]
@@ -159,6 +161,7 @@ class Crew:
             "peak_in_flight": peak_in_flight([span for m in self._active for span in m.spans]),
             "held_back": sum(r["held_back"] for r in reports),
             "ended_by": ended_by,
+            "cut_s": min((r["cut_s"] for r in reports if r["cut_s"] is not None), default=None),
             "tokens_guard": self._tally.reached,
             "seconds": max((r["seconds"] for r in reports), default=None),
             **{name: _worst(reports, name) for name in ("cpu_share", "loop_lag_p99_s")},
@@ -169,10 +172,10 @@ class Crew:
 
     def _lose(self, member: Member, key: LevelKey) -> dict[str, Any]:
         assert self._tally is not None
-        owned = self._tally.owned_by(member.part)
-        missing = np.setdiff1d(owned, np.concatenate([np.zeros(0, np.int64), *member.received]))
-        phases = ["warmup" if n < self._config.warmup_requests else "measured" for n in missing]
-        ids = [request_id(prefix(self._salt, key), int(n)) for n in missing]
+        owned, phases = self._tally.owned_by(member.part)
+        lost = ~np.isin(owned, np.concatenate([np.zeros(0, np.int64), *member.received]))
+        phases = [phase for phase, gone in zip(phases, lost, strict=True) if gone]
+        ids = [request_id(prefix(self._salt, key), int(n)) for n in owned[lost]]
         message = f"the worker that sent it was lost ({member.lost}), and its response with it"
         if ids:
             self._batches.append(Received(*lost_rows(key, ids, phases, message)))

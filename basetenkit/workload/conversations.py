@@ -9,6 +9,7 @@ first user's message is history from the start, and what follows its last user's
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -101,11 +102,14 @@ def check(config: RunConfig) -> None:
 @dataclass(slots=True, eq=False)
 class Talk:
     """A conversation being held. `first`: the number that the plan gives its first turn where a schedule counts them;
-    `numbers`: those of its turns that are planned; `at`: turns said so far; `tokens`: of all that stands in `messages`."""
+    `numbers`: those of its turns that are planned, and their `phase`; `opening`: one that a steady level begins with; `at`: turns
+    said so far; `tokens`: of all that stands in `messages`."""
 
     turns: Conversation
     first: int
     numbers: range = range(0)
+    phase: str = "measured"
+    opening: bool = False
     name: str | None = None
     at: int = 0
     messages: list[Message] = field(default_factory=list)
@@ -135,6 +139,9 @@ class Speaker:
         order = Random(repr(("conversations", config.seed, stream)))
         self._picks = picks(order, len(conversations), scenario)
         self._marks = marks(config, scenario, salt=salt, stream=stream, share=share)
+        self._apart = Random(repr(("openings", config.seed, stream, *share)))
+        self._openings: list[int] | None = None
+        self.mean_turns = sum(map(len, conversations)) / max(len(conversations), 1)
         self._behind = 0
         self.begun: deque[Talk] = deque()
         self._parts = share[1]
@@ -161,6 +168,16 @@ class Speaker:
         self.begun.append(self._upcoming)
         self._upcoming = self._skip(self._parts - 1)
         return self.say(self.begun[-1], request_id)
+
+    def opening(self) -> Request:
+        """The first turn of a conversation for a user of a closed loop who begins a steady level: drawn in proportion to its number
+        of turns and cut at a random one, as a stationary load would have found it."""
+        if self._openings is None:
+            weights = list(itertools.accumulate(len(turns) for turns in self._conversations))
+            self._openings = weights
+        (turns,) = self._apart.choices(self._conversations, cum_weights=self._openings)
+        self.begun.append(Talk(turns[: self._apart.randint(1, len(turns))], 0, opening=True))
+        return self.say(self.begun[-1])
 
     def say(self, talk: Talk, request_id: str = "") -> Request:
         """The request of its next turn. `input_tokens_client` is of all messages, each counted by itself."""

@@ -14,6 +14,8 @@ and no level finds that of another in the server's cache. What follows it begins
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from random import Random
 
 import orjson
@@ -28,6 +30,8 @@ from .marks import marks, picks
 from .payload import build_embeddings_payload, build_payload, carries_own_text, output_limit
 from .tokenizer import Tokenizer
 from .writer import Quoted, Writer
+
+OPENINGS = 4096  # shapes of which the first requests of a steady level are drawn
 
 
 class Sampler:
@@ -65,6 +69,8 @@ class Sampler:
         self._prefix_seed = repr(("prefix", config.seed, salt, str(scenario), stream))
         self._prefixes: dict[int, tuple[str, int]] = {}
         self._own_text = carries_own_text(config)
+        self._apart = Random(repr(("openings", config.seed, str(scenario), stream, *share)))
+        self._openings: tuple[list[Shape], list[int]] | None = None
         self._picks = picks(self._shapes, len(self._entries or ()), scenario)
         self._marks = marks(config, scenario, salt=salt, stream=stream, share=share)
 
@@ -82,7 +88,26 @@ class Sampler:
         for _ in range(self._skip):
             self._draw()  # another sender's
         self._skip = self._parts - 1
-        shape, picks = self._draw()
+        return self._made(request_id, phase, *self._draw())
+
+    def opening(self) -> Request:
+        """A request for a user of a closed loop who begins a steady level: if the scenario says how long the output is, drawn in
+        proportion to that and cut at a random place, so that it ends as one that a stationary load was in the middle of. The
+        requests that `request` makes stay the same."""
+        if not self._scenario.fixed_output or self._own_text:
+            return self.request("")
+        if not self._openings:
+            shapes = [self._scenario.sample(self._apart) for _ in range(OPENINGS)]
+            weights = list(itertools.accumulate(shape.output_tokens or 1 for shape in shapes))
+            self._openings = shapes, weights
+        shapes, weights = self._openings
+        (shape,) = self._apart.choices(shapes, cum_weights=weights)
+        cut = replace(shape, output_tokens=self._apart.randint(1, shape.output_tokens or 1))
+        inputs = cut.inputs or self._config.batch_size[0]
+        picks = [self._apart.randrange(len(self._entries)) if self._entries else None for _ in range(inputs)]
+        return self._made("", "measured", cut, picks)
+
+    def _made(self, request_id: str, phase: str, shape: Shape, picks: list[int | None]) -> Request:
         if self._config.task == "text-to-embeddings":
             return self._documents(request_id, phase, shape, picks)
         prompt, tokens = ("", 0) if self._own_text else self._text(shape, picks[0])

@@ -70,7 +70,9 @@ def test_failures_and_the_warm_up_have_no_gaps(tmp_path: Path, columns: dict[str
 def test_the_tokens_of_a_served_response_add_up_to_those_counted() -> None:
     with bk.emulator.serve(ttft_ms=1, itl_ms=1, tokens_per_chunk=4) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
-        run = bk.run_sync(bk.RunConfig(endpoint=endpoint, scenarios=["D(20,22)"], concurrency=[2], max_requests=4))
+        run = bk.run_sync(
+            bk.RunConfig(steady=False, endpoint=endpoint, scenarios=["D(20,22)"], concurrency=[2], max_requests=4)
+        )
     got = run.token_gaps()
     by_request = got.group_by("request_id").agg(pl.col("tokens").sum(), pl.len())
     both = run.requests.join(by_request, on="request_id")

@@ -57,7 +57,11 @@ def main() -> None:
     options = parser.parse_args()
     endpoint = bk.Endpoint(url="http://127.0.0.1/")
     config = bk.RunConfig(
-        endpoint=endpoint, scenarios="D(100,50)", concurrency=options.in_flight, max_requests=options.requests
+        steady=False,
+        endpoint=endpoint,
+        scenarios="D(100,50)",
+        concurrency=options.in_flight,
+        max_requests=options.requests,
     )
     worst: dict[tuple[int, bool], float] = {}
     print(

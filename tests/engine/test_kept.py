@@ -105,7 +105,7 @@ def test_the_row_says_that_it_was_sent_twice(proxied: bool) -> None:
     with peer(once_a_connection(lambda sock: None)) as p:
         how: dict[str, Any] = {"proxy": f"http://127.0.0.1:{p.port}"} if proxied else {}
         endpoint = bk.Endpoint(url=p.url, model="m", stream=False, **how)
-        config = bk.RunConfig(endpoint=endpoint, scenarios="D(8,1)", concurrency=1, max_requests=3)
+        config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(8,1)", concurrency=1, max_requests=3)
         rows = bk.run_sync(config).requests.sort("start_s").to_dicts()
     assert {row["outcome"] for row in rows} == {"ok"}
     notes = [[w for w in row["warnings"] if w.startswith("sent_again:")] for row in rows]

@@ -29,7 +29,12 @@ TLS = {
 def run_against(url: str, requests: int = 2 * IN_FLIGHT, timeout_s: float = TIMEOUT_S, **kw: object) -> bk.Run:
     endpoint = bk.Endpoint(url=url, model="m", timeout_s=timeout_s, **kw)  # type: ignore[arg-type]
     config = bk.RunConfig(
-        endpoint=endpoint, scenarios="D(10,5)", concurrency=IN_FLIGHT, max_requests=requests, give_up_after=None
+        steady=False,
+        endpoint=endpoint,
+        scenarios="D(10,5)",
+        concurrency=IN_FLIGHT,
+        max_requests=requests,
+        give_up_after=None,
     )
     began = time.monotonic()
     run = bk.run_sync(config)
@@ -145,7 +150,14 @@ def test_everything_at_once_loses_no_row(tmp_path: Path) -> None:
     context.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     nowhere = bk.Endpoint(url="https://no-such-host.invalid/v1/chat/completions", model="m")
     beside = bk.start(
-        bk.RunConfig(endpoint=nowhere, scenarios="D(10,5)", concurrency=IN_FLIGHT, max_requests=200, give_up_after=None)
+        bk.RunConfig(
+            steady=False,
+            endpoint=nowhere,
+            scenarios="D(10,5)",
+            concurrency=IN_FLIGHT,
+            max_requests=200,
+            give_up_after=None,
+        )
     )
     with restarting(lambda n: kinds[n % len(kinds)], context, up_s=1.2, down_s=0.02) as (port, met):
         url = f"https://127.0.0.1:{port}/v1/chat/completions"
@@ -177,7 +189,12 @@ def test_two_runs_at_once_in_one_process_do_not_mix_their_bytes() -> None:
     with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
         many = [
             bk.RunConfig(
-                endpoint=bk.Endpoint(url=server.url), scenarios="D(10,50)", concurrency=10, max_requests=100, salt=salt
+                steady=False,
+                endpoint=bk.Endpoint(url=server.url),
+                scenarios="D(10,50)",
+                concurrency=10,
+                max_requests=100,
+                salt=salt,
             )
             for salt in ("a", "b", "c")
         ]

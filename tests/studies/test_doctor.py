@@ -37,5 +37,7 @@ def test_of_a_key_it_tells_only_that_it_is_set(variable: str, monkeypatch: pytes
 def test_kernel_stamps_are_those_that_a_run_has() -> None:
     with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
-        run = bk.run_sync(bk.RunConfig(endpoint=endpoint, scenarios="D(10,3)", concurrency=1, max_requests=3))
+        run = bk.run_sync(
+            bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(10,3)", concurrency=1, max_requests=3)
+        )
     assert kernel_stamps() == (run.requests["clock"] == "kernel").all()

@@ -132,7 +132,9 @@ def test_the_case_is_saved_as_edited(tmp_path: Path) -> None:
 def test_a_run_offers_what_it_kept(capture: str) -> None:
     with bk.emulator.serve(ttft_ms=5, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
-        config = bk.RunConfig(endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=2, capture=capture)
+        config = bk.RunConfig(
+            steady=False, endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=2, capture=capture
+        )
         run = bk.run_sync(config)
     bench = bk.ResponseWorkbench(run)
     if capture == "errors":

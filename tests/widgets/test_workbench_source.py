@@ -14,7 +14,9 @@ def run() -> Iterator[bk.Run]:
     with bk.emulator.serve(ttft_ms=5, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         yield bk.run_sync(
-            bk.RunConfig(endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=3, capture="all")
+            bk.RunConfig(
+                steady=False, endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=3, capture="all"
+            )
         )
 
 

@@ -32,7 +32,7 @@ def server() -> Iterator[Any]:
 def config(server: Any, **kw: Any) -> bk.RunConfig:
     endpoint = bk.Endpoint(url=server.url, model="m", api_key=KEY, **kw.pop("endpoint", {}))
     fields = {"scenarios": "D(30,10)", "concurrency": 5, "max_requests": 40, "workers": 2}
-    return bk.RunConfig(endpoint=endpoint, **(fields | kw))
+    return bk.RunConfig(steady=False, endpoint=endpoint, **(fields | kw))
 
 
 def workers_of(pid: int) -> list[int]:
@@ -146,9 +146,9 @@ def test_a_guard_on_tokens_holds_over_all_and_over_levels(server: Any) -> None:
 
 def test_a_level_whose_first_requests_all_fail_is_given_up_by_all() -> None:
     endpoint = bk.Endpoint(url="http://127.0.0.1:9/")
-    c = bk.RunConfig(endpoint=endpoint, concurrency=[4, 2], max_requests=5000, give_up_after=6, workers=2)
+    c = bk.RunConfig(steady=False, endpoint=endpoint, concurrency=[4, 2], max_requests=5000, give_up_after=6, workers=2)
     run = bk.run_sync(c)
-    assert run.complete
+    assert not run.complete
     assert [f.code for f in run.findings if f.code == "gave_up"]
     assert all("give_up_after" in x["ended_by"] for x in run.metadata["levels"])
     assert 12 <= run.requests.height < 200
@@ -176,9 +176,8 @@ def test_a_worker_that_is_killed_loses_its_own_requests_and_no_others(server: An
     assert [f.code for f in run.findings].count("worker_lost") == 1
     assert level["sent"] == rows.height
     assert run.fates["sent"].sum() == rows.height
-    assert (
-        run.complete == (rows.height == 60) == ("request_rate" not in load)
-    )  # its users' share is taken over, its schedule's is not
+    assert (rows.height == 60) == ("request_rate" not in load)  # its users' share is taken over, its schedule's is not
+    assert not run.complete
     assert run.summary.height == 1
     assert workers_of(os.getpid()) == []
 
@@ -237,7 +236,7 @@ def test_one_that_does_not_answer_a_stop_is_ended(server: Any, monkeypatch: pyte
 
 def test_max_seconds_ends_a_level_for_all(server: Any) -> None:
     run = bk.run_sync(config(server, scenarios="D(30,400)", max_requests=1000, max_seconds=0.5))
-    assert run.complete
+    assert not run.complete
     assert (run.requests["outcome"] == "cancelled").sum() == 5
     assert "max_seconds" in run.metadata["levels"][0]["ended_by"]
 
@@ -257,7 +256,7 @@ def test_cancelling_an_awaited_run_ends_its_workers(server: Any) -> None:
 CHILD = """
 import basetenkit as bk
 endpoint = bk.Endpoint(url={url!r}, model="m")
-config = bk.RunConfig(endpoint=endpoint, scenarios="D(10,300)", concurrency=4, max_requests=100000, workers=2)
+config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(10,300)", concurrency=4, max_requests=100000, workers=2)
 try:
     bk.run_sync(config, save_to={folder!r})
 except KeyboardInterrupt:

@@ -21,7 +21,7 @@ from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
 from basetenkit.outgoing import request_head
 from basetenkit.rows import LevelKey
 from basetenkit.stage import Part
-from basetenkit.tally import Tally
+from basetenkit.tally import Quota, Tally
 from basetenkit.workers import messages
 
 KEY = "planted-key-5772"
@@ -63,7 +63,8 @@ def worker() -> Iterator[Process]:
 
 @pytest.fixture
 def tally() -> Iterator[Tally]:
-    tally = Tally.shared(1, 100)
+    tally = Tally.shared(1)
+    tally.begin(Quota(6))
     yield tally
     tally.close(remove=True)
 
@@ -76,7 +77,7 @@ def server() -> Iterator[Any]:
 
 def greet(worker: Process, tally: Tally, url: str, **kw: Any) -> list[tuple[str, dict[str, Any], list[pl.DataFrame]]]:
     fields = {"scenarios": "D(10,5)", "concurrency": 2, "max_requests": 6, "workers": 1, "capture": "all"}
-    config = bk.RunConfig(endpoint=bk.Endpoint(url=url, model="m", api_key=KEY), **(fields | kw))
+    config = bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=url, model="m", api_key=KEY), **(fields | kw))
     worker.tell("hello", config=config, head=request_head(config.endpoint), salt="s", tally=tally.path, part=0)
     return worker.hears("ready")
 
@@ -103,7 +104,7 @@ def test_a_level_from_hello_to_done(worker: Process, tally: Tally, server: Any) 
     assert heard[-1][1]["report"]["sent"] == 6
     (status,) = [content for say, content, _ in heard[-2:] if say == "status"]
     assert (status["finished"], status["in_flight"], status["outcomes"]) == (6, 0, {"ok": 6})
-    assert tally.owned_by(0).tolist() == list(range(6))
+    assert tally.owned_by(0)[0].tolist() == list(range(6))
 
 
 def test_what_it_cannot_do_is_one_sentence_and_it_goes_on(worker: Process, tally: Tally, server: Any) -> None:

@@ -1,0 +1,29 @@
+"""An Exchange -> what its bytes mean: the parser, told what the endpoint and the request say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .endpoint import Endpoint
+from .parsing.response import ParsedResponse, parse_response
+from .types import Exchange, Failure, Outcome
+
+
+def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
+    """What an exchange's bytes mean. A defect of the parser costs its response, never the row."""
+    request = exchange.request
+    arguments: dict[str, Any] = {
+        "status": exchange.status or 0,
+        "headers": exchange.headers,
+        "stream": endpoint.stream and request.batch_size is None,  # embeddings come whole
+        "response_path": endpoint.response_path,
+        "prompt": request.prompt,
+        "max_tokens": request.output_tokens_target,
+        "inputs": request.batch_size,
+    }
+    try:
+        return parse_response(exchange.body, exchange.read_ends, failure=exchange.failure, **arguments)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        message = f"basetenkit failed to read this response ({what}); please report it with its bytes"
+        return parse_response(b"", status=exchange.status or 0, failure=Failure(Outcome.MALFORMED, message))

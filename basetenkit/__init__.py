@@ -17,7 +17,7 @@ __version__ = "0.1.0.dev0"
 import_module(f"{__name__}.forking")  # its hook must be there before the first fork; it is light
 
 if TYPE_CHECKING:
-    from . import emulator
+    from . import emulator, errors
     from .analysis import charts
     from .analysis.comparison import Comparison, compare
     from .analysis.gates import Judgement, judge
@@ -64,6 +64,7 @@ _HOMES = {
     "compare_endpoints_sync": "studies.comparing",
     "config_from_command": "genai_bench.flags",
     "emulator": "",
+    "errors": "",
     "history": "analysis.history",
     "judge": "analysis.gates",
     "last_run": "runs",
@@ -102,6 +103,7 @@ __all__ = [
     "compare_endpoints_sync",
     "config_from_command",
     "emulator",
+    "errors",
     "history",
     "judge",
     "last_run",

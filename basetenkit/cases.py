@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from .coercions import as_path
 from .display import html_table
 from .errors import ConfigError, StoreError
 from .fields import looks_secret, redact_url
@@ -129,7 +130,7 @@ class ParserCase:
         document |= {name: getattr(self, name) for name in ("origin", "headers", "read_ends", "times")}
         document |= _body_out(self.body)
         try:
-            write_whole(Path(path), _readable_json(document).encode(), durable=True)
+            write_whole(as_path(path, "ParserCase.save"), _readable_json(document).encode(), durable=True)
         except OSError as error:
             raise StoreError(f"the case {path} cannot be written: {error.strerror or error}") from None
 
@@ -137,7 +138,7 @@ class ParserCase:
     def load(cls, path: str | Path) -> Self:
         """The case in a file. StoreError where it is none, is damaged, or is of a newer schema."""
         try:
-            document = json.loads(Path(path).read_bytes())
+            document = json.loads(as_path(path, "ParserCase.load").read_bytes())
         except OSError as error:
             raise StoreError(f"the case {path} cannot be read: {error.strerror or error}") from None
         except (ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ Field descriptions and examples are the sentences that forms and errors show: th
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -19,15 +20,34 @@ from pydantic import (
     model_validator,
 )
 
+from .addresses import completed
+from .coercions import as_levels, as_plain, as_scenarios, as_seconds, as_text, from_json, is_path, metric_name
 from .config_code import to_python
-from .endpoint import Endpoint, Seconds
-from .fields import Model, as_list, from_json, told_apart, without_secrets
+from .endpoint import Endpoint, Seconds, Text
+from .fields import Model, redact_url, told_apart, without_secrets
 from .scenario import parse_scenario
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Numbers = Annotated[dict[str, Positive], BeforeValidator(from_json)]
+SLO_LIMITS = ("ttft_s", "first_content_s", "tpot_s", "e2e_s")
 Params = Annotated[dict[str, Any], BeforeValidator(from_json)]
 Count = Annotated[int, Field(ge=1)]
+Levels = BeforeValidator(as_levels)
+
+
+def _limits(given: Any) -> Any:
+    """The limits of an SLO under their names here: "ttft" is understood as ttft_s, and "ttft_ms" is in milliseconds."""
+    given = from_json(given)
+    if not isinstance(given, dict):
+        return given
+    limits: dict[str, Any] = {}
+    for said, value in given.items():
+        bare = said.removesuffix("_ms") if isinstance(said, str) else said
+        if (name := metric_name(bare, SLO_LIMITS)) is None:
+            raise ValueError(f"there is no limit {said!r}; the limits are {', '.join(sorted(SLO_LIMITS))}")
+        if name in limits:
+            raise ValueError(f"the limit {name} is given twice")
+        limits[name] = f"{as_plain(value)} ms" if bare != said else as_plain(value)
+    return limits
 
 
 class RunConfig(Model):
@@ -39,22 +59,22 @@ class RunConfig(Model):
     task: Literal["text-to-text", "image-text-to-text", "text-to-embeddings"] = Field(
         "text-to-text", description="what is sent: text, images with text, or texts to embed"
     )
-    tokenizer: str | None = Field("embedded", description="'embedded', a local folder or file, or a hub id")
-    scenarios: Annotated[list[str], BeforeValidator(as_list)] = Field(
+    tokenizer: Text | None = Field("embedded", description="'embedded', a local folder or file, or a hub id")
+    scenarios: Annotated[list[str], BeforeValidator(as_scenarios)] = Field(
         default_factory=lambda: ["D(100,100)"],
         description="traffic scenarios, e.g. 'D(100,100)' or ['N(480,240)/(300,150)']; mixed: '0.7*D(100,50)+0.3*P(1000,20)/50'; "
         "with a data set: 'dataset', 'RD(200)'",
     )
-    concurrency: Annotated[list[Count], BeforeValidator(as_list)] = Field(
+    concurrency: Annotated[list[Count], Levels] = Field(
         default_factory=lambda: [1, 8], description="whole numbers of at least 1, e.g. 8 or [1, 8]: each level is a run"
     )
-    request_rate: Annotated[list[Positive], BeforeValidator(as_list)] = Field(
+    request_rate: Annotated[list[Positive], Levels] = Field(
         default_factory=list, description="requests a second, above 0, e.g. 2.5 or [1, 2]: each level is a run"
     )
     arrival: Literal["poisson", "constant", "uniform", "gamma"] = Field("poisson", description="gaps between arrivals")
     burstiness: Positive = Field(1.0, description="shape of gamma arrivals: 1 is Poisson, below 1 burstier")
     max_in_flight: Count | None = Field(None, description="the most requests in flight in an open loop, or None")
-    batch_size: Annotated[list[Count], BeforeValidator(as_list)] = Field(
+    batch_size: Annotated[list[Count], Levels] = Field(
         default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]: each is a level"
     )
     max_requests: Count = Field(200, description="measured requests of each level and repeat, e.g. 200")
@@ -80,12 +100,14 @@ class RunConfig(Model):
         default_factory=dict, description="further payload fields, e.g. {'temperature': 0.7}"
     )
     seed: int = Field(0, description="a whole number; the same seed and salt give the same requests")
-    salt: str | None = Field(None, description="None for a fresh one each run, or a string for the same bytes again")
+    salt: Text | None = Field(None, description="None for a fresh one each run, or a string for the same bytes again")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="0 for a thread in this process, N for processes")
     max_total_tokens: Count | None = Field(None, description="the most tokens a run may spend, or None")
     capture: Literal["none", "errors", "all"] = Field("errors", description="whose raw bytes are kept")
     capture_limit_mb: Annotated[int, Field(ge=0)] = Field(256, description="megabytes of raw bytes kept a run")
-    slo: Numbers = Field(default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5}")
+    slo: Annotated[dict[str, Annotated[Positive, BeforeValidator(as_seconds)]], BeforeValidator(_limits)] = Field(
+        default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5} or {'ttft': '500ms'}"
+    )
     stop_behind: bool = Field(False, description="stop an open-loop level whose endpoint falls behind for good")
     give_up_after: Count | None = Field(50, description="stop a level whose first N requests all fail; None: never")
 
@@ -95,11 +117,16 @@ class RunConfig(Model):
         """A rate given alone leaves no concurrency levels; a data set given alone means the scenario `dataset`."""
         if isinstance(data, dict):
             data = dict(data)
-            if data.get("request_rate") not in (None, "", [], "[]") and "concurrency" not in data:
+            if "request_rate" in data and "concurrency" not in data and as_levels(data["request_rate"]):
                 data["concurrency"] = []
             if data.get("dataset") is not None and "scenarios" not in data:
                 data["scenarios"] = ["dataset"]
         return data
+
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _path_as_text(cls, dataset: Any) -> Any:
+        return as_text(dataset) if is_path(dataset) or isinstance(dataset, bool) else dataset
 
     @field_validator("scenarios")
     @classmethod
@@ -125,14 +152,6 @@ class RunConfig(Model):
             raise ValueError("a level stands there twice")
         return levels
 
-    @field_validator("slo")
-    @classmethod
-    def _check_slo(cls, slo: dict[str, float]) -> dict[str, float]:
-        known = {"ttft_s", "first_content_s", "tpot_s", "e2e_s"}
-        if unknown := set(slo) - known:
-            raise ValueError(f"there is no limit {sorted(unknown)[0]!r}; the limits are {', '.join(sorted(known))}")
-        return slo
-
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
         if not self.concurrency and not self.request_rate:
@@ -141,6 +160,16 @@ class RunConfig(Model):
         if prompt_format and self.task != "text-to-text":
             raise ValueError(f"the prompt format has no place for {self.task}; use request_format='chat'")
         return self
+
+    def with_whole_url(self) -> Self:
+        """The config as it is sent: a base URL has the path that its task and form leave, and a warning says so; any other URL
+        stays as it is. ConfigError, with the candidates, if several paths would fit."""
+        prompt_format = self.endpoint.request_format == "prompt" or bool(self.request_params.get("use_prompt_format"))
+        url = completed(self.endpoint.url, self.task, prompt_format)
+        if url == self.endpoint.url:
+            return self
+        warnings.warn(f"Endpoint.url is a base URL: requests go to {redact_url(url)}", stacklevel=4)
+        return self.with_(endpoint=self.endpoint.with_(url=url))
 
     def to_python(self) -> str:
         """A cell of Python that makes this config, less its secrets. ConfigError where the data set is a frame in hand."""

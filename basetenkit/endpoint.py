@@ -12,24 +12,27 @@ from urllib.parse import unquote_plus, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_serializer, field_validator, model_validator
 
+from .addresses import of_baseten
+from .coercions import RAW, as_plain, as_seconds, as_text, as_text_values
 from .errors import ConfigError, MissingKeyError
-from .fields import Model, from_json, looks_secret, redact_url
+from .fields import Model, looks_secret, redact_url
 
 KEY_VARIABLES = ("MODEL_API_KEY", "BASETEN_API_KEY")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _KEY_PREFIX = re.compile(r"^(api-key|bearer)\s+", re.I)
 
-Names = Annotated[dict[str, str], BeforeValidator(from_json)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Text = Annotated[str, BeforeValidator(as_text)]
+Names = Annotated[dict[str, str], BeforeValidator(as_text_values)]
+Seconds = Annotated[float, BeforeValidator(as_seconds), Field(gt=0, le=86_400)]
 
 
 class Endpoint(Model):
     """Where requests go and in what form."""
 
-    url: str = Field(
+    url: Text = Field(
         description="the full URL, used as it is, e.g. https://model-abcd1234.api.baseten.co/production/predict"
     )
-    model: str | None = Field(None, description="the model's name, sent in chat payloads; may be left out")
+    model: Text | None = Field(None, description="the model's name, sent in chat payloads; may be left out")
     api_key: SecretStr | None = Field(None, description="the API key; else MODEL_API_KEY, then BASETEN_API_KEY is read")
     auth_scheme: Literal["auto", "Api-Key", "Bearer", "none"] = Field(
         "auto", description="'auto' sends Api-Key to Baseten's model hosts and Bearer elsewhere"
@@ -42,10 +45,10 @@ class Endpoint(Model):
     verify: bool | str = Field(
         True, description="True, False (no check), or the path of a CA file for TLS certificates"
     )
-    client_cert: str | None = Field(
+    client_cert: Text | None = Field(
         None, description="the path of a PEM file with a client's certificate and key (mutual TLS), or None"
     )
-    proxy: str | None = Field(
+    proxy: Text | None = Field(
         None, description="the URL of an HTTP proxy, e.g. http://user:password@proxy:3128; times are then Python's"
     )
     http2: bool = Field(False, description="whether to speak HTTP/2, over TLS alone; times are then Python's")
@@ -57,25 +60,48 @@ class Endpoint(Model):
     between_bytes_timeout_s: Seconds | None = Field(
         None, description="seconds without a byte within a response, or None"
     )
-    response_path: str | None = Field(
+    response_path: Text | None = Field(
         None, description="where the text stands in an unusual JSON response, e.g. 'a.b.0.c'"
     )
-    prompt_key: str = Field("prompt", min_length=1, description="the prompt's key in the prompt format, e.g. 'prompt'")
-    max_tokens_key: str = Field("max_tokens", min_length=1, description="the limit's key, e.g. 'max_new_tokens'")
+    prompt_key: Text = Field("prompt", min_length=1, description="the prompt's key in the prompt format, e.g. 'prompt'")
+    max_tokens_key: Text = Field("max_tokens", min_length=1, description="the limit's key, e.g. 'max_new_tokens'")
 
     @classmethod
     def baseten(
-        cls, model_id: str, environment: str | None = None, deployment: str | None = None, **fields: Any
+        cls,
+        model_id: str,
+        environment: str | None = None,
+        deployment: str | None = None,
+        *,
+        regional: bool = False,
+        **fields: Any,
     ) -> Self:
-        """The endpoint of a model on Baseten, by its id; environment "production" unless told, or one deployment."""
-        if not re.fullmatch(r"[a-z0-9]{4,16}", model_id):
-            raise ConfigError(
-                f"Endpoint.baseten: {model_id!r} is no model id; it is 7 or 8 lower-case letters and digits"
-            )
-        if environment and deployment:
-            raise ConfigError("Endpoint.baseten: give an environment or a deployment, not both")
-        target = f"deployment/{deployment}" if deployment else f"environments/{environment or 'production'}"
-        return cls(url=f"https://model-{model_id}.api.baseten.co/{target}/predict", **fields)
+        """An endpoint on Baseten, by what names it: a model's id ("abcd1234" or "model-abcd1234"), a chain's ("chain-abcd1234"), a
+        host or URL of either, or a model of the shared Model APIs ("deepseek-ai/DeepSeek-V3.1").
+
+        `environment`: "production" by default; with `regional=True` the host is that of this regional environment. `deployment`:
+        one deployment instead. A URL with a path is used as it is. ConfigError if the name is none of these."""
+        try:
+            given, environment, deployment = map(as_text, (model_id, environment, deployment))
+        except ValueError as error:
+            raise ConfigError(f"Endpoint.baseten: a name {error}") from None
+        if not isinstance(given, str):
+            raise ConfigError("Endpoint.baseten: give a model's id, e.g. 'abcd1234'")
+        url, model = of_baseten(given, environment, deployment, regional)
+        return cls(**{"url": url, **({"model": model} if model else {}), **fields})
+
+    @classmethod
+    def of(cls, given: Any, where: str) -> Self:
+        """The endpoint that a call was given: an Endpoint, its URL as text, its fields as a dict, or a config that has one.
+        `where` begins the ConfigError for anything else."""
+        given = getattr(given, "endpoint", given)
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, str):
+            return cls(url=given)
+        if isinstance(given, dict):
+            return cls.model_validate(given)
+        raise ConfigError(f"{where}: a {type(given).__name__} is not an endpoint; give a URL or an Endpoint")
 
     @staticmethod
     def key_from(variable: str, environ: Mapping[str, str] | None = None) -> str | None:
@@ -106,6 +132,10 @@ class Endpoint(Model):
         """A key is often pasted with its scheme or a newline: both go."""
         if isinstance(key, SecretStr):
             key = key.get_secret_value()
+        try:
+            key = as_text(key)
+        except ValueError:
+            raise ValueError(f"it is a number and not text; {RAW}") from None
         if not isinstance(key, str):
             return key
         key = _KEY_PREFIX.sub("", key.strip())
@@ -123,11 +153,20 @@ class Endpoint(Model):
                 raise ValueError(f"{name!r} is set by the engine")
         return headers
 
+    @field_validator("verify", mode="before")
+    @classmethod
+    def _verify_as_text(cls, verify: Any) -> Any:
+        return verify if isinstance(as_plain(verify), bool) or verify in (0, 1) else as_text(verify)
+
     @field_validator("verify")
     @classmethod
     def _check_verify(cls, verify: bool | str) -> bool | str:
-        if isinstance(verify, str) and not Path(verify).is_file():
-            raise ValueError(f"there is no CA file {verify!r}")
+        try:
+            found = isinstance(verify, bool) or Path(verify).is_file()
+        except (OSError, ValueError):  # a name that no file can have
+            found = False
+        if not found:
+            raise ValueError(f"there is no CA file {str(verify)[:80]!r}")
         return verify
 
     @field_validator("client_cert")

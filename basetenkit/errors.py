@@ -1,5 +1,10 @@
 """What can be raised, drawn as a tree. Each message is one sentence: what is wrong, where, and what would be right.
 
+    try:
+        run = await bk.run(config)
+    except bk.errors.ConfigError as error:      # or bk.errors.BasetenkitError for all of them
+        print(error)
+
     BasetenkitError
     ├── ConfigError (ValueError)     a RunConfig, an Endpoint, or a call's arguments
     │   ├── ScenarioError            a scenario string
@@ -9,10 +14,11 @@
     ├── StoreError                   a run folder that cannot be written, read or shared
     ├── WorkerError (RuntimeError)   a worker's process did not start
     ├── ForkError (RuntimeError)     a process that was forked after a run cannot run anything
+    ├── NotAwaitedError (AttributeError)   a call such as bk.run(config) was used as if it had been awaited
     ├── GateError                    a measured run missed a limit that was set for it
     └── EmulatorError (RuntimeError) the embedded endpoint did not start
 
-What an endpoint does is never raised: it stands in rows, findings and the run's own picture.
+What an endpoint does is never raised: rows and findings have it. These names are in `bk.errors`.
 """
 
 from __future__ import annotations
@@ -52,6 +58,10 @@ class WorkerError(BasetenkitError, RuntimeError):
 
 class ForkError(BasetenkitError, RuntimeError):
     """This process was forked after polars had worked in its parent; nothing can be run here."""
+
+
+class NotAwaitedError(BasetenkitError, AttributeError):
+    """A call that must be awaited was used without `await`; nothing has been sent."""
 
 
 class GateError(BasetenkitError):

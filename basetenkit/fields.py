@@ -1,20 +1,21 @@
-"""What the configuration's models are made of: a base whose errors are one sentence each, the coercions that papermill's
-scalars need, and what counts as a secret."""
+"""What the configuration's models are made of: a base whose errors are one sentence each, and what counts as a secret."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import re
+from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from .coercions import as_plain
 from .display import html_table
 from .errors import ConfigError
+from .hints import field_hint, value_hint
 
 _SECRET_NAME = re.compile(
     r"auth|key|token|secret|password|passwd|credential|cookie|signature|(^|[^a-z])sig($|[^a-z])", re.I
@@ -70,23 +71,6 @@ def told_apart(data: Any) -> Any:
     return {"frame": f"sha256:{hashlib.sha256(content).hexdigest()}", "rows": frame.height, "columns": frame.columns}
 
 
-def from_json(value: Any) -> Any:
-    """A JSON list or object in a string (all that papermill's -p can give) becomes what it says."""
-    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"it is no valid JSON ({error})") from None
-    return value
-
-
-def as_list(value: Any) -> Any:
-    value = from_json(value)
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, (list, tuple, set, range)) else [value]
-
-
 class Model(BaseModel):
     """A pydantic model whose errors are one sentence each."""
 
@@ -119,14 +103,61 @@ class Model(BaseModel):
         value, default = getattr(self, name), field.get_default(call_default_factory=True)
         return value is not None if default is None else value != default  # a frame compares cell by cell
 
-    def __init__(self, **data: Any) -> None:
+    def __init__(self, *first: Any, **data: Any) -> None:
+        name = type(self).__name__
+        if first:
+            field = next(iter(type(self).model_fields))
+            if len(first) > 1 or field in data:
+                raise ConfigError(f"{name}: only {field} may be given without its name, e.g. {name}({field}, ...)")
+            data = {field: first[0]} | data
         try:
             super().__init__(**data)
         except ValidationError as error:
             raise _readable(type(self), error) from None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_scalars(cls, data: Any) -> Any:
+        """Scalars of numpy as Python's. A model within this one has the names of its fields as keys."""
+        if not isinstance(data, dict):
+            return data
+        for name, field in cls.model_fields.items():
+            if name in data and _is_model(field.annotation):
+                _check_keys(data[name], f"{cls.__name__}.{name}")
+        return {name: as_plain(value) for name, value in data.items()}
+
+    def with_(self, **changes: Any) -> Self:
+        """A copy with other values in these fields, validated as the constructor validates them; secrets stay in it."""
+        return type(self)(**({name: getattr(self, name) for name in self.model_fields_set} | changes))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; what `update` changes is validated as the constructor validates it. ConfigError as there."""
+        _check_keys(update, f"{type(self).__name__}.model_copy")
+        return super(Model, self.with_(**(update or {}))).model_copy(deep=deep)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._refuse_change(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._refuse_change(name)
+        super().__delattr__(name)
+
+    def _refuse_change(self, name: str) -> None:
+        if name.startswith("_"):
+            return
+        kind = type(self)
+        if name not in kind.model_fields:
+            raise ConfigError(f"{kind.__name__}.{name}: {_no_such_field(kind, name)}")
+        own = {"RunConfig": "config"}.get(kind.__name__, kind.__name__.lower())
+        raise ConfigError(
+            f"{kind.__name__}.{name}: it is frozen and cannot be changed in place; make a copy that differs: "
+            f"{own} = {own}.with_({name}=...)"
+        )
+
     @classmethod
     def model_validate(cls, obj: Any, **kwargs: Any) -> Self:
+        _check_keys(obj, cls.__name__)
         try:
             return super().model_validate(obj, **kwargs)
         except ValidationError as error:
@@ -138,6 +169,17 @@ class Model(BaseModel):
             return super().model_validate_json(json_data, **kwargs)
         except ValidationError as error:
             raise _readable(cls, error) from None
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _check_keys(given: Any, where: str) -> None:
+    """ConfigError if `given` is a dict with keys that cannot be names of fields."""
+    odd = [key for key in given if not isinstance(key, str)] if isinstance(given, Mapping) else []
+    if odd:
+        raise ConfigError(f"{where}: the key {odd[0]!r} is not the name of a field; keys are text")
 
 
 def _readable(model: type[BaseModel], error: ValidationError) -> ConfigError:
@@ -167,27 +209,35 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, typ
         if inner is None:
             break
         field = inner
-        if isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
-            owner = inner.annotation
+        if _is_model(inner.annotation):
+            owner = inner.annotation  # type: ignore[assignment]
     return ".".join(place), owner, field
 
 
 def _sentence(owner: type[BaseModel], place: str, field: FieldInfo | None, e: Any) -> str:
     _, nested, name = place.rpartition(".")
     if e["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, owner.model_fields, 1)
-        right = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(owner.model_fields)}"
-        return f"{place}: there is no such field; {right}"
+        return f"{place}: {_no_such_field(owner, name)}"
     what = e["msg"].removeprefix("Value error, ")
     if not nested:
         return f"{place}: {what}"
     value = "" if e["type"] == "missing" or _may_hold_secret(name, field, e["input"]) else f"{e['input']!r}"[:80] + " "
     what = (what[0].lower() + what[1:]).replace("input should", "should")
     right = f"; {field.description}" if field is not None and field.description else ""
-    return f"{place}: {value}{what}{right}"
+    hint = value_hint(name, e["input"])
+    return f"{place}: {value}{what}{right}{f'; {hint}' if hint else ''}"
+
+
+def _no_such_field(owner: type[BaseModel], name: str) -> str:
+    near = difflib.get_close_matches(name, owner.model_fields, 1)
+    if known := field_hint(name, owner.model_fields):
+        right = f"here it is called {known!r}"
+    else:
+        right = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(owner.model_fields)}"
+    return f"there is no such field; {right}"
 
 
 def _may_hold_secret(name: str, field: FieldInfo | None, value: Any) -> bool:
     """Whether a wrong value must not be shown: what it would have been, had it been right, has places for secrets."""
-    within = field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    within = field is not None and _is_model(field.annotation)
     return within or looks_secret(name) or name in ("url", "headers") or isinstance(value, dict)

@@ -16,6 +16,7 @@ from .analysis.spread import spread
 from .analysis.summary import summarise
 from .analysis.token_gaps import token_gaps
 from .analysis.window import BY_RULE, Window, mark_window
+from .coercions import as_path
 from .columns import SCHEMA
 from .config import RunConfig
 from .findings import Finding
@@ -50,7 +51,8 @@ class Run:
 
     @property
     def chunks(self) -> pl.LazyFrame:
-        """One row an output chunk: request_id, index, arrival_s (s since the send), error_s, tokens, text_start, text_end."""
+        """A LazyFrame (`.collect()` reads it), one row per output chunk: request_id,
+        index, arrival_s (s since the send), error_s, tokens, text_start, text_end."""
         return self._folder.scan("chunks")
 
     @cached_property
@@ -175,7 +177,7 @@ class Run:
 
     def save(self, path: str | Path) -> None:
         """Saves the run, whole, to a new or empty folder; StoreError where it is neither. A run's own folder is left as it is."""
-        target = Path(path)
+        target = as_path(path, "save")
         if target.resolve() != self._folder.path.resolve():
             self._folder.copy_to(target)
 

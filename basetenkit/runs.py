@@ -32,6 +32,7 @@ from .errors import ConfigError
 from .forking import check_not_forked, mark_used
 from .outgoing import request_head
 from .preparation import allow_open_files, check_ports, check_room, check_supported, open_document, say_limits
+from .pending import awaited
 from .progress import ProgressLine
 from .results import Run
 from .store import RunFolder
@@ -134,6 +135,7 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
         )
     check_not_forked()
     mark_used()
+    config = config.with_whole_url()
     check_supported(config)
     request_head(config.endpoint)  # a missing key is told now
     load_data(config)  # and what is wrong with a data set
@@ -156,6 +158,7 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
     return live
 
 
+@awaited("bk.run(config)", "bk.run_sync(config) if nothing can be awaited")
 async def run(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
     """Runs to the end and gives the Run; `await bk.run(config)` in a cell. Cancelling it stops the engine."""
     return await _until_done(start(config, save_to=save_to))

@@ -25,6 +25,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from .coercions import as_path
 from .columns import CHUNK_SCHEMA, SCHEMA
 from .errors import StoreError
 from .fields import looks_secret, without_secrets
@@ -71,7 +72,7 @@ class RunFolder:
     """One run's folder. `durable` folders are the user's and are synced; others are temporary."""
 
     def __init__(self, path: str | Path, durable: bool = True) -> None:
-        self.path, self.durable = Path(path), durable
+        self.path, self.durable = as_path(path, "the run folder"), durable
         self.left_out: set[Path] = set()
 
     @property
@@ -120,7 +121,9 @@ class RunFolder:
         try:
             document = json.loads(self.run_file.read_bytes())
         except FileNotFoundError:
-            raise StoreError(f"{self.path} is no run folder: it has no {RUN_FILE}") from None
+            theirs = (self.path / "experiment_metadata.json").is_file()
+            cure = "; it is a result folder of genai-bench: bk.read_genai_bench(folder) reads it" if theirs else ""
+            raise StoreError(f"{self.path} is not a run folder: it has no {RUN_FILE}{cure}") from None
         except OSError as error:
             raise _readable_os_error(self.path, error, "read") from None
         except ValueError as error:

@@ -86,7 +86,7 @@ def test_a_scalar_serves_for_a_list_and_a_json_string_too(given_: dict[str, Any]
         ({"request_rate": float("inf")}, "RunConfig.request_rate: inf should be a finite number"),
         ({"burstiness": float("nan")}, "RunConfig.burstiness: nan should be"),
         ({"slo": {"ttft_s": -1}}, "RunConfig.slo.ttft_s: -1 should be greater than 0"),
-        ({"slo": {"ttft": 1}}, "there is no limit 'ttft'; the limits are e2e_s, first_content_s, tpot_s, ttft_s"),
+        ({"slo": {"itl": 1}}, "there is no limit 'itl'; the limits are e2e_s, first_content_s, tpot_s, ttft_s"),
         ({"max_seconds": 0}, "RunConfig.max_seconds: 0 should be greater than 0; seconds"),
         ({"request_params": '{"a":'}, "RunConfig.request_params: "),
         ({"task": "text-to-poems"}, "RunConfig.task: 'text-to-poems' should be 'text-to-text'"),

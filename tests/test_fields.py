@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from basetenkit.coercions import as_list, from_json
 from basetenkit.errors import ConfigError, MissingKeyError
-from basetenkit.fields import Model, as_list, from_json, looks_secret, redact_url
+from basetenkit.fields import Model, looks_secret, redact_url
 
 
 class Inner(Model):

@@ -14,14 +14,15 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from ..coercions import as_path, is_path
 from ..display import Html, html_table, show
 from ..errors import ConfigError
 from ..types import Estimate
+from .given import refuse_pending
 from .history import SavedRun
 from .metrics import LEVEL, METRICS, headline
 from .summary import summary_schema
@@ -106,8 +107,9 @@ def compare(a: Any, b: Any) -> Comparison:
 
 
 def _run(given: Any, name: str) -> Any:
-    if isinstance(given, str | Path):
-        run = SavedRun(Path(given))
+    refuse_pending(given)
+    if is_path(given):
+        run = SavedRun(as_path(given, f"compare: {name}"))
         _ = run.document
         return run
     if not hasattr(given, "summary") or not hasattr(given, "config"):

@@ -11,6 +11,7 @@ import polars as pl
 
 from ..columns import SCHEMA
 from ..display import INK, PALETTE, enable_charts
+from ..errors import ConfigError
 
 if TYPE_CHECKING:
     import altair as alt
@@ -48,6 +49,8 @@ def altair() -> Any:
 def rows(run: Any) -> pl.DataFrame:
     """All rows with `series`, their level's name; columns that an older file lacks are null."""
     frame: pl.DataFrame = run if isinstance(run, pl.DataFrame) else run.requests
+    if not {"scenario", "load", "level", "outcome"} <= set(frame.columns):
+        raise ConfigError("this frame has no rows of requests; give a Run, its folder, or run.requests")
     lacking = [pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items() if name not in frame.columns]
     return frame.with_columns(lacking).with_columns(series=label())
 

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from ..coercions import as_path
 from ..config import RunConfig
 from ..errors import BasetenkitError, StoreError
 from ..scenario import parse_scenario
@@ -102,7 +103,7 @@ def history(path: str | Path) -> pl.LazyFrame:
     `.filter(pl.col("problem").is_null())` leaves it out. StoreError where there is no such folder. The folder is looked at anew
     each time the frame is collected.
     """
-    root = Path(path)
+    root = as_path(path, "history")
     if not root.is_dir():
         raise StoreError(f"there is no folder {root}; bk.history takes a folder to which runs were saved")
     schema = history_schema()

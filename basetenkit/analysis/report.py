@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..coercions import as_path
 from ..display import Html, describe, html_table, picture
 from ..errors import ConfigError, StoreError
 from . import charts, workbook
+from .given import as_run
 from .tables import findings_table, overview, tokens
 
 PICTURES_MAX = 2_000_000  # bytes; as base64 a third more, and the file stays below 3 MB
@@ -58,7 +60,7 @@ def report(run: Any, path: str | Path) -> Path:
 
     ConfigError where `run` is no Run or the suffix is another; StoreError where the file cannot be written.
     """
-    target = Path(path)
+    target, run = as_path(path, "report"), as_run(run, "report")
     missing = [name for name in ("requests", "summary", "fates", "findings", "metadata") if not hasattr(run, name)]
     if missing:
         raise ConfigError(f"report takes a Run, not {type(run).__name__}; a saved one is bk.load(folder)")

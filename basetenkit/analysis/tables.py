@@ -9,6 +9,7 @@ import polars as pl
 
 from ..display import Html, html_table, interval, show
 from .accounts import token_table
+from .given import of_run
 from .history import history
 from .metrics import LEVEL, METRICS, PERCENTILES, headline
 
@@ -32,12 +33,14 @@ def _cell(row: Mapping[str, Any], name: str, factor: float = 1.0) -> str:
     return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], factor)
 
 
+@of_run
 def overview(run: Any) -> Html:
     """One row a level: requests, latencies in ms (of an open loop from when a request was due), throughput, each with its 95%
     interval, and the clock's proven error."""
     return html_table(overview_rows(run))
 
 
+@of_run
 def overview_rows(run: Any) -> list[dict[str, Any]]:
     """What `overview` shows, for who shows it otherwise: title -> what stands there, a level."""
     embeddings = _embeddings(run.summary)
@@ -61,6 +64,7 @@ def _overview_row(row: Mapping[str, Any], embeddings: bool) -> dict[str, Any]:
     return shown | {"clock error p99, ms": "–" if error is None else f"{error * 1e3:.3f}"}
 
 
+@of_run
 def latencies(run: Any) -> Html:
     """One row a level and latency: its mean and percentiles in ms with their 95% intervals, and the clock's proven error."""
     rows = []
@@ -83,6 +87,7 @@ def _same(row: Mapping[str, Any], content: str) -> bool:
     return all(row[f"{content}_{stat}"] == row[f"{first}_{stat}"] for stat in ("p50", "p99", "mean"))
 
 
+@of_run
 def service(run: Any) -> Html:
     """One row a level: the share of requests within every limit of the config's `slo`, and the share that failed."""
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
@@ -112,6 +117,7 @@ def past(folder: str | Path, n: int = 10) -> Html:
     return html_table(rows)
 
 
+@of_run
 def tokens(run: Any) -> Html:
     """Tokens per level and direction by the four accounts, and the difference between what was reported and what was counted,
     over the requests that have both. A sum of fewer requests than were successful says of how many it is."""
@@ -134,11 +140,13 @@ def _of_requests(row: Mapping[str, Any], name: str, count: str) -> Any:
     return value if value is None or n == row["requests"] else f"{show(value)} (of {n} requests)"
 
 
+@of_run
 def findings_table(run: Any) -> Html:
     """The findings: what, and what to do."""
     return html_table([{"finding": f.code, "what": f.sentence, "what to do": f.cure} for f in run.findings])
 
 
+@of_run
 def samples(run: Any, n: int = 5) -> pl.DataFrame:
     """The first `n` rows, with the columns that one looks at first."""
     first = [

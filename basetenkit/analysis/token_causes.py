@@ -18,6 +18,7 @@ from ..accounting import AT_LIMIT, FILTERED, SPECIALS
 from ..display import Html, html_table
 from .accounts import total
 from .chat_template import messages, template_tokens
+from .given import of_run
 from .metrics import LEVEL
 from .tables import load_name
 
@@ -170,6 +171,7 @@ def unexplained(rows: pl.DataFrame) -> float | None:
     return float(rest) / tokens if tokens else None
 
 
+@of_run
 def causes_table(run: Any) -> Html:
     """The causes for a person to read, those without an explanation marked."""
     rows = []
@@ -186,6 +188,7 @@ def causes_table(run: Any) -> Html:
     return html_table(rows, "From one account to the next")
 
 
+@of_run
 def paid_table(run: Any) -> Html:
     """Tokens of the requests that did not succeed, one row per level, outcome and phase: the input tokens of those that were
     sent, what came before the end by the server's count or the tokenizer's, and what share of all output tokens that is.

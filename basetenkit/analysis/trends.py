@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from ..coercions import metric_name
 from ..display import PALETTE, Html, html_table, interval, show
-from ..errors import ConfigError
 from . import drawing as d
 from . import statistics as st
 from .comparison import figures
 from .gates import figure_title
+from .given import figure_name
 from .history import history
 from .metrics import METRICS, headline
 
@@ -110,10 +111,9 @@ def trends(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequ
     from another. Runs that are not complete, cannot be read or lack the figure are left out, and `words` says how many.
     ConfigError where there is no such figure; StoreError where there is no such folder.
     """
-    if metric not in figures():
-        raise ConfigError(
-            f"trends: metric={metric!r} is no figure of the summary; e.g. ttft_s_p50, output_tokens_per_s"
-        )
+    if isinstance(metric, str) and f"{metric_name(metric, METRICS)}_p50" in figures():
+        metric = f"{metric_name(metric, METRICS)}_p50"  # "ttft" alone is its median
+    metric = figure_name(metric, figures(), "trends")
     frame = _scan(runs, metric, list(by))
     usable = pl.col("problem").is_null() & pl.col("complete") & (pl.col("value") > 0)
     kept = frame.filter(usable).sort("started_at")

@@ -20,6 +20,7 @@ from typing import Any
 
 import polars as pl
 
+from ..coercions import as_path
 from ..columns import SCHEMA
 from ..config import RunConfig
 from ..endpoint import Endpoint
@@ -60,7 +61,7 @@ def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model
     StoreError where the folder is none of genai-bench's, is damaged, or holds several models; ConfigError where its task is not
     measured here.
     """
-    path = Path(folder)
+    path = as_path(folder, "read_genai_bench")
     about = _cleaned(_document(path / METADATA))
     files = _chosen(_files(path, about), {"model": model, "batch_size": batch_size}, path, about.get("task"))
     if len({f.batch_size for f in files}) > 1:

@@ -18,6 +18,8 @@ import numpy as np
 import polars as pl
 
 from .. import __version__
+from ..analysis.given import as_run
+from ..coercions import as_path
 from ..errors import ConfigError, StoreError
 from ..results import Run
 from ..scenario import parse_scenario
@@ -39,8 +41,9 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
     ConfigError where `run` is no Run, has levels of both kinds, or of several batch sizes and several loads; StoreError where
     the folder is not new or empty, or cannot be written: then nothing of it is left.
     """
+    run = as_run(run, "write_genai_bench")
     if not isinstance(run, Run):
-        raise ConfigError(f"write_genai_bench takes a Run, not {type(run).__name__}; a saved one is bk.load(folder)")
+        raise ConfigError(f"write_genai_bench takes a Run, or the folder of a saved one, not {type(run).__name__}")
     config = run.config
     if config.concurrency and config.request_rate:
         raise ConfigError(
@@ -56,7 +59,7 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
         document = _document(run, str(scenario), float(str(level)), part)
         files[_name(document["aggregated_metrics"], config.task)] = document
     files[METADATA] = _metadata(run)
-    target = Path(folder)
+    target = as_path(folder, "write_genai_bench")
     _write(target, files)
     return target
 

@@ -22,9 +22,11 @@ import polars as pl
 
 from ..analysis.metrics import METRICS, headline
 from ..analysis.paired import EQUAL, MORE, P95, Verdict, judge_means, judge_p95
+from ..coercions import as_path, metric_name
 from ..config import RunConfig
 from ..display import Html, html_table
 from ..errors import ConfigError
+from ..pending import awaited
 from ..progress import ProgressLine
 from ..results import Run
 from ..runs import start
@@ -79,6 +81,7 @@ class EndpointComparison:
         return "\n".join([*(repr(t) for t in self._tables()), *self.words])
 
 
+@awaited("bk.compare_endpoints(...)", "bk.compare_endpoints_sync(...) if nothing can be awaited")
 async def compare_endpoints(
     config_a: RunConfig,
     config_b: RunConfig,
@@ -101,10 +104,11 @@ async def compare_endpoints(
     block of A, so that A against A stands beside it. `save_to`: a new folder, a run in it for each block. Nothing is raised
     for what the endpoints do; ConfigError where the design is impossible.
     """
+    metric = metric_name(metric, TESTED) or metric
     _check(config_a, config_b, pairs, margin, metric, block_requests)
     configs = {"A": config_a, "B": config_b} | ({"A'": config_a} if control else {})
     same_place = config_a.endpoint.url == config_b.endpoint.url and config_a.endpoint.model == config_b.endpoint.model
-    root = None if save_to is None else Path(save_to)
+    root = None if save_to is None else as_path(save_to, "compare_endpoints: save_to")
     n = block_requests or await _pilot(config_a, config_b, block_seconds)
     runs: list[Run] = []
     rows = []

@@ -71,9 +71,10 @@ class Preflight:
         return repr(self._table())
 
 
-def preflight(endpoint: Endpoint) -> Preflight:
+def preflight(endpoint: Endpoint | str) -> Preflight:
     """Sends one small request and says what it showed. ConfigError where the endpoint's key is missing; what the endpoint does
     is never raised."""
+    endpoint = Endpoint.of(endpoint, "preflight")
     config = RunConfig(endpoint=endpoint, scenarios=["D(16,8)"], concurrency=[1], max_requests=1, capture="all")
     run = run_sync(config)
     row = run.requests.row(0, named=True)

@@ -8,12 +8,14 @@ import polars as pl
 
 from ...display import PALETTE
 from .. import drawing as d
+from ..given import of_run
 from ..metrics import OUTCOMES
 
 if TYPE_CHECKING:
     import altair as alt
 
 
+@of_run
 def token_ledger(run: Any) -> alt.Chart:
     """Mean tokens per request by the four accounts: asked for, reported by the server, counted by the tokenizer, output chunks.
     The bars of one direction are of the same requests: those that have every count that any request of the level has."""
@@ -66,6 +68,7 @@ def _alike(columns: list[str]) -> pl.Expr:
     return pl.all_horizontal(pl.col(c).is_not_null() | (pl.col(c).count().over("series") == 0) for c in columns)
 
 
+@of_run
 def outcome_bars(run: Any) -> alt.Chart:
     """How every request sent has ended, a level a bar."""
     a, rows = d.altair(), d.rows(run)
@@ -91,6 +94,7 @@ def outcome_bars(run: Any) -> alt.Chart:
     return chart.properties(title="Outcomes", width=d.WIDTH, height=a.Step(28))  # type: ignore[no-any-return]
 
 
+@of_run
 def error_shares(run: Any) -> alt.Chart:
     """The share of requests that failed at each level, by HTTP status or, where none came, by outcome. Of all that were sent
     and measured, less those that were cut when a level ended."""

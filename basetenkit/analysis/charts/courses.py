@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from .. import drawing as d
+from ..given import of_run
 
 if TYPE_CHECKING:
     import altair as alt
@@ -19,6 +20,7 @@ _SPREAD = (
 )
 
 
+@of_run
 def ttft_by_input(run: Any) -> alt.Chart:
     """Time to first token (ms, or s from 10 s on) against input tokens: median, and p10 to p90 as a bar, of the requests in each
     class of lengths; a colour a level."""
@@ -43,6 +45,7 @@ def ttft_by_input(run: Any) -> alt.Chart:
     return (bars + dots).properties(title=a.Title(title, subtitle=words), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 
+@of_run
 def itl_course(run: Any) -> alt.Chart:
     """Gaps between output chunks (ms) over the course of the response: median, and p10 to p90 as a band, by the place of the
     chunk that ends the gap; a colour a level. Late places are of long responses only."""

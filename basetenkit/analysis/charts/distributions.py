@@ -12,23 +12,26 @@ import numpy as np
 import polars as pl
 
 from .. import drawing as d
+from ..given import figure_name, of_run
 from ..metrics import METRICS, UNIT, headline, observed, percentile
 
 if TYPE_CHECKING:
     import altair as alt
 
+LATENCIES = [name for name, metric in METRICS.items() if metric.kind in ("latency", "speed")]
 Since = Literal["due", "send"]
 # The column that bounds the clock's error of a latency that is measured from a known moment.
 ERRORS = {"ttft_s": "ttft_error_s", "ttft_due_s": "ttft_error_s", "e2e_s": "e2e_error_s", "e2e_due_s": "e2e_error_s"}
 _MARKS = {"series": pl.String, "p": pl.String} | dict.fromkeys(("x", "low", "high", "early", "mark_share"), pl.Float64)
 
 
+@of_run
 def latency_ecdf(run: Any, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
     """The share of requests at or below each value of a latency (ms, or s from 10 s on), a curve a level, with p50, p90 and p99,
     their 95% intervals, and the band of the clock's proven error (where no request was cut). In an open loop a latency counts
     from when its request was due; `since="send"`: from the send."""
     a, rows = d.altair(), d.rows(run)
-    metric = _counted_from(rows, metric, since)
+    metric = _counted_from(rows, figure_name(metric, LATENCIES, "latency_ecdf"), since)
     title, seen = METRICS[metric].title, _seen(rows, metric)
     if not seen:
         return d.nothing(title, d.NO_LATENCY)
@@ -111,11 +114,12 @@ def _counted_from(rows: pl.DataFrame, metric: str, since: Since) -> str:
     return headline(metric, "request_rate") if since == "due" and set(rows["load"]) == {"request_rate"} else metric
 
 
+@of_run
 def latency_histogram(run: Any, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
     """How often each value of a latency (ms, or s from 10 s on) came, a level below the other; p50, p90 and p99 as rules with
     their 95% intervals shaded, and the clock's error as a darker band left of each rule. `since`: as in `latency_ecdf`."""
     a, rows = d.altair(), d.rows(run)
-    metric = _counted_from(rows, metric, since)
+    metric = _counted_from(rows, figure_name(metric, LATENCIES, "latency_histogram"), since)
     title, seen = METRICS[metric].title, _seen(rows, metric)
     ok = d.ok(rows).select("series", METRICS[metric].expression.alias("x")).drop_nulls()
     if not ok.height:
@@ -127,6 +131,7 @@ def latency_histogram(run: Any, metric: str = "ttft_s", since: Since = "due") ->
     return d.histogram(a, title, words, values, d.order(rows), unit, "requests", marks)
 
 
+@of_run
 def inter_token(run: Any) -> alt.Chart:
     """The gaps between output chunks (ms), a level below the other. A chunk may hold several tokens: then a gap is of several."""
     a, rows = d.altair(), d.rows(run)

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ...coercions import metric_name
 from ...columns import SCHEMA
 from ...errors import ConfigError, ScenarioError
 from ...scenario import parse_scenario
 from .. import drawing as d
+from ..given import of_run
 from ..metrics import METRICS, headline
 from ..summary import summarise, summary_schema
 
@@ -24,6 +26,7 @@ AGAINST = {
 }
 
 
+@of_run
 def serving_curve(
     run: Any, metric: str | None = None, percentile: int | str = 50, against: str | None = None
 ) -> alt.Chart:
@@ -36,7 +39,11 @@ def serving_curve(
     """
     stat, summary = percentile if isinstance(percentile, str) else f"p{percentile}", _summary(run)
     streamed, embeddings = (summary[name].count() > 0 for name in ("ttft_s_p50", "inputs_per_s"))
-    metric = metric or ("ttft_s" if streamed or not summary["e2e_s_p50"].count() else "e2e_s")
+    metric = (
+        metric_name(metric, METRICS)
+        or metric
+        or ("ttft_s" if streamed or not summary["e2e_s_p50"].count() else "e2e_s")
+    )
     against = against or ("inputs_per_s" if embeddings else "output_tokens_per_s")
     if against not in AGAINST or f"{metric}_{stat}" not in summary_schema():
         raise ConfigError(

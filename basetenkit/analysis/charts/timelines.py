@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from .. import drawing as d
+from ..given import of_run
 from ..metrics import LEVEL, OUTCOMES
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ SLICES, LEAST_SLICES = 480, 12  # of all levels together, and of one
 MEASURES = ("in flight", "tokens/s", "requests/s")
 
 
+@of_run
 def waterfall(run: Any) -> alt.Chart:
     """Each request as a bar from its send to its end, the wait for its first token in a paler colour. Of failures and of
     successes at most 120 each, evenly over the run."""
@@ -61,6 +63,7 @@ def waterfall(run: Any) -> alt.Chart:
     return chart
 
 
+@of_run
 def activity(run: Any) -> alt.Chart:
     """Requests in flight, output tokens/s and requests/s (of what ended successfully, at its end) in slices of each level's time
     (s since its start; the mean of repeats), with the starts of the measured window shaded. tokens/s is null where the tokens of

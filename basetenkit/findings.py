@@ -68,8 +68,8 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "Give the engine room: {room}, fewer in flight, or an idle machine.",
     ),
     "clock_user": (
-        "{where}: {n} of {sent} requests were timed by this process and not by the kernel, so their error is wider.",
-        "Kernel stamps need Linux and a direct connection (no proxy, no HTTP/2).",
+        "{where}: {n} of {sent} requests were timed by {by} and not by the OS kernel, so their error is {error}.",
+        "{cure}",
     ),
     "clock_stepped": (
         "The wall clock was stepped by {step_ms:.1f} ms during the run.",

@@ -123,7 +123,7 @@ class RunFolder:
         except FileNotFoundError:
             theirs = (self.path / "experiment_metadata.json").is_file()
             cure = "; it is a result folder of genai-bench: bk.read_genai_bench(folder) reads it" if theirs else ""
-            raise StoreError(f"{self.path} is not a run folder: it has no {RUN_FILE}{cure}") from None
+            raise StoreError(f"{self.path} is no run folder: it has no {RUN_FILE}{cure}") from None
         except OSError as error:
             raise _readable_os_error(self.path, error, "read") from None
         except ValueError as error:

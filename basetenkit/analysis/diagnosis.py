@@ -32,7 +32,7 @@ def diagnose(
     for key, rows in planned.group_by(LEVEL, maintain_order=True):
         where = f"{key[0]} at {str(key[1]).replace('_', ' ')} {key[2]:g}"
         entries = [x for x in document["levels"] if (x["scenario"], x["load"], x["level"]) == key]
-        found += _of_a_level(where, rows, entries, config, document["metadata"]["tokenizer"])
+        found += _of_a_level(where, rows, entries, config, document["metadata"])
         found += _of_tails(
             where, rows, summary.filter(pl.all_horizontal(pl.col(c) == k for c, k in zip(LEVEL, key, strict=True)))
         )
@@ -70,16 +70,16 @@ def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]
 
 
 def _of_a_level(
-    where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig, tokenizer: str
+    where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig, about: dict[str, Any]
 ) -> Iterator[Finding]:
     ok = rows.filter(pl.col("outcome") == "ok")
     yield from _of_failures(where, rows, ok, entries, config)
     yield from _of_conversations(where, rows, entries, config)
     if not ok.height:
         return
-    yield from _of_tokens(where, ok, tokenizer)
+    yield from _of_tokens(where, ok, about["tokenizer"])
     yield from _of_the_cache(where, ok)
-    yield from _of_the_clock(where, rows, ok, config.workers)
+    yield from _of_the_clock(where, rows, ok, config.workers, about.get("timed_by"))
     when_known = rows["start_s"].count() > 0  # not in what another tool measured
     if when_known:
         yield from of_behaviour(where, rows)
@@ -217,10 +217,16 @@ def _cause(what: str, both: pl.DataFrame, server: int, client: int, tokenizer: s
     return f"another vocabulary than {tokenizer!r}"
 
 
-def _of_the_clock(where: str, rows: pl.DataFrame, ok: pl.DataFrame, workers: int) -> Iterator[Finding]:
+def _of_the_clock(
+    where: str, rows: pl.DataFrame, ok: pl.DataFrame, workers: int, tool: str | None
+) -> Iterator[Finding]:
+    """`tool`: the other tool that timed the requests of an imported run, or None."""
     by_user = rows.filter(pl.col("clock") == "user").height
     if by_user:
-        yield finding("clock_user", where=where, n=by_user, sent=rows.height)
+        by, error = (tool, "not known") if tool else ("this process", "wider")
+        cure = "Kernel stamps need Linux and a direct connection (no proxy, no HTTP/2)."
+        cure = f"{tool} records no such error: measure with basetenkit to know it." if tool else cure
+        yield finding("clock_user", where=where, n=by_user, sent=rows.height, by=by, error=error, cure=cure)
     bound, median = ok["ttft_error_s"].quantile(0.99), ok["ttft_s"].median()
     if bound is not None and isinstance(median, float) and median > 0 and bound > BOUND_SHARE * median:
         room = f"workers={workers + 1} where a core is free" if workers else "workers=1"

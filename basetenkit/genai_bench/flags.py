@@ -8,9 +8,9 @@ serves in its place: a flag that is passed over in silence would make the figure
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..config import RunConfig
 from ..endpoint import KEY_VARIABLES, Endpoint
 from ..errors import ConfigError
 from ..findings import note
+from .shell import split
 
 # flags whose value is used
 VALUES = (
@@ -165,16 +166,13 @@ def _number_or_text(text: str) -> float | str:
 
 def _words(text: str) -> list[str]:
     """The command's words, less its name; `%`, `!` and `$` of a notebook or a prompt go too."""
-    joined = re.sub(r"\\[ \t]*\r?\n", " ", text).strip().lstrip("%!$ ")
-    try:
-        words = shlex.split(joined)
-    except ValueError as error:
-        raise ConfigError(f"the command cannot be read ({error}); is a quotation mark missing?") from None
+    words = split(text)
     if words and words[0] in ("genai-bench", "genai_bench", "basetenkit"):
         words = words[1:]
     if words and not words[0].startswith("-"):
         if words[0] != "benchmark":
-            raise ConfigError(f"{words[0]!r} is no command that can be read here; it begins: genai-bench benchmark")
+            name = words[0].partition("=")[0]  # what is set before a command may be a key
+            raise ConfigError(f"{name!r} is no command that can be read here; it begins: genai-bench benchmark")
         words = words[1:]
     return words
 
@@ -232,9 +230,12 @@ def _json(text: str, flag: str) -> dict[str, Any]:
 def _number(given: Mapping[str, list[str]], flag: str) -> float | None:
     text = _one(given, flag)
     try:
-        return None if text is None else float(text)
+        number = None if text is None else float(text)
     except ValueError:
-        raise ConfigError(f"{flag}: {text!r} is no number") from None
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise ConfigError(f"{flag}: {text!r} is no number")
+    return number
 
 
 def _endpoint(given: Mapping[str, list[str]], task: str) -> Endpoint:
@@ -255,9 +256,7 @@ def _endpoint(given: Mapping[str, list[str]], task: str) -> Endpoint:
         and not os.environ.get(KEY_VARIABLES[0], "").strip()
     ):
         # a host of the user's own in front of Baseten: the backend says whose key this is
-        endpoint = endpoint.model_copy(
-            update={"api_key": Endpoint(url=url, api_key=os.environ.get(KEY_VARIABLES[1])).api_key}
-        )
+        endpoint = endpoint.with_(api_key=os.environ.get(KEY_VARIABLES[1]))
     return endpoint
 
 
@@ -311,7 +310,10 @@ def _limits(given: Mapping[str, list[str]]) -> dict[str, Any]:
     if (ratio := _number(given, "--warmup-ratio")) is not None:
         if not 0 <= ratio < 1:
             raise ConfigError(f"--warmup-ratio: {ratio:g} is no share from 0 to below 1, e.g. 0.1")
-        asked = int(_number(given, "--max-requests-per-run") or RunConfig.model_fields["max_requests"].default)
+        count = _number(given, "--max-requests-per-run")
+        if count is not None and count != int(count):
+            raise ConfigError(f"--max-requests-per-run: {count:g} is not a whole number")
+        asked = int(RunConfig.model_fields["max_requests"].default if count is None else count)
         fields |= {"warmup_requests": int(asked * ratio), "max_requests": asked - int(asked * ratio)}
     return fields
 

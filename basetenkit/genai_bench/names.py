@@ -87,7 +87,8 @@ LEVEL: tuple[Name, ...] = (
     Name("num_error_requests", "fates", "its cancelled requests are in no count"),
     Name("num_completed_requests", "ok", "its successes, those of no token among them; read as `empty` here"),
     Name("num_requests", "sent", "what was lost between its processes is in no count"),
-    Name("stats", "spread", "min, max, mean, stddev (theirs of the population, ours of the sample), sum, p25 to p99"),
+    Name("stats", "spread", "min, max, mean, stddev (theirs of the population, ours of the sample), sum, p25 to p99 (theirs are "
+         "interpolated between two requests, ours are a value that a request had: with few requests the high ones differ)"),
 )
 # fmt: on
 

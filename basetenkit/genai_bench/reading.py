@@ -77,6 +77,7 @@ def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model
         "levels": _levels(files, config),
         "metadata": {
             "tokenizer": str(about.get("server_model_tokenizer") or "unknown"),
+            "timed_by": "genai-bench",
             "genai_bench": {"metadata": about, "levels": [_totals(f) for f in files]},
             "events": list(_events(files)),
         },

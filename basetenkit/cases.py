@@ -137,8 +137,9 @@ class ParserCase:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The case in a file. StoreError where it is none, is damaged, or is of a newer schema."""
+        file = as_path(path, "ParserCase.load")
         try:
-            document = json.loads(as_path(path, "ParserCase.load").read_bytes())
+            document = json.loads(file.read_bytes())
         except OSError as error:
             raise StoreError(f"the case {path} cannot be read: {error.strerror or error}") from None
         except (ValueError, RecursionError) as error:

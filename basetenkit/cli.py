@@ -22,10 +22,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import basetenkit as bk
 
+from . import saved
 from .errors import BasetenkitError, ConfigError
 from .progress import describe
 from .store import RunFolder
-from .terminal import Traffic, console, plain, print_json, print_table
+from .terminal import AsJson, Quiet, Traffic, console, plain, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,17 +40,7 @@ GOODPUT = 0.99
 UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True}
 WAIT_S = 0.25
 MEASURE, SAVED, HELP = "Measure", "Saved runs", "Around it"
-KEPT, SAID, GATES = "Where it is kept", "What is printed", "Gates: what makes it exit with 1"
-CHARTS = (
-    "latency_ecdf",
-    "latency_histogram",
-    "inter_token",
-    "token_ledger",
-    "outcome_bars",
-    "serving_curve",
-    "waterfall",
-)
-
+KEPT, GATES = "Where it is kept", "Gates: what makes it exit with 1"
 app = typer.Typer(
     help="Measure language-model endpoints: Baseten's, and any OpenAI-compatible one.",
     epilog="Exit codes: 0; 1 a gate failed; 2 wrong usage or configuration; 130 interrupted, what had finished was saved. "
@@ -59,16 +50,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-RunArgument = Annotated[Path, typer.Argument(help="The folder of a saved run.")]
-AsJson = Annotated[
-    bool, typer.Option("--json", rich_help_panel=SAID, help="Print one JSON document to standard output, and no table.")
-]
-Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet", rich_help_panel=SAID, help="No progress and no table: only errors, and --json where given."
-    ),
-]
 
 
 def main() -> None:
@@ -246,76 +227,7 @@ def preflight(
     raise typer.Exit(0 if found.ok else FAILED)
 
 
-@app.command(rich_help_panel=SAVED)
-def compare(
-    a: Annotated[Path, typer.Argument(help="The folder of a saved run.")],
-    b: Annotated[Path, typer.Argument(help="The folder of another; differences are b - a.")],
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Compare two saved runs.
-
-    Difference and ratio of each metric, with 95% intervals.
-    """
-    found = bk.compare(a, b)
-    if as_json:
-        levels = {"only_a": found.only_a, "only_b": found.only_b, "settings": found.settings}
-        print_json({"frame": found.frame.to_dicts(), **levels, "words": found.words})
-    elif not quiet:
-        sys.stdout.write(plain(repr(found)) + "\n")
-
-
-@app.command(rich_help_panel=SAVED)
-def report(
-    run: RunArgument,
-    out: Annotated[Path, typer.Argument(help="What to write: a file that ends in .html, .xlsx or .csv.")],
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write a saved run's report as one file."""
-    written = bk.report(bk.load(run), out)
-    if as_json:
-        print_json({"written": str(written)})
-    elif not quiet:
-        console().print(f"wrote {written}")
-
-
-@app.command(rich_help_panel=SAVED)
-def excel(
-    run: RunArgument,
-    out: Annotated[Path, typer.Argument(help="The workbook to write; it ends in .xlsx.")],
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write a saved run as an Excel workbook."""
-    if out.suffix.lower() != ".xlsx":
-        raise ConfigError(f"excel: {out.name!r} should end in .xlsx")
-    report(run, out, as_json, quiet)
-
-
-@app.command(rich_help_panel=SAVED)
-def plot(
-    run: RunArgument,
-    out: Annotated[Path, typer.Argument(help="The folder for the charts; made where it is not there.")],
-    kind: Annotated[str, typer.Option(metavar="html|svg|png|json", help="The files' format.")] = "html",
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Draw a saved run's charts, a file each."""
-    if kind not in ("html", "svg", "png", "json"):
-        raise ConfigError(f"--kind: {kind!r} is not one of html, svg, png, json")
-    loaded = bk.load(run)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{out}: no folder can be made there ({error.strerror})") from None
-    files = [out / f"{name}.{kind}" for name in CHARTS]
-    for name, file in zip(CHARTS, files, strict=True):
-        getattr(bk.charts, name)(loaded).save(str(file))
-        if not quiet and not as_json:
-            console().print(f"wrote {file}")
-    if as_json:
-        print_json({"written": [str(file) for file in files]})
+saved.add(app, SAVED)
 
 
 @app.command(context_settings=UNPARSED, add_help_option=False, rich_help_panel=HELP)

@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import polars as pl
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from .fields import redact_url
 from .store import RunFolder, exchange_from_row
+
+SAID = "What is printed"
+AsJson = Annotated[
+    bool, typer.Option("--json", rich_help_panel=SAID, help="Print one JSON document to standard output, and no table.")
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", rich_help_panel=SAID, help="No progress and no table: only errors, and --json where given."
+    ),
+]
 
 
 def console() -> Console:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,86 @@ def test_no_secret_shows_in_an_error(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         RunConfig(endpoint=fields)
     assert SECRET not in str(caught.value)
+
+
+def test_a_copy_is_validated_as_a_new_one_is() -> None:
+    made = config(concurrency=4, endpoint=LOCAL | {"api_key": SECRET, "headers": {"X-Auth-Token": SECRET}})
+    for copy in (made.with_(max_requests="5"), made.model_copy(update={"max_requests": "5"})):
+        assert (copy.max_requests, copy.concurrency, made.max_requests) == (5, [4], 200)
+        assert copy.endpoint == made.endpoint
+        assert copy.endpoint.key({}) == SECRET
+    nested = made.model_copy(update={"endpoint": {"url": "http://h/other"}})
+    assert (type(nested.endpoint), nested.endpoint.url) == (Endpoint, "http://h/other")
+    assert made.endpoint.with_(model="m").headers == {"X-Auth-Token": SECRET}
+    assert made.model_copy() == made.model_copy(deep=True) == made.with_() == made
+    assert made.model_copy(deep=True).concurrency is not made.concurrency
+    assert config().with_(request_rate=2).concurrency == []
+    assert config().with_(dataset="a.csv").scenarios == ["dataset"]
+
+
+@pytest.mark.parametrize(
+    ("update", "sentence"),
+    [
+        ({"max_requests": 0}, "RunConfig.max_requests: 0 should be greater than or equal to 1"),
+        ({"scenarios": "N(480)"}, "N needs (mean,sd)/(mean,sd)"),
+        ({"endpoint": {"url": "nope"}}, "RunConfig.endpoint.url: it is no http or https URL"),
+        ({"concurency": 3}, "RunConfig.concurency: there is no such field; did you mean 'concurrency'?"),
+        ({"concurrency": []}, "RunConfig: no load is given"),
+        ({5: 1}, "the key 5 is not the name of a field"),
+    ],
+)
+def test_a_copy_that_would_be_wrong_is_refused(update: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(concurrency=4).model_copy(update=update)
+    assert sentence in str(caught.value)
+
+
+def test_what_a_copy_of_an_endpoint_refuses_shows_no_secret() -> None:
+    with pytest.raises(ConfigError, match=r"^Endpoint\.timeout_s: ") as caught:
+        Endpoint(**LOCAL, api_key=SECRET).model_copy(update={"timeout_s": -1})
+    assert SECRET not in str(caught.value)
+
+
+def test_a_change_in_place_says_how_to_make_a_copy() -> None:
+    made = config(endpoint=LOCAL | {"api_key": SECRET})
+    for thing, name, cure in (
+        (made, "max_requests", "config = config.with_(max_requests=...)"),
+        (made.endpoint, "api_key", "endpoint = endpoint.with_(api_key=...)"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(cure)) as caught:
+            setattr(thing, name, SECRET)
+        assert SECRET not in str(caught.value)
+        with pytest.raises(ConfigError, match=re.escape(cure)):
+            delattr(thing, name)
+    with pytest.raises(
+        ConfigError, match=r"RunConfig\.max_request: there is no such field; did you mean 'max_requests'"
+    ):
+        made.max_request = 3  # type: ignore[attr-defined]
+
+
+def test_an_endpoint_takes_its_url_without_a_name() -> None:
+    assert Endpoint("http://h/predict", model="m") == Endpoint(url="http://h/predict", model="m")
+    for wrong in (("http://h/p", "m"), ()):
+        with pytest.raises(ConfigError, match=r"^Endpoint[:.]"):
+            Endpoint(*wrong)
+    with pytest.raises(ConfigError, match="only url may be given without its name"):
+        Endpoint("http://h/p", url="http://h/p")
+
+
+def test_keys_that_are_no_names_are_told() -> None:
+    for door in (lambda: RunConfig(endpoint={5: 1}), lambda: RunConfig.model_validate({"endpoint": LOCAL, 5: 1})):
+        with pytest.raises(
+            ConfigError, match=r"^RunConfig(\.endpoint)?: the key 5 is not the name of a field; keys are text$"
+        ):
+            door()
+
+
+@pytest.mark.parametrize("verify", ["x" * 300, "a\0b", 7])
+def test_a_ca_file_that_cannot_be_one_is_told(verify: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^Endpoint\.verify: .*there is no CA file") as caught:
+        Endpoint(**LOCAL, verify=verify)
+    assert len(str(caught.value)) < 400
+    assert [Endpoint(**LOCAL, verify=v).verify for v in (0, 1, False, True)] == [False, True, False, True]
 
 
 def test_a_config_cannot_be_changed_afterwards() -> None:

@@ -26,7 +26,7 @@ def as_run(given: Any, where: str) -> Any:
 
         return basetenkit.load(as_path(given, where))
     if not hasattr(type(given), "requests") and not hasattr(given, "requests"):  # the class's: it reads no rows
-        raise ConfigError(f"{where}: a {type(given).__name__} is not a run; give a Run, or the folder of a saved one")
+        raise ConfigError(f"{where} takes a Run, not {type(given).__name__}; or the folder of a saved one")
     return given
 
 
@@ -36,7 +36,7 @@ def figure_name(name: Any, known: Iterable[str], where: str) -> str:
     if found := metric_name(name, names):
         return found
     near = difflib.get_close_matches(str(name), names, 3, 0.5) or names[:3]
-    raise ConfigError(f"{where}: metric={name!r} is not a figure; e.g. {', '.join(near)}")
+    raise ConfigError(f"{where}: metric={name!r} is no figure of the summary; e.g. {', '.join(near)}")
 
 
 def refuse_pending(given: Any) -> None:

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from ..coercions import metric_name
 from ..display import PALETTE, Html, html_table, interval, show
 from . import drawing as d
 from . import statistics as st
@@ -111,8 +110,6 @@ def trends(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequ
     from another. Runs that are not complete, cannot be read or lack the figure are left out, and `words` says how many.
     ConfigError where there is no such figure; StoreError where there is no such folder.
     """
-    if isinstance(metric, str) and f"{metric_name(metric, METRICS)}_p50" in figures():
-        metric = f"{metric_name(metric, METRICS)}_p50"  # "ttft" alone is its median
     metric = figure_name(metric, figures(), "trends")
     frame = _scan(runs, metric, list(by))
     usable = pl.col("problem").is_null() & pl.col("complete") & (pl.col("value") > 0)

@@ -171,6 +171,11 @@ def _words(text: str) -> list[str]:
         words = words[1:]
     if words and not words[0].startswith("-"):
         if words[0] != "benchmark":
+            if words[0] in ("excel", "plot"):
+                raise ConfigError(
+                    f"{words[0]!r} is no command that can be read here, as it reads a folder of results: basetenkit {words[0]} "
+                    "takes its flags, and bk.read_genai_bench(folder) gives the Run for bk.report and bk.charts"
+                )
             name = words[0].partition("=")[0]  # what is set before a command may be a key
             raise ConfigError(f"{name!r} is no command that can be read here; it begins: genai-bench benchmark")
         words = words[1:]

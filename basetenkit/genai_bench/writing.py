@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from .. import __version__
-from ..analysis.given import as_run
+from ..analysis.given import refuse_pending
 from ..coercions import as_path
 from ..errors import ConfigError, StoreError
 from ..results import Run
@@ -41,9 +41,9 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
     ConfigError where `run` is no Run, has levels of both kinds, or of several batch sizes and several loads; StoreError where
     the folder is not new or empty, or cannot be written: then nothing of it is left.
     """
-    run = as_run(run, "write_genai_bench")
+    refuse_pending(run)
     if not isinstance(run, Run):
-        raise ConfigError(f"write_genai_bench takes a Run, or the folder of a saved one, not {type(run).__name__}")
+        raise ConfigError(f"write_genai_bench takes a Run, not {type(run).__name__}; a saved one is bk.load(folder)")
     config = run.config
     if config.concurrency and config.request_rate:
         raise ConfigError(

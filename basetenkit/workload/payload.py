@@ -20,6 +20,20 @@ import orjson
 
 from ..config import RunConfig
 
+# What servers call the limit on output tokens, and the objects of a payload in which some of them want it.
+LIMIT_NAMES = (
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_new_tokens",
+    "max_tokens_to_sample",
+    "max_gen_len",
+    "maxTokens",
+    "maxOutputTokens",
+    "num_predict",
+    "n_predict",
+)
+LIMIT_PLACES = ("options", "parameters", "sampling_params", "generation_config", "generationConfig", "inferenceConfig")
 _NEVER_SENT = frozenset({"stream", "use_prompt_format"})
 
 
@@ -67,9 +81,22 @@ def carries_own_text(config: RunConfig) -> bool:
 
 
 def output_limit(config: RunConfig, payload: dict[str, Any]) -> int | None:
-    """The limit on output tokens that a payload carries, or None."""
-    value = payload.get(config.endpoint.max_tokens_key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """The limit on output tokens that a payload carries, or None. Under any other name than the endpoint's it is the user's,
+    and counts before the scenario's; of several it is the smallest."""
+    key, params = config.endpoint.max_tokens_key, config.request_params
+    places = [payload, *(payload[name] for name in LIMIT_PLACES if isinstance(payload.get(name), dict))]
+    found = {(at, name): _limit(place.get(name)) for at, place in enumerate(places) for name in LIMIT_NAMES}
+    own = _limit(payload.get(key))
+    theirs = [limit for (at, name), limit in found.items() if limit is not None and (at, name) != (0, key)]
+    if own is not None and (key in params or "max_tokens" in params or not theirs):
+        theirs.append(own)
+    return min(theirs, default=None)
+
+
+def _limit(value: Any) -> int | None:
+    """A number of tokens; None for anything else, such as Ollama's -1 for no limit."""
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value > 0 and value == value // 1
+    return int(value) if whole else None
 
 
 def _own_params(config: RunConfig) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import basetenkit as bk
-from basetenkit.cli import CHARTS
 from basetenkit.errors import ConfigError, StoreError
+from basetenkit.saved import CHARTS
 from tests.genai_bench.making import failure, metadata, request, write
 
 NAME = "D20_5_text-to-text_num_concurrency_2_time_3s.json"
@@ -50,6 +50,20 @@ def test_what_it_gives_saves_compares_draws_and_reports(tmp_path: Path) -> None:
         assert getattr(bk.charts, name)(run).to_dict()
     for file in ("r.html", "r.xlsx"):
         assert bk.report(run, tmp_path / file).stat().st_size > 1000
+
+
+def test_the_tool_that_timed_it_is_named(tmp_path: Path) -> None:
+    write(tmp_path, NAME, [request(0.2, 1.0, 5), request(0.4, 1.2, 5)])
+    (found,) = [f for f in bk.read_genai_bench(tmp_path).findings if f.code == "clock_user"]
+    assert "2 of 2 requests were timed by genai-bench and not by the OS kernel" in found.sentence
+    assert "this process" not in found.sentence + found.cure
+    assert "Linux" not in found.cure
+
+
+def test_load_of_such_a_folder_says_who_reads_it(tmp_path: Path) -> None:
+    write(tmp_path, NAME, [request(0.2, 1.0, 5)])
+    with pytest.raises(StoreError, match=r"is no run folder: .* genai-bench: bk\.read_genai_bench\(folder\) reads it"):
+        bk.load(tmp_path)
 
 
 def test_milliseconds_are_seconds_here(tmp_path: Path) -> None:

@@ -159,6 +159,30 @@ def test_no_limit_is_no_key(form: str) -> None:
     assert output_limit(config(), payload(limit=None, request_format=form)) is None
 
 
+@pytest.mark.parametrize(
+    ("params", "limit"),
+    [
+        ({"max_tokens": None, "max_completion_tokens": 50}, 50),
+        ({"max_tokens": None, "max_output_tokens": 51}, 51),
+        ({"max_new_tokens": 52}, 52),
+        ({"max_completion_tokens": 200}, 200),
+        ({"max_tokens": 30, "max_completion_tokens": 60}, 30),
+        ({"max_tokens": None, "num_predict": 7}, 7),
+        ({"max_tokens": None, "options": {"num_predict": 8}}, 8),
+        ({"max_tokens": None, "parameters": {"max_new_tokens": 9}}, 9),
+        ({"max_tokens": None, "sampling_params": {"max_new_tokens": 10.0}}, 10),
+        ({"max_tokens": None, "generationConfig": {"maxOutputTokens": 11}}, 11),
+        ({"max_tokens": None, "options": {"num_predict": -1}}, None),
+        ({"max_tokens": None, "max_new_tokens": True}, None),
+        ({"max_tokens": None, "options": "x"}, None),
+        ({"options": {"num_ctx": 9000}}, 100),
+    ],
+)
+@pytest.mark.parametrize("form", ["chat", "prompt"])
+def test_a_limit_under_any_of_its_names_is_the_target(params: dict[str, Any], limit: int | None, form: str) -> None:
+    assert output_limit(config(params, request_format=form), payload(params, request_format=form)) == limit
+
+
 def test_keys_of_unusual_models() -> None:
     names: dict[str, Any] = {"prompt_key": "text", "max_tokens_key": "max_new_tokens", "request_format": "prompt"}
     assert payload(**names) == {"text": PROMPT, "max_new_tokens": 100, "stream": True}

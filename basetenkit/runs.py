@@ -31,8 +31,8 @@ from .config import RunConfig
 from .errors import ConfigError
 from .forking import check_not_forked, mark_used
 from .outgoing import request_head
-from .preparation import allow_open_files, check_ports, check_room, check_supported, open_document, say_limits
 from .pending import awaited
+from .preparation import allow_open_files, check_ports, check_room, check_supported, open_document, say_limits
 from .progress import ProgressLine
 from .results import Run
 from .store import RunFolder

@@ -86,9 +86,9 @@ def judge(
 ) -> Judgement:
     """The gates of a Run or of its folder, at each level: the share of planned requests that were cut or never sent, at most
     `max_unfinished` (None: no such gate, for levels that are meant to end by time); the share of failures, at most
-    `max_error_rate`; if the config has an `slo`, the share of requests within every limit of it, at least `goodput`; if a `baseline` is given (a Run, or the folder of
-    a saved one), each of GUARDED no worse than its by `tolerance`, a share. ConfigError if a limit is no share or the runs have no
-    level in common; StoreError if the baseline's folder is no run."""
+    `max_error_rate`; if the config has an `slo`, the share of requests within every limit of it, at least `goodput`; if a
+    `baseline` is given (a Run, or the folder of a saved one), each of GUARDED no worse than its by `tolerance`, a share.
+    ConfigError if a limit is no share or the runs have no level in common; StoreError if the baseline's folder is no run."""
     run = as_run(run, "judge")
     limits = {"goodput": goodput, "max_error_rate": max_error_rate, "max_unfinished": max_unfinished}
     for name, value in limits.items():

@@ -16,7 +16,7 @@ import polars as pl
 from ..findings import Finding, finding
 from .statistics import Array, batch_means, lag_one, mann_kendall
 from .stretches import too_short
-from .sweep import at_each_start, falls_behind
+from .sweep import at_each_start, falls_behind, full
 
 BATCHES, TREND_P = 20, 0.01
 MATTERS = 0.005  # means that differ by less than half a percent are alike to any reader
@@ -86,18 +86,18 @@ def _waiting(rows: pl.DataFrame, ok: pl.DataFrame) -> bool:
 
 
 def near_capacity(summary: pl.DataFrame) -> Iterator[Finding]:
-    """Levels of an open loop above 80% of what the endpoint was seen to serve at most, where that is known: where another
-    level of the same scenario offered more than was served."""
+    """Levels of an open loop that were offered over 80% of what the endpoint was seen to serve at most, if that is known: if
+    another level of the same scenario proves that it was offered more than it served."""
     levels = summary.filter((pl.col("load") == "request_rate") & pl.col("requests_per_s").is_not_null())
     for (scenario,), part in levels.group_by("scenario", maintain_order=True):
-        best = part.sort("requests_per_s").row(-1, named=True)
-        if best["requests_per_s"] > 0.95 * best["level"]:
+        most = max((row["requests_per_s"] for row in part.iter_rows(named=True) if full(row)), default=None)
+        if most is None:
             continue
-        for row in part.filter(
-            pl.col("level").is_between(FULL * best["requests_per_s"], best["requests_per_s"])
-        ).to_dicts():
-            percent = 100 * row["level"] / best["requests_per_s"]
-            yield finding("near_capacity", where=f"{scenario} at request rate {row['level']:g}", percent=percent)
+        for row in part.iter_rows(named=True):
+            share = (row.get("offered_per_s") or row["level"]) / most
+            if FULL <= share <= 1 and not full(row):
+                where = f"{scenario} at request rate {row['level']:g}"
+                yield finding("near_capacity", where=where, percent=100 * share)
 
 
 def _one_by_one(rows: pl.DataFrame) -> tuple[float, float, int] | None:

@@ -270,6 +270,13 @@ def ratio_of_stretches(of: Sequence[Array], to: Sequence[Array], n: int) -> Esti
     return Estimate(value, max(value - half, 0.0), value + half, n, _how("ratio of counts", len(of)))
 
 
+def drift_of(steps: Array) -> float:
+    """Student's t of the mean of a series of steps, such as arrivals less departures in equal parts of time: how surely what they
+    add up to grows. Steps of a queue that keeps up undo each other, so it is too seldom large there and never too often."""
+    spread = float(steps.std(ddof=1)) / math.sqrt(len(steps))
+    return float(steps.mean()) / spread if spread > 0 else math.copysign(math.inf, steps.sum()) if steps.sum() else 0.0
+
+
 def batch_means(values: Sequence[float] | Array, batches: int = 20) -> Array | None:
     """Means of `batches` equal stretches of a series in order; None where a stretch would have fewer than 2 values."""
     x = np.asarray(values, float)

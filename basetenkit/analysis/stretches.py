@@ -20,10 +20,8 @@ from .metrics import LEVEL, UNIT
 from .statistics import LEAST
 
 PARTS = 20
-EARLY, LONG = (
-    0.1,
-    0.95,
-)  # how long an open loop takes to fill: the 95th percentile of E2E of the first tenth that was sent
+# How long an open loop takes to fill: percentiles of E2E of the first tenth that was sent.
+EARLY, LONG, MOSTLY = 0.1, 0.95, 0.8
 Counts = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -50,6 +48,22 @@ def too_short(rows: pl.DataFrame, entries: Sequence[Mapping[str, Any]] = ()) -> 
     """What is left of an open loop after it has filled, when that is less than half of the time in which requests were sent:
     its rates would be of the filling. None if every repeat is long enough."""
     return next((found for found, short in _all(rows, entries) if short), None)
+
+
+def sending(rows: pl.DataFrame) -> list[tuple[Stretch, bool]]:
+    """Of each repeat of an open loop the time in which it shows whether the endpoint keeps up: from when it was full until its last
+    request was sent, cooldown and all, but at most without the first third. And whether it was mostly full by then; if not,
+    requests in flight may rise for that reason alone."""
+    rows = rows.filter(pl.col("start_s").is_not_null() & (pl.col("phase") != "preflight"))
+    out = []
+    for (repeat,), part in rows.group_by("repeat", maintain_order=True):
+        first, last = _number(part["start_s"].min()) or 0.0, _number(part["start_s"].max()) or 0.0
+        full = first + _ramp(part, MOSTLY)
+        begun = _number(part.filter(pl.col("phase") == "measured")["start_s"].min()) or first
+        begun = max(begun if (part["phase"] == "ramp").any() else first, min(full, first + (last - first) / 3))
+        if begun < last:
+            out.append((Stretch(int(str(repeat)), begun, last), begun >= full))
+    return out
 
 
 def _all(rows: pl.DataFrame, entries: Sequence[Mapping[str, Any]]) -> list[tuple[Stretch, bool]]:
@@ -97,11 +111,11 @@ def _cut(inside: pl.DataFrame, entry: Mapping[str, Any]) -> float | None:
     return max((x for x in (_number(entry.get("cut_s")), _number(ended)) if x is not None), default=None)
 
 
-def _ramp(part: pl.DataFrame) -> float:
+def _ramp(part: pl.DataFrame, share: float = LONG) -> float:
     """How long an open loop takes to fill. Of its early requests: an endpoint that cannot keep up is as busy as it will be
     long before its queue stops growing."""
     early = part.sort("start_s").head(max(LEAST, int(EARLY * part.height))).filter(pl.col("outcome") == "ok")
-    return _number(early.select((pl.col("end_s") - pl.col("start_s")).quantile(LONG)).item()) or 0.0
+    return _number(early.select((pl.col("end_s") - pl.col("start_s")).quantile(share)).item()) or 0.0
 
 
 def _number(x: Any) -> float | None:

@@ -7,6 +7,7 @@ it waiting is bought. Saturation is the first level from which no further one br
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +18,14 @@ import polars as pl
 from ..display import Html, html_table
 from ..types import Estimate
 from .metrics import headline
-from .statistics import batch_means, mann_kendall
+from .statistics import LEAST, batch_means, drift_of, mann_kendall
+from .stretches import counted, sending
 
 FLAT = 0.05  # a twentieth more throughput is none worth having
-BEHIND_TAU, BEHIND_P, BEHIND_SHARE = 0.5, 0.001, 0.05
+ONE_SIDED = 1.729 / 2.093  # half of a one-sided interval over that of a two-sided one, t with 19 degrees of freedom
+SLOWS_P = 0.01
+BEHIND_T, BEHIND_LEAST = 1.729, 0.05  # Student's t with 19 degrees of freedom, one-sided 5%
+WATCHED_T, BEHIND_SHARE = 2.977, 0.05  # with 14, one-sided 0.5%
 
 
 def in_flight(rows: pl.DataFrame) -> pl.DataFrame:
@@ -44,29 +49,64 @@ def at_each_start(rows: pl.DataFrame) -> list[np.ndarray[Any, Any]]:
 
 
 def falls_behind(rows: pl.DataFrame) -> tuple[float, float] | None:
-    """(in flight early, in flight late) where an open loop's endpoint falls behind for good: what is in flight rises all the
-    way (Mann-Kendall on 15 of 20 batch means: the first quarter fills an empty server) and a twentieth of what was sent is not
-    served when the last one is; else None. Means over the second and the last quarter."""
-    return next((found for series in at_each_start(rows) if (found := rises(series, len(series)))), None)
+    """(in flight early, in flight late) if an open loop's endpoint falls behind for good, else None: arrivals less departures in
+    20 equal parts of the time in which requests were sent are above 0 with one-sided confidence of 95%, and a twentieth of what
+    was due is not served. In a level that was not full when this began, E2E must rise as well. Means over the first and the last
+    quarter of that time."""
+    for of, full in sending(rows):
+        mine = rows.filter((pl.col("repeat") == of.repeat) & (pl.col("phase") != "preflight"))
+        over = mine.filter(pl.col("outcome") != "cancelled")
+        (due,) = counted(mine, "scheduled_s", [of], pl.lit(1))
+        (left,) = counted(over, "end_s", [of], pl.lit(1))
+        if due.sum() < LEAST or left.sum() > (1 - BEHIND_LEAST) * due.sum() or not _grows(due - left, BEHIND_T):
+            continue
+        if full or _slows(mine):
+            before = (
+                mine.filter(pl.col("scheduled_s") <= of.from_s).height
+                - over.filter(pl.col("end_s") <= of.from_s).height
+            )
+            course = before + np.cumsum(due - left)
+            return float(course[:5].mean()), float(course[-5:].mean())
+    return None
+
+
+def _slows(rows: pl.DataFrame) -> bool:
+    """Whether requests take longer the later they start; of one that was cut, what it had taken by then."""
+    taken = (
+        rows.drop_nulls(["start_s", "end_s"]).sort("start_s").select(pl.col("end_s") - pl.col("start_s")).to_series()
+    )
+    means = batch_means(taken.to_numpy())
+    if means is None:
+        return False
+    tau, p = mann_kendall(means)
+    return tau > 0 and p < SLOWS_P
+
+
+def _grows(steps: np.ndarray[Any, Any], least: float) -> bool:
+    return drift_of(steps) > least
 
 
 def rises(in_flight: Sequence[float] | np.ndarray[Any, Any], sent: int) -> tuple[float, float] | None:
-    """What `falls_behind` says of one series of what is in flight, after `sent` requests."""
+    """What `falls_behind` says of one series of what is in flight, at equal times, after `sent` requests. It is asked again and
+    again while a level goes on, so it takes more to persuade it: its last 15 of 20 parts grow by p < 0.005, and a twentieth of
+    what was sent is not served."""
     means = batch_means(np.asarray(in_flight, float))
     if means is None:
         return None
-    tau, p = mann_kendall(means[5:])
     early, late = float(means[5:10].mean()), float(means[15:].mean())
-    if tau > BEHIND_TAU and p < BEHIND_P and in_flight[-1] > BEHIND_SHARE * sent and late > 1.5 * early:
+    grows = _grows(np.diff(means[4:]), WATCHED_T)
+    if grows and in_flight[-1] > BEHIND_SHARE * sent and late > 1.5 * early:
         return early, late
     return None
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """`frame`: one row a scenario and load: `knee`, and `knee_from` to `knee_to`, between which it may lie; `saturation` (null:
-    not reached within the sweep), `throughput` (requests/s, the most reached) with its bounds; `evidence` in words. `levels`:
-    the figures that it rests on: throughput, latency (s, median) and power (their quotient), each with bounds where known."""
+    """`frame`: one row per scenario and load: `knee`, and `knee_from` to `knee_to`, between which it may lie; `saturation` (null
+    if no interval proves it within the sweep), `throughput` (requests/s, the most reached) with its bounds; `evidence` in words.
+    `levels`: the figures that it rests on: throughput, latency (s, median) and power (their quotient), each with bounds if known;
+    `relative`: output tokens/s, or requests/s without them, by which levels of a closed loop are compared; `served`: the share
+    of what an open loop offered. A level whose latency was cut stays as a bound."""
 
     frame: pl.DataFrame
     levels: pl.DataFrame
@@ -95,7 +135,7 @@ class Sweep:
 def sweep(summary: pl.DataFrame) -> Sweep:
     """Knee and saturation of each scenario and load of `run.summary`; those with fewer than 3 levels have neither."""
     levels = pl.DataFrame([_figures(row) for row in summary.iter_rows(named=True)], schema=_levels_schema())
-    levels = levels.filter(pl.col("throughput") > 0, pl.col("latency_s") > 0).sort("scenario", "load", "level")
+    levels = levels.filter(pl.col("throughput").is_not_null()).sort("scenario", "load", "level")
     found = [_answer(key, part) for key, part in levels.group_by("scenario", "load", maintain_order=True)]
     numbers = ("knee", "knee_from", "knee_to", "saturation", "throughput", "throughput_low", "throughput_high")
     text = dict.fromkeys(("scenario", "load"), pl.String) | dict.fromkeys(numbers, pl.Float64)
@@ -103,20 +143,46 @@ def sweep(summary: pl.DataFrame) -> Sweep:
 
 
 def _levels_schema() -> dict[str, Any]:
-    figures = [f"{n}{end}" for n in ("throughput", "latency_s", "power") for end in ("", "_low", "_high")]
+    names = ("throughput", "latency_s", "power", "relative", "served")
+    figures = [f"{n}{end}" for n in names for end in ("", "_low", "_high")]
     return {"scenario": pl.String, "load": pl.String, "level": pl.Float64} | dict.fromkeys(figures, pl.Float64)
 
 
 def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
     latency = f"{headline('e2e_s', row['load'])}_p50"
     out = {name: row[name] for name in ("scenario", "load", "level")}
-    x, y = (Estimate(row[n], row[f"{n}_low"], row[f"{n}_high"]) for n in ("requests_per_s", latency))
+    x, y, tokens = (_estimate(row, n) for n in ("requests_per_s", latency, "output_tokens_per_s"))
     low = x.low / y.high if x.low is not None and y.high else None
     high = x.high / y.low if x.high is not None and y.low else None
     power = Estimate(x.value / y.value if x.value is not None and y.value else None, low, high)
-    for name, e in (("throughput", x), ("latency_s", y), ("power", power)):
+    named = {"throughput": x, "latency_s": y, "power": power, "relative": x if tokens.value is None else tokens}
+    for name, e in (named | {"served": served(row)}).items():
         out |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
     return out
+
+
+def _estimate(row: Mapping[str, Any], name: str) -> Estimate:
+    return Estimate(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high"))
+
+
+def served(row: Mapping[str, Any]) -> Estimate:
+    """The share of what an open loop offered that was served in the same time; of a summary without that, its rate over the
+    level's own."""
+    if row["load"] != "request_rate":
+        return Estimate(None)
+    known = _estimate(row, "served_share")
+    if known.value is not None:
+        return known
+    x = _estimate(row, "requests_per_s")
+    value, low, high = (None if n is None else n / row["level"] for n in (x.value, x.low, x.high))
+    return Estimate(value, low, high)
+
+
+def full(row: Mapping[str, Any]) -> bool:
+    """Whether an open loop's level proves that the endpoint is full: the whole interval of what it served is a twentieth below
+    what was offered."""
+    high = served(row).high
+    return high is not None and high < 1 - FLAT
 
 
 def _answer(key: tuple[Any, ...], levels: pl.DataFrame) -> dict[str, Any]:
@@ -125,29 +191,55 @@ def _answer(key: tuple[Any, ...], levels: pl.DataFrame) -> dict[str, Any]:
     out |= {name: best[name] for name in ("throughput", "throughput_low", "throughput_high")}
     if levels.height < 3:
         return out | {"evidence": f"{levels.height} level(s): a knee needs 3 at least"}
-    top = levels.sort("power").row(-1, named=True)
+    known = levels.filter(pl.col("power") > 0)
+    if not known.height:
+        return out | {"evidence": "no level has a median latency: too few of its requests ended"}
+    top = known.sort("power").row(-1, named=True)
     least = top["power"] if top["power_low"] is None else top["power_low"]
-    could = levels.filter(pl.coalesce("power_high", "power") >= least)["level"].to_list()
-    full = _saturation(key[1], levels)
-    out |= {"knee": top["level"], "knee_from": min(could), "knee_to": max(could), "saturation": full}
-    return out | {"evidence": " ".join(_evidence(key[1], levels, top, best, full))}
+    could = levels.filter(pl.coalesce("power_high", "power", pl.lit(math.inf)) >= least)["level"].to_list()
+    at, proven = _saturation(key[1], levels)
+    out |= {"knee": top["level"], "knee_from": min(could), "knee_to": max(could), "saturation": at if proven else None}
+    return out | {"evidence": " ".join(_evidence(key[1], levels, top, best, at, proven))}
 
 
-def _saturation(load: str, levels: pl.DataFrame) -> float | None:
-    """Closed loop: the first level, not the last one, whose throughput none above it exceeds by a twentieth. Open loop: the
-    first whose throughput is a twentieth below what was offered, by its whole interval."""
+def _saturation(load: str, levels: pl.DataFrame) -> tuple[float | None, bool]:
+    """(level, whether the intervals prove it). Closed loop: the first level, not the last one, that none above it exceeds by a
+    twentieth. Open loop: the first that served a twentieth less than what was offered."""
     rows = levels.to_dicts()
     if load == "request_rate":
-        short = [r["level"] for r in rows if (r["throughput_high"] or r["throughput"]) < (1 - FLAT) * r["level"]]
-        return short[0] if short else None
+        proven = [r["level"] for r in rows if r["served_high"] is not None and r["served_high"] < 1 - FLAT]
+        seen = [r["level"] for r in rows if r["served"] is not None and r["served"] < 1 - FLAT]
+        return (proven[0], True) if proven else (seen[0] if seen else None, False)
+    by_figure = None
     for i, row in enumerate(rows[:-1]):
-        if max(r["throughput"] for r in rows[i + 1 :]) < (1 + FLAT) * row["throughput"]:
-            return float(row["level"])
-    return None
+        above = rows[i + 1 :]
+        if all(_exceeds_at_most(row, other) < 1 + FLAT for other in above):
+            return float(row["level"]), True
+        if by_figure is None and all((r["relative"] or 0) < (1 + FLAT) * row["relative"] for r in above):
+            by_figure = float(row["level"])
+    return by_figure, False
+
+
+def _exceeds_at_most(row: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """How many times the throughput of `row` that of `other` can be, with one-sided confidence of 95%: every level above
+    must pass, so no one of them needs more (Berger 1982)."""
+    low, high = row["relative_low"], other["relative_high"]
+    if not row["relative"] or low is None or high is None:
+        return math.inf
+    if not other["relative"]:
+        return 0.0
+    apart = math.log(other["relative"] / row["relative"])
+    below = math.log(row["relative"] / low) if low > 0 else math.inf
+    return math.exp(min(apart + ONE_SIDED * math.hypot(below, math.log(high / other["relative"])), 700))
 
 
 def _evidence(
-    load: str, levels: pl.DataFrame, top: Mapping[str, Any], best: Mapping[str, Any], full: float | None
+    load: str,
+    levels: pl.DataFrame,
+    top: Mapping[str, Any],
+    best: Mapping[str, Any],
+    at: float | None,
+    proven: bool,
 ) -> Iterator[str]:
     ends = (levels["level"][0], levels["level"][-1])
     yield (
@@ -156,9 +248,14 @@ def _evidence(
     )
     if top["level"] in ends:
         yield "That is the end of the sweep: the knee may lie beyond it."
-    if full is None:
+    unknown = levels.filter(pl.col("latency_s").is_null())["level"].to_list()
+    if unknown:
+        yield f"At {', '.join(f'{x:g}' for x in unknown)} fewer than half of the requests ended: that level counts as a bound."
+    if at is None:
         yield f"Throughput still grew at {ends[1]:g}: the endpoint was not seen full."
     elif load == "request_rate":
-        yield f"At {full:g}/s offered it served less than {1 - FLAT:.0%} of that."
+        yield f"At {at:g}/s offered it served less than {1 - FLAT:.0%} of that."
     else:
-        yield f"From {full:g} on no level brought {FLAT:.0%} more; the most was {best['throughput']:.3g}/s at {best['level']:g}."
+        yield f"From {at:g} on no level brought {FLAT:.0%} more; the most was {best['throughput']:.3g}/s at {best['level']:g}."
+    if at is not None and not proven:
+        yield "The intervals do not prove that: send more requests per level."

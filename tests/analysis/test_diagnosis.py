@@ -81,11 +81,12 @@ def queue(load: float, seed: int = 3) -> pl.DataFrame:
 
 
 def levels(load: str, *served: tuple[float, float, float]) -> pl.DataFrame:
-    """Levels of (level, requests/s, E2E s) with evenly spaced ends."""
+    """Levels of (level, requests/s, E2E s) with evenly spaced ends. An open loop sends at its level."""
     parts = []
     for level, rate, e2e in served:
-        start = np.arange(N) / rate
-        parts.append(clean(load=load, level=level, start_s=start, ttft_s=0.1, e2e_s=e2e, end_s=start + e2e))
+        end = np.arange(N) / rate + e2e
+        start = np.arange(N) / (level if load == "request_rate" else rate)
+        parts.append(clean(load=load, level=level, start_s=start, ttft_s=0.1, e2e_s=end - start, end_s=end))
     return pl.concat(parts)
 
 
@@ -165,6 +166,7 @@ MORE_THAN_ONE = {
     "conversations_ended",
     "gave_up",
     "level_too_short",
+    "near_capacity",
     "few_requests",
     "window_uncut",
     "rate_limited",

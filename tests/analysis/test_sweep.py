@@ -90,3 +90,60 @@ def test_a_series_that_rises_all_the_way_is_told_from_one_that_wanders() -> None
     assert rises(rising, sent=4000) is None, "what is not served is a small part of what was sent"
     assert not any(rises(rng.poisson(20, 60).tolist(), sent=600) for _ in range(50))
     assert rises(rising[:15], sent=150) is None
+
+
+def test_a_slow_endpoint_that_keeps_up_does_not_fall_behind_while_it_fills() -> None:
+    """Responses of 5 to 15 s, sent for 20 s: what is in flight rises all the way, because nothing has ended yet."""
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        start, e2e = np.cumsum(rng.exponential(0.1, 200)), rng.uniform(5, 15, 200)
+        assert falls_behind(rows(200, load="request_rate", start_s=start, e2e_s=e2e, end_s=start + e2e)) is None
+
+
+def test_an_endpoint_a_fifth_too_slow_is_told_by_300_requests_in_most_runs() -> None:
+    rng, told = np.random.default_rng(5), 0
+    for _ in range(40):
+        start, end = np.cumsum(rng.exponential(1.0, 300)), np.zeros(300)
+        for i, work in enumerate(rng.uniform(0.6, 1.8, 300)):
+            end[i] = max(start[i], end[i - 1] if i else 0.0) + work
+        told += falls_behind(rows(300, load="request_rate", start_s=start, end_s=end, e2e_s=end - start)) is not None
+    assert told >= 30
+
+
+def bounded(*levels: tuple[float, float, float, float | None]) -> pl.DataFrame:
+    """A closed loop's levels of (level, requests/s, half of its interval, E2E p50 s); without the last, it is over 9 s."""
+    out = []
+    for level, rate, half, e2e in levels:
+        row = {"scenario": "D(1,1)", "load": "concurrency", "level": level, "e2e_s_p50": e2e}
+        row |= {"requests_per_s": rate, "requests_per_s_low": rate - half, "requests_per_s_high": rate + half}
+        row |= {
+            "e2e_s_p50_low": 9.0 if e2e is None else 0.99 * e2e,
+            "e2e_s_p50_high": None if e2e is None else 1.01 * e2e,
+        }
+        out.append(row)
+    return pl.DataFrame(out)
+
+
+def test_saturation_is_claimed_if_the_intervals_prove_it_and_not_by_the_figures_alone() -> None:
+    for half, proven in ((0.1, 8.0), (1.5, None)):
+        levels = bounded((1, 2.0, 0.01, 0.5), (8, 12.0, half, 0.66), (16, 12.1, half, 1.3), (32, 12.1, half, 2.6))
+        found = sweep(levels).frame.row(0, named=True)
+        assert found["saturation"] == proven
+        assert "From 8 on no level brought 5% more" in found["evidence"]
+        assert ("do not prove that" in found["evidence"]) is (proven is None)
+
+
+def test_a_level_whose_latency_was_cut_stays_in_the_sweep_as_a_bound() -> None:
+    found = sweep(bounded((1, 2.0, 0.01, 0.5), (8, 12.0, 0.1, 0.66), (64, 3.0, 0.1, None)))
+    assert found.levels["level"].to_list() == [1.0, 8.0, 64.0]
+    assert found.frame["saturation"].to_list() == [8.0]
+    assert found.frame["knee_to"].to_list() == [8.0]  # at most 3.1/s over at least 9 s
+    assert "At 64 fewer than half of the requests ended" in found.frame["evidence"][0]
+
+
+def test_an_open_loop_is_full_by_what_was_offered_in_the_same_time() -> None:
+    """The arrivals of a Poisson process at a nominal 8 a second were 7.2 a second, and all of them were served."""
+    levels = summary("request_rate", (2.0, 2.0, 0.5), (4.0, 4.0, 0.6), (8.0, 7.2, 0.7))
+    assert sweep(levels).frame["saturation"].to_list() == [8.0]
+    same = levels.with_columns(served_share=1.0, served_share_low=0.98, served_share_high=1.02)
+    assert sweep(same).frame["saturation"].to_list() == [None]

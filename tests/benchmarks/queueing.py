@@ -96,6 +96,7 @@ class Load:
     stop_s: float = math.inf
     spread: float = 0.5
     ramp_times: float = 2.0
+    ramp_first: int = 0
 
     def __post_init__(self) -> None:
         self.comes: list[float] = []
@@ -105,7 +106,7 @@ class Load:
         self.turn: list[int] = []
         self.left: list[int] = []  # turns that follow in its conversation
         self.taken = self.ended = 0
-        self.longest, self.over = 0.0, 0
+        self.longest, self.over, self.early = 0.0, 0, 0
         self.waiting_first = self.users if self.steady else 0
         if self.users:
             for _ in range(self.users):
@@ -126,7 +127,8 @@ class Load:
         elif self.users:
             ramp = self.waiting_first > 0
         else:
-            ramp = self.taken == 0 and (not self.over or now - self.begin < self.ramp_times * self.longest)
+            filling = self.early < self.ramp_first or now - self.begin < self.ramp_times * self.longest
+            ramp = self.taken == 0 and (not self.over or filling)
         phase = "ramp" if ramp else "measured" if self.taken < self.n else "cooldown"
         self.taken += phase == "measured"
         return phase
@@ -165,6 +167,7 @@ class Load:
     def finished(self, i: int, now: float) -> None:
         self.ended += self.phase[i] == "measured"
         self.over += 1
+        self.early += i < self.ramp_first
         self.longest = max(self.longest, now - self.comes[i])
         if self.users and (self.steady or len(self.comes) < self.n):
             more = self.left[i] > 0

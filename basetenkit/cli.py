@@ -213,12 +213,13 @@ def preflight(
     auth_scheme: Annotated[str, typer.Option(help="auto, Api-Key, Bearer or none.")] = "auto",
     request_format: Annotated[str, typer.Option(help="chat or prompt.")] = "chat",
     stream: Annotated[bool, typer.Option(help="Ask for a streamed response.")] = True,
+    task: Annotated[str | None, typer.Option(help="text-to-text, image-text-to-text or text-to-embeddings.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Send one small request: what works, what to mend."""
     given: dict[str, Any] = {"auth_scheme": auth_scheme, "request_format": request_format, "stream": stream}
-    found = bk.preflight(bk.Endpoint(url=url, model=model, api_key=api_key, **given))
+    found = bk.preflight(bk.Endpoint(url=url, model=model, api_key=api_key, **given), task=task)
     facts = {"ok": found.ok, "outcome": found.outcome, "status": found.status, "message": found.message}
     if as_json:
         print_json({**facts, "checks": found.checks, "advice": found.advice})

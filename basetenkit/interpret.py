@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .endpoint import Endpoint
+from .engine.redirects import not_followed
 from .parsing.response import ParsedResponse, parse_response
 from .types import Exchange, Failure, Outcome
 
@@ -22,7 +23,9 @@ def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
         "inputs": request.batch_size,
     }
     try:
-        return parse_response(exchange.body, exchange.read_ends, failure=exchange.failure, **arguments)
+        parsed = parse_response(exchange.body, exchange.read_ends, failure=exchange.failure, **arguments)
+        parsed.error_message = not_followed(exchange) or parsed.error_message
+        return parsed
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         message = f"basetenkit failed to read this response ({what}); please report it with its bytes"

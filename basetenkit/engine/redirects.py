@@ -33,6 +33,19 @@ def redirected(exchange: Exchange, payload: bytes, origin: str) -> bytes | None:
     return b" ".join((method, there.raw_path, rest))
 
 
+def not_followed(exchange: Exchange) -> str | None:
+    """The sentence for a redirect that stands as it came: where it leads, and why it was not followed. None if it is none."""
+    location = first_header(exchange.headers, "location")
+    if exchange.status not in (301, 302, 303, 307, 308) or not location or exchange.failure is not None:
+        return None
+    why = "it leads to another host, port or scheme, where the key must not go"
+    if exchange.status not in _KEEP_THE_METHOD:
+        why = "most clients make a GET of the request then"
+    elif exchange.redirects >= MOST:
+        why = f"{MOST} were followed before it"
+    return f"HTTP {exchange.status}: the server redirects to {location[:300]}, and that is not followed: {why}"
+
+
 def _place(url: httpx.URL) -> tuple[str, str, int]:
     return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
 

@@ -1,44 +1,29 @@
 """One small request before many: does the endpoint answer, what does it speak, and what is to be mended.
 
-A run never does this by itself; and it is one request, not a probe of variants: what it says of `ignore_eos` or usage is what
-this one answer showed.
+It is one request, not a probe of variants: what it says of `ignore_eos` or usage is what this one answer showed. A run begins with
+one request of its own (`RunConfig.preflight`), which looks only at whether anybody answers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
+from ..analysis.advice import advise
 from ..config import RunConfig
 from ..display import html_table
 from ..endpoint import Endpoint
+from ..errors import ConfigError
 from ..fields import redact_url
+from ..interpret import read
 from ..runs import run_sync
 
-_BY_STATUS = {
-    400: "The server does not accept this payload. Where it takes a bare prompt: request_format='prompt'. Where it takes no "
-    "ignore_eos or stream_options: request_params={{'ignore_eos': None}} leaves it out.",
-    401: "The key is missing or wrong. It was sent as {scheme}: dedicated models on Baseten take Api-Key, others take Bearer.",
-    402: "The account has a payment to settle.",
-    403: "The key is good, but not for this model. Use a key of the model's own workspace.",
-    404: "There is nothing at this URL. Check the model id, the environment, and the path: …/predict, or "
-    "…/sync/v1/chat/completions.",
-    413: "The request is too large for the server.",
-    422: "The server understood the payload and refuses a field of it; its message says which.",
-    429: "The server limits requests at present. Lower the load, or wait.",
-    503: "The model is not ready. Wake it, wait for it, and try again.",
-}
-_BY_OUTCOME = {
-    "connection_error": "Check host and port, and that the server runs and can be reached from here.",
-    "timeout": "The model may be starting: a first request can wait minutes for a replica. Try again, or raise timeout_s.",
-    "malformed": "The answer is not in a form that can be read. bk.parse(body).explain() says why; response_path may help.",
-    "empty": "The server answered with nothing. On a stream, llama.cpp does so where the context is too short.",
-    "incomplete": "The answer broke off. Look at the model's own log.",
-    "api_error": "The server answered 200 with an error inside; its message says what is wrong.",
-}
 _OPTIONS = "ignore_eos", "stream_options"
+_SCENARIOS = {"text-to-text": "D(16,8)", "image-text-to-text": "I(64,64)", "text-to-embeddings": "E(16)"}
+ONE: dict[str, Any] = {}
 _TIMES = (
     ("dns_s", "DNS"),
     ("connect_s", "TCP"),
@@ -71,26 +56,54 @@ class Preflight:
         return repr(self._table())
 
 
-def preflight(endpoint: Endpoint | str) -> Preflight:
-    """Sends one small request and says what it showed. ConfigError where the endpoint's key is missing; what the endpoint does
-    is never raised."""
-    endpoint = Endpoint.of(endpoint, "preflight")
-    config = RunConfig(endpoint=endpoint, scenarios=["D(16,8)"], concurrency=[1], max_requests=1, capture="all")
+def preflight(
+    endpoint: Endpoint | RunConfig | str,
+    *,
+    task: str | None = None,
+    request_params: dict[str, Any] | None = None,
+) -> Preflight:
+    """Sends one small request and says what it showed. ConfigError if the endpoint's key is missing; what the endpoint does is
+    never raised.
+
+    `endpoint`: an Endpoint, its URL, or a RunConfig, of which endpoint, task and request_params are taken. `task`: None for
+    "text-to-embeddings" if the URL's path ends in /embeddings, and "text-to-text" if not. `request_params`: further payload
+    fields. No tokenizer is needed.
+    """
+    config = _config(endpoint, task, request_params)
     run = run_sync(config)
     row = run.requests.row(0, named=True)
-    authorization = endpoint.authorization()
-    scheme = "no key" if authorization is None else authorization.partition(" ")[0]
+    exchange = run.exchange(row["request_id"])
+    sent, code = exchange.request.body, read(exchange, config.endpoint).error_code
+    arrivals = run.chunks.select("arrival_s", "error_s").collect().rows()
     return Preflight(
         ok=row["outcome"] == "ok",
         outcome=row["outcome"],
         status=row["status"],
         message=row["error_message"],
-        checks=_checks(row, endpoint, scheme) | _options(row, run.exchange(row["request_id"]).request.body),
-        advice=_advice(row, endpoint, scheme),
+        checks=_checks(row, config.endpoint) | _options(row, sent),
+        advice=advise(row | {"error_code": code}, config, orjson.loads(sent), arrivals),
     )
 
 
-def _checks(row: dict[str, Any], endpoint: Endpoint, scheme: str) -> dict[str, str]:
+def _config(endpoint: Endpoint | RunConfig | str, task: str | None, request_params: dict[str, Any] | None) -> RunConfig:
+    """The config of one small request."""
+    if isinstance(endpoint, RunConfig):
+        task, request_params = task or endpoint.task, request_params or endpoint.request_params
+        endpoint = endpoint.endpoint
+    else:
+        endpoint = Endpoint.of(endpoint, "preflight")
+    embeds = urlsplit(endpoint.url).path.rstrip("/").endswith("/embeddings")
+    task = task or ("text-to-embeddings" if embeds else "text-to-text")
+    given: dict[str, Any] = {"task": task, "request_params": request_params or {}}
+    scenario = _SCENARIOS.get(task, _SCENARIOS["text-to-text"])  # an unknown task is told by the config
+    return RunConfig(
+        endpoint=endpoint, scenarios=[scenario], concurrency=[1], max_requests=1, capture="all", **ONE, **given
+    )
+
+
+def _checks(row: dict[str, Any], endpoint: Endpoint) -> dict[str, str]:
+    authorization = endpoint.authorization()
+    scheme = "no key" if authorization is None else authorization.partition(" ")[0]
     out = {"URL": redact_url(endpoint.url), "key": scheme if scheme == "no key" else f"sent as {scheme}"}
     answered = row["status"] is not None
     out["answer"] = f"{row['outcome']}, status {row['status']}" if answered else row["outcome"]
@@ -98,15 +111,19 @@ def _checks(row: dict[str, Any], endpoint: Endpoint, scheme: str) -> dict[str, s
         out["message"] = row["error_message"]
     if row["outcome"] == "ok":
         out["wire format"] = row["wire_format"]
+        if row["batch_size"] is not None:
+            out["vectors"] = f"{row['batch_size']}, of {row['embedding_dimension']} numbers each"
+            return out | _times(row)
         out["streamed"] = f"yes, {row['output_chunks']} chunk(s)" if row["ttft_s"] is not None else "no"
         out["usage"] = "reported" if row["output_tokens_server"] is not None else "not reported: the tokenizer counts"
         if row["output_tokens_target"] is not None:
             out["length"] = f"{row['output_tokens']} of {row['output_tokens_target']} tokens asked for"
         out["text"] = repr(row["text"][:80])
-    for name, title in _TIMES:
-        if row[name] is not None:
-            out[title] = f"{row[name] * 1e3:.1f} ms"
-    return out
+    return out | _times(row)
+
+
+def _times(row: dict[str, Any]) -> dict[str, str]:
+    return {title: f"{row[name] * 1e3:.1f} ms" for name, title in _TIMES if row[name] is not None}
 
 
 def _options(row: dict[str, Any], body: bytes) -> dict[str, str]:
@@ -122,20 +139,3 @@ def _options(row: dict[str, Any], body: bytes) -> dict[str, str]:
         elif refused:
             out[name] = "refused: the message names it" if name in said else "sent; the refusal does not name it"
     return out
-
-
-def _advice(row: dict[str, Any], endpoint: Endpoint, scheme: str) -> list[str]:
-    out = []
-    if row["outcome"] == "http_error":
-        status = row["status"]
-        known = _BY_STATUS.get(status, "The server failed; its message and its log say more." if status >= 500 else "")
-        out.append(known.format(scheme=scheme))
-    elif row["outcome"] != "ok":
-        out.append(_BY_OUTCOME.get(row["outcome"], ""))
-    elif endpoint.stream and row["ttft_s"] is None and row["batch_size"] is None:
-        out.append(
-            "A stream was asked for and one document came: TTFT cannot be measured. Check the model's own stream switch."
-        )
-    if row["outcome"] == "ok" and (row["output_tokens"] or 0) < 0.9 * (row["output_tokens_target"] or 0):
-        out.append("The answer is shorter than asked for: output lengths will not be those of the scenario.")
-    return [sentence for sentence in out if sentence]

@@ -235,7 +235,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self.preflight_button.disabled = True
         self.found.value = "<p role='status'>one small request is on its way …</p>"
         try:
-            self.found.value = _markup(await asyncio.to_thread(preflight, self.config.endpoint))
+            self.found.value = _markup(await asyncio.to_thread(preflight, self.config))
         except (BasetenkitError, OSError) as error:
             self._say(str(error))
         finally:

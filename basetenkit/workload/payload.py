@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -111,7 +112,11 @@ def _own_params(config: RunConfig) -> dict[str, Any]:
 
 def _prompt_payload(config: RunConfig, prompt: str, max_tokens: int | None, params: dict[str, Any]) -> dict[str, Any]:
     endpoint = config.endpoint
-    payload: dict[str, Any] = {endpoint.prompt_key: prompt, endpoint.max_tokens_key: max_tokens}
+    openai = (
+        urlsplit(endpoint.url).path.rstrip("/").endswith("/completions")
+    )  # its own path for a bare prompt wants a model
+    payload: dict[str, Any] = {"model": endpoint.model} if openai and endpoint.model is not None else {}
+    payload |= {endpoint.prompt_key: prompt, endpoint.max_tokens_key: max_tokens}
     payload |= params
     _drop_null(payload, endpoint.max_tokens_key)
     payload["stream"] = endpoint.stream

@@ -3,14 +3,17 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 
 import basetenkit as bk
-from basetenkit.errors import MissingKeyError
+from basetenkit.errors import ConfigError, MissingKeyError
 
-from ..peer import peer
+from ..peer import OK, Peer, peer
 
 KEY = "planted-key-4711"
 
@@ -84,7 +87,7 @@ def refusing(status: int, message: str) -> Iterator[str]:
         (403, "not for this model"),
         (404, "nothing at this URL"),
         (413, "too large"),
-        (422, "refuses a field"),
+        (422, "request_params={'ignore_eos': None}"),
         (500, "The server failed"),
     ],
 )
@@ -92,10 +95,103 @@ def test_each_refusal_has_the_sentence_that_helps(status: int, words: str) -> No
     with refusing(status, "no such field: ignore_eos") as url:
         found = bk.preflight(bk.Endpoint(url=url, model="m"))
     assert (found.outcome, found.status) == ("http_error", status)
-    assert words in found.advice[0]
+    assert words in " ".join(found.advice)
     assert "no such field" in (found.message or "")
     if status in (400, 422):
         assert found.checks["ignore_eos"] == "refused: the message names it"
         assert found.checks["stream_options"] == "sent; the refusal does not name it"
     else:
         assert "ignore_eos" not in found.checks
+
+
+def answering(head: str, body: bytes) -> contextlib.AbstractContextManager[Peer]:
+    """A server that gives every request this answer."""
+    return peer(lambda sock, _: bool(sock.sendall(f"HTTP/1.1 {head}\r\n\r\n".encode() + body)) or True)
+
+
+STREAM = b"".join(
+    b'data: {"choices":[{"index":0,"delta":{"content":"w%d "},"finish_reason":%s}]}\n\n'
+    % (i, b'"stop"' if i == 7 else b"null")
+    for i in range(8)
+)
+STREAM += b'data: {"choices":[],"usage":{"prompt_tokens":16,"completion_tokens":8}}\n\ndata: [DONE]\n\n'
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "words"),
+    [
+        (f"content-length: {len(STREAM)}", STREAM, "A content-length stood before the stream"),
+        (
+            "transfer-encoding: chunked",
+            b"%x\r\n%s\r\n0\r\n\r\n" % (len(STREAM), STREAM),
+            "8 events of the stream came at 1 time(s)",
+        ),
+    ],
+)
+def test_a_gateway_that_holds_the_stream_back_is_told(head: str, body: bytes, words: str) -> None:
+    with answering(f"200 OK\r\ncontent-type: text/event-stream\r\n{head}", body) as p:
+        found = bk.preflight(bk.Endpoint(url=p.url, model="m"))
+    assert found.ok
+    (advice,) = found.advice
+    assert words in advice
+    assert "proxy_buffering off" in advice
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_names_where_it_leads_and_that_it_is_not_followed(status: int) -> None:
+    with answering(f"{status} Moved\r\nlocation: https://elsewhere.example/v1\r\ncontent-length: 0", b"") as p:
+        found = bk.preflight(bk.Endpoint(url=p.url, model="m"))
+        assert len(p.requests) == 1
+    assert "redirects to https://elsewhere.example/v1, and that is not followed" in (found.message or "")
+    assert "as Endpoint.url" in found.advice[0]
+
+
+def test_a_certificate_of_an_own_authority_is_cured_by_verify(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with peer(lambda sock, _: bool(sock.sendall(OK)) or True, context) as p:
+        url = p.url.replace("http:", "https:")
+        assert "verify=" in bk.preflight(url).advice[0]
+        assert bk.preflight(bk.Endpoint(url=url, verify=str(tmp_path / "ca.pem"), stream=False)).ok
+
+
+def test_embeddings_are_told_by_the_url_or_by_the_task() -> None:
+    with bk.emulator.serve() as server:
+        for found in (
+            bk.preflight(server.embeddings_url),
+            bk.preflight(bk.Endpoint(url=server.embeddings_url), task="text-to-embeddings"),
+        ):
+            assert found.ok
+            assert found.checks["wire format"] == "embedding"
+            assert found.checks["vectors"].startswith("1, of ")
+            assert found.advice == []
+
+
+def test_images_request_params_and_a_config_are_taken() -> None:
+    with bk.emulator.serve() as server:
+        endpoint = bk.Endpoint(url=server.url, model="m")
+        assert bk.preflight(endpoint, task="image-text-to-text", request_params={"temperature": 0.5}).ok
+        config = bk.RunConfig(endpoint=endpoint, request_params={"top_p": 0.9}, concurrency=[4], max_requests=100)
+        assert bk.preflight(config).ok
+        sent = [json.loads(b["body"] if isinstance(b, dict) else b) for b in server.truth()["bodies"]]
+    assert [s.get("temperature") for s in sent] == [0.5, None]
+    assert [s.get("top_p") for s in sent] == [None, 0.9]
+    assert sent[0]["messages"][0]["content"][1]["type"] == "image_url"
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/predict"])
+def test_a_bare_prompt_on_openais_own_path_has_the_models_name(path: str) -> None:
+    with peer(lambda sock, _: bool(sock.sendall(OK)) or True) as p:
+        url = p.url.replace("/v1/chat/completions", path)
+        bk.preflight(bk.Endpoint(url=url, model="m", request_format="prompt", stream=False))
+        sent = json.loads(p.requests[0].partition(b"\r\n\r\n")[2])
+    assert sent.get("model") == ("m" if path == "/v1/completions" else None)
+
+
+def test_a_wrong_argument_is_one_sentence() -> None:
+    with pytest.raises(ConfigError, match="preflight takes an Endpoint, a URL or a RunConfig, not int"):
+        bk.preflight(5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="task"):
+        bk.preflight("http://127.0.0.1:9/", task="nonsense")

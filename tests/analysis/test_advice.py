@@ -8,7 +8,6 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.analysis.advice import NOT_READY, advise, held_back
-from basetenkit.analysis.refusals import names
 
 CHAT = bk.Endpoint(url="http://h/v1/chat/completions", model="m")
 PROMPT = bk.Endpoint(url="http://h/predict", request_format="prompt")
@@ -108,22 +107,6 @@ def test_a_code_may_say_it_too() -> None:
 )
 def test_other_words_are_not_taken_for_it(message: str) -> None:
     assert NOT_READY not in said(message, 404)
-
-
-@pytest.mark.parametrize(
-    ("message", "field", "named"),
-    [
-        ("use 'max_completion_tokens'", "max_tokens", False),
-        ("max_tokens is wrong", "max_tokens", True),
-        ("this model is overloaded", "model", False),
-        ("`model` is wrong", "model", True),
-        ("model: Field required", "model", True),
-        ("in the messages, 4900", "messages", False),
-        ("top_k is odd", "k", False),
-    ],
-)
-def test_a_field_is_named_by_its_whole_name(message: str, field: str, named: bool) -> None:
-    assert (names(message, field) is not None) is named
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from ..analysis.advice import advise
 from ..config import RunConfig
 from ..display import html_table
 from ..endpoint import Endpoint
-from ..errors import ConfigError
 from ..fields import redact_url
 from ..interpret import read
 from ..runs import run_sync

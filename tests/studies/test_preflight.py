@@ -191,7 +191,7 @@ def test_a_bare_prompt_on_openais_own_path_has_the_models_name(path: str) -> Non
 
 
 def test_a_wrong_argument_is_one_sentence() -> None:
-    with pytest.raises(ConfigError, match="preflight takes an Endpoint, a URL or a RunConfig, not int"):
+    with pytest.raises(ConfigError, match="preflight: a int is not an endpoint"):
         bk.preflight(5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="task"):
         bk.preflight("http://127.0.0.1:9/", task="nonsense")

@@ -19,7 +19,6 @@ from typing import Any, Protocol, TypeVar
 import polars as pl
 
 from .analysis.sweep import rises
-from .analysis.window import mark_window, stretch
 from .config import RunConfig
 from .engine.clock import Poller
 from .errors import StoreError
@@ -176,15 +175,8 @@ class Conductor:
             self.folder.compact(key.index)
         report = self._place.report()
         whole = report.pop("whole", True)
-        entry |= {"started_at": started, **report, **self._stretch(key, report), "done": whole and self.stopped is None}
+        entry |= {"started_at": started, **report, "done": whole and self.stopped is None}
         self.folder.write_run(self.document)
-
-    def _stretch(self, key: LevelKey, report: dict[str, Any]) -> dict[str, Any]:
-        """From when to when the level was measured, s since its start."""
-        columns = ("scenario", "load", "level", "repeat", "phase", "outcome", "start_s", "end_s")
-        rows = self.folder.scan("requests", key.index).select(columns).collect()
-        found = stretch(mark_window(rows), report.get("cut_s"))
-        return dict(zip(("measured_from_s", "measured_until_s"), found or (None, None), strict=True))
 
     async def _tick(self, key: LevelKey) -> None:
         """Each second: the spool, and a look at whether an open loop's endpoint keeps up."""

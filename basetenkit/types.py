@@ -102,6 +102,7 @@ class Exchange:
     clock: str = "user"
     out_of_order: bool = False
     redirects: int = 0
+    not_taken: bool = False  # the peer's system never acknowledged the whole request
     resent: int = 0  # times it met the end of a kept connection and went out again
     dns_ns: int | None = None
     connect_ns: int | None = None

@@ -22,6 +22,7 @@ from .statistics import LEAST
 PARTS = 20
 # How long an open loop takes to fill: percentiles of E2E of the first tenth that was sent.
 EARLY, LONG, MOSTLY = 0.1, 0.95, 0.8
+SILENT = 0.05  # of a level's time, at its end
 Counts = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -82,20 +83,18 @@ def _of_repeat(part: pl.DataFrame, entry: Mapping[str, Any]) -> tuple[float, flo
     """(from, until, whether the level was shorter than its responses)."""
     inside = part.filter("in_window")
     first, last = _number(inside["start_s"].min()), _number(inside["start_s"].max())
+    cut = _cut(part, entry)
+    if cut is not None and _from_its_start(part, cut):
+        return 0.0, cut, False
     if first is None or last is None:
         return None
     measured = part.filter(pl.col("phase") == "measured")
     steady = part["phase"].is_in(["ramp", "cooldown"]).any()
     whole = steady and measured["in_window"].all()
-    if whole:
-        first = min(first, _number(entry.get("measured_from_s")) or first)
-    cut = _cut(inside, entry)
     after = _number(part.filter(pl.col("start_s") > last)["start_s"].min())
     if cut is not None and cut > last:
         until = cut
-    elif whole:
-        until = _number(entry.get("measured_until_s")) or last
-    elif part["load"][0] == "request_rate":
+    elif whole or part["load"][0] == "request_rate":
         until = last
     else:
         until = after if after is not None else _number(inside["end_s"].max()) or last
@@ -105,10 +104,21 @@ def _of_repeat(part: pl.DataFrame, entry: Mapping[str, Any]) -> tuple[float, flo
     return filled, until, until - filled < (until - first) / 2
 
 
-def _cut(inside: pl.DataFrame, entry: Mapping[str, Any]) -> float | None:
-    """When a level was ended with requests of the window in flight: what had come by then is all there is."""
-    ended = inside.filter(pl.col("outcome") == "cancelled")["end_s"].max()
-    return max((x for x in (_number(entry.get("cut_s")), _number(ended)) if x is not None), default=None)
+def _from_its_start(part: pl.DataFrame, cut: float) -> bool:
+    """Whether a level that was ended counts from its start: what it completed over how long it ran. A closed loop does. An open
+    loop begins empty, so it does only if nothing ended any more for long before the cut: its endpoint had frozen."""
+    if part["load"][0] != "request_rate":
+        return True
+    ok = part.filter(pl.col("outcome") == "ok")
+    longest = _number(ok.select((pl.col("end_s") - pl.col("start_s")).max()).item()) or 0.0
+    return cut - (_number(ok["end_s"].max()) or 0.0) > max(2 * longest, SILENT * cut)
+
+
+def _cut(part: pl.DataFrame, entry: Mapping[str, Any]) -> float | None:
+    """When a level was ended with measured requests in flight or unsent: what had come by then is all there is."""
+    ended = part.filter((pl.col("outcome") == "cancelled") & (pl.col("phase") == "measured"))["end_s"].max()
+    known = _number(entry.get("cut_s"))
+    return _number(ended) if known is None else known
 
 
 def _ramp(part: pl.DataFrame, share: float = LONG) -> float:

@@ -1,4 +1,4 @@
-"""Which rows the figures are of, and the stretch of time that rates are of.
+"""Which rows the figures are of; `stretches` has the time that rates are of.
 
 A steady level needs no cut: the load was settled before its first measured request, and was kept on until its last one had
 ended. Of a level without that (`steady=False`, and runs of earlier versions) a rule leaves out the ramp and the drain. Where a
@@ -53,7 +53,6 @@ class Window:
 
 
 BY_RULE = Window()
-FEW_ENDED = 10  # a user
 
 
 def mark_window(rows: pl.DataFrame, window: Window = BY_RULE) -> pl.DataFrame:
@@ -76,23 +75,3 @@ def mark_window(rows: pl.DataFrame, window: Window = BY_RULE) -> pl.DataFrame:
         if window.until_s is not None:
             inside &= pl.col("start_s") < window.until_s
     return rows.with_columns(in_window=(measured & inside).fill_null(False))
-
-
-def stretch(rows: pl.DataFrame, cut_s: float | None = None) -> tuple[float, float] | None:
-    """(from, until), s since the level's start: the time that the rates of one (level, repeat) are of; None without measured
-    requests that have a time. `cut_s`: when the level was ended with work left, or None.
-
-    From when the first request in the window was taken up to when the last one was; to the end of a level that was ended. Such a
-    level in which few requests ended counts from its start: what it completed over how long it ran."""
-    inside = rows.filter("in_window")["start_s"]
-    first, last = inside.min(), inside.max()
-    if (
-        cut_s is None
-        and rows.select(((pl.col("outcome") == "cancelled") & (pl.col("phase") == "measured")).any()).item()
-    ):
-        cut_s = rows.filter(pl.col("outcome") == "cancelled")["end_s"].max()  # type: ignore[assignment]
-    if cut_s is not None:
-        few = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok")).height < FEW_ENDED * rows["level"][0]
-        begins = 0.0 if first is None or (few and rows["load"][0] == "concurrency") else float(first)  # type: ignore[arg-type]
-        return begins, cut_s
-    return None if first is None or last is None else (float(first), float(last))  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ DISORDER_NS = 50_000
 
 _STAMP = struct.Struct("qq")
 _TCP_INFO_BYTES = 228
-_RTT_US, _TOTAL_RETRANS, _RCV_OOOPACK = 68, 100, 224
+_RTT_US, _TOTAL_RETRANS, _BYTES_ACKED, _RCV_OOOPACK = 68, 100, 120, 224
 
 
 class Poller(selectors.DefaultSelector):
@@ -218,9 +218,10 @@ def stamp_of(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
     return 0
 
 
-def tcp_info(sock: socket.socket) -> tuple[int, int, int] | None:
-    """(smoothed round trip in ns, segments sent again, segments received out of order) of a connection, or None where the
-    system does not say. Offsets are those of Linux's `struct tcp_info`; `rcv_ooopack` came with Linux 5.4."""
+def tcp_info(sock: socket.socket) -> tuple[int, int, int, int] | None:
+    """(smoothed round trip in ns, segments sent again, segments received out of order, bytes that the peer acknowledged) of a
+    connection, or None if the system does not say. Offsets are those of Linux's
+    `struct tcp_info`; `rcv_ooopack` came with Linux 5.4."""
     if not sys.platform.startswith("linux"):
         return None
     try:
@@ -231,4 +232,5 @@ def tcp_info(sock: socket.socket) -> tuple[int, int, int] | None:
     def u32(at: int) -> int:
         return int.from_bytes(info[at : at + 4], sys.byteorder)
 
-    return u32(_RTT_US) * 1000, u32(_TOTAL_RETRANS), u32(_RCV_OOOPACK)
+    acked = int.from_bytes(info[_BYTES_ACKED : _BYTES_ACKED + 8], sys.byteorder)
+    return u32(_RTT_US) * 1000, u32(_TOTAL_RETRANS), u32(_RCV_OOOPACK), acked

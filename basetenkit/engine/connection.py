@@ -60,6 +60,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._unsent: memoryview | None = None
         self._crlf_apart = False
+        self._written, self._at_end = 0, False
         self.on_progress: Callable[[], None] | None = None
         self.closed = self.kept = False  # kept: from an exchange before this one
         loop.add_reader(sock.fileno(), self._readable)
@@ -95,6 +96,7 @@ class Connection:
         self._inherited = 0
         try:
             n = self._sock.send(data)
+            self._written += n
         except (BlockingIOError, InterruptedError):
             n = 0
         except OSError as error:
@@ -116,6 +118,7 @@ class Connection:
         assert self._unsent is not None
         try:
             n = self._sock.send(self._unsent)
+            self._written += n
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -249,6 +252,7 @@ class Connection:
 
     def _ended(self) -> None:
         """End of file."""
+        self._at_end = True
         if self._reader is not None:
             self._reader.eof()
             self._finish()
@@ -283,6 +287,7 @@ class Connection:
         self._crlf_apart = reader.crlf_apart
         if (info := tcp_info(self._sock)) is not None:
             exchange.rtt_ns, exchange.retransmits = info[0], info[1]
+            exchange.not_taken = self._at_end and info[3] < self._written
         if not reader.keep_alive or reader.failure is not None or self._unsent is not None:
             self.close()
         if self.on_progress is not None:

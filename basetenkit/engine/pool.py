@@ -17,7 +17,7 @@ from ..types import Exchange, Failure, Outcome
 from .clock import NoPoller, Poller, WallClock, enable_stamps, mono
 from .connection import Connection, Timeouts
 from .http1 import describe
-from .kept import met_the_end
+from .kept import met_the_end, name_kept
 from .limits import own_limit
 from .redirects import forget, redirected
 from .tls import TlsLayer
@@ -161,6 +161,7 @@ class Pool:
                     self._all.discard(connection)
                     connection = await self._once_more(exchange)
                     continue
+                name_kept(exchange, connection.kept)
                 onward = redirected(exchange, payload, self._url)
                 if onward is None:
                     break

@@ -18,9 +18,8 @@ from ..types import Exchange, Failure, Outcome
 from .clock import NoPoller, Poller, WallClock, mono
 from .connection import Timeouts
 from .http1 import BODY_LIMIT
-from .kept import met_the_end
+from .kept import name_kept
 from .pool import Gate, tls_context
-from .redirects import forget
 from .streams import Backend, Read, Stream
 
 
@@ -78,7 +77,7 @@ class HttpxPool:
         except Exception as error:
             if not isinstance(error, (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)):
                 raise
-            exchange.failure = _broken(exchange, error)
+            exchange.failure = exchange.failure or _broken(exchange, error)
         finally:
             self._poller.in_flight -= 1
             exchange.end_ns = exchange.end_ns or mono()
@@ -108,13 +107,10 @@ class HttpxPool:
         try:
             response = await self._first(self._pool.handle_async_request(request), exchange)
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            exchange.failure, exchange.end_ns = _broken(exchange, error), mono()
-            if not met_the_end(exchange, kept=not trace.connected):
-                raise
-            exchange.failure = exchange.end_ns = None
-            forget(exchange)
-            exchange.resent += 1
-            return await self._perform(exchange, payload)
+            # Nothing here tells whether the other side had taken the request, so it is not sent again.
+            exchange.failure = _broken(exchange, error)
+            name_kept(exchange, kept=not trace.connected)
+            raise
         try:
             exchange.status = response.status
             exchange.headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in response.headers]

@@ -37,21 +37,19 @@ def steady(n: int = 40, **columns: Any) -> pl.DataFrame:
 
 def test_the_stretch_of_a_steady_level_is_from_its_first_measured_request_to_its_last() -> None:
     assert stretches(steady()) == [Stretch(0, 4.0, 35.0)]
-    assert stretches(steady(), [entry(measured_from_s=3.9, measured_until_s=35.5, cut_s=None)]) == [
-        Stretch(0, 3.9, 35.5)
-    ]
+    assert stretches(steady(), [entry(cut_s=None)]) == [Stretch(0, 4.0, 35.0)]
 
 
 def test_a_level_that_was_cut_is_measured_until_the_cut() -> None:
-    """32 answers in 32 s, the last two hang, and the level is cut at 100 s: its rate is of the whole time."""
+    """34 answers in 34 s, the last two hang, and the level is cut at 100 s: its rate is what it completed over how long it ran."""
     frame = steady().with_columns(
         outcome=pl.when(pl.col("start_s").is_between(34, 35)).then(pl.lit("cancelled")).otherwise("outcome"),
         end_s=pl.when(pl.col("start_s").is_between(34, 35)).then(100.0).otherwise("end_s"),
     ).filter(pl.col("phase") != "cooldown")  # fmt: skip
-    for entries in ([], [entry(measured_from_s=4.0, measured_until_s=100.0, cut_s=100.0)]):
+    for entries in ([], [entry(cut_s=100.0)]):
         (got,) = summarise(frame, levels=entries).to_dicts()
-        assert got["duration_s"] == 96.0
-        assert got["requests_per_s"] == pytest.approx(30 / 96)
+        assert got["duration_s"] == 100.0
+        assert got["requests_per_s"] == pytest.approx(34 / 100)
 
 
 def test_a_server_that_freezes_is_slow_by_all_the_time_in_which_it_answered_nothing() -> None:
@@ -65,7 +63,7 @@ def test_a_server_that_freezes_is_slow_by_all_the_time_in_which_it_answered_noth
         in_window=pl.col("phase") == "measured",
     )
     (got,) = summarise(frame).to_dicts()
-    assert got["requests_per_s"] == pytest.approx(8 * 29 / 59)
+    assert got["requests_per_s"] == pytest.approx(4.0)
     assert got["requests_per_s_low"] < 4.0 < got["requests_per_s_high"]
 
 

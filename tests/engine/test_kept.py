@@ -1,26 +1,32 @@
-"""A request that met the end of a kept connection goes out again, once, and only if nothing of an answer came."""
+"""A request that met the end of a kept connection goes out again, once, and only if the server cannot have taken it."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from array import array
 from typing import Any
 
+import polars as pl
 import pytest
 
 import basetenkit as bk
+from basetenkit.engine.clock import Poller, WallClock, mono
+from basetenkit.engine.connection import Connection, Timeouts
 from basetenkit.engine.kept import KEPT_END_S, met_the_end
 from basetenkit.types import Exchange, Failure, Outcome, Request
 
 from ..peer import OK, peer, reset
-from .loop import exchange_all, payload
+from .loop import exchange_all, on_loop, payload
 
 ENDED = Failure(Outcome.CONNECTION_ERROR, "the server closed the connection without an answer")
 
 
 def ended(**fields: Any) -> Exchange:
-    return Exchange(Request("r", b"", "s"), **({"sent_ns": 1_000, "end_ns": 2_000, "failure": ENDED} | fields))
+    return Exchange(
+        Request("r", b"", "s"), **({"sent_ns": 1_000, "end_ns": 2_000, "failure": ENDED, "not_taken": True} | fields)
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,6 +34,7 @@ def ended(**fields: Any) -> Exchange:
     [
         (ended(), True, True),
         (ended(), False, False),
+        (ended(not_taken=False), True, False),
         (ended(resent=1), True, False),
         (ended(status=200), True, False),
         (ended(reads=array("q", [1, 1, 0, 0])), True, False),
@@ -58,56 +65,68 @@ def once_a_connection(end: Any) -> Any:
 
 
 @pytest.mark.parametrize("end", [lambda sock: None, reset], ids=["closed", "reset"])
-def test_it_goes_out_again_on_a_fresh_connection_and_times_count_from_that_send(end: Any) -> None:
+def test_a_server_that_takes_a_request_and_closes_has_failed(end: Any) -> None:
     with peer(once_a_connection(end)) as p:
-        done = exchange_all(p.url, [payload(request_id=str(i)) for i in range(3)])
-        assert p.connections == 3
-        assert len(p.requests) == 5
-    assert [x.failure for x in done] == [None] * 3
-    assert [x.resent for x in done] == [0, 1, 1]
-    for x in done:
-        assert x.connect_ns is not None
-        assert x.sent_ns is not None
-        assert x.sent_ns >= x.start_ns
-        assert min(x.reads[1::4]) >= x.sent_ns
+        done = exchange_all(p.url, [payload(request_id=str(i)) for i in range(4)])
+        assert len(p.requests) == 4
+    assert [x.failure is None for x in done] == [True, False, True, False]
+    assert [x.resent for x in done] == [0] * 4
+    for x in (done[1], done[3]):
+        assert x.failure is not None
+        assert x.failure.outcome is Outcome.CONNECTION_ERROR
+        assert x.failure.message.endswith("(on a kept connection)")
 
 
-def test_a_request_that_the_server_worked_on_is_not_sent_again() -> None:
-    with peer(once_a_connection(lambda sock: time.sleep(KEPT_END_S + 0.3))) as p:
-        first, second = exchange_all(p.url, [payload(), payload()])
-        assert len(p.requests) == 2
-    assert first.failure is None
-    assert second.failure is not None
-    assert second.resent == 0
+def test_the_system_says_whether_the_peer_took_the_request() -> None:
+    """A connection whose peer has closed answers a request with a reset and acknowledges nothing of it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        async def work(poller: Poller) -> Exchange:
+            sock = socket.create_connection(("127.0.0.1", port))
+            sock.setblocking(False)
+            other, _ = listener.accept()
+            loop = asyncio.get_running_loop()
+            how = {"loop": loop, "wall": WallClock(), "timeouts": Timeouts()}
+            connection = Connection(sock, poller=poller, **how)
+            other.close()  # its end of file is here, and not yet read
+            x = Exchange(Request("r", b"", "s"), start_ns=mono())
+            await connection.send(x, payload())
+            connection.close()
+            return x
+
+        x = on_loop(work)
+    assert x.not_taken
+    assert x.failure is not None
+    assert met_the_end(x, kept=True)
 
 
-def test_the_fresh_connection_may_fail_in_its_turn_and_that_counts() -> None:
-    answered: list[bool] = []
+def test_a_request_that_crosses_the_servers_close_is_whole_or_names_the_kept_connection() -> None:
+    """The server closes a moment after each answer, without reading on: some requests are under way then."""
+    pauses = iter([0.0002 * (n % 10) for n in range(1000)])
 
     def answer(sock: socket.socket, _request: bytes) -> bool:
-        if answered:
-            return False
-        answered.append(True)
         sock.sendall(OK)
-        return True
+        time.sleep(next(pauses))
+        return False
 
     with peer(answer) as p:
-        _, second = exchange_all(p.url, [payload(), payload()])
-        assert len(p.requests) == 3
-    assert second.failure is not None
-    assert second.failure.outcome is Outcome.CONNECTION_ERROR
-    assert second.resent == 1
+        done = exchange_all(p.url, [payload(request_id=str(i)) for i in range(60)])
+    for x in done:
+        assert x.failure is None or x.failure.message.endswith("(on a kept connection)")
+        if x.resent and x.failure is None:
+            assert x.sent_ns is not None
+            assert min(x.reads[1::4]) >= x.sent_ns
 
 
 @pytest.mark.parametrize("proxied", [False, True])
 @pytest.mark.filterwarnings("ignore:through a proxy")
-def test_the_row_says_that_it_was_sent_twice(proxied: bool) -> None:
+def test_the_row_names_the_kept_connection(proxied: bool) -> None:
     with peer(once_a_connection(lambda sock: None)) as p:
         how: dict[str, Any] = {"proxy": f"http://127.0.0.1:{p.port}"} if proxied else {}
         endpoint = bk.Endpoint(url=p.url, model="m", stream=False, **how)
-        config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(8,1)", concurrency=1, max_requests=3)
-        rows = bk.run_sync(config).requests.sort("start_s").to_dicts()
-    assert {row["outcome"] for row in rows} == {"ok"}
-    notes = [[w for w in row["warnings"] if w.startswith("sent_again:")] for row in rows]
-    assert [len(n) for n in notes] == [0] + [1] * (len(rows) - 1)
-    assert "sent 2 times" in notes[-1][0]
+        config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(8,1)", concurrency=1, max_requests=4)
+        rows = bk.run_sync(config).requests.filter(pl.col("phase") == "measured").sort("start_s").to_dicts()
+    failed = [row["error_message"] for row in rows if row["outcome"] != "ok"]
+    assert len(failed) == 2
+    assert all("on a kept connection" in message for message in failed)

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from .coercions import as_plain
 from .display import html_table
 from .errors import ConfigError
+from .frames import columns_of
 from .hints import field_hint, value_hint
 
 _SECRET_NAME = re.compile(
@@ -64,9 +65,13 @@ def _hidden(value: Any) -> Any:
 
 def told_apart(data: Any) -> Any:
     """What tells a frame from any other: its size, and a hash of all it holds. Of anything else, its text, cut."""
-    frame = data.collect() if hasattr(data, "collect") else data
-    if not hasattr(frame, "write_ipc"):
+    frame = columns_of(data)
+    if frame is None:
         return str(data)[:200]
+    if isinstance(frame, dict):
+        held = hashlib.sha256(repr(frame).encode("utf-8", "surrogatepass")).hexdigest()
+        rows = max(map(len, frame.values()), default=0)
+        return {"frame": f"sha256:{held}", "rows": rows, "columns": list(frame)}
     content = frame.rechunk().write_ipc(None, compression="uncompressed").getvalue()
     return {"frame": f"sha256:{hashlib.sha256(content).hexdigest()}", "rows": frame.height, "columns": frame.columns}
 

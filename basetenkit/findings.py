@@ -138,6 +138,15 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{where}: worker {worker} of {workers} was lost ({why}), and {n} request(s) with it; then the level ran below its load.",
         "Run the level again where its figures matter; a process that is killed was often out of memory.",
     ),
+    "data_left_out": (
+        "{n} of the {rows} rows of the data set are left out: {why}.",
+        "Mend these rows, or take them out of the file; the figures are of the other rows.",
+    ),
+    "data_unsent": (
+        "Of the data set, {sent} is sent; not sent: {unsent}.",
+        "If one of these belongs to the request, give its column the name of what it is (prompt, system, max_tokens, tools): "
+        "docs/scenarios.md has the names.",
+    ),
     "genai_bench": (
         "These {files} level(s) were measured with genai-bench, which keeps no times of sending: throughput is null here.",
         "Its own totals are in run.metadata['genai_bench']; docs/genai-bench.md says how its definitions differ.",

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ from .conductor import level_scenarios, plan
 from .config import RunConfig
 from .engine.clock import stamps_here
 from .errors import ConfigError, StoreError
+from .findings import finding
 from .scenario import FORMS, Image, ImagePrefix, ImageText, Scenario, parse_scenario
 from .store import RunFolder
 from .workload.images import check_size
@@ -72,6 +74,13 @@ def say_limits(config: RunConfig) -> None:
         "(some milliseconds, more with many requests in flight or a busy kernel); workers=1 keeps the kernel's work apart",
         stacklevel=3,
     )
+
+
+def say_data(events: Sequence[dict[str, Any]]) -> None:
+    """A warning before anything is sent for each part of a data set that was meant to be sent and is not."""
+    for event in events:
+        if event.get("lost"):
+            warnings.warn(str(finding(event["code"], **event["fields"])), stacklevel=3)
 
 
 def _check_data(scenario: Scenario, config: RunConfig) -> None:
@@ -179,7 +188,9 @@ def _available_memory() -> int | None:
         return None
 
 
-def open_document(folder: RunFolder, config: RunConfig, tokenizer: str) -> dict[str, Any]:
+def open_document(
+    folder: RunFolder, config: RunConfig, tokenizer: str, events: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """The run's document: of a folder begun before, with the levels that are missing; or a new one."""
     dumped = config.model_dump(mode="json")
     if folder.exists():
@@ -200,6 +211,7 @@ def open_document(folder: RunFolder, config: RunConfig, tokenizer: str) -> dict[
         "started_at": time.time(),
         "tokenizer": tokenizer,
         "key_sent": config.endpoint.authorization() is not None,
+        "events": list(events),
         "versions": {"basetenkit": __version__, "python": platform.python_version(), "polars": pl.__version__},
         "machine": {
             "system": platform.system(),

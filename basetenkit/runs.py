@@ -32,11 +32,19 @@ from .errors import ConfigError
 from .forking import check_not_forked, mark_used
 from .outgoing import request_head
 from .pending import awaited
-from .preparation import allow_open_files, check_ports, check_room, check_supported, open_document, say_limits
+from .preparation import (
+    allow_open_files,
+    check_ports,
+    check_room,
+    check_supported,
+    open_document,
+    say_data,
+    say_limits,
+)
 from .progress import ProgressLine
 from .results import Run
 from .store import RunFolder
-from .workload.datasets import load as load_data
+from .workload import datasets as data
 from .workload.tokenizer import load_tokenizer
 
 _last: list[Run] = []
@@ -138,17 +146,18 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
     config = config.with_whole_url()
     check_supported(config)
     request_head(config.endpoint)  # a missing key is told now
-    load_data(config)  # and what is wrong with a data set
+    data_events = data.events(config, data.load(config))  # and what is wrong with a data set
     tokenizer = load_tokenizer(config.tokenizer)
     check_ports(config)
     allow_open_files(config)
     say_limits(config)
+    say_data(data_events)
     durable = save_to is not None
     folder = RunFolder(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), durable)
     try:
         folder.create()
         check_room(config, folder)
-        document = open_document(folder, config, tokenizer.name)
+        document = open_document(folder, config, tokenizer.name, data_events)
     except BaseException:
         if not durable:
             shutil.rmtree(folder.path, ignore_errors=True)

@@ -162,7 +162,7 @@ class Stage:
         sent: tuple[bytes, str, Spend] = (self._head, prefix(self._salt, key), self._spend)
         scheduled, users = key.load != "concurrency", part.users
         if entries is not None and entries.conversations and scenario.needs_data:
-            speaker = Speaker(config, scenario, entries.conversations, tokenizer.count, **apart)
+            speaker = Speaker(config, scenario, entries.conversations, tokenizer.count, params=entries.params, **apart)
             return Turns(config, speaker, *sent, scheduled=scheduled, openings=users)
         apart |= {"measured": self._measured, "entries": entries}
         sampler = Sampler(config, scenario, tokenizer, **apart)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from random import Random
+from typing import Any
 
 import orjson
 
@@ -29,7 +30,8 @@ def first_body(config: RunConfig) -> str:
     entries, salt = datasets.load(config), config.salt or "preview"
     maker: Speaker | Sampler
     if entries is not None and entries.conversations and scenario.needs_data:
-        maker = Speaker(config, scenario, entries.conversations, tokenizer.count, salt=salt, stream="0")
+        own: dict[str, Any] = {"salt": salt, "stream": "0", "params": entries.params}
+        maker = Speaker(config, scenario, entries.conversations, tokenizer.count, **own)
     else:
         maker = Sampler(config, scenario, tokenizer, salt=salt, stream="0", entries=entries)
     return json.dumps(without_secrets(orjson.loads(maker.request("").body)), indent=2, ensure_ascii=False)

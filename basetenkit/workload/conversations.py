@@ -1,23 +1,26 @@
 """Conversations: lists of messages out of a data set, and each one while it is being held.
 
-A list is cut into turns, one a user's message. A turn sends everything said so far. What stands in that history as the
-assistant's part is by default what the model itself said (`answers="model"`), because a server caches what it has produced
-and a user goes on from what was read; `answers="dataset"` puts the list's own answers there, so that every model is sent the
-same bytes. Where the list has no answer, the model's own serves either way. What a list holds of the assistant before its
-first user's message is history from the start, and what follows its last user's message asks nothing and is left out.
+A list is cut into turns: each ends with a user's message, or with the results of a tool. A turn sends everything said so far.
+The assistant's part of that history is by default what the model itself said (`answers="model"`), because a server caches
+what it has produced and a user goes on from what was read; `answers="dataset"` puts the list's own answers there, so that
+every model is sent the same bytes. If the list has no answer, the model's own serves either way. An answer of the list that
+calls a tool is always used, because the result behind it belongs to that call. What a list holds of the assistant before its
+first user's message is history from the start. What follows its last question asks nothing and is not sent.
+
+A row that is a whole request (a line of a batch file, or a logged body that does not end with the assistant) is one turn: all
+its messages are sent as they are.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import orjson
-import polars as pl
 
 from ..config import RunConfig
 from ..errors import DataError
@@ -25,66 +28,62 @@ from ..scenario import Scenario
 from ..types import Request
 from .marks import marks, picks
 from .payload import build_payload, carries_own_text, output_limit, uses_prompt_format
+from .speakers import Message
+from .table import Unfit, texts_in
 
-Message = dict[str, str]
-COLUMNS = ("messages", "conversations", "conversation")
-_ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "developer"}
-_ROLES |= {"human": "user", "gpt": "assistant"}  # as ShareGPT has them, whose messages are {"from", "value"}
+COLUMNS = ("messages", "conversations", "conversation", "dialogue", "dialog")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`said`: the messages that this turn adds, the user's last; `answer`: the data set's own to it, or None."""
+    """`said`: the messages that this turn adds, the question last; `answer`: the data set's own text for it, or None;
+    `call`: the data set's own answer, if it calls a tool."""
 
     said: tuple[Message, ...]
     answer: str | None = None
+    call: Message | None = None
 
     @property
     def texts(self) -> list[str]:
         """All that is said in it, in order."""
-        return [message["content"] for message in self.said] + ([] if self.answer is None else [self.answer])
+        texts = [message["content"] for message in self.said if message["content"]]
+        return texts + ([] if self.answer is None else [self.answer])
 
 
 Conversation = tuple[Turn, ...]
 
 
-def holds_messages(kind: pl.DataType) -> bool:
-    """Whether a column of this type can hold lists of messages."""
-    return isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct)
-
-
-def read_column(series: pl.Series, name: str) -> list[Conversation]:
-    """A conversation a row. DataError, one sentence, where a row is none."""
-    column = f"column {series.name!r} of {name}"
-    if not holds_messages(series.dtype):
-        raise DataError(f"dataset: {column} holds {series.dtype}, and must hold lists of messages (role and content)")
-    return [_turns(messages or [], f"row {i + 1} of {column}") for i, messages in enumerate(series.to_list())]
-
-
-def _turns(messages: Sequence[dict[str, Any] | None], where: str) -> Conversation:
+def turns_of(messages: Sequence[Message], *, whole: bool = False) -> Conversation:
+    """The turns of a list of messages, or one of all of them if they are a `whole` request. Unfit if it asks nothing."""
+    if not any(message["role"] == "user" for message in messages):
+        raise Unfit("nothing is asked")
+    if whole:
+        return (Turn(tuple(messages)),)
     turns: list[Turn] = []
     waiting: list[Message] = []
-    for message in messages:
-        role, content = _message(message or {}, where)
-        if role == "assistant" and turns and not waiting and turns[-1].answer is None:
-            turns[-1] = Turn(turns[-1].said, content)
+    for at, message in enumerate(messages):
+        role, after = message["role"], messages[at + 1]["role"] if at + 1 < len(messages) else None
+        last = turns[-1] if turns and not waiting else None
+        if role == "assistant" and last is not None and last.answer is None and last.call is None:
+            called = len(message) > 2
+            turns[-1] = Turn(last.said, None if called else message["content"], message if called else None)
             continue
-        waiting.append({"role": role, "content": content})
-        if role == "user":
+        waiting.append(message)
+        if role == "user" or (
+            role in ("tool", "function") and after not in ("tool", "function") and (turns or _asked(waiting))
+        ):
             turns.append(Turn(tuple(waiting)))
             waiting = []
-    if not turns:
-        raise DataError(f"dataset: {where} has no message of the user; give it at least one")
     return tuple(turns)
 
 
-def _message(message: dict[str, Any], where: str) -> tuple[str, str]:
-    role, content = message.get("role") or message.get("from"), message.get("content") or message.get("value")
-    if role not in _ROLES:
-        raise DataError(f"dataset: {where} has a message of role {role!r}; roles can be {', '.join(_ROLES)}")
-    if not isinstance(content, str) or not content.strip():
-        raise DataError(f"dataset: {where} has a message without text; each needs a text as its content")
-    return _ROLES[role], content
+def _asked(messages: Sequence[Message]) -> bool:
+    return any(message["role"] == "user" for message in messages)
+
+
+def question(talk: Conversation) -> str:
+    """The first message of a user."""
+    return next(str(message["content"]) for turn in talk for message in turn.said if message["role"] == "user")
 
 
 def check(config: RunConfig) -> None:
@@ -101,9 +100,9 @@ def check(config: RunConfig) -> None:
 
 @dataclass(slots=True, eq=False)
 class Talk:
-    """A conversation being held. `first`: the number that the plan gives its first turn where a schedule counts them;
+    """A conversation being held. `first`: the number that the plan gives its first turn if a schedule counts them;
     `numbers`: those of its turns that are planned, and their `phase`; `opening`: one that a steady level begins with; `at`: turns
-    said so far; `tokens`: of all that stands in `messages`."""
+    said so far; `tokens`: of all `messages`; `params`: what its row of the data set adds to payloads."""
 
     turns: Conversation
     first: int
@@ -114,12 +113,14 @@ class Talk:
     at: int = 0
     messages: list[Message] = field(default_factory=list)
     tokens: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Speaker:
     """Draws the conversations of one sender of a level, and builds what is said in them: `dataset`, `RD` or `RDC`.
 
     `salt`, `stream` and `share` are as a Sampler has them: (part, parts) holds every `parts`-th conversation of one order.
+    `params`: what the row of each conversation adds to its payloads; none at all, or one for each.
     `begun`: the conversations whose first turn was built and that nobody has taken over yet.
     """
 
@@ -133,8 +134,10 @@ class Speaker:
         salt: str,
         stream: str,
         share: tuple[int, int] = (0, 1),
+        params: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._config, self._scenario, self._conversations, self._count = config, scenario, conversations, count
+        self._params = params
         self._shape = scenario.sample(Random(0))
         order = Random(repr(("conversations", config.seed, stream)))
         self._picks = picks(order, len(conversations), scenario)
@@ -148,10 +151,14 @@ class Speaker:
         self._upcoming = self._skip(share[0])
 
     def _draw(self) -> Talk:
-        turns = self._conversations[next(self._picks)]
-        talk = Talk(turns, self._behind)
+        pick = next(self._picks)
+        turns = self._conversations[pick]
+        talk = Talk(turns, self._behind, params=self._of_row(pick))
         self._behind += len(turns)
         return talk
+
+    def _of_row(self, pick: int) -> Mapping[str, Any]:
+        return self._params[pick] if self._params else {}
 
     def _skip(self, others: int) -> Talk:
         for _ in range(others):
@@ -175,20 +182,23 @@ class Speaker:
         if self._openings is None:
             weights = list(itertools.accumulate(len(turns) for turns in self._conversations))
             self._openings = weights
-        (turns,) = self._apart.choices(self._conversations, cum_weights=self._openings)
-        self.begun.append(Talk(turns[: self._apart.randint(1, len(turns))], 0, opening=True))
+        (pick,) = self._apart.choices(range(len(self._conversations)), cum_weights=self._openings)
+        turns = self._conversations[pick]
+        self.begun.append(Talk(turns[: self._apart.randint(1, len(turns))], 0, opening=True, params=self._of_row(pick)))
         return self.say(self.begun[-1])
 
     def say(self, talk: Talk, request_id: str = "") -> Request:
         """The request of its next turn. `input_tokens_client` is of all messages, each counted by itself."""
-        *before, asked = talk.turns[talk.at].said
         mark = "" if talk.at else next(self._marks)
-        for message in (*before, asked | {"content": mark + asked["content"]}):
+        for message in talk.turns[talk.at].said:
+            if mark and message["role"] == "user":
+                message, mark = message | {"content": mark + message["content"]}, ""
             self._add(talk, message)
         talk.at += 1
-        payload = build_payload(
-            self._config, "", self._shape.output_tokens, fixed_output=self._scenario.fixed_output
-        ) | {"messages": talk.messages}
+        fixed = self._scenario.fixed_output
+        payload = build_payload(self._config, "", self._shape.output_tokens, fixed_output=fixed, row=talk.params) | {
+            "messages": talk.messages
+        }
         return Request(
             request_id=request_id,
             body=orjson.dumps(payload),
@@ -201,10 +211,16 @@ class Speaker:
 
     def hear(self, talk: Talk, text: str) -> None:
         """Puts the answer to the last turn into the history: the model's `text`, or the data set's."""
-        own = talk.turns[talk.at - 1].answer
+        turn = talk.turns[talk.at - 1]
+        if turn.call is not None:
+            self._add(talk, turn.call)
+            return
+        own = turn.answer
         chosen = own if own is not None and self._config.answers == "dataset" else text
         self._add(talk, {"role": "assistant", "content": chosen})
 
     def _add(self, talk: Talk, message: Message) -> None:
         talk.messages.append(message)
-        talk.tokens += self._count(message["content"])
+        talk.tokens += self._count(message["content"] or "")
+        for call in message.get("tool_calls", ()):
+            talk.tokens += sum(map(self._count, texts_in(call.get("function", call))))

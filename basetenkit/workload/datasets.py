@@ -1,23 +1,40 @@
-"""What a run's `dataset` says -> its entries: prompts, and images where it has them.
+"""What a run's `dataset` says -> its entries: prompts or conversations, and images if it has them.
 
-It is a path (.txt, .csv, .json, .jsonl, .parquet, a folder of images or of a Hugging Face data set on disk), a polars frame,
-or the description that genai-bench takes as a JSON file, given as a dict or as that file's path. All of it is read before
-anything is sent, so that what is wrong with it costs nothing. A column of lists of messages (`messages`, `conversations`, or
-the one that `messages_column` names) makes conversations of them: see `conversations`.
+It is a path (.txt, .csv, .tsv, .json, .jsonl, .ndjson, .parquet, a folder of images or of a Hugging Face data set on disk), a
+frame (polars, pandas, Arrow, numpy), or the description that genai-bench takes as a JSON file, given as a dict or as that
+file's path. All of it is read before anything is sent, so that a fault in it costs nothing. Each form is read the same way:
 
-`dataset`, `RD` and `RDC` send entries as they are: nothing is cut, filled up or left out. Under a scenario that says how long
-a prompt is, the prompts are made of the entries' words: see `writer`.
+| form of a row | columns or keys | what is sent |
+|---|---|---|
+| a prompt | `prompt`, or the only column, or `instruction`, `question`, `query`, `text`; `prompt_column` | the text |
+| Alpaca | `instruction`, `input` (or `context`) | the instruction, an empty line, the input |
+| a conversation | `messages`, `conversations`, `conversation`, `dialogue`; `messages_column` | turn by turn |
+| ShareGPT | the same, with `from` and `value` | turn by turn |
+| several questions | `turns`: a list of texts | each as a turn |
+| a logged body | `model` and `messages` or `prompt`, and parameters | as one request, with its parameters |
+| a batch file | `custom_id` and `body` (or `params`, `request`, `payload`) | the body, in the same way |
+| a system prompt | `system`, `system_prompt`, `system_message`, `instructions` | as the first message |
+| a limit per row | `max_tokens`, `max_completion_tokens`, `max_new_tokens`, `output_tokens`, `output_len` | as the row's limit |
+| tools, parameters | `tools`, `tool_choice`, `temperature`, `top_p`, `response_format` | with the row's request |
+
+A name after a semicolon is the field of a description that names another column. `row_fields` in the source has all names.
+Names are found in any letter case and with any dividers (`maxTokens`, `Max tokens`). The model and `stream` are always the
+endpoint's. What the run itself sets wins over a row: `request_params`, and a length in the scenario, such as `RD(200)`.
+
+`dataset`, `RD` and `RDC` send entries as they are: nothing is cut or filled up. Rows that cannot be sent are left out: those
+that ask nothing, that hold half an emoji or a NUL, or a speaker who cannot be placed. The finding `data_left_out` counts them
+and names them; `data_unsent` names each column that is not sent. A column of nothing but numbers, dates or times is never
+sent as prompts, and images within messages are refused. Under a scenario with a prompt's length, the prompts are made of the
+entries' words: see `writer`.
 
 genai-bench evaluates a `prompt_lambda` from its file as Python. Here that is refused: a file must not run code. The error
-says which column to make in its place.
+says what to give in its place.
 """
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,26 +43,41 @@ import polars as pl
 
 from ..config import RunConfig
 from ..errors import DataError
+from ..frames import columns_of
 from ..scenario import parse_scenario
-from . import conversations, hub_data, images
-from .conversations import Conversation
+from . import conversations, data_account, hub_data, images, prompt_columns, row_fields, text_files
+from .conversations import Conversation, turns_of
+from .data_account import Account
 from .images import Picture
+from .prompt_columns import PROMPT, QUESTIONS
+from .prompt_lambda import in_place_of
+from .row_fields import Fields
+from .speakers import messages_of
+from .table import LeftOut, Table, Unfit, opened, same, sound
 
-PROMPT = "prompt"
 ABOUT_AN_IMAGE = "Describe this image"
-_FORMATS = ("txt", "csv", "json", "jsonl", "parquet")
+_FORMATS = ("txt", "csv", "tsv", "json", "jsonl", "ndjson", "parquet")
+_ELSEWHERE = {
+    "xlsx": "pl.read_excel(path)", "xls": "pl.read_excel(path)", "arrow": "pl.read_ipc(path)", "feather": "pl.read_ipc(path)",
+    "ipc": "pl.read_ipc(path)", "avro": "pl.read_avro(path)", "ods": "pl.read_ods(path)",
+}  # fmt: skip
 _KEYS = {"source", "prompt_column", "image_column", "prompt_lambda", "unsafe_allow_large_images", "messages_column"}
 _VISION = "image-text-to-text"
+_LARGEST_DESCRIPTION = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Entries:
     """A data set: `prompts`, at least one, and `pictures`, either none or one a prompt; or `conversations`, whose first
-    questions the prompts then are."""
+    questions the prompts then are. `systems` and `params`: the system prompt (only of prompts) and the payload's parameters
+    of each entry, or none at all. `account`: what of the data set is sent, and what is not."""
 
     prompts: Sequence[str]
     pictures: Sequence[Picture] = ()
     conversations: Sequence[Conversation] = ()
+    systems: Sequence[str] = ()
+    params: Sequence[dict[str, Any]] = ()
+    account: Account = field(default_factory=Account)
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -76,8 +108,8 @@ class Columns:
 
 
 def load(config: RunConfig) -> Entries | None:
-    """The entries of `config.dataset`, None where there is none. DataError, one sentence, where they cannot be had or are
-    not of the task's kind."""
+    """The entries of `config.dataset`, None without one. DataError, one sentence, if they cannot be read or are not of the
+    task's kind."""
     if config.dataset is None:
         return None
     entries = _entries(config.dataset)
@@ -90,30 +122,55 @@ def load(config: RunConfig) -> Entries | None:
     return entries
 
 
+def events(config: RunConfig, entries: Entries | None) -> list[dict[str, Any]]:
+    """What a run's findings have to say of its data set, as events: rows left out, columns not sent."""
+    return [] if entries is None else data_account.events(config, entries.account)
+
+
 def _entries(given: Any) -> Entries:
-    if isinstance(given, pl.LazyFrame):
-        given = given.collect()
-    if isinstance(given, pl.DataFrame):
-        return _of_frame(given, "the frame", Columns(), Path())
     if isinstance(given, dict):
         return _described(given)
+    if isinstance(given, int) and not isinstance(given, bool):
+        given = str(given)  # a folder or file of that name
     if isinstance(given, (str, Path)) and str(given):
         return _at(Path(given).expanduser())
+    columns = columns_of(given)
+    if isinstance(columns, pl.DataFrame):
+        return _of_table(Table.of_frame(columns, "the frame"), Columns(), Path())
+    if columns is not None:
+        return _of_table(Table.of_columns(columns, "the frame"), Columns(), Path())
     raise DataError(f"dataset: it is a {type(given).__name__}; give a path, a polars frame, or a description as a dict")
 
 
 def _at(path: Path) -> Entries:
+    _can_be(path)
     if path.is_dir() and hub_data.was_saved_to_disk(path):
-        return _of_frame(hub_data.read({"path": str(path)}), repr(str(path)), Columns(), path)
+        return _of_hub({"path": str(path)}, str(path), Columns(), path)
     if path.is_dir():
         pictures = images.read_all(images.paths_in(path))
-        return Entries([ABOUT_AN_IMAGE] * len(pictures), pictures)
+        return Entries([ABOUT_AN_IMAGE] * len(pictures), pictures, account=Account(rows=len(pictures)))
     kind = path.suffix.lower().removeprefix(".")
-    if kind == "json":
+    if kind == "json" and path.is_file() and path.stat().st_size < _LARGEST_DESCRIPTION:
         document = _json(path)
         if isinstance(document, dict) and "source" in document:
             return _described(document)
     return _of_file(path, kind, Columns())
+
+
+def _can_be(path: Path) -> None:
+    """DataError if the system cannot have a path like this: one that is too long, or has a NUL."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it has a NUL character"
+        raise DataError(f"dataset: {str(path)[:60]!r} cannot be the path of a file ({why}); give another") from None
+
+
+def _of_hub(source: dict[str, Any], name: str, columns: Columns, near: Path) -> Entries:
+    frame, unread = hub_data.read(source, columns.named, row_fields.is_known)
+    return _of_table(Table.of_frame(frame, repr(name), unread), columns, near)
 
 
 def _described(given: dict[str, Any]) -> Entries:
@@ -123,20 +180,21 @@ def _described(given: dict[str, Any]) -> Entries:
     if unknown := sorted(set(given) - _KEYS):
         raise DataError(f"dataset: there is no field {unknown[0]!r}; the fields are {', '.join(sorted(_KEYS))}")
     if code := given.get("prompt_lambda"):
-        raise DataError(_in_place_of(str(code)))
+        raise DataError(in_place_of(str(code), given))
     if given.get("unsafe_allow_large_images"):
         raise DataError("dataset: unsafe_allow_large_images is not taken; make such images smaller and leave it out")
     source, columns = given.get("source"), Columns.of(given)
     if isinstance(source, dict) and source.get("type") == "huggingface":
-        return _of_frame(hub_data.read(source, columns.named), repr(source.get("path")), columns, Path())
+        return _of_hub(source, str(source.get("path")), columns, Path())
     if not isinstance(source, dict) or source.get("type") != "file" or not isinstance(source.get("path"), str):
         raise DataError(
             "dataset: its source must be {'type': 'file' or 'huggingface', 'path': ...}; load other data yourself and give "
             "a polars frame"
         )
     path = Path(source["path"]).expanduser()
+    _can_be(path)
     if path.is_dir() and hub_data.was_saved_to_disk(path):
-        return _of_frame(hub_data.read(source, columns.named), repr(str(path)), columns, path)
+        return _of_hub(source, str(path), columns, path)
     if path.is_dir():
         return _at(path)
     kind = source.get("file_format") or path.suffix.removeprefix(".")
@@ -145,149 +203,135 @@ def _described(given: dict[str, Any]) -> Entries:
 
 def _of_file(path: Path, kind: str, columns: Columns) -> Entries:
     if kind not in _FORMATS:
+        frame = f"; give the frame {_ELSEWHERE[kind]}" if kind in _ELSEWHERE else ""
         raise DataError(
-            f"dataset: {str(path)!r} is of no known format; it can be a folder of images or {', '.join(_FORMATS)}"
+            f"dataset: {str(path)!r} is of no known format; it can be a folder of images or {', '.join(_FORMATS)}{frame}"
         )
     if not path.is_file():
         raise DataError(
             f"dataset: there is no file {str(path)!r}; give the path of one, from {str(Path.cwd())!r} or whole"
         )
+    name = repr(str(path))
     try:
-        frame = _frame(path, kind)
+        if kind == "parquet":
+            text_files.encoding_of(path, kind)
+            table = Table.of_frame(pl.read_parquet(path), name)
+        else:
+            table = text_files.read(path, "jsonl" if kind == "ndjson" else kind, name)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        why = str(error).strip().splitlines()[0].rstrip(".:")[:160] if str(error).strip() else type(error).__name__
-        raise DataError(f"dataset: {str(path)!r} cannot be read as {kind} ({why})") from None
-    return _of_frame(frame, repr(str(path)), columns, path.parent)
+        why = str(error).strip().splitlines()[0].rstrip(".:")[:300] if str(error).strip() else type(error).__name__
+        raise DataError(f"dataset: {name} cannot be read as {kind} ({why})") from None
+    return _of_table(table, columns, path.parent)
 
 
-def _frame(path: Path, kind: str) -> pl.DataFrame:
-    """The file as a frame of texts; lists of texts and lines are its column `prompt`."""
-    if kind == "parquet":
-        return pl.read_parquet(path)
-    if kind == "csv":
-        return pl.read_csv(path, infer_schema=False) if path.stat().st_size else pl.DataFrame()
-    if kind == "json":
-        return _of_list(json.loads(path.read_text("utf-8-sig")))
-    lines = [line for line in path.read_text("utf-8-sig").split("\n") if line.strip()]
-    return _of_list([json.loads(line) if kind == "jsonl" else line.rstrip("\r") for line in lines])
+def _of_table(table: Table, columns: Columns, near: Path) -> Entries:
+    if not table.height:
+        raise DataError(f"dataset: {table.name} has no entries; give at least one")
+    if not columns.named or not set(columns.named) <= set(table.columns):
+        table = row_fields.unpacked(table)
+    if columns.messages is not None:
+        table.need(columns.messages, "messages_column")
+        questions = same(columns.messages) == QUESTIONS
+        return _conversations(table, columns.messages, questions=questions)
+    if columns.prompts is None and columns.pictures is None:
+        if (found := prompt_columns.messages_column(table)) is not None:
+            return _conversations(table, found, questions=False)
+        if (asked := prompt_columns.questions_column(table)) is not None:
+            return _conversations(table, asked, questions=True)
+    elif columns.prompts in table.columns and prompt_columns.holds_messages(table.column(str(columns.prompts))):
+        return _conversations(table, str(columns.prompts), questions=False)
+    return _prompts(table, columns, near)
 
 
-def _of_list(items: Any) -> pl.DataFrame:
-    if not isinstance(items, list):
-        raise ValueError("it is no list of texts or of objects")
-    if all(isinstance(item, str) for item in items):
-        return pl.DataFrame({PROMPT: items}, schema={PROMPT: pl.String})
-    if all(isinstance(item, list) for item in items):
-        items = [{conversations.COLUMNS[0]: item} for item in items]
-    if not all(isinstance(item, dict) for item in items):
-        raise ValueError("it is no list of texts only, or of objects only")
-    return pl.from_dicts(items, infer_schema_length=None)
+def _conversations(table: Table, column: str, *, questions: bool) -> Entries:
+    left, fields = LeftOut(table), row_fields.read(table, [column])
+    logged, unsent = table.bodies or table.named("model") is not None, set[str]()
+    kept, talks = [], []
+    for at, value in enumerate(table.column(column)):
+        try:
+            messages = messages_of(prompt_columns.as_questions(value) if questions else value, unsent)
+            system = fields.systems[at] if fields.systems else ""
+            if system.strip() and not (messages and messages[0]["role"] in ("system", "developer")):
+                messages.insert(0, {"role": "system", "content": system})
+            whole = table.bodies or (logged and bool(messages) and messages[-1]["role"] != "assistant")
+            talk = turns_of(messages, whole=whole)
+            sound([messages, fields.params[at] if fields.params else None])
+        except Unfit as unfit:
+            left.add(at, unfit)
+            continue
+        kept.append(at)
+        talks.append(talk)
+    left.check(f"column {column!r} of {table.name}")
+    account = data_account.of(table, left, fields, [column], unsent)
+    asked = [conversations.question(talk) for talk in talks]
+    return Entries(asked, conversations=talks, params=_of(fields.params, kept), account=account)
 
 
-def _of_frame(frame: pl.DataFrame, name: str, columns: Columns, near: Path) -> Entries:
-    if frame.is_empty():
-        raise DataError(f"dataset: {name} has no entries; give at least one")
-    if (messages := columns.messages or _messages_column(frame, columns)) is not None:
-        _there(frame, name, messages, "messages_column")
-        held = conversations.read_column(frame[messages], name)
-        return Entries([talk[0].said[-1]["content"] for talk in held], conversations=held)
-    prompts, found = columns.prompts, () if columns.pictures is None else _pictures(frame, name, columns.pictures, near)
-    if prompts is None and found and PROMPT not in frame.columns:
-        return Entries([ABOUT_AN_IMAGE] * len(found), found)
-    return Entries(_texts(frame, name, prompts or _prompt_column(frame, name), "prompt_column"), found)
+def _of(values: Sequence[Any], kept: Sequence[int]) -> Sequence[Any]:
+    """Those of the rows that were kept, if there are any."""
+    return [values[at] for at in kept] if values else ()
 
 
-def _messages_column(frame: pl.DataFrame, columns: Columns) -> str | None:
-    """The column of conversations, where nothing else is named or there to be sent."""
-    if columns.prompts or columns.pictures or PROMPT in frame.columns:
-        return None
-    named = [c for c in conversations.COLUMNS if c in frame.columns and conversations.holds_messages(frame.schema[c])]
-    return named[0] if named else None
+def _prompts(table: Table, columns: Columns, near: Path) -> Entries:
+    left = LeftOut(table)
+    if columns.pictures is not None:
+        table.need(columns.pictures, "image_column")
+    column = columns.prompts or (table.named(PROMPT) if columns.pictures else prompt_columns.prompt_column(table))
+    if column is None:
+        texts: Sequence[str | None] = [ABOUT_AN_IMAGE] * table.height
+    else:
+        table.need(column, "prompt_column")
+        texts = prompt_columns.texts(table, column, left)
+    more = None if column is None else prompt_columns.added_column(table, column)
+    used = [name for name in (column, more, columns.pictures) if name is not None]
+    fields = row_fields.read(table, used)
+    kept = _kept(texts, fields, left)
+    left.check(table.name if column is None else f"column {column!r} of {table.name}")
+    found = () if columns.pictures is None else _pictures(table, columns.pictures, near, kept)
+    prompts = [str(texts[at]) for at in kept]
+    account = data_account.of(table, left, fields, used, set())
+    return Entries(prompts, found, systems=_of(fields.systems, kept), params=_of(fields.params, kept), account=account)
 
 
-def _there(frame: pl.DataFrame, name: str, column: str, field: str) -> None:
-    if column not in frame.columns:
-        columns = ", ".join(frame.columns[:12])
-        raise DataError(f"dataset: {name} has no column {column!r}; {field} can be one of {columns}")
+def _kept(texts: Sequence[str | None], fields: Fields, left: LeftOut) -> list[int]:
+    """The rows that have a prompt, and whose further fields can be sent."""
+    kept = [at for at, text in enumerate(texts) if text is not None]
+    if not fields.params and not fields.systems:
+        return kept
+    for at in list(kept):
+        try:
+            sound([part[at] for part in (fields.params, fields.systems) if part])
+        except Unfit as unfit:
+            left.add(at, unfit)
+            kept.remove(at)
+    return kept
 
 
-def _prompt_column(frame: pl.DataFrame, name: str) -> str:
-    if PROMPT in frame.columns or frame.width == 1:
-        return PROMPT if PROMPT in frame.columns else frame.columns[0]
-    columns = ", ".join(frame.columns[:12])
-    raise DataError(f"dataset: {name} has no column {PROMPT!r}; rename one, or give prompt_column (it has {columns})")
+def _pictures(table: Table, column: str, near: Path, kept: Sequence[int]) -> list[Picture]:
+    """The images whose paths a column holds, from the data's own folder on; or the images that it holds itself."""
+    values = table.column(column)
+    return images.read_all(_sources([(at, values[at]) for at in kept], table, column, near))
 
 
-def _texts(frame: pl.DataFrame, name: str, column: str, field: str) -> list[str]:
-    """A column's texts. DataError where it is not there, holds no text, or holds an empty one."""
-    _there(frame, name, column, field)
-    series = frame[column]
-    if series.dtype not in (pl.String, pl.Categorical, pl.Null) and not isinstance(series.dtype, pl.Enum):
-        raise DataError(f"dataset: column {column!r} of {name} holds {series.dtype}, and must hold texts")
-    texts = series.cast(pl.String).to_list()
-    if (bad := next((i for i, text in enumerate(texts) if not (text or "").strip()), None)) is not None:
-        raise DataError(f"dataset: row {bad + 1} of column {column!r} of {name} is empty; fill it in or take it out")
-    return [str(text) for text in texts]
-
-
-def _pictures(frame: pl.DataFrame, name: str, column: str, near: Path) -> list[Picture]:
-    """The images whose paths stand in a column, from the data's own folder on; or whose bytes do."""
-    _there(frame, name, column, "image_column")
-    if isinstance(kind := frame.schema[column], pl.Struct) and {"bytes", "path"} <= {
-        field.name for field in kind.fields
-    }:
-        return images.read_all(_embedded(frame[column], f"column {column!r} of {name}", near))
-    return images.read_all(near / Path(text).expanduser() for text in _texts(frame, name, column, "image_column"))
-
-
-def _embedded(series: pl.Series, where: str, near: Path) -> Iterator[Path | tuple[bytes, str]]:
-    """A column of images as Hugging Face's data sets hold them: their bytes, or else where they are."""
-    for i, value in enumerate(series.to_list()):
-        data, path = (value or {}).get("bytes"), (value or {}).get("path")
-        if data is None and path is None:
-            raise DataError(f"dataset: row {i + 1} of {where} is empty; fill it in or take it out")
-        yield near / str(path) if data is None else (data, f"row {i + 1} of {where}")
+def _sources(
+    values: Sequence[tuple[int, Any]], table: Table, column: str, near: Path
+) -> Iterator[Path | tuple[bytes, str]]:
+    for at, value in values:
+        where = f"{table.unit} {table.number(at)} of column {column!r} of {table.name}"
+        value = opened(value)
+        data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, value)
+        if isinstance(data, bytes):
+            yield data, where
+        elif isinstance(path, str) and path.strip():
+            yield near / Path(path).expanduser()
+        elif path is None or path == "":
+            raise DataError(f"dataset: {where} is empty; fill it in or take it out")
+        else:
+            raise DataError(f"dataset: {where} is a {type(path).__name__}, and must be the path of an image")
 
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError):
-        return None  # it is read again as the data themselves, and then told what is wrong
-
-
-def _in_place_of(code: str) -> str:
-    column = _expression(code) or "pl.format('... {}', pl.col('...'))"
-    return (
-        "dataset: prompt_lambda is code and is not run; give a frame with the column in its place: "
-        f"dataset=frame.select(prompt={column})"
-    )
-
-
-def _expression(code: str) -> str | None:
-    """The polars expression that says what a simple `lambda item: ...` does; None where it is not simple."""
-    try:
-        tree = ast.parse(code.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
-        return None
-    body = tree.body if isinstance(tree, ast.Lambda) else None
-    if isinstance(body, ast.Constant) and isinstance(body.value, str):
-        return f"pl.lit({body.value!r})"
-    if (key := _key(body)) is not None:
-        return f"pl.col({key!r})"
-    if not isinstance(body, ast.JoinedStr):
-        return None
-    parts = [v.value if isinstance(v, ast.Constant) else _key(v.value) for v in body.values]  # type: ignore[attr-defined]
-    if not all(isinstance(part, str) for part in parts):
-        return None
-    held = [isinstance(v, ast.Constant) for v in body.values]
-    text = "".join(str(part) if plain else "{}" for part, plain in zip(parts, held, strict=True))
-    columns = [f"pl.col({part!r})" for part, plain in zip(parts, held, strict=True) if not plain]
-    return f"pl.format({', '.join([repr(text), *columns])})"
-
-
-def _key(node: Any) -> str | None:
-    """The key of `item["key"]`."""
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-        return node.slice.value
-    return None
+        return text_files.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except (OSError, ValueError, RecursionError):
+        return None  # it is read again as the data themselves, and the error is told then

@@ -11,7 +11,7 @@ token is taken from HF_TOKEN or from `hf auth login`, never from a description, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,11 @@ def was_saved_to_disk(folder: Path) -> bool:
     return any((folder / name).is_file() for name in _SAVED)
 
 
-def read(source: dict[str, Any], columns: Collection[str] = ()) -> pl.DataFrame:
-    """The data set that a description's `source` names, or of it these columns where it has them all.
+def read(
+    source: dict[str, Any], columns: Collection[str] = (), known: Callable[[str], bool] = bool
+) -> tuple[pl.DataFrame, list[str]]:
+    """The data set that a description's `source` names, and the names of the columns that were not read: if it has all of
+    `columns`, only these are read and those whose name is `known`.
 
     DataError, one sentence, where the package is missing, the source says what is not taken, or the data cannot be had.
     """
@@ -45,12 +48,14 @@ def read(source: dict[str, Any], columns: Collection[str] = ()) -> pl.DataFrame:
         name = next(iter(sorted(set(wanted) - set(_KWARGS))), "") if isinstance(wanted, dict) else wanted
         raise DataError(f"dataset: huggingface_kwargs has no {name!r}; it can have {', '.join(_KWARGS)}")
     found = _one_split(_load(path, wanted), path, wanted.get("split"))
-    chosen = [column for column in columns if column in found.column_names]
-    if columns and len(chosen) == len(set(columns)):
+    names = [str(name) for name in found.column_names]
+    chosen = names
+    if columns and set(columns) <= set(names):
+        chosen = [name for name in names if name in columns or known(name)]
         found = found.select_columns(chosen)
     frame = found.with_format(None).to_polars()
     assert isinstance(frame, pl.DataFrame)
-    return frame
+    return frame, [name for name in names if name not in chosen]
 
 
 def _load(path: str, wanted: dict[str, Any]) -> Any:

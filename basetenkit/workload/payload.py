@@ -8,12 +8,15 @@ sampler, and answer 500 to any key they do not know.
 `request_params` add to the payload and win over what stands there, with three exceptions: `stream` is the endpoint's,
 `use_prompt_format` chooses the format and is never sent, and null for a key that would be there by itself
 (`max_tokens`, `ignore_eos`, `stream_options`) leaves it out. They belong to all requests and are never changed.
+
+A row of a data set can say parameters of its own request (a limit, tools, a temperature): `row`. `request_params` win over
+them, and so does a length that the scenario sets.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,21 +47,34 @@ def uses_prompt_format(config: RunConfig) -> bool:
 
 
 def build_payload(
-    config: RunConfig, prompt: str, max_tokens: int | None, *, fixed_output: bool, images: Sequence[str] = ()
+    config: RunConfig,
+    prompt: str,
+    max_tokens: int | None,
+    *,
+    fixed_output: bool,
+    images: Sequence[str] = (),
+    system: str = "",
+    row: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The payload of one request, its keys in the order of Baseten's documentation; all of it a fresh copy.
+    """The payload of one request, its keys in the order of Baseten's documentation; all of it a fresh copy but what `row` holds.
 
     `max_tokens` None: no limit is sent. `fixed_output`: the scenario fixes the output length. `images`: data URLs, which
-    stand behind the text in the chat format; the prompt format has no place for them.
+    stand behind the text in the chat format; the prompt format has no place for them, and none for `system`, a message before
+    the user's. `row`: the parameters that the data set has for this request.
     """
-    params = _own_params(config)
+    own = dict(row or {})
+    limit = own.pop("max_tokens", None)
+    max_tokens = limit if max_tokens is None else max_tokens
+    params = own | _own_params(config)
     if uses_prompt_format(config):
         return _prompt_payload(config, prompt, max_tokens, params)
     content: Any = prompt
     if images:
         content = [{"type": "text", "text": prompt}]
         content += [{"type": "image_url", "image_url": {"url": url}} for url in images]
-    return _chat_payload(config, content, max_tokens, params, fixed_output)
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": content})
+    return _chat_payload(config, messages, max_tokens, params, fixed_output)
 
 
 def build_embeddings_payload(config: RunConfig, documents: list[str]) -> dict[str, Any]:
@@ -124,12 +140,12 @@ def _prompt_payload(config: RunConfig, prompt: str, max_tokens: int | None, para
 
 
 def _chat_payload(
-    config: RunConfig, content: Any, max_tokens: int | None, params: dict[str, Any], fixed_output: bool
+    config: RunConfig, messages: Any, max_tokens: int | None, params: dict[str, Any], fixed_output: bool
 ) -> dict[str, Any]:
     endpoint = config.endpoint
     options = params.pop("stream_options", {})
     payload: dict[str, Any] = {} if endpoint.model is None else {"model": endpoint.model}
-    payload["messages"] = [{"role": "user", "content": content}]
+    payload["messages"] = messages
     payload[endpoint.max_tokens_key] = max_tokens
     payload |= params
     if fixed_output:

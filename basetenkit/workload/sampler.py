@@ -15,8 +15,10 @@ and no level finds that of another in the server's cache. What follows it begins
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import orjson
 
@@ -27,7 +29,7 @@ from ..types import Request
 from . import datasets, images
 from .lexicon import Lexicon, lexicon
 from .marks import marks, picks
-from .payload import build_embeddings_payload, build_payload, carries_own_text, output_limit
+from .payload import build_embeddings_payload, build_payload, carries_own_text, output_limit, uses_prompt_format
 from .tokenizer import Tokenizer
 from .writer import Quoted, Writer
 
@@ -111,9 +113,12 @@ class Sampler:
         if self._config.task == "text-to-embeddings":
             return self._documents(request_id, phase, shape, picks)
         prompt, tokens = ("", 0) if self._own_text else self._text(shape, picks[0])
+        system, row = self._of_row(shape, picks[0])
+        tokens += self._tokenizer.count(system) if system else 0
         pictures = [] if self._own_text else self._pictures(shape, picks[0])
         fixed, urls = self._scenario.fixed_output, [picture.url for picture in pictures]
-        payload = build_payload(self._config, prompt, shape.output_tokens, fixed_output=fixed, images=urls)
+        own: dict[str, Any] = {"images": urls, "system": system, "row": row}
+        payload = build_payload(self._config, prompt, shape.output_tokens, fixed_output=fixed, **own)
         return Request(
             request_id=request_id,
             body=orjson.dumps(payload),
@@ -144,6 +149,14 @@ class Sampler:
         text = datasets.ABOUT_AN_IMAGE if pick is None or entries is None else entries.prompts[pick]
         text = next(self._marks) + text
         return text, self._tokenizer.count(text)
+
+    def _of_row(self, shape: Shape, pick: int | None) -> tuple[str, Mapping[str, Any]]:
+        """The system prompt and the parameters that belong to an entry of the data set; neither if the text is made."""
+        entries = self._entries
+        if entries is None or pick is None or shape.input_tokens is not None or self._own_text:
+            return "", {}
+        system = entries.systems[pick] if entries.systems and not uses_prompt_format(self._config) else ""
+        return system, entries.params[pick] if entries.params else {}
 
     def _pictures(self, shape: Shape, pick: int | None) -> list[images.Picture]:
         if self._entries is not None and self._entries.pictures and pick is not None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,14 @@ from .pieces import pieces_of
 
 EMBEDDED = "embedded"
 _EMBEDDED_FILE = Path(__file__).parent / "data" / "tokenizer.json"
+_LONGEST_HUB_ID = 96
+_KNOWN_TEXTS = (
+    "the water of the river is cold today",
+    "вода в реке сегодня холодная",
+    "今天 河水 很冷",
+    "اليوم ماء النهر بارد",
+)
+_POINTER = b"version https://git-lfs"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -142,18 +151,52 @@ def load_tokenizer(name: str | None) -> Tokenizer:
     """
     if name is None or name == EMBEDDED:
         return _embedded()
-    path = Path(name or "\0nothing").expanduser()  # an empty name is no folder, though Path takes it for one
-    if path.is_file():
-        return Tokenizer(_from_file(path), name)
-    if name and path.is_dir():  # Path("") is the folder where we stand
+    path = Path(name).expanduser()
+    is_file, is_folder = _kind_of(path) if name else (False, False)  # Path("") is the folder where we stand
+    if is_file:
+        return _checked(Tokenizer(_from_file(path), name))
+    if is_folder:
         json_file = path / "tokenizer.json"
-        return Tokenizer(_from_file(json_file) if json_file.is_file() else _from_auto(str(path)), name)
-    if not _HUB_ID.fullmatch(name) or name.endswith(".json"):
+        return _checked(Tokenizer(_from_file(json_file) if json_file.is_file() else _from_folder(path), name))
+    if not _HUB_ID.fullmatch(name) or name.endswith(".json") or len(name) > _LONGEST_HUB_ID:
         raise TokenizerError(
-            f"tokenizer {name!r}: there is no such file or folder, and it is no hub id; give a tokenizer.json, "
+            f"tokenizer {name[:_LONGEST_HUB_ID]!r}: there is no such file or folder, and it is no hub id; give a tokenizer.json, "
             "a folder with one, a hub id such as 'Qwen/Qwen3-8B', or 'embedded'"
         )
-    return Tokenizer(_from_hub(name), name)
+    return _checked(Tokenizer(_from_hub(name), name))
+
+
+def _kind_of(path: Path) -> tuple[bool, bool]:
+    """Whether there is a file of this name, and whether a folder."""
+    try:
+        return path.is_file(), path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or has a NUL
+        return False, False
+
+
+def _checked(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer, if it has a vocabulary. Without one transformers makes tokenizers that count each text as 0 tokens, or
+    each word as one unknown token. TokenizerError then."""
+    if any(_gives_back(tokenizer, text) for text in _KNOWN_TEXTS):
+        return tokenizer
+    text = _KNOWN_TEXTS[0]
+    raise TokenizerError(
+        f"tokenizer {tokenizer.name!r}: it has no vocabulary that could count a text ({text!r} has {tokenizer.count(text)} tokens, "
+        f"which read {tokenizer.decode(tokenizer.encode(text))[:40]!r}); fetch all its files again, the tokenizer.json at least"
+    )
+
+
+def _gives_back(tokenizer: Tokenizer, text: str) -> bool:
+    """Whether at least half the words of a text are in what its tokens read."""
+    read = _letters(tokenizer.decode(tokenizer.encode(text)))
+    words = [_letters(word) for word in text.split()]
+    return 2 * sum(word in read for word in words) >= len(words)
+
+
+def _letters(text: str) -> str:
+    """The letters of a text, without case, accents and the marks that vocabularies have for spaces and word parts."""
+    plain = unicodedata.normalize("NFD", text.replace("</w>", "").replace("\u0120", "").casefold())
+    return "".join(c for c in plain if c.isalnum())
 
 
 @cache
@@ -176,9 +219,29 @@ def _from_file(path: Path) -> _Backend:
     try:
         return _Fast(Inner.from_file(str(path)))
     except Exception as error:  # the library raises bare Exceptions
+        if is_pointer(path):
+            raise TokenizerError(_pointer(path)) from None
         raise TokenizerError(
             f"tokenizer {str(path)!r}: it is no tokenizer.json that the tokenizers library can read ({_first_line(error)})"
         ) from None
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a file is what Git LFS has in place of the file itself."""
+    with path.open("rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
+
+
+def _pointer(path: Path) -> str:
+    return f"tokenizer {str(path)!r}: it is a Git LFS pointer and not the file itself; fetch that with `git lfs pull`"
+
+
+def _from_folder(folder: Path) -> _Backend:
+    """The tokenizer of a folder without a tokenizer.json."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    if pointers := [path for path in files if is_pointer(path)]:
+        raise TokenizerError(_pointer(pointers[0]))
+    return _from_auto(str(folder))
 
 
 def _from_hub(name: str) -> _Backend:

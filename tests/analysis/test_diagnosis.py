@@ -116,6 +116,10 @@ def talks(turns: list[int], failed: list[int], of: int = 3, repeat: int = 0) -> 
     )
 
 
+LEFT_OUT = {"what": "data", "code": "data_left_out", "fields": {"n": 3, "rows": 4, "why": "nothing is asked (row 1)"}}
+UNSENT = {"what": "data", "code": "data_unsent", "fields": {"sent": "prompt", "unsent": "id"}}
+
+
 # code -> what causes it
 CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "all_failed": lambda: diagnosis(failures(30)),
@@ -139,6 +143,8 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "in_flight_capped": lambda: diagnosis(
         clean(load="request_rate"), config(max_in_flight=3, request_rate=[4]), entry={"held_back": 17}
     ),
+    "data_left_out": lambda: diagnosis(clean(), metadata={"events": [LEFT_OUT]}),
+    "data_unsent": lambda: diagnosis(clean(), metadata={"events": [UNSENT]}),
     "capture_full": lambda: diagnosis(clean(), metadata={"events": [{"what": "capture_full", "n": 3}]}),
     "few_repeats": lambda: diagnosis(pl.concat([clean(), clean(repeat=1)])),
     "short_run": lambda: diagnosis(drifting(0.3)),

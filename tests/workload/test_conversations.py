@@ -15,7 +15,8 @@ import basetenkit as bk
 from basetenkit.errors import DataError
 from basetenkit.scenario import parse_scenario
 from basetenkit.workload import datasets
-from basetenkit.workload.conversations import Conversation, Speaker, Turn, read_column
+from basetenkit.workload.conversations import Conversation, Speaker, Turn, question, turns_of
+from basetenkit.workload.speakers import messages_of
 
 from ..making import config
 
@@ -34,16 +35,22 @@ def speaker_of(scenario: str, talks: Sequence[Conversation], salt: str = "s", **
     return Speaker(config(scenarios=scenario, **more), parse_scenario(scenario), talks, len, **settings)
 
 
+def talks_of(*rows: Any) -> Sequence[Conversation]:
+    entries = datasets.load(config(dataset=pl.DataFrame({"messages": list(rows)}), scenarios="dataset"))
+    assert entries is not None
+    return entries.conversations
+
+
 def test_a_list_is_cut_at_the_users_messages() -> None:
     more = [said("assistant", "Hello."), said("user", "a"), said("user", "b"), said("assistant", "z")]
-    first, second = read_column(pl.Series("messages", [TALK, more]), "the frame")
+    first, second = talks_of(TALK, more)
     assert first == TURNS
     assert second == (Turn((more[0], more[1])), Turn((more[2],), "z"))
 
 
 def test_share_gpt_names_the_parts_otherwise() -> None:
     rows = [[{"from": "human", "value": "one"}, {"from": "gpt", "value": "theirs"}, {"from": "human", "value": "two"}]]
-    (found,) = read_column(pl.Series("conversations", rows), "the frame")
+    (found,) = talks_of(*rows)
     assert found == (Turn((said("user", "one"),), "theirs"), Turn((said("user", "two"),)))
 
 
@@ -121,19 +128,86 @@ def test_senders_share_one_order_of_conversations() -> None:
     assert sorted(first + second) == alone
 
 
+CALL = {"id": "k1", "type": "function", "function": {"name": "weather", "arguments": '{"town":"Turin"}'}}
+TOOLS = [
+    said("user", "Rain in Turin?"),
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "k1", "content": "none"},
+    said("assistant", "No."),
+    said("user", "And tomorrow?"),
+]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize(("answers", "heard"), [("dataset", "No."), ("model", "mine")])
+def test_a_history_with_tool_calls_is_sent_as_it_is(answers: str, heard: str, form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"h.{form}"
+    if form == "parquet":
+        pl.DataFrame({"messages": [TOOLS]}).write_parquet(path)
+    else:
+        path.write_text(json.dumps({"messages": TOOLS}))
+    entries = datasets.load(config(dataset=path, scenarios="dataset"))
+    assert entries is not None
+    speaker = speaker_of("dataset", entries.conversations, answers=answers)
+    bodies = [json.loads(speaker.request("r").body)["messages"]]
+    talk = speaker.begun.popleft()
+    for _ in range(2):
+        speaker.hear(talk, "mine")
+        bodies.append(json.loads(speaker.say(talk).body)["messages"])
+    assert bodies[0] == TOOLS[:1]
+    assert bodies[1] == TOOLS[:3], "the call belongs to its result, whoever answers"
+    assert bodies[2] == [*TOOLS[:3], said("assistant", heard), TOOLS[4]]
+    words = [m["content"] or "" for m in bodies[2]] + ["weather", CALL["function"]["arguments"]]
+    assert talk.tokens == len("".join(words))
+
+
+def test_several_results_of_tools_are_one_question() -> None:
+    results = [{"role": "tool", "tool_call_id": f"k{i}", "content": "x"} for i in (1, 2)]
+    calls = {"role": "assistant", "content": None, "tool_calls": [CALL | {"id": f"k{i}"} for i in (1, 2)]}
+    turns = turns_of([said("user", "a"), calls, *results])
+    assert turns == (Turn((said("user", "a"),), call=calls), Turn(tuple(results)))
+
+
+def test_a_whole_request_is_one_turn_and_rd_marks_its_first_question() -> None:
+    talk = turns_of(messages_of(TALK, set()), whole=True)
+    assert (len(talk), question(talk)) == (1, "one")
+    body = json.loads(speaker_of("RD", [talk]).request("r").body)["messages"]
+    assert body[0] == TALK[0]
+    assert re.fullmatch(r"\[NONCE-[0-9a-f]{12}\] one", body[1]["content"])
+    assert body[2:] == TALK[2:]
+
+
+def test_the_parameters_of_a_row_go_with_each_of_its_turns() -> None:
+    params = {"max_tokens": 7, "temperature": 0, "tools": [{"type": "function"}]}
+    speaker = Speaker(config(), parse_scenario("dataset"), [TURNS], len, salt="s", stream="x", params=[params])
+    first = speaker.request("r")
+    talk = speaker.begun.popleft()
+    speaker.hear(talk, "mine")
+    for request in (first, speaker.say(talk)):
+        body = json.loads(request.body)
+        assert {key: body[key] for key in params} == params
+        assert request.output_tokens_target == 7
+
+
 @pytest.mark.parametrize(
     ("messages", "sentence"),
     [
-        ([said("system", "x")], "has no message of the user; give it at least one"),
-        ([said("robot", "x")], "a message of role 'robot'; roles can be user, assistant"),
-        ([said("user", " ")], "a message without text"),
-        ([], "has no message of the user"),
+        ([said("system", "x")], "nothing is asked"),
+        ([said("robot", "x")], "the speaker 'robot' is unknown and does not answer a user"),
+        ([said("user", " ")], "a user's message has no text"),
+        ([], "nothing is asked"),
+        ([said("assistant", "and so on")], "nothing is asked"),
     ],
 )
-def test_a_row_that_is_no_conversation_is_told(messages: list[Any], sentence: str) -> None:
-    with pytest.raises(DataError, match=sentence) as caught:
-        read_column(pl.Series("messages", [TALK, messages]), "the frame")
-    assert "row 2 of column 'messages' of the frame" in str(caught.value)
+def test_a_row_that_is_no_conversation_is_left_out_and_told(messages: list[Any], sentence: str) -> None:
+    frame = pl.DataFrame({"messages": [TALK, messages, messages]})
+    entries = datasets.load(config(dataset=frame, scenarios="dataset"))
+    assert entries is not None
+    assert (list(entries.conversations), entries.account.left_out) == ([TURNS], 2)
+    assert entries.account.why == f"{sentence} (rows 2 and 3)"
+    with pytest.raises(DataError, match=r"none of the 2 rows of column 'messages' of the frame can be sent") as caught:
+        datasets.load(config(dataset=frame.tail(2), scenarios="dataset"))
+    assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize(

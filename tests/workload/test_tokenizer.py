@@ -80,11 +80,83 @@ def test_where_the_configuration_disagrees_the_tokenizer_json_is_right(tmp_path:
 
 def test_a_folder_without_tokenizer_json_goes_through_transformers(tmp_path: Path) -> None:
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "house", "##s"]
+    pieces += [mark + letter for letter in "abcdefghijklmnopqrtuvwxyz" for mark in ("", "##")]
     (tmp_path / "vocab.txt").write_text("\n".join(pieces))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
     tokenizer = load_tokenizer(str(tmp_path))
     assert tokenizer.encode("the houses") == [5, 6, 7]
     assert tokenizer.count("the houses") == 3
+
+
+WITHOUT_VOCABULARY = {
+    "Qwen2Tokenizer": {},
+    "LlamaTokenizer": {"model_type": "llama"},
+    "BertTokenizer": {},
+    "T5Tokenizer": {},
+    "GemmaTokenizer": {},
+    "XLMRobertaTokenizer": {},
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_VOCABULARY)
+def test_a_folder_whose_vocabulary_is_missing_is_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}))
+    if config := WITHOUT_VOCABULARY[kind]:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(TokenizerError, match="it has no vocabulary that could count a text"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_tokenizer_json_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
+    from tokenizers.models import BPE, WordLevel
+
+    for model in (BPE(), WordLevel({"[UNK]": 0}, unk_token="[UNK]")):
+        Inner(model).save(str(tmp_path / "tokenizer.json"))
+        with pytest.raises(TokenizerError, match="it has no vocabulary"):
+            load_tokenizer(str(tmp_path / "tokenizer.json"))
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json", "tokenizer.model"])
+def test_a_pointer_of_git_lfs_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Qwen2Tokenizer"}))
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 11\n")
+    with pytest.raises(TokenizerError, match=r"it is a Git LFS pointer .*git lfs pull"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_download_that_broke_off_is_refused(tmp_path: Path) -> None:
+    data = EMBEDDED_FILE.read_bytes()
+    (tmp_path / "tokenizer.json").write_bytes(data[: len(data) // 2])
+    with pytest.raises(TokenizerError, match=r"no tokenizer\.json that the tokenizers library can read"):
+        load_tokenizer(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["lower-cased", "words", "bytes", "without a decoder"])
+def test_a_tokenizer_of_another_kind_is_taken(tmp_path: Path, kind: str) -> None:
+    from tokenizers import normalizers, pre_tokenizers
+    from tokenizers.models import BPE, WordLevel
+
+    inner = Inner.from_file(str(EMBEDDED_FILE))
+    if kind == "lower-cased":
+        inner.normalizer = normalizers.Lowercase()
+    elif kind == "words":
+        words = ["the", "water", "of", "river", "is", "cold", "today", "[UNK]"]
+        inner = Inner(WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+        inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    elif kind == "bytes":
+        inner = Inner(BPE({letter: i for i, letter in enumerate(pre_tokenizers.ByteLevel.alphabet())}, []))
+        inner.pre_tokenizer = pre_tokenizers.ByteLevel()
+    else:
+        inner.decoder = None
+    inner.save(str(tmp_path / "tokenizer.json"))
+    assert load_tokenizer(str(tmp_path)).count("the river is cold") >= 4
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "/" + "y" * 5000])
+def test_a_name_that_no_file_can_have_is_one_sentence(name: str) -> None:
+    with pytest.raises(TokenizerError, match="there is no such file or folder") as caught:
+        load_tokenizer(name)
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "nowhere/tokenizer.json", "a/b/c", "/nowhere", ""])

@@ -1,0 +1,88 @@
+"""What of a data set is sent and what is not: kept with its entries, and told by a run's findings.
+
+A row that is left out and a column that is not sent change what is measured, and nobody sees it in the figures. So each is
+named once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config import RunConfig
+from ..scenario import parse_scenario
+from .payload import carries_own_text, uses_prompt_format
+from .row_fields import LIMIT, Fields
+from .table import LeftOut, Table
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Account:
+    """`rows` in all, `left_out` of them, for the reasons `why`; `texts`: the columns of prompts, messages, images; `used`: what
+    each further column is sent as; `unsent`: columns that are not sent; `unusable`: how many values of a column are not."""
+
+    rows: int = 0
+    left_out: int = 0
+    why: str = ""
+    texts: Sequence[str] = ()
+    used: Mapping[str, str] = field(default_factory=dict)
+    unsent: Sequence[str] = ()
+    unusable: Mapping[str, int] = field(default_factory=dict)
+
+
+def of(table: Table, left: LeftOut, fields: Fields, texts: Sequence[str], keys: Collection[str]) -> Account:
+    """The account of a table whose columns `texts` are sent; `keys`: those of its messages that are not."""
+    sent = {*texts, *fields.used, *fields.unusable}
+    unsent = [column for column in table.columns if column not in sent and _is_filled(table.column(column))]
+    unsent += [*table.unread, *(f"{texts[0]}.{key}" for key in sorted(keys))]
+    return Account(table.height, len(left), left.why(), texts, fields.used, unsent, fields.unusable)
+
+
+def _is_filled(values: Sequence[Any]) -> bool:
+    return any(value is not None and value != "" and value != [] for value in values)
+
+
+def events(config: RunConfig, account: Account) -> list[dict[str, Any]]:
+    """The account as events of a run: a finding's code and fields each. `lost`: something was meant to be sent and is not."""
+    found = []
+    if account.left_out:
+        fields: dict[str, Any] = {"n": account.left_out, "rows": account.rows, "why": account.why}
+        found.append({"what": "data", "code": "data_left_out", "fields": fields, "lost": True})
+    needing = [text for text in config.scenarios if parse_scenario(text).needs_data]
+    if not needing or carries_own_text(config):
+        return found
+    lost = _lost(config, account, needing)
+    unsent = [f"{column} ({why})" for column, why in lost.items()] + [x for x in account.unsent if x not in lost]
+    if unsent:
+        sent = [*account.texts, *(column for column in account.used if column not in lost)]
+        fields = {"sent": ", ".join(sent) or "its images", "unsent": _listed(unsent)}
+        found.append({"what": "data", "code": "data_unsent", "fields": fields, "lost": bool(lost)})
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _lost(config: RunConfig, account: Account, scenarios: Sequence[str]) -> dict[str, str]:
+    """The columns that are known, and not sent or not sent whole, each with the reason."""
+    embeds = config.task == "text-to-embeddings"
+    given = {"max_tokens" if name == config.endpoint.max_tokens_key else name for name in config.request_params}
+    sized = [text for text in scenarios if parse_scenario(text).fixed_output]
+    lost = {}
+    for column, name in account.used.items():
+        if embeds:
+            lost[column] = "a request for embeddings has no place for it"
+        elif name == "system" and uses_prompt_format(config):
+            lost[column] = "the prompt format has no place for it"
+        elif name in given:
+            lost[column] = "request_params give it"
+        elif name == LIMIT and sized:
+            lost[column] = f"{sized[0]} sets the length"
+    for column, n in account.unusable.items():
+        lost.setdefault(column, f"{n} value{'s are' if n > 1 else ' is'} not what such a field takes")
+    return lost

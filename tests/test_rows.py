@@ -205,6 +205,26 @@ def test_tokens_are_the_servers_where_it_reported_them_and_else_the_tokenizers()
     assert (by_client["input_tokens_server"], by_client["output_tokens_server"]) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("reported", "output", "source", "verdict"),
+    [(6, 6, "server", "used, because the text counts 6"), (60, 6, "tokenizer", "not used")],
+)
+def test_a_count_above_the_limit_is_believed_if_the_text_confirms_it(
+    reported: int, output: int, source: str, verdict: str
+) -> None:
+    body = said("a b c d e f") + FINISH + usage(prompt_tokens=3, completion_tokens=reported) + DONE
+    row = row_of(exchange([(20, 19, True, body)]), max_tokens=4)
+    assert (row["output_tokens"], row["token_source"]) == (output, source)
+    assert row["output_tokens_server"] == (reported if source == "server" else None)
+    notes = [w for w in row["warnings"] if w.startswith(("over_max_tokens", "tokens_no_usage"))]
+    assert notes == [f"over_max_tokens: the server reported {reported} where 4 was the most; {verdict}"]
+
+
+def test_what_never_got_a_byte_has_no_wire_format() -> None:
+    failure = Failure(Outcome.CONNECTION_ERROR, "nobody answers")
+    assert row_of(exchange([], failure=failure, status=None, headers=[]))["wire_format"] is None
+
+
 def test_output_is_counted_on_the_whole_text_at_once() -> None:
     row = row_of(exchange([(30, 29, True, said("wo")), (40, 39, True, said("rd")), (41, 40, True, DONE)]))
     assert (row["output_chunks"], row["output_tokens_client"]) == (2, 1)

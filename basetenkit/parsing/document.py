@@ -12,7 +12,7 @@ from basetenkit.parsing import dialects, path
 from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.dialects import embeddings, openai
 from basetenkit.parsing.dialects.baseten import find_text
-from basetenkit.parsing.failures import report_of
+from basetenkit.parsing.failures import Report, report_of
 from basetenkit.parsing.lenient import load
 from basetenkit.parsing.stream import close_stream, read_messages
 from basetenkit.parsing.wire import framing, ndjson_messages, sse_messages
@@ -21,12 +21,13 @@ from basetenkit.parsing.wire import framing, ndjson_messages, sse_messages
 _ABOUT = frozenset({"id", "object", "created", "created_at", "model", "status", "usage", "time", "request_id", "error"})
 _WRAPPERS = ("data", "output", "result", "response", "model_output")
 _LEVELS = 2
+_LOOKED_AT = 1000  # objects of an array that are looked at for an error
 
 
 def read_document(doc: Any, out: Collector, response_path: str | None, inputs: int | None) -> None:
     """Puts the document's output into `out`. Byte ranges are the whole body's: a document comes whole or not at all."""
     end = len(out.body)
-    report = report_of(doc)
+    report = report_of(doc) or _listed(doc)
     if report is not None:
         out.error = report
         out.because("the document reports an error", 0, end)
@@ -42,6 +43,12 @@ def read_document(doc: Any, out: Collector, response_path: str | None, inputs: i
         _in_string(doc, out)
     else:
         _in_shape(doc, out, end)
+
+
+def _listed(doc: Any) -> Report | None:
+    """The error that an array of objects reports in one of them, as Google's streams do."""
+    items = doc[:_LOOKED_AT] if isinstance(doc, list) else []
+    return next((report for item in items if (report := report_of(item)) is not None), None)
 
 
 def _partial(doc: Any, out: Collector, end: int) -> None:
@@ -61,6 +68,10 @@ def _at_path(doc: Any, response_path: str, out: Collector, end: int) -> None:
 def _in_shape(doc: Any, out: Collector, end: int) -> None:
     if doc is None:
         out.because("the document is null", 0, end)
+        return
+    if isinstance(doc, list) and doc and all(isinstance(item, dict) and "candidates" in item for item in doc):
+        for item in doc:  # a stream of Google's, as one array
+            dialects.find(item, out, 0, end)
         return
     if isinstance(doc, list) and len(doc) > 1:
         out.warn("array", n=len(doc))

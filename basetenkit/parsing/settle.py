@@ -39,7 +39,7 @@ def _needed(out: Collector, kind: str, prompt: str | None) -> int:
         return 0
     texts = [text for text, k in zip(out.texts, out.kinds, strict=True) if k == kind]
     echoes = bool(prompt) and len(texts) > 1 and all(_after_echo(text, prompt or "") is not None for text in texts)
-    return 1 if echoes else _GROWTHS
+    return 0 if echoes else _GROWTHS
 
 
 def _only_new(out: Collector, positions: list[int], needed: int) -> None:

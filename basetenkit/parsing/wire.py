@@ -38,6 +38,7 @@ _FIELD_NAMES = (b"data", b"event", b"id", b"retry")
 _ERROR_FIELD = re.compile(rb"[ \t]*error[ \t]*:[ \t]*", re.IGNORECASE)
 _SURE_DATA = re.compile(_BEGIN + rb"data:[ \t]*(?:data:[ \t]*)?(?:\{|\[DONE\])")
 _FRAMED_AGAIN = re.compile(rb"\s*(?:data|event|id|retry|error)[ \t]*:")
+_FRAMED_MOST = 3  # so often the first message is unframed to see what it is
 _BETWEEN = b" \t\r\n\0\x1e"  # what may stand between two documents in a row
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BLANK_LINE = re.compile(rb"\n\n|\r\r|\r\n\r\n")
@@ -124,8 +125,9 @@ def _is_sse(body: bytes) -> bool:
             continue
         name, data, _, _, whole = message
         data = data.strip()
-        if is_framed(data) and (inner := next(unframed(data), None)) is not None:
-            data = inner[1].strip()
+        for _ in range(_FRAMED_MOST):
+            inner = next(unframed(data), None)
+            data = data if inner is None else inner[1].strip()
         return bool(name) or data == b"[DONE]" or _is_json(data) or (not whole and data[:1] in (b"{", b"["))
     return True
 

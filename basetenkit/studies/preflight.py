@@ -114,7 +114,9 @@ def _checks(row: dict[str, Any], endpoint: Endpoint) -> dict[str, str]:
             out["vectors"] = f"{row['batch_size']}, of {row['embedding_dimension']} numbers each"
             return out | _times(row)
         out["streamed"] = f"yes, {row['output_chunks']} chunk(s)" if row["ttft_s"] is not None else "no"
-        out["usage"] = "reported" if row["output_tokens_server"] is not None else "not reported: the tokenizer counts"
+        above = next((w.partition(": ")[2] for w in row["warnings"] if w.startswith("over_max_tokens:")), None)
+        reported = "reported" if row["output_tokens_server"] is not None else "not reported: the tokenizer counts"
+        out["usage"] = above or reported
         if row["output_tokens_target"] is not None:
             out["length"] = f"{row['output_tokens']} of {row['output_tokens_target']} tokens asked for"
         out["text"] = repr(row["text"][:80])

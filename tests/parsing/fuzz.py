@@ -56,6 +56,20 @@ SPLICES += [
     b"1e999",
     b"-",
     b'{"text":',
+    b"error: ",
+    b"data: data: ",
+    b"}\0{",
+    b'\n{"error":"m"}\n',
+    b'"finish_reason":"abort"',
+    b'"finish_reason":"null"',
+    b'"error":{"message":"m"},',
+    b'"reasoning":{"text":"t"},',
+    b'"reasoning_details":[{"text":"t"}],',
+    b'{"type":"response.output_text.done","text":"x"}',
+    b'{"text_output":"x"}',
+    b'{"type":"content-delta","delta":{"message":{"content":{"text":"x"}}}}',
+    b'{"candidates":[{"content":{"parts":[{"text":"x"}]}}]}',
+    b'"usage":{"completion_tokens":2,"completion_tokens_details":{"reasoning_tokens":9}},',
 ]
 TOO_LONG_S = 5.0
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from basetenkit.parsing.usage import Counts, believe, normalise
+from basetenkit.parsing.usage import Counts, believe, merge, normalise
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,65 @@ def test_no_output_tokens_are_right_where_there_is_no_output() -> None:
 def test_more_than_was_allowed() -> None:
     assert counts({"completion_tokens": 11}, limit=10) == (Counts(), {"over_max_tokens"})
     assert counts({"completion_tokens": 10}, limit=10) == (Counts(completion=10), set())
+
+
+@pytest.mark.parametrize(
+    ("counted", "is_confirmed"), [(60, True), (50, True), (20, False), (30, False), (90, False), (None, False)]
+)
+def test_a_count_above_the_limit_is_confirmed_by_the_texts_own(counted: int | None, is_confirmed: bool) -> None:
+    found, notes = believe({"completion_tokens": 60}, has_output=True, limit=20)
+    assert notes == ["over_max_tokens: the server reported 60 where 20 was the most; not used"]
+    assert (found.completion, found.above) == (None, 60)
+    assert found.is_confirmed_by(counted) is is_confirmed
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion", "total", "reasoning", "cached", "right", "notes"),
+    [
+        (20, 100, 120, 93, None, Counts(20, 100, 93), set()),
+        (20, 7, 120, 93, None, Counts(20, 100, 93), {"count_beside"}),
+        (20, 50, 100, 30, None, Counts(20, 80, 30), {"count_beside"}),
+        (20, 7, None, 93, None, Counts(20), {"part_of_count"}),
+        (20, 7, 27, 93, None, Counts(20, 7), {"part_of_count"}),
+        (4, 3, 2007, None, 2000, Counts(2004, 3, None, 2000), {"count_beside"}),
+        (4, 3, None, None, 2000, Counts(None, 3), {"part_of_count"}),
+        (4, 3, 7, None, 2000, Counts(4, 3), {"part_of_count"}),
+        (4, 3, 17, 5, 5, Counts(9, 8, 5, 5), {"count_beside"}),
+        (4, 3, 99, 1, 1, Counts(4, 3, 1, 1), set()),
+        (4, 3, 7, 3, 4, Counts(4, 3, 3, 4), set()),
+    ],
+)  # fmt: skip
+def test_a_part_and_its_whole(
+    prompt: int, completion: int, total: int, reasoning: int, cached: int, right: Counts, notes: set[str]
+) -> None:
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": total,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }
+    assert counts(usage) == (right, notes)
+
+
+def test_a_later_null_or_zero_replaces_no_count() -> None:
+    said = merge({}, {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 4}})
+    said = merge(said, {"prompt_tokens": 0, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 0}})
+    said = merge(said, {"completion_tokens": None, "prompt_tokens_details": None})
+    assert said == {"prompt_tokens": 5, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}
+
+
+def test_anthropics_cache_may_come_with_any_message() -> None:
+    first, last = {"input_tokens": 4, "cache_read_input_tokens": 2000}, {"input_tokens": 4, "output_tokens": 3}
+    for one, other in ((first, last), (last, first), (first, {"input_tokens": 0, "output_tokens": 3})):
+        found = normalise(merge(merge({}, one), other))
+        assert (found["prompt_tokens"], found["completion_tokens"]) == (2004, 3)
+        assert found["prompt_tokens_details"] == {"cached_tokens": 2000}
+
+
+def test_thinking_tokens_are_reasoning_tokens() -> None:
+    said = normalise({"input_tokens": 4, "output_tokens": 30, "output_tokens_details": {"thinking_tokens": 20}})
+    assert counts(said) == (Counts(4, 30, 20), set())
 
 
 def test_details() -> None:

@@ -37,11 +37,15 @@ def test_a_whole_answer_has_the_servers_own_count(llama_url: str) -> None:
     ).requests
     assert (rows["outcome"] == "ok").all(), rows["error_message"].to_list()
     for row in rows.to_dicts():
-        if row["output_tokens_server"] is None:  # cut inside a character, this server reports one more than was allowed
-            assert any(w.startswith("over_max_tokens: the server reports 9") for w in row["warnings"]), row
+        # Cut inside a character, this server reports one more than was allowed.
+        above = [
+            w for w in row["warnings"] if w.startswith("over_max_tokens: the server reported 9 where 8 was the most; ")
+        ]
+        if row["output_tokens_server"] is None:
+            assert above[0].endswith("; not used"), row
             assert row["token_source"] == "tokenizer"
         else:
-            assert row["output_tokens_server"] <= 8
+            assert row["output_tokens_server"] <= 8 or above
             assert row["token_source"] == "server"
     assert rows["input_tokens_server"].null_count() == 0
     assert rows["ttft_s"].null_count() == rows.height

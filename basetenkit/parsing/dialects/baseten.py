@@ -23,6 +23,7 @@ TEXT_KEYS = (
 HOLDER_KEYS = ("data", "model_output", "outputs", "predictions", "results", "generations", "message")
 _JOINED = frozenset({"output", "response", "token", "chunk"})  # a list of strings there is pieces of one text
 _END_KEYS = ("done", "stop", "is_finished", "finished", "is_final", "completed")
+_REPORT_KEYS = frozenset({"status", "success", "object", "type"})  # beside a text, these may say that it is an error
 _DEPTH = 5
 
 
@@ -78,7 +79,7 @@ def _in_dict(doc: dict[str, Any], path: str, depth: int) -> Found | None:
 
 def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     """Takes in one document or one message of a stream; False where no known key is in it."""
-    if "status" in doc and report_of(doc) is not None:
+    if not _REPORT_KEYS.isdisjoint(doc) and report_of(doc) is not None:
         return False  # an error, which is read as one
     over = any(doc.get(key) is True for key in _END_KEYS)
     reason = reason_in(doc.get("finish_reason")) or reason_in(doc.get("stop_reason"))

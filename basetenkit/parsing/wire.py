@@ -3,9 +3,6 @@
 The framing (SSE, NDJSON, one JSON document, plain text) is decided once, from the content type and the first bytes,
 because servers lie: Baseten's own model server sends Server-Sent Events as application/octet-stream. What is decided is
 never revised half-way, so no byte is read in two meanings.
-
-Server-Sent Events follow the WHATWG HTML standard, section 9.2.6 (event stream interpretation), with one difference: an
-event that the end of the body cuts off is given too, marked as not whole, since many servers leave out its blank line.
 """
 
 from __future__ import annotations
@@ -19,28 +16,28 @@ import orjson
 
 from basetenkit.parsing.failures import is_html
 from basetenkit.parsing.lenient import document_ends, is_cut_off
+from basetenkit.parsing.sse import (
+    BOM,
+    ERROR_FIELD,
+    FIELD_NAMES,
+    STRAY,
+    Message,
+    by_lines,
+    is_framed,
+    sse_messages,
+    unframed,
+)
 
-BOM = b"\xef\xbb\xbf"
-# (event name, data, start, end, whole): a message; `end` is after the byte that completes it; `whole` is False where the
-# end of the body cut it off. A plain tuple, for one is made for every token.
-Message = tuple[str | None, bytes, int, int, bool]
+__all__ = [
+    "BOM", "STRAY", "Framing", "Message", "framing", "is_framed", "ndjson_messages", "sse_messages", "text_events", "unframed",
+]  # fmt: skip
 
-# The name of a message made of lines of an event stream that are no field and no comment. No server can send it.
-STRAY = "\0stray"
-
-# One split of a body of many megabytes would hold the interpreter, and with it the engine's loop, for all its length.
-_SLICE = 1 << 20
 _FIELD = re.compile(rb"(?:data|event|id|retry)(?::|[\r\n]|\Z)|:")
 _BEGIN = rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n]))"  # of a line, whatever ends the one before
 _ANY_FIELD = re.compile(_BEGIN + rb"(?:(?:data|event|id|retry):|:|[ \t]*(?i:error)[ \t]*:)")
-_FIELD_NAMES = (b"data", b"event", b"id", b"retry")
-# Servers report a failure under a field of their own, spelled with or without blanks.
-_ERROR_FIELD = re.compile(rb"[ \t]*error[ \t]*:[ \t]*", re.IGNORECASE)
 _SURE_DATA = re.compile(_BEGIN + rb"data:[ \t]*(?:data:[ \t]*)?(?:\{|\[DONE\])")
-_FRAMED_AGAIN = re.compile(rb"\s*(?:data|event|id|retry|error)[ \t]*:")
 _FRAMED_MOST = 3  # so often the first message is unframed to see what it is
 _BETWEEN = b" \t\r\n\0\x1e"  # what may stand between two documents in a row
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _BLANK_LINE = re.compile(rb"\n\n|\r\r|\r\n\r\n")
 _NDJSON_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "stream+json")
 
@@ -60,7 +57,7 @@ def framing(body: bytes, content_type: str | None) -> Framing:
     head = body[:4096].removeprefix(BOM).lstrip()
     first = head[:1]
     if kind == "text/event-stream" and not (first in (b"{", b"[", b"<") and not _ANY_FIELD.search(body)):
-        if _ANY_FIELD.search(body) or _FIELD.match(head) or any(name.startswith(head) for name in _FIELD_NAMES):
+        if _ANY_FIELD.search(body) or _FIELD.match(head) or any(name.startswith(head) for name in FIELD_NAMES):
             return Framing("sse", said)
         return Framing("text", f"{said}, but no line of the body is one of Server-Sent Events")
     if any(name in kind for name in _NDJSON_TYPES):
@@ -77,7 +74,7 @@ def framing(body: bytes, content_type: str | None) -> Framing:
 
 def _has_report(body: bytes, head: bytes) -> bool:
     """True if the body begins with an error that is no event: under a field of its own, or bare before events."""
-    if _ERROR_FIELD.match(head):
+    if ERROR_FIELD.match(head):
         return _is_report(body) or _SURE_DATA.search(body) is not None
     if head[:1] != b"{" or not _SURE_DATA.search(body):
         return False
@@ -87,7 +84,7 @@ def _has_report(body: bytes, head: bytes) -> bool:
 
 def _is_report(block: bytes) -> bool:
     """True if `block` begins with an error field whose value is a JSON object, or with the JSON of an error."""
-    name, data, _, _, whole = next(_by_lines(block.removeprefix(BOM).lstrip(), 0, True), (None, b"", 0, 0, True))
+    name, data, _, _, whole = next(by_lines(block.removeprefix(BOM).lstrip(), 0, True), (None, b"", 0, 0, True))
     if name == "error":
         return data[:1] == b"{" and (_is_json(data) or (not whole and is_cut_off(data)))
     return name is STRAY and b'"error"' in data[:4096] and _is_object(data)
@@ -144,7 +141,7 @@ def _block(body: bytes, at: int) -> tuple[Message | None, int]:
     """The message of the block of lines at `at` (None where it has no data), and where the next one begins."""
     found = _BLANK_LINE.search(body, at)
     end = found.end() if found else len(body)
-    message = next(_by_lines(body[at:end], 0), None)
+    message = next(by_lines(body[at:end], 0), None)
     return message, end
 
 
@@ -189,98 +186,6 @@ def _is_document(body: bytes) -> bool:
             at = end
         return at == len(body)
     return body[:2] == b"[{" and _is_json(body)
-
-
-def sse_messages(body: bytes, strays: bool = False) -> Iterator[Message]:
-    """The events of a Server-Sent Events body that have data, in order. Nothing raises; comments are left out.
-
-    `strays`: lines that are no field and no comment are given, too, a message for those of each block, named STRAY; and those
-    under a field "error", named "error". The standard drops both.
-    """
-    if b"\r" in body:
-        yield from _by_lines(body, len(BOM) if body.startswith(BOM) else 0, strays)
-        return
-    at, rest = len(BOM) if body.startswith(BOM) else 0, b""
-    for begin in range(at, len(body), _SLICE):
-        parts = (rest + body[begin : begin + _SLICE]).split(b"\n\n")
-        rest = parts.pop()
-        for part in parts:
-            end = at + len(part) + 2
-            # The common event by far, one data line, is cut here without looking at lines.
-            if part.startswith(b"data: ") and part.find(b"\n", 6) < 0:
-                yield None, part[6:], at, end, True
-            else:
-                for name, data, start, _, _ in _by_lines(part + b"\n\n", 0, strays):
-                    yield name, data, at + start, end, True
-            at = end
-    if rest:
-        for name, data, start, _, _ in _by_lines(rest, 0, strays):
-            yield name, data, at + start, len(body), False
-
-
-def is_framed(data: bytes) -> bool:
-    """True if a message's data begins with a field of its own."""
-    return _FRAMED_AGAIN.match(data) is not None
-
-
-def unframed(data: bytes) -> Iterator[Message]:
-    """The messages in the data of a message that was framed twice; none if its value begins with no field."""
-    if is_framed(data):
-        for message in _by_lines(data.strip() + b"\n\n", 0, True):
-            if message[0] is not STRAY:
-                yield message
-
-
-def _by_lines(body: bytes, at: int, strays: bool = False) -> Iterator[Message]:
-    """The same for any line ends, line by line."""
-    data: list[bytes] = []
-    stray: list[bytes] = []
-    name: str | None = None
-    begin = at
-    for match in _LINE_END.finditer(body, at):
-        line = body[at : match.start()]
-        at = match.end()
-        if line:
-            name = _field(line, data, name, stray)
-            continue
-        if stray and strays:
-            yield _stray(stray, begin, at, True)
-        if data:
-            yield name, b"\n".join(data), begin, at, True
-        data, stray, name, begin = [], [], None, at
-    if at < len(body):
-        last = body[at:]
-        # The end of the body may have cut off the name of a field.
-        if last in _FIELD_NAMES or not any(known.startswith(last) for known in _FIELD_NAMES):
-            name = _field(last, data, name, stray)
-    if stray and strays:
-        yield _stray(stray, begin, len(body), False)
-    if data:
-        yield name, b"\n".join(data), begin, len(body), False
-
-
-def _field(line: bytes, data: list[bytes], name: str | None, stray: list[bytes]) -> str | None:
-    """Takes in one line; gives the event's name so far."""
-    key, colon, value = line.partition(b":")
-    if colon and value[:1] == b" ":
-        value = value[1:]
-    if key == b"data":
-        data.append(value)
-    elif key == b"event":
-        return value.decode("utf-8", "replace")
-    elif key and key not in _FIELD_NAMES:
-        stray.append(line)
-    return name
-
-
-def _stray(lines: list[bytes], start: int, end: int, whole: bool) -> Message:
-    """The message of a block's lines that are no field: an error from the first line under that field on, else STRAY."""
-    for i, line in enumerate(lines):
-        field = _ERROR_FIELD.match(line)
-        if field:
-            rest = [_ERROR_FIELD.sub(b"", more, count=1) for more in lines[i + 1 :]]
-            return "error", b"\n".join([line[field.end() :], *rest]), start, end, whole
-    return STRAY, b"\n".join(lines), start, end, whole
 
 
 def ndjson_messages(body: bytes) -> Iterator[Message]:

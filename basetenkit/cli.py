@@ -75,7 +75,8 @@ def benchmark(
         str | None, typer.Option(rich_help_panel=KEPT, help="genai-bench's: the run's name in it.")
     ] = None,
     slo: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SECONDS", rich_help_panel=GATES, help="A limit, e.g. ttft_s=0.5.")
+        list[str] | None,
+        typer.Option(metavar="NAME=SECONDS", rich_help_panel=GATES, help="A limit: ttft_s=0.5, ttft=500ms."),
     ] = None,
     goodput: Annotated[
         float, typer.Option(min=0, max=1, rich_help_panel=GATES, help="Share of requests that must keep every --slo.")
@@ -110,7 +111,7 @@ def benchmark(
         )
     config = _config(ctx.args, quiet)
     debug = os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
-    config = _with(config, {"slo": _limits(slo)} if slo else {}, {"capture": "all"} if debug else {})
+    config = config.with_(**({"slo": _limits(slo)} if slo else {}), **({"capture": "all"} if debug else {}))
     folder = save_to or _folder(experiment_base_dir, experiment_folder_name)
     traffic = Traffic(RunFolder(folder), config.endpoint.url) if debug else None
     live = bk.start(config, save_to=folder)
@@ -127,19 +128,16 @@ def _config(words: list[str], quiet: bool) -> RunConfig:
     """The config of genai-bench's flags; what is to be said of them goes to standard error."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
-        config = bk.config_from_command(shlex.join(["genai-bench", "benchmark", *words]))
-    for one in noted:
-        if not quiet:
-            sys.stderr.write(f"basetenkit: {plain(str(one.message))}\n")
+        config = bk.config_from_command(shlex.join(["genai-bench", "benchmark", *words])).with_whole_url()
+    _say(noted, quiet)
     return config
 
 
-def _with(config: RunConfig, *changes: dict[str, Any]) -> RunConfig:
-    """The config with other fields, validated anew, and its secrets still in it."""
-    values = {name: getattr(config, name) for name in config.model_fields_set}
-    for change in changes:
-        values |= change
-    return bk.RunConfig(**values)
+def _say(noted: list[warnings.WarningMessage], quiet: bool) -> None:
+    """What was warned of, a line each, to standard error."""
+    for one in noted:
+        if not quiet:
+            sys.stderr.write(f"basetenkit: {plain(str(one.message))}\n")
 
 
 def _limits(texts: Sequence[str]) -> dict[str, str]:
@@ -207,7 +205,7 @@ def _show_run(run: Run, folder: Path, missed: list[str], as_json: bool, quiet: b
 
 @app.command(rich_help_panel=MEASURE)
 def preflight(
-    url: Annotated[str, typer.Argument(help="The full URL, used as it is.")],
+    url: Annotated[str, typer.Argument(help="The URL; one with a path is used as it is.")],
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
     api_key: Annotated[str | None, typer.Option(help="Better left to MODEL_API_KEY, then BASETEN_API_KEY.")] = None,
     auth_scheme: Annotated[str, typer.Option(help="auto, Api-Key, Bearer or none.")] = "auto",
@@ -219,7 +217,10 @@ def preflight(
 ) -> None:
     """Send one small request: what works, what to mend."""
     given: dict[str, Any] = {"auth_scheme": auth_scheme, "request_format": request_format, "stream": stream}
-    found = bk.preflight(bk.Endpoint(url=url, model=model, api_key=api_key, **given), task=task)
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", UserWarning)
+        found = bk.preflight(bk.Endpoint(url=url, model=model, api_key=api_key, **given), task=task)
+    _say(noted, quiet)
     facts = {"ok": found.ok, "outcome": found.outcome, "status": found.status, "message": found.message}
     if as_json:
         print_json({**facts, "checks": found.checks, "advice": found.advice})

@@ -106,6 +106,10 @@ class Endpoint(Model):
     @staticmethod
     def key_from(variable: str, environ: Mapping[str, str] | None = None) -> str | None:
         """The key in the environment variable of that name; None for "". MissingKeyError where it is not set or empty."""
+        try:
+            variable = as_text(variable)
+        except ValueError as error:
+            raise ConfigError(f"Endpoint.key_from: the variable's name {error}") from None
         if not variable:
             return None
         key = (os.environ if environ is None else environ).get(variable, "").strip()

@@ -106,6 +106,7 @@ async def compare_endpoints(
     """
     metric = metric_name(metric, TESTED) or metric
     _check(config_a, config_b, pairs, margin, metric, block_requests)
+    config_a, config_b = config_a.with_whole_url(), config_b.with_whole_url()  # said once, not at each block
     configs = {"A": config_a, "B": config_b} | ({"A'": config_a} if control else {})
     same_place = config_a.endpoint.url == config_b.endpoint.url and config_a.endpoint.model == config_b.endpoint.model
     root = None if save_to is None else as_path(save_to, "compare_endpoints: save_to")

@@ -19,6 +19,11 @@ START = """# What genai-bench calls it
 genai-bench's own `excel` and `plot` read. Reading puts right what the files themselves show to be wrong, and says so in the
 run's findings; what was not recorded (when a request was sent, chunks, texts) is null, so that throughput is null, too:
 genai-bench's own totals stand in `run.metadata["genai_bench"]`. Throughput that is written is by its definition.
+
+`basetenkit report`, `excel`, `plot` and `compare` read its result folders by themselves, and its own commands work as they are
+written: `basetenkit excel --experiment-folder F --excel-name N`, `basetenkit plot --experiments-folder F --group-key none`. What
+`--metric-percentile`, `--metrics-time-unit`, `--group-key` and `--preset` choose there is not chosen here, and that is said.
+In a command's text a variable such as `$MODEL_API_KEY` is filled in from the environment; one that is not set is refused by name.
 """
 
 

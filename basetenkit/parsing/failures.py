@@ -19,6 +19,11 @@ from basetenkit.types import first_header
 SNIPPET = 500  # characters of an error body that is no JSON
 _MESSAGE_KEYS = ("message", "detail", "errors", "error_message", "error_description", "msg", "reason", "title")
 _LEVELS = 3  # so often an error's text is opened that is itself a document of an error
+_JSON = (b"{", b"[", b'"')  # how JSON begins that may be an error's
+# An event stream up to its first data, or an error's own field if JSON stands in it.
+_EVENT = re.compile(
+    rb"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*(?:(?:data:[ \t]*){1,2}|error[ \t]*:[ \t]*(?=\{))", re.IGNORECASE
+)
 _LOOK = 8192  # bytes of it that are looked at
 _FAILED = frozenset({"error", "failed", "failure", "fail"})
 # The gateway's own words for what went wrong; a body that carries one was written by it and not by the model.
@@ -186,14 +191,16 @@ def snippet(body: bytes) -> str:
 def http_report(status: int, body: bytes) -> Report:
     """What a response with a status outside 200-299 says: from JSON, from an SSE message, or the text of its page."""
     data = body.strip()
-    head = re.match(rb"(?:event:[^\r\n]*[\r\n]+)?data:[ \t]*", data)
+    head = _EVENT.match(data)
     if head:
-        data = data[head.end() :].splitlines()[0] if data[head.end() :] else b""
-    if data[:1] in (b"{", b"[", b'"'):
-        try:
-            return report_in_body(load(data)[0])
-        except ValueError:
-            pass  # an error body that is broken itself is shown as the text it is
+        rest = data[head.end() :]
+        data = rest if rest[:1] in _JSON and not rest.startswith(b"[DONE]") else rest.splitlines()[0] if rest else b""
+    for part in (data, data.partition(b"\n")[0]):
+        if part[:1] in _JSON:
+            try:
+                return report_in_body(load(part.strip())[0])
+            except ValueError:
+                pass  # an error body that is broken itself is shown as the text it is
     text = snippet(data)
     said = f"HTTP {status}: {text}" if text else f"HTTP {status} with an empty body"
     return Report(said, f"http_{status}")

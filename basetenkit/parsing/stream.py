@@ -239,8 +239,9 @@ class _Stream:
             or (inner[0][0] == "error" and not (self.is_words and self.out.texts))
         ):
             return False
-        self.out.warn("framed_twice")
-        self.out.because("a message was framed twice: unframed once more", message[2], message[3])
+        if self.framing == "sse":
+            self.out.warn("framed_twice")
+            self.out.because("a message was framed twice: unframed once more", message[2], message[3])
         self.depth = 1
         for name, value, *_ in inner:
             again = (name, value, message[2], message[3], message[4])

@@ -60,14 +60,14 @@ def framing(body: bytes, content_type: str | None) -> Framing:
         if _ANY_FIELD.search(body) or _FIELD.match(head) or any(name.startswith(head) for name in FIELD_NAMES):
             return Framing("sse", said)
         return Framing("text", f"{said}, but no line of the body is one of Server-Sent Events")
-    if any(name in kind for name in _NDJSON_TYPES):
-        return Framing("ndjson", said)
     if kind == "text/html" or (kind != "application/octet-stream" and is_html(head)):
         return Framing("html", f"{said} and the first bytes are a web page's" if is_html(head) else said)
     if _is_sse(body):
         return Framing("sse", f"{said}, but the first bytes are a Server-Sent Event")
     if _has_report(body, head):
         return Framing("sse", f"{said}, but it holds an error report among lines of Server-Sent Events")
+    if any(name in kind for name in _NDJSON_TYPES):
+        return Framing("ndjson", said)
     declared = kind == "application/json" or kind.endswith("+json") or kind == "text/event-stream"
     return _json_or_text(body, head, kind, said, declared)
 

@@ -139,3 +139,28 @@ def test_whose_fault_it_is() -> None:
     assert source_of([], Report("m", "rate_limited"), b"{}", 429) == "gateway"
     assert source_of([], Report("m"), b"<html>", 502) == "gateway"
     assert source_of([], Report("m"), b"{}", 500) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "code"),
+    [
+        (b': ping\n\nerror: {"message":"boom","code":4}\n\n', "boom", "4"),
+        (b'error: {\n "message": "boom"\n}\n', "boom", None),
+        (b'data: data: {"message":"boom"}\n\n', "boom", None),
+        (b'retry: 3\nevent: error\ndata: {"error":{"message":"boom"}}\n\ndata: [DONE]\n\n', "boom", None),
+        (b'{"message":"boom"}\n{"x":1}', "boom", None),
+        (b'"{\\"message\\":\\"boom\\",\\"code\\":3}"', "boom", "3"),
+        (b'{"error":{"message":"{\\"detail\\":\\"boom\\"}","code":5}}', "boom", "5"),
+        (b'{"error":"{\\"error\\":\\"{\\\\\\"message\\\\\\":\\\\\\"boom\\\\\\"}\\"}"}', "boom", None),
+        (b"error: boom here", "HTTP 500: error: boom here", "http_500"),
+        (b'{"error":"[2, 3] is no shape"}', "[2, 3] is no shape", None),
+        (b'{"error":"{\\"a\\": 1}"}', '{"a": 1}', None),
+    ],
+)
+def test_the_body_of_a_bad_status_in_all_framings(body: bytes, message: str, code: str | None) -> None:
+    report = http_report(500, body)
+    assert (report.message, report.code) == (message, code)
+
+
+def test_a_choice_without_an_error_reports_none() -> None:
+    assert report_of({"error": None}) is report_of({"error": {}}) is report_of({"error": ""}) is None

@@ -46,6 +46,8 @@ def _choice(choice: dict[str, Any], out: Collector, start: int, end: int) -> Non
         else:
             _delta(delta, out, start, end, index)
     else:
+        if thought := reasoning_in(choice):
+            _said(thought, REASONING, out, start, end, index)
         text = delta if isinstance(delta, str) else choice.get("text")
         if isinstance(text, str) and text:
             _said(text, CONTENT, out, start, end, index)

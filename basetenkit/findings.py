@@ -27,7 +27,12 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "some_failed": (
         "{where}: {failed} of {sent} requests did not succeed ({outcomes}); most often: {message}",
-        "Latency and throughput are of the successful ones only.",
+        "Throughput is of the successful ones only. Of a request that timed out, latencies know how long it waited at least.",
+    ),
+    "unanswered": (
+        "{where}: {n} of {sent} requests had no answer when the level ended, after {waited:.3g} s and longer; the longest that "
+        "succeeded took {longest:.3g} s.",
+        "The endpoint may hang: send one request by itself, and look into its log.",
     ),
     "gave_up": (
         "{where}: the first {n} requests all failed, so the level was stopped; most often: {message}",
@@ -59,12 +64,34 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{where}: {n} of {ok} responses have fewer output tokens than asked for (median {got} of {asked}).",
         "The model stopped by itself: ignore_eos is not honoured, or the context is full.",
     ),
+    "came_at_once": (
+        "{where}: {n} of {ok} responses came whole at one moment (median {tokens} tokens): the server or a gateway buffered them.",
+        "Their TTFT, TPOT and speed are not the model's, and no figure uses them. Switch the gateway's buffering off, or measure "
+        "past it.",
+    ),
+    "length_ahead": (
+        "{where}: {n} of {ok} streams came with a Content-Length: a gateway buffered them whole before it sent them.",
+        "TTFT and TPOT are null for them. Switch the gateway's buffering off, or measure past it.",
+    ),
+    "held_back": (
+        "{where}: in {n} of {ok} responses most output events came together, at far fewer times than there are events.",
+        "TTFT, ITL and their goodput are of the gateway or server that holds the events back. Make it send each event as it comes "
+        "(haproxy: option http-no-delay; nginx: proxy_buffering off).",
+    ),
+    "first_message": (
+        "{where}: in {n} of {ok} responses the first message held over {percent:.0f}% of the tokens (median {tokens} tokens).",
+        "TTFT is of all of them, and TPOT is of the other tokens only.",
+    ),
+    "output_long": (
+        "{where}: {n} of {ok} responses have more output tokens than max_tokens allowed (median {got} of {asked}; {by}).",
+        "The server does not keep to max_tokens, or counts other tokens than it sent. E2E is of answers longer than asked for.",
+    ),
     "not_streamed": (
         "{where}: {n} of {ok} responses were not streamed although stream=True was asked for.",
         "TTFT and TPOT are null for them. Check the model's own stream switch.",
     ),
     "clock_bound": (
-        "{where}: the clock's proven error (p99 {bound_ms:.2f} ms) is {percent:.0f}% of the median TTFT.",
+        "{where}: the clock's proven error of {what} (p99 {bound_ms:.2f} ms) is {percent:.0f}% of its median.",
         "Give the engine room: {room}, fewer in flight, or an idle machine.",
     ),
     "clock_user": (
@@ -109,7 +136,8 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "serialised": (
         "{where}: it looks serialised: {what}.",
-        "The endpoint works on one request at a time; on Baseten check predict_concurrency and concurrency_target.",
+        "The endpoint works on one request at a time; on Baseten check predict_concurrency and concurrency_target. If nothing was "
+        "streamed, a server that is busy with long inputs looks the same.",
     ),
     "own_limits": (
         "{where}: {n} of {sent} requests failed on this machine and not at the endpoint; most often: {message}",

@@ -21,6 +21,8 @@ AT_ONCE_S = 20e-6
 # So many tokens at one moment say that somebody held them back. Fewer can be one step of the model.
 MANY_TOKENS = 10
 FIRST_SHARE = 0.05
+# A bound that is a larger share of E2E says that this client read late: whether the tokens came together is then not known.
+LATE_SHARE = 0.25
 FEW_TIMES, LEAST_EVENTS = 3, 6  # events at a third of as many times were sent together
 # An end mark, or an end mark and a turn's: what servers count beyond the text.
 SPECIAL_TOKENS = 2
@@ -125,6 +127,7 @@ def _few_times(times: Times, error: Times) -> list[str]:
     moments = np.unique(times)
     if n < LEAST_EVENTS or FEW_TIMES * len(moments) > n:
         return []
-    if len(moments) > 1 and float(np.median(error)) > float(np.median(np.diff(moments))) / 2:
+    late = float(np.median(np.diff(moments))) / 2 if len(moments) > 1 else LATE_SHARE * float(times[-1])
+    if float(np.median(error)) > late:
         return []
     return [note("few_times", n=n, times=len(moments))]

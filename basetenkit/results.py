@@ -11,6 +11,7 @@ import polars as pl
 
 from .analysis import showing
 from .analysis.accounts import fates
+from .analysis.clock_error import clock_errors
 from .analysis.diagnosis import diagnose
 from .analysis.spread import spread
 from .analysis.summary import summarise
@@ -99,8 +100,7 @@ class Run:
     def metadata(self) -> dict[str, Any]:
         """Config, versions, machine, clock, measurement error, salt, and how each level went; no secret."""
         rows = self._rows
-        error = rows.filter(pl.col("outcome") == "ok")["ttft_error_s"]
-        measured = {f"ttft_error_p{p}_s": error.quantile(p / 100) for p in (50, 99)}
+        measured = clock_errors(rows.filter("in_window"))
         clocks = dict(rows["clock"].drop_nulls().value_counts().iter_rows())
         more = {
             "config": self._document["config"],

@@ -24,6 +24,8 @@ LEAST_TIMES = 25  # correlation times in a run, below which its interval speaks 
 LAG_ONE = 0.40  # of 20 independent means one in thirty shows more; 25 correlation times show 0.29
 FULL, WAITING, SPREAD = 0.80, 0.5, 4.0
 SERIAL_WAVE, SERIAL_LEAST, SAME_LENGTH = 0.75, 4, 1.25
+WRITING, OVERLAP = 0.3, 0.2
+LONG_PROMPT = 1000  # tokens; reading fewer takes little of a request's time
 FEW_REPEATS = 5
 SERIES = {"e2e_s": "E2E", "ttft_s": "TTFT"}
 
@@ -67,8 +69,11 @@ def _of_time(where: str, ok: pl.DataFrame) -> Iterator[Finding]:
 
 
 def _course(ok: pl.DataFrame, column: str) -> Array | None:
-    """Batch means of a latency; None where there are too few values, or where they hardly differ."""
-    means = batch_means(ok[column].drop_nulls().to_numpy(), BATCHES)
+    """Batch means of a latency, of a conversation's turn relative to others of that turn: all conversations begin at turn 1, and
+    later turns are longer. None if there are too few values, or if they hardly differ."""
+    value = pl.col(column)
+    alike = pl.when(pl.col("turn").is_null()).then(value).otherwise(value / value.mean().over("turn") * value.mean())
+    means = batch_means(ok.select(alike).to_series().drop_nulls().to_numpy(), BATCHES)
     return means if means is not None and means.std() > MATTERS * abs(means.mean()) else None
 
 
@@ -114,9 +119,26 @@ def _one_by_one(rows: pl.DataFrame) -> tuple[float, float, int] | None:
         sent_within = float(wave["start_s"][-1] - wave["start_s"][0])
         places = np.arange(1, c + 1)
         straight = float(np.corrcoef(places, e2e)[0, 1]) if e2e.std() > 0 else 0.0
-        if not (e2e[-1] > SERIAL_WAVE * c * e2e[0] and straight > 0.98 and sent_within < e2e[0]):
+        if not (e2e[-1] > SERIAL_WAVE * c * e2e[0] and straight > 0.98 and sent_within < e2e[0] and _in_turns(wave)):
             return None
     return float(e2e[0]), float(e2e[-1]), c
+
+
+def _in_turns(wave: pl.DataFrame) -> bool:
+    """Whether no response of a wave was written while another was, and writing is a good part of the work: a server that reads
+    long prompts one after the other and writes all answers together looks the same from E2E alone."""
+    streamed = wave.drop_nulls(["ttft_s", "sent_s"])
+    if streamed.height < wave.height:
+        return True  # not streamed: E2E is all that is known
+    spans = streamed.select(
+        first=pl.col("sent_s") + pl.col("ttft_s"), last=pl.col("sent_s") + pl.col("e2e_s"), e2e="e2e_s"
+    )
+    spans = spans.sort("first").with_columns(writing=pl.col("last") - pl.col("first"))
+    long = float(wave["input_tokens"].median() or 0) >= LONG_PROMPT  # type: ignore[arg-type]
+    if long and spans["writing"][0] < WRITING * spans["e2e"][0]:
+        return False
+    overlap = (spans["last"].shift(1) - spans["first"]).clip(0).median()
+    return float(overlap or 0) < OVERLAP * float(spans["writing"].median() or 0)  # type: ignore[arg-type]
 
 
 def _same_length(wave: pl.DataFrame) -> bool:
@@ -141,8 +163,18 @@ def flat_throughput(summary: pl.DataFrame, told: set[str]) -> Iterator[Finding]:
         if low["level"] > 2 or times < SERIAL_LEAST or where in told:
             continue
         gain, slower = (high[k] / low[k] for k in ("requests_per_s", "e2e_s_p50"))
-        if gain < 1.2 and slower > 0.6 * times:
+        if gain < 1.2 and slower > 0.6 * times and not _bound_by_prompts(low, high):
             yield finding("serialised", where=where, what=_flat_words(low, high, slower))
+
+
+def _bound_by_prompts(low: dict[str, Any], high: dict[str, Any]) -> bool:
+    """Whether reading the prompts explains a flat throughput: alone, a request spends little time on writing; or in company its
+    writing takes longer, as that of a server that batches does while others are read."""
+    alone, together = low["output_latency_s_p50"], high["output_latency_s_p50"]
+    tokens = low["input_tokens"]
+    if not alone or together is None or tokens is None or tokens < LONG_PROMPT * low["in_window"]:
+        return False  # short prompts; or nothing was streamed, and E2E is all that is known
+    return bool(alone < WRITING * low["e2e_s_p50"] or together > 2 * alone)
 
 
 def _flat_words(low: dict[str, Any], high: dict[str, Any], slower: float) -> str:

@@ -14,12 +14,16 @@ from ..endpoint import LOOPBACK
 from ..engine.limits import OWN_LIMIT
 from ..findings import Finding, finding
 from ..scenario import CachedConversation, parse_scenario
+from ..workload.tokenizer import EMBEDDED
 from .behaviour import flat_throughput, near_capacity, of_behaviour
+from .clock_error import BOUNDED, error_name
+from .delivery import noted, of_delivery, too_long
 from .metrics import AROUND, LEVEL, PERCENTILES
 
 TOKENS_DIFFER = 0.10
 BOUND_SHARE = 0.05
 LAG_S = 0.010
+HANGS = 3.0
 TEMPLATE_TOKENS, ALIKE_TOKENS = 100, 4
 
 
@@ -33,9 +37,9 @@ def diagnose(
         where = f"{key[0]} at {str(key[1]).replace('_', ' ')} {key[2]:g}"
         entries = [x for x in document["levels"] if (x["scenario"], x["load"], x["level"]) == key]
         found += _of_a_level(where, rows, entries, config, document["metadata"])
-        found += _of_tails(
-            where, rows, summary.filter(pl.all_horizontal(pl.col(c) == k for c, k in zip(LEVEL, key, strict=True)))
-        )
+        figures = summary.filter(pl.all_horizontal(pl.col(c) == k for c, k in zip(LEVEL, key, strict=True)))
+        found += _of_the_clock(where, figures, config.workers)
+        found += _of_tails(where, rows, figures)
     found += near_capacity(summary)
     found += flat_throughput(summary, {f.sentence.split(":")[0] for f in found if f.code == "serialised"})
     order = ["all_failed", "gave_up", "stopped_early", "some_failed", "rate_limited", "falls_behind", "serialised"]
@@ -81,13 +85,11 @@ def _of_a_level(
     fixed = config.dataset is None or parse_scenario(ok["scenario"][0]).fixed_output
     yield from _of_tokens(where, ok, about["tokenizer"], fixed or bool(config.request_params.get("ignore_eos")))
     yield from _of_the_cache(where, ok)
-    yield from _of_the_clock(where, rows, ok, config.workers, about.get("timed_by"))
+    yield from _of_stamps(where, rows, about.get("timed_by"))
     when_known = rows["start_s"].count() > 0  # not in what another tool measured
     if when_known:
         yield from of_behaviour(where, rows)
-    unstreamed = ok.filter(pl.col("ttft_s").is_null()).height
-    if config.endpoint.stream and config.task != "text-to-embeddings" and unstreamed:
-        yield finding("not_streamed", where=where, n=unstreamed, ok=ok.height)
+    yield from of_delivery(where, ok, config)
     uncut = rows.filter(pl.col("phase") == "measured")["in_window"].all() and not config.steady
     if when_known and uncut and rows["load"][0] == "concurrency":
         yield finding("window_uncut", where=where, need=int(10 * rows["level"][0]))
@@ -109,8 +111,6 @@ def _of_failures(
         yield finding("tokens_spent", where=where, limit=config.max_total_tokens)
     if not failed.height:
         return
-    counts = failed["outcome"].value_counts(sort=True)
-    outcomes = ", ".join(f"{n} {name}" for name, n in counts.iter_rows())
     uncut = failed.filter(pl.col("outcome") != "cancelled")
     message = (uncut if uncut.height else failed)["error_message"].drop_nulls().mode().sort().first() or "no message"
     if any("give_up_after" in (x.get("ended_by") or "") for x in entries):
@@ -123,14 +123,34 @@ def _of_failures(
         yield finding("rate_limited", where=where, n=limited, sent=rows.height)
     if not ok.height:
         yield finding("all_failed", where=where, sent=rows.height, message=message)
-    else:
+    elif uncut.height:
+        counts = uncut["outcome"].value_counts(sort=True)
+        outcomes = ", ".join(f"{n} {name}" for name, n in counts.iter_rows())
         yield finding(
-            "some_failed", where=where, failed=failed.height, sent=rows.height, outcomes=outcomes, message=message
+            "some_failed", where=where, failed=uncut.height, sent=rows.height, outcomes=outcomes, message=message
         )
+    yield from _of_unanswered(where, rows, ok)
+
+
+def _of_unanswered(where: str, rows: pl.DataFrame, ok: pl.DataFrame) -> Iterator[Finding]:
+    """Of requests that had no answer when the level ended, after far longer than any that succeeded: it is no fault of theirs
+    that they were cut, and the endpoint may hang."""
+    cut = rows.filter(
+        (pl.col("outcome") == "cancelled") & pl.col("ttft_s").is_null() & pl.col("first_byte_s").is_null()
+    )
+    longest = ok["e2e_s"].max()
+    if longest is None:
+        return
+    waited = (cut["end_s"] - cut["sent_s"]).drop_nulls()
+    waiting = waited.filter(waited > HANGS * longest)  # type: ignore[operator]
+    if waiting.len():
+        least, most = float(waiting.min()), float(longest)  # type: ignore[arg-type]
+        yield finding("unanswered", where=where, n=waiting.len(), sent=rows.height, waited=least, longest=most)
 
 
 def _of_tokens(where: str, ok: pl.DataFrame, tokenizer: str, asks_length: bool) -> Iterator[Finding]:
-    counted = ok.filter((pl.col("token_source") == "tokenizer") & pl.col("output_tokens").is_not_null()).height
+    by_tokenizer = (pl.col("token_source") == "tokenizer") & pl.col("output_tokens").is_not_null()
+    counted = ok.filter(by_tokenizer & ~noted("over_max_tokens")).height
     if counted:
         yield finding("tokens_by_tokenizer", where=where, n=counted, ok=ok.height, tokenizer=repr(tokenizer))
     for what in ("input", "output"):
@@ -146,6 +166,7 @@ def _of_tokens(where: str, ok: pl.DataFrame, tokenizer: str, asks_length: bool) 
     if short.height and asks_length:
         got, want = (float(asked[c].median() or 0) for c in ("output_tokens", "output_tokens_target"))  # type: ignore[arg-type]
         yield finding("output_short", where=where, n=short.height, ok=ok.height, got=f"{got:g}", asked=f"{want:g}")
+    yield from too_long(where, ok, tokenizer == EMBEDDED)
 
 
 def _of_the_cache(where: str, ok: pl.DataFrame) -> Iterator[Finding]:
@@ -219,9 +240,7 @@ def _cause(what: str, both: pl.DataFrame, server: int, client: int, tokenizer: s
     return f"another vocabulary than {tokenizer!r}"
 
 
-def _of_the_clock(
-    where: str, rows: pl.DataFrame, ok: pl.DataFrame, workers: int, tool: str | None
-) -> Iterator[Finding]:
+def _of_stamps(where: str, rows: pl.DataFrame, tool: str | None) -> Iterator[Finding]:
     """`tool`: the other tool that timed the requests of an imported run, or None."""
     by_user = rows.filter(pl.col("clock") == "user").height
     if by_user:
@@ -229,7 +248,14 @@ def _of_the_clock(
         cure = "Kernel stamps need Linux and a direct connection (no proxy, no HTTP/2)."
         cure = f"{tool} records no such error: measure with basetenkit to know it." if tool else cure
         yield finding("clock_user", where=where, n=by_user, sent=rows.height, by=by, error=error, cure=cure)
-    bound, median = ok["ttft_error_s"].quantile(0.99), ok["ttft_s"].median()
-    if bound is not None and isinstance(median, float) and median > 0 and bound > BOUND_SHARE * median:
-        room = f"workers={workers + 1} where a core is free" if workers else "workers=1"
-        yield finding("clock_bound", where=where, bound_ms=bound * 1e3, percent=100 * bound / median, room=room)
+
+
+def _of_the_clock(where: str, summary: pl.DataFrame, workers: int) -> Iterator[Finding]:
+    """Of each metric whose bound is a large part of it: the two numbers of the summary."""
+    for figures in summary.iter_rows(named=True):
+        for name, title in BOUNDED.items():
+            bound, median = figures[error_name(name)], figures[f"{name}_p50"]
+            if bound is not None and median and bound > BOUND_SHARE * median:
+                room = f"workers={workers + 1} where a core is free" if workers else "workers=1"
+                numbers = {"bound_ms": bound * 1e3, "percent": 100 * bound / median, "room": room}
+                yield finding("clock_bound", where=where, what=title, **numbers)

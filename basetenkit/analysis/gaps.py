@@ -96,11 +96,16 @@ class Gaps:
 
     def mean(self) -> Estimate:
         """Their mean, with its interval."""
-        return st.mean_of(self.moments()) if self.n else st.NOTHING
+        return self._of_enough(st.mean_of(self.moments())) if self.n else st.NOTHING
 
     def quantiles(self, ps: Sequence[float]) -> list[Estimate]:
         """Their quantiles, with intervals: what `statistics.quantiles` says of them in start order."""
-        return st.quantiles_of(self.n, ps, self.at, self._shares)
+        return [self._of_enough(e) for e in st.quantiles_of(self.n, ps, self.at, self._shares)]
+
+    def _of_enough(self, e: Estimate) -> Estimate:
+        """Without an interval if the gaps are of too few requests: those of one request are alike."""
+        requests = len(np.unique(np.concatenate([p[c > 0] for p, c in zip(self._places, self._counts, strict=True)])))
+        return e if requests >= st.LEAST else Estimate(e.value, n=requests, how="too few requests for an interval")
 
     def _shares(self, limits: Sequence[float]) -> list[st.Moments]:
         means = np.zeros(len(limits))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..pace import AT_ONCE_S, MANY_TOKENS
+from ..pace import AT_ONCE_S, LATE_SHARE, MANY_TOKENS
 from ..types import Estimate, Outcome
 from . import statistics as st
 from .survival import censored_quantile
@@ -48,9 +48,14 @@ def _since_due(name: str) -> pl.Expr:
 
 
 _c = pl.col
-_TEXT = pl.min_horizontal("output_tokens", "output_tokens_client")  # without hidden reasoning and other choices
-# A response of many tokens that all came at one moment: something held it back, so its TTFT, TPOT and speed are not the model's.
-AT_ONCE = ((_TEXT >= MANY_TOKENS) & (_c("e2e_s") - _c("ttft_s")).is_between(0, AT_ONCE_S * _TEXT)).fill_null(False)
+TEXT_TOKENS = pl.min_horizontal("output_tokens", "output_tokens_client")  # without hidden reasoning and other choices
+# All tokens of a response came at one moment. If the clock's bound is wide, this client read them late, and nobody knows.
+ONE_MOMENT = (
+    (_c("e2e_s") - _c("ttft_s")).is_between(0, AT_ONCE_S * TEXT_TOKENS)
+    & (_c("ttft_error_s").fill_null(0.0) <= LATE_SHARE * _c("e2e_s"))
+).fill_null(False)
+# If they are many, something held the response back, so its TTFT, TPOT and speed are not the model's.
+AT_ONCE = ((TEXT_TOKENS >= MANY_TOKENS) & ONE_MOMENT).fill_null(False)
 
 
 def _streamed(value: pl.Expr) -> pl.Expr:

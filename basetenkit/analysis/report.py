@@ -20,6 +20,7 @@ from ..display import Html, describe, html_table, picture
 from ..errors import ConfigError, StoreError
 from . import charts, workbook
 from .given import as_run
+from .clock_error import BOUNDED, error_name
 from .tables import findings_table, overview, tokens
 
 PICTURES_MAX = 2_000_000  # bytes; as base64 a third more, and the file stays below 3 MB
@@ -123,17 +124,19 @@ def _sections(run: Any, about: Mapping[str, Any]) -> Iterator[str]:
 
 
 def clock_words(about: Mapping[str, Any]) -> str:
-    """The clock's proven error in words: its median and 99th percentile over successful requests, and who stamped them."""
+    """The clock's proven error in words: median and 99th percentile of each latency's bound over the successful requests in the
+    window, and what stamped them."""
     clock = about.get("clock") or {}
-    middle, most = (clock.get(f"ttft_error_p{p}_s") for p in (50, 99))
     stamped = ", ".join(f"{n} by the {who}" for who, n in (clock.get("requests") or {}).items())
     by = f" Requests timed: {stamped}." if stamped else ""
-    if middle is None or most is None:
-        return f"No successful streamed request has a time to first token, so its error is not known.{by}"
-    return (
-        f"A time to first token is at most this much too late: {middle * 1e3:.3f} ms (median), "
-        f"{most * 1e3:.3f} ms (99th percentile).{by}"
-    )
+    told = []
+    for name, title in BOUNDED.items():
+        middle, most = (clock.get(error_name(name, p)) for p in (50, 99))
+        if middle is not None and most is not None:
+            told.append(f"{title} at most {middle * 1e3:.3f} ms (median), {most * 1e3:.3f} ms (99th percentile)")
+    if not told:
+        return f"No successful request in the window has a latency whose error is known.{by}"
+    return f"How far the clock can be off: {'; '.join(told)}.{by}"
 
 
 def _head(run: Any, about: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 
 from . import statistics as st
 from .gaps import Gaps, gaps
-from .metrics import LEVEL, METRICS, WORDS, Metric, Values, observations, percentile
+from .metrics import LEVEL, METRICS, WORDS, Values, observations, percentile
 
 PERCENTILES = (25, 50, 75, 90, 95, 99)
 _COUNTS = ("input_tokens", "output_tokens", "output_chunks")
@@ -46,7 +46,7 @@ def _values(window: pl.DataFrame, itl: Gaps | None) -> list[tuple[str, str, tupl
     out: list[tuple[str, str, tuple[Values, Values] | Gaps]] = []
     for metric in METRICS.values():
         if metric.kind in ("latency", "speed"):
-            seen = _observed(metric, window)
+            seen = observations(metric, window)
             out.append((metric.name, metric.unit, (seen["x"].to_numpy(), seen["cut"].to_numpy())))
         elif metric.kind == "chunk" and itl is not None:
             out.append((metric.name, metric.unit, itl))
@@ -55,11 +55,6 @@ def _values(window: pl.DataFrame, itl: Gaps | None) -> list[tuple[str, str, tupl
         x = ok[name].drop_nulls().to_numpy().astype(float)
         out.append((name, "chunks" if name == "output_chunks" else "tokens", (x, np.zeros(len(x), bool))))
     return out
-
-
-def _observed(metric: Metric, window: pl.DataFrame) -> pl.DataFrame:
-    seen = observations(metric, window)
-    return seen if seen["cut"].any() else seen.filter("ok")
 
 
 def _of_gaps(gaps: Gaps) -> dict[str, Any]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from ..types import Estimate
 from . import statistics as st
+from .clock_error import BOUNDED, clock_errors, error_name, within_the_clock
 from .gaps import Gaps, gaps
-from .metrics import AROUND, LEVEL, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, observations, percentile
+from .metrics import AROUND, LEVEL, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, percentile
 from .rates import named, rates, shares
 from .survival import restricted_mean
 
@@ -67,7 +70,8 @@ def summary_schema() -> dict[str, Any]:
     schema |= {f"{n}{end}": pl.Float64 for n in names for end in ("", "_low", "_high")}
     schema |= {"offered_per_s": pl.Float64}
     schema |= {f"{name}{end}": pl.Int64 for name in TOKENS for end in ("", "_n")}
-    last = ("clock_error_p50_s", "clock_error_p99_s", "rtt_s_p50", "network_share_ttft_p50", *LOCAL)
+    bounds = [error_name(name, p) for name in BOUNDED for p in (50, 99)]
+    last = ("clock_error_p50_s", "clock_error_p99_s", *bounds, "rtt_s_p50", "network_share_ttft_p50", *LOCAL)
     return schema | dict.fromkeys(last, pl.Float64)
 
 
@@ -88,16 +92,24 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> di
     out |= shares(window, slo)
     out |= {name: int(ok[name].sum()) if 0 < ok[name].count() == ok.height else None for name in TOKENS}
     out |= {f"{name}_n": ok[name].count() for name in TOKENS}
-    out |= {f"clock_error_p{p}_s": ok["ttft_error_s"].quantile(p / 100) for p in (50, 99)}
+    bounds = clock_errors(window)
+    first = next((name for name in ("ttft_s", "e2e_s") if bounds[error_name(name)] is not None), "ttft_s")
+    out |= bounds | {f"clock_error_p{p}_s": bounds[error_name(first, p)] for p in (50, 99)}
     share = (ok["rtt_s"] / ok["ttft_s"]).filter(ok["ttft_s"] > 0)  # a TTFT holds one round trip
     return out | {"rtt_s_p50": ok["rtt_s"].median(), "network_share_ttft_p50": share.median()}
 
 
 def _distribution(metric: Metric, window: pl.DataFrame) -> dict[str, Any]:
-    seen = observations(metric, window)
-    x, cut, parts = seen["x"].to_numpy(), seen["cut"].to_numpy(), seen["repeat"].to_numpy()
-    mean = restricted_mean(x, cut, parts) if cut.any() else st.mean(x, parts)
-    out = named(f"{metric.name}_mean", mean)
-    for p in PERCENTILES:
-        out |= named(f"{metric.name}_p{p}", percentile(x, cut, p, parts))
+    names = [f"{metric.name}_mean", *(f"{metric.name}_p{p}" for p in PERCENTILES)]
+    out: dict[str, Any] = {}
+    for name, estimate in zip(names, within_the_clock(metric, window, _estimates), strict=True):
+        out |= named(name, estimate)
     return out
+
+
+def _estimates(seen: pl.DataFrame) -> list[Estimate]:
+    """The mean and each percentile of what was observed."""
+    x, cut, parts = seen["x"].to_numpy(), seen["cut"].to_numpy(), seen["repeat"].to_numpy()
+    with np.errstate(invalid="ignore"):  # a speed may be without limit, as far as the clock tells
+        mean = restricted_mean(x, cut, parts) if cut.any() else st.mean(x, parts)
+    return [mean, *(percentile(x, cut, p, parts) for p in PERCENTILES)]

@@ -10,6 +10,7 @@ import polars as pl
 from ..display import Html, html_table, interval, show
 from .accounts import token_table
 from .given import of_run
+from .clock_error import bounded, error_name
 from .history import history
 from .metrics import LEVEL, METRICS, PERCENTILES, headline
 
@@ -76,7 +77,8 @@ def latencies(run: Any) -> Html:
             shown = {"scenario": row["scenario"], "load": load_name(row), "ms": metric.title}
             shown["mean"] = _cell(row, f"{metric.name}_mean", 1e3)
             shown |= {f"p{p}": _cell(row, f"{metric.name}_p{p}", 1e3) for p in PERCENTILES}
-            error = None if name in ("tpot_s", "itl_s") else row["clock_error_p99_s"]
+            of = bounded(name)
+            error = None if of is None else row[error_name(of)]
             rows.append(shown | {"clock error p99": None if error is None else f"{error * 1e3:.3f}"})
     return html_table(rows)
 

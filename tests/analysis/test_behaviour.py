@@ -26,6 +26,31 @@ def test_a_server_that_works_on_one_at_a_time_shows_in_the_first_wave() -> None:
     assert "serialised" not in [f.code for f in diagnosis(longer)]
 
 
+def test_prompts_read_one_after_the_other_are_no_serial_server() -> None:
+    """Long prompts: first tokens come one after the other, and the answers are written together."""
+    place = np.arange(120) % 6
+    read = wave().with_columns(ttft_s=pl.Series(0.3 * (place + 1) - 0.05), input_tokens=pl.lit(8000, pl.Int64))
+    assert "serialised" not in [f.code for f in diagnosis(read)]
+    sent = wave().with_columns(sent_s="start_s")
+    together = sent.with_columns(ttft_s=pl.Series(0.05 * (place + 1)))  # written beside each other, each for longer
+    assert "serialised" not in [f.code for f in diagnosis(together)]
+    in_turn = sent.with_columns(ttft_s=pl.Series(0.3 * place + 0.05))
+    assert "serialised" in [f.code for f in diagnosis(in_turn)]
+
+
+def test_conversations_that_begin_together_are_compared_by_turn() -> None:
+    """Ten conversations of 40 turns, in step: turns get longer, and the server never changes."""
+    rng = np.random.default_rng(3)
+    turn = np.repeat(np.arange(1, 41), 10)
+    e2e = 0.5 + 0.05 * turn + rng.uniform(0, 0.02, 400)
+    frame = rows(
+        400, ttft_s=0.1 + 0.001 * turn, e2e_s=e2e, turn=turn, conversation_id=[f"c{i % 10}" for i in range(400)]
+    )
+    assert "trend" not in [f.code for f in of_behaviour("here", frame)]
+    slower = frame.with_columns(turn=pl.lit(1, pl.Int64))
+    assert "trend" in [f.code for f in of_behaviour("here", slower)]
+
+
 def test_throughput_that_rises_with_the_level_is_not_serialised() -> None:
     assert diagnosis(levels("concurrency", (1.0, 2.0, 0.5), (8.0, 14.0, 0.6))) == []
 

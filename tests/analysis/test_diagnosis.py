@@ -12,7 +12,7 @@ import pytest
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
-from basetenkit.findings import RUN_FINDINGS, Finding
+from basetenkit.findings import RUN_FINDINGS, Finding, note
 
 from .frames import failures, nothing, rows
 
@@ -50,6 +50,13 @@ def mixed(n_bad: int, outcome: str = "http_error") -> pl.DataFrame:
     good = clean()
     bad = failures(n_bad, outcome, level=4.0, start_s=np.arange(n_bad) + float(N))
     return pl.concat([good, bad])
+
+
+def cut_short(waited: float, n: int = 4) -> pl.DataFrame:
+    """A level that ended by time, with `n` requests in flight that had waited so long (s)."""
+    start = np.full(n, float(N))
+    cut = failures(n, "cancelled", level=4.0, start_s=start, end_s=start + waited, status=None, error_message="cut")
+    return pl.concat([clean(), cut])
 
 
 def warmed(frame: pl.DataFrame) -> pl.DataFrame:
@@ -131,8 +138,16 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "cached_unplanned": lambda: diagnosis(clean(cached_tokens=16)),
     "conversations_ended": lambda: diagnosis(talks([3, 2, 3, 3], failed=[1]), config(max_requests=12)),
     "output_short": lambda: diagnosis(clean(output_tokens=7, output_tokens_server=7, output_tokens_client=7)),
+    "came_at_once": lambda: diagnosis(
+        clean().with_columns(ttft_s=pl.when(pl.int_range(pl.len()) < 9).then("e2e_s").otherwise("ttft_s"))
+    ),
+    "unanswered": lambda: diagnosis(cut_short(waited=60.0, n=1)),
+    "length_ahead": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None, warnings=[[note("length_ahead")]] * N)),
+    "held_back": lambda: diagnosis(clean(warnings=[[note("few_times", n=20, times=3)]] * N)),
+    "first_message": lambda: diagnosis(clean(warnings=[[note("first_message", n=5, tokens=20)]] * N)),
+    "output_long": lambda: diagnosis(clean(output_tokens_target=10)),
     "not_streamed": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None)),
-    "clock_bound": lambda: diagnosis(clean(ttft_error_s=0.02)),
+    "clock_bound": lambda: diagnosis(clean(ttft_error_s=0.015)),
     "clock_user": lambda: diagnosis(clean(clock="user")),
     "clock_stepped": lambda: diagnosis(clean(), metadata={"events": [{"what": "clock_stepped", "step_s": 0.25}]}),
     "few_requests": lambda: diagnosis(clean(60)),
@@ -344,5 +359,45 @@ def test_a_key_over_loopback_or_https_is_not_in_clear() -> None:
 
 def test_the_cure_of_a_wide_bound_is_one_that_is_not_taken_yet() -> None:
     for workers, cure in ((0, "workers=1,"), (2, "workers=3 where a core is free")):
-        (found,) = diagnosis(clean(ttft_error_s=0.02), config(workers=workers))
+        (found,) = diagnosis(clean(ttft_error_s=0.015), config(workers=workers))
         assert cure in found.cure
+
+
+def test_a_healthy_level_that_ended_by_time_has_no_failures() -> None:
+    assert not {"some_failed", "unanswered"} & {f.code for f in diagnosis(cut_short(waited=0.3))}
+
+
+def test_cut_requests_are_not_counted_among_failures() -> None:
+    (found,) = diagnosis(
+        pl.concat([mixed(3), failures(4, "cancelled", level=4.0, start_s=float(N) + 9, end_s=float(N) + 9.1)])
+    )
+    assert found.code == "some_failed"
+    assert "3 of" in found.sentence
+    assert "cancelled" not in found.sentence
+
+
+def test_a_busy_client_is_not_taken_for_a_gateway() -> None:
+    """All tokens in one read, and a bound as wide as the response: nobody knows when they came."""
+    late = clean().with_columns(ttft_s="e2e_s", ttft_error_s=pl.col("e2e_s") * 0.8, e2e_error_s=pl.col("e2e_s") * 0.8)
+    assert not {f.code for f in diagnosis(late)} & {"came_at_once", "held_back"}
+
+
+def test_a_limit_on_the_output_is_held_by_hidden_reasoning_of_another_budget() -> None:
+    codes = [f.code for f in diagnosis(clean(output_tokens_server=25, output_tokens=25, reasoning_tokens=5))]
+    assert "output_long" not in codes
+
+
+@pytest.mark.parametrize(
+    ("columns", "long"),
+    [
+        ({"output_tokens_server": 22, "output_tokens": 22}, True),
+        ({"warnings": [[note("over_max_tokens", value=60, limit=20)]] * N, "output_tokens_server": None}, True),
+        ({"output_tokens_server": None, "output_tokens_client": 50, "output_chunks": 50}, True),
+        ({"output_tokens_server": None, "output_tokens_client": 30, "output_chunks": 15}, False),
+    ],
+)
+def test_answers_longer_than_asked_for_are_told(columns: dict[str, Any], long: bool) -> None:
+    codes = [f.code for f in diagnosis(clean(**columns))]
+    assert ("output_long" in codes) is long
+    if "warnings" in columns:
+        assert "tokens_by_tokenizer" not in codes  # the server did report a count

@@ -94,13 +94,14 @@ def test_the_page_has_its_figures_and_what_to_know_with_them(tmp_path: Path) -> 
         "loop_lag_p99_s",
     ):
         assert wanted in text
-    assert "at most this much too late: 0.010 ms (median), 0.010 ms (99th percentile)" in text
+    assert "TTFT at most 0.010 ms (median), 0.010 ms (99th percentile)" in text
+    assert "E2E at most 0.010 ms (median), 0.010 ms (99th percentile)" in text
     assert "Requests timed: 127 by the kernel." in text
 
 
 def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     text = seen(loaded(tmp_path / "run", failures(12)), tmp_path / "r.html").text
-    assert "No successful streamed request has a time to first token, so its error is not known." in text
+    assert "No successful request in the window has a latency whose error is known." in text
     assert re.search(r"No row of this run has [^.]*ttft_s", text)
     assert "all_failed" in text
 

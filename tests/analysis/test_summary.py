@@ -114,7 +114,7 @@ def test_a_cut_request_that_had_its_first_token_has_a_ttft() -> None:
     assert got["ttft_s_p90"] is None
     early = frame.with_columns(ttft_s=pl.Series([1.0, 2.0, 3.0, 4.0]))
     assert one(early)["ttft_s_p99"] == 4.0
-    assert one(early)["ttft_s_mean"] == 2.5
+    assert one(early)["ttft_s_mean"] == 2.5  # of the same requests as its percentiles
 
 
 def test_what_never_was_sent_censors_nothing() -> None:
@@ -245,6 +245,33 @@ def test_what_came_at_one_moment_is_in_no_figure_of_the_stream_but_was_waited_fo
     assert one(frame.tail(5), slo={"tpot_s": 0.01})["goodput"] is None
     few = frame.with_columns(output_tokens=pl.lit(3, pl.Int64))
     assert one(few)["ttft_s_p99"] == pytest.approx(0.4998)  # three tokens at one moment are one step of a model
+
+
+def test_the_low_end_of_an_interval_holds_the_clocks_bound() -> None:
+    """20 ms of error at each value: the low end is that of the values as early as they may have been."""
+    ttft = np.random.default_rng(1).uniform(0.1, 0.2, 200)
+    exact = one(rows(200, in_window=True, ttft_s=ttft, ttft_error_s=0.0, e2e_error_s=0.0))
+    frame = rows(200, in_window=True, ttft_s=ttft, ttft_error_s=0.02, e2e_error_s=0.01)
+    got = one(frame)
+    for name in ("ttft_s_mean", "ttft_s_p50", "ttft_s_p95"):
+        assert (got[name], got[f"{name}_high"]) == (exact[name], exact[f"{name}_high"])
+        assert got[f"{name}_low"] == pytest.approx(exact[f"{name}_low"] - 0.02)
+    assert got["e2e_s_p50_low"] == pytest.approx(exact["e2e_s_p50_low"] - 0.01)
+    # A pace is of two arrivals: the later one's error makes it smaller, the earlier one's larger.
+    assert got["tpot_s_p50_low"] == pytest.approx(exact["tpot_s_p50_low"] - 0.01 / 19)
+    assert got["tpot_s_p50_high"] == pytest.approx(exact["tpot_s_p50_high"] + 0.02 / 19)
+    low, high = 1 / got["tpot_s_p50_high"], 1 / got["tpot_s_p50_low"]
+    assert got["output_inference_speed_p50_low"] == pytest.approx(low, rel=0.01)
+    assert got["output_inference_speed_p50_high"] == pytest.approx(high, rel=0.01)
+
+
+def test_each_metric_has_its_own_bound() -> None:
+    got = one(rows(100, in_window=True, ttft_error_s=2e-5, e2e_error_s=0.01))
+    assert (got["ttft_error_p99_s"], got["e2e_error_p99_s"]) == (2e-5, 0.01)
+    assert got["tpot_error_p99_s"] == pytest.approx(0.01 / 19)
+    assert got["clock_error_p99_s"] == 2e-5
+    unstreamed = one(rows(100, in_window=True, ttft_s=None, tpot_s=None, ttft_error_s=None, e2e_error_s=0.01))
+    assert (unstreamed["ttft_error_p99_s"], unstreamed["clock_error_p99_s"]) == (None, 0.01)
 
 
 def test_the_clocks_error_and_the_round_trip_are_of_the_successes() -> None:

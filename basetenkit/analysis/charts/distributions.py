@@ -6,13 +6,16 @@ The clock's error has one side: an event came no later than its stamp says. Its 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 
+from ...types import Estimate
 from .. import drawing as d
 from ..given import figure_name, of_run
+from ..clock_error import bounded, errors_of, quantile_of, within_the_clock
 from ..metrics import METRICS, UNIT, headline, observed, percentile
 
 if TYPE_CHECKING:
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
 
 LATENCIES = [name for name, metric in METRICS.items() if metric.kind in ("latency", "speed")]
 Since = Literal["due", "send"]
-# The column that bounds the clock's error of a latency that is measured from a known moment.
-ERRORS = {"ttft_s": "ttft_error_s", "ttft_due_s": "ttft_error_s", "e2e_s": "e2e_error_s", "e2e_due_s": "e2e_error_s"}
 _MARKS = {"series": pl.String, "p": pl.String} | dict.fromkeys(("x", "low", "high", "early", "mark_share"), pl.Float64)
 
 
@@ -35,11 +36,11 @@ def latency_ecdf(run: Any, metric: str = "ttft_s", since: Since = "due") -> alt.
     title, seen = METRICS[metric].title, _seen(rows, metric)
     if not seen:
         return d.nothing(title, d.NO_LATENCY)
-    factor, unit = d.scale(max(float(x.max()) for x, *_ in seen.values()))
+    factor, unit = d.scale(max(float(level.x.max()) for level in seen.values()))
     steps = [
         {"series": name, "x": v, "share": s, "early": early}
-        for name, (x, cut, error) in seen.items()
-        for (v, s), early in _points(x * factor, cut, None if error is None else error * factor)
+        for name, of in seen.items()
+        for (v, s), early in _points(of.x * factor, of.cut, None if of.error is None else of.error * factor)
     ]
     marks, curve = _marks(seen, factor), a.Chart(d.small(pl.DataFrame(steps, infer_schema_length=None)))
     colour, base_x = d.colour(a, d.order(rows)), a.X("x:Q", title=f"{title}, {unit}", scale=a.Scale(zero=False))
@@ -53,20 +54,39 @@ def latency_ecdf(run: Any, metric: str = "ttft_s", since: Since = "due") -> alt.
     return layers.properties(title=a.Title(title, subtitle=subtitle), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 
-def _seen(rows: pl.DataFrame, metric: str) -> dict[str, tuple[Any, Any, Any]]:
-    """(values, cut, clock error of each success or None) of each level that has any; in s."""
-    out = {}
+@dataclass(frozen=True)
+class _Seen:
+    """What a level has of a latency, s: its values, which of them were cut, the clock's error of each (None if a value was cut),
+    the estimates of d.RULES, and the clock's error at the 99th percentile."""
+
+    x: Any
+    cut: Any
+    error: Any
+    marks: list[Estimate]
+    bound: float | None
+
+
+def _seen(rows: pl.DataFrame, metric: str) -> dict[str, _Seen]:
+    """Of each level that has any."""
+    out: dict[str, _Seen] = {}
     parts = d.window(rows).sort(*UNIT, "start_s").group_by("series", maintain_order=True)
     for (name,), part in parts:
         values, cut = observed(METRICS[metric], part)
-        error = None
-        if metric in ERRORS and not cut.any():
-            ok = part.filter(pl.col("outcome") == "ok").select(e=ERRORS[metric], x=METRICS[metric].expression)
-            known = ok.drop_nulls("x")["e"]
-            error = known.to_numpy() if known.len() == len(values) and not known.null_count() else None
-        if len(values):
-            out[str(name)] = (values, cut, error)
+        if not len(values):
+            continue
+        of, error, bound = bounded(metric), None, None
+        if of is not None:
+            errors = errors_of(part.filter((pl.col("outcome") == "ok") & METRICS[metric].expression.is_not_null()), of)
+            bound = quantile_of(errors, 99)
+            whole = errors.len() == len(values) and not errors.null_count()
+            error = errors.to_numpy() if whole and not cut.any() else None
+        out[str(name)] = _Seen(values, cut, error, within_the_clock(METRICS[metric], part, _rules), bound)
     return out
+
+
+def _rules(seen: pl.DataFrame) -> list[Estimate]:
+    x, cut, parts = (seen[name].to_numpy() for name in ("x", "cut", "repeat"))
+    return [percentile(x, cut, p, parts) for p in d.RULES]
 
 
 def _points(x: Any, cut: Any, error: Any) -> Iterator[tuple[tuple[float, float], float | None]]:
@@ -77,16 +97,15 @@ def _points(x: Any, cut: Any, error: Any) -> Iterator[tuple[tuple[float, float],
         yield (value, share), at
 
 
-def _marks(seen: dict[str, tuple[Any, Any, Any]], factor: float) -> pl.DataFrame:
+def _marks(seen: dict[str, _Seen], factor: float) -> pl.DataFrame:
     """p50, p90 and p99 of each level with their intervals, and how early the clock lets each be at the 99th of errors."""
     out = []
-    for name, (x, cut, error) in seen.items():
-        late = None if error is None else float(np.quantile(error, 0.99)) * factor
-        for p in d.RULES:
-            e = percentile(x * factor, cut, p)
-            early = None if late is None or e.value is None else e.value - late
-            row = {"series": name, "p": f"p{p}", "x": e.value, "low": e.low, "high": e.high}
-            out.append(row | {"early": early, "mark_share": p / 100})
+    for name, level in seen.items():
+        for p, e in zip(d.RULES, level.marks, strict=True):
+            early = None if level.bound is None or e.value is None else e.value - level.bound
+            row = {"series": name, "p": f"p{p}", "mark_share": p / 100}
+            figures = {"x": e.value, "low": e.low, "high": e.high, "early": early}
+            out.append(row | {k: None if v is None else v * factor for k, v in figures.items()})
     return pl.DataFrame(out, schema=_MARKS)
 
 
@@ -102,8 +121,8 @@ def _intervals(a: Any, marks: pl.DataFrame, colour: Any, unit: str) -> Any:
     return whole.encode(x="low:Q", x2="high:Q") + open_ended + dots
 
 
-def _clock_words(seen: dict[str, tuple[Any, Any, Any]]) -> str:
-    errors = [float(np.quantile(e, 0.99)) for _, _, e in seen.values() if e is not None]
+def _clock_words(seen: dict[str, _Seen]) -> str:
+    errors = [level.bound for level in seen.values() if level.bound is not None]
     if not errors:
         return "The clock's error of this latency is not known"
     return f"Band on the left: the clock's error, at most {max(errors) * 1e3:.3f} ms (99th percentile)"

@@ -1,0 +1,115 @@
+"""How far the clock can be off, per metric: one bound for each, used wherever it is shown and in each interval.
+
+An arrival lies in [x - error, x]: an event came no later than its stamp says. So TTFT and E2E can only be smaller than measured,
+and a difference of two arrivals (TPOT, speed, output latency) can be smaller by the later one's error and larger by the earlier
+one's. The low end of an interval is that of the values as early as the clock allows, and its high end, if a value can be larger,
+that of the values as late as it allows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from ..types import Estimate
+from . import statistics as st
+from .metrics import Metric, observations
+
+_c = pl.col
+BOUNDED = {"ttft_s": "TTFT", "tpot_s": "TPOT", "e2e_s": "E2E"}  # the metrics whose bound is shown
+_TTFT, _E2E = (_c(f"{name}_error_s").fill_null(0.0) for name in ("ttft", "e2e"))
+_PER_TOKEN = _c("tpot_s") / (_c("e2e_s") - _c("ttft_s"))  # 1 / the tokens that came in that time
+_CONTENT = pl.when(_c("first_content_s") == _c("ttft_s")).then(_TTFT).otherwise(0.0)
+_SOONER, _LATER = ((error * _PER_TOKEN).fill_null(0.0) for error in (_E2E, _TTFT))
+# metric -> by how much a value may be too large, and too small; s
+_ERRORS: dict[str, tuple[pl.Expr, pl.Expr | None]] = {
+    "ttft_s": (_TTFT, None),
+    "ttft_due_s": (_TTFT, None),
+    "first_content_s": (_CONTENT, None),
+    "first_content_due_s": (_CONTENT, None),
+    "e2e_s": (_E2E, None),
+    "e2e_due_s": (_E2E, None),
+    "output_latency_s": (_E2E, _TTFT),
+    "tpot_s": (_SOONER, _LATER),
+}
+_BOUND = {
+    "ttft_s": _c("ttft_error_s"),
+    "tpot_s": pl.max_horizontal("ttft_error_s", "e2e_error_s") * _PER_TOKEN,
+    "e2e_s": _c("e2e_error_s"),
+}
+
+
+def bounded(metric: str) -> str | None:
+    """The metric whose bound is that of `metric`: a latency from when its request was due has that from the send."""
+    name = metric.removesuffix("_due_s") + "_s" if metric.endswith("_due_s") else metric
+    return name if name in BOUNDED else None
+
+
+def error_name(metric: str, p: int = 99) -> str:
+    """The column of the summary that has the bound of one of BOUNDED, s."""
+    return f"{metric.removesuffix('_s')}_error_p{p}_s"
+
+
+def errors_of(ok: pl.DataFrame, metric: str) -> pl.Series:
+    """The bound of each of some successful requests, s; null if it is not known."""
+    return ok.select(e=_BOUND[metric])["e"]
+
+
+def clock_errors(window: pl.DataFrame) -> dict[str, float | None]:
+    """Median and 99th percentile (the inverse of the ECDF, as of every figure) of each metric's bound over the successful
+    requests of the window that have the metric, s."""
+    ok = window.filter(_c("outcome") == "ok")
+    out: dict[str, float | None] = {}
+    for name in BOUNDED:
+        known = ok.filter(_c(name).is_not_null())
+        out |= {error_name(name, p): quantile_of(errors_of(known, name), p) for p in (50, 99)}
+    return out
+
+
+def quantile_of(errors: pl.Series, p: int) -> float | None:
+    """The p-th percentile of some bounds; None if there are none."""
+    known = np.sort(errors.drop_nulls().to_numpy())
+    return float(known[st.rank(len(known), p / 100) - 1]) if len(known) else None
+
+
+def within_the_clock(
+    metric: Metric, window: pl.DataFrame, estimates: Callable[[pl.DataFrame], list[Estimate]]
+) -> list[Estimate]:
+    """What `estimates` makes of the `observations` of a metric, with the clock's bound in each interval."""
+    found = estimates(observations(metric, window))
+    sooner, later = _ends(metric)
+    if sooner is None or all(e.low is None for e in found):
+        return found
+    lows = estimates(observations(replace(metric, expression=sooner), window))
+    found = [
+        e if e.low is None or a.low is None else replace(e, low=min(e.low, a.low))
+        for e, a in zip(found, lows, strict=True)
+    ]
+    if later is None:
+        return found
+    highs = estimates(observations(replace(metric, expression=later), window))
+    return [replace(e, high=_top(e, a)) for e, a in zip(found, highs, strict=True)]
+
+
+def _ends(metric: Metric) -> tuple[pl.Expr | None, pl.Expr | None]:
+    """The metric as small and as large as the clock lets it be; None if it is no smaller or larger."""
+    x = metric.expression
+    if metric.name == "output_inference_speed":
+        tpot = 1 / x
+        return 1 / (tpot + _LATER), pl.when(tpot > _SOONER).then(1 / (tpot - _SOONER)).when(x.is_not_null()).then(
+            math.inf
+        )
+    if metric.name not in _ERRORS:
+        return None, None
+    sooner, later = _ERRORS[metric.name]
+    return x - sooner, None if later is None else x + later
+
+
+def _top(e: Estimate, at_the_latest: Estimate) -> float | None:
+    if e.high is None or at_the_latest.high is None or not math.isfinite(at_the_latest.high):
+        return None
+    return max(e.high, at_the_latest.high)

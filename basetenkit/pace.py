@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,13 @@ EVENTS_SURE = 8
 Times = np.ndarray[Any, np.dtype[np.float64]]
 
 
+class TokenCounts(NamedTuple):
+    """Output tokens of a whole response: as the server reported them, and as the tokenizer counts its text."""
+
+    server: int | None
+    text: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """`tpot_s`: seconds per token, None if no token came after the first moment. `notes`: what a reader of it must know."""
@@ -41,17 +48,16 @@ class Pace:
 
 
 def pace(
-    parsed: ParsedResponse, arrival: Times, error: Times, counted: int | None, count: Callable[[str], int]
+    parsed: ParsedResponse, arrival: Times, error: Times, counts: TokenCounts, count: Callable[[str], int]
 ) -> Pace:
-    """The pace of a streamed response. `arrival` and `error`: of each output event, s; `counted`: the tokenizer's count of all
-    its text; `count`: the tokenizer."""
+    """The pace of a streamed response. `arrival` and `error`: of each output event, s; `count`: the tokenizer."""
     texts = parsed.event_texts
     own = [i for i, text in enumerate(texts) if text] if "" in texts else list(range(len(texts)))
     if not own:
         return Pace(None)
     times = arrival if len(own) == len(texts) else arrival[own]
     together = int(np.count_nonzero(times <= times[0]))
-    tokens = _Tokens(parsed, own, counted, count)
+    tokens = _Tokens(parsed, own, counts, count)
     notes = [*_first_message(tokens), *_few_times(times, error)]
     after, span = tokens.after(together), float(times[-1] - times[0])
     if after <= 0 or span <= AT_ONCE_S * after:
@@ -63,10 +69,10 @@ class _Tokens:
     """How many tokens the events of the response's own choice have, in the server's tokens if its count fits the text."""
 
     def __init__(
-        self, parsed: ParsedResponse, own: Sequence[int], counted: int | None, count: Callable[[str], int]
+        self, parsed: ParsedResponse, own: Sequence[int], counts: TokenCounts, count: Callable[[str], int]
     ) -> None:
-        self._parsed, self._own, self._counted, self._count = parsed, own, counted, count
-        visible = parsed.completion_tokens
+        self._parsed, self._own, self._counted, self._count = parsed, own, counts.text, count
+        visible = counts.server
         if visible is not None and parsed.reasoning_tokens and not parsed.reasoning:
             visible -= parsed.reasoning_tokens
         self._single = visible is not None and self._one_per_event(visible)

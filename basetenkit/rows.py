@@ -18,7 +18,7 @@ import polars as pl
 from .accounting import token_notes
 from .columns import CHUNK_SCHEMA, SCHEMA
 from .findings import note
-from .pace import pace
+from .pace import TokenCounts, pace
 from .parsing.response import ParsedResponse
 from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome, first_header
 
@@ -212,7 +212,8 @@ class Table:
             return []
         if times is None:
             return [note("length_ahead")] if parsed.streamed and parsed.event_texts and length_ahead(x) else []
-        found = pace(parsed, times.arrival, times.error, row["output_tokens_client"], self._count)
+        counts = TokenCounts(row["output_tokens_server"], row["output_tokens_client"])
+        found = pace(parsed, times.arrival, times.error, counts, self._count)
         row["tpot_s"] = found.tpot_s
         return list(found.notes)
 

@@ -59,7 +59,7 @@ def too_long(where: str, ok: pl.DataFrame, is_embedded: bool) -> Iterator[Findin
     by_text = uncounted & single & ((pl.col("output_chunks") > most) | (pl.col("output_tokens_client") > ratio * most))
     reported = noted("over_max_tokens") | (single & (pl.col("output_tokens_server") - hidden > most))
     value = pl.col("warnings").list.eval(
-        pl.element().str.extract(r"^over_max_tokens: .* reports (\d+) ").cast(pl.Int64)
+        pl.element().str.extract(r"^over_max_tokens: .* reported (\d+) ").cast(pl.Int64)
     )
     got = pl.coalesce(value.list.max(), "output_tokens_server", "output_tokens_client")
     seen = ok.filter(most.is_not_null()).select(most=most, got=got, reported=reported, by_text=by_text)

@@ -391,7 +391,13 @@ def test_a_limit_on_the_output_is_held_by_hidden_reasoning_of_another_budget() -
     ("columns", "long"),
     [
         ({"output_tokens_server": 22, "output_tokens": 22}, True),
-        ({"warnings": [[note("over_max_tokens", value=60, limit=20)]] * N, "output_tokens_server": None}, True),
+        (
+            {
+                "warnings": [[note("over_max_tokens", value=60, limit=20, verdict="not used")]] * N,
+                "output_tokens_server": None,
+            },
+            True,
+        ),
         ({"output_tokens_server": None, "output_tokens_client": 50, "output_chunks": 50}, True),
         ({"output_tokens_server": None, "output_tokens_client": 30, "output_chunks": 15}, False),
     ],

@@ -22,7 +22,7 @@ AT_ONCE_S = 20e-6
 MANY_TOKENS = 10
 FIRST_SHARE = 0.05
 # A bound that is a larger share of E2E says that this client read late: whether the tokens came together is then not known.
-LATE_SHARE = 0.25
+LATE_SHARE = 0.5
 FEW_TIMES, LEAST_EVENTS = 3, 6  # events at a third of as many times were sent together
 # An end mark, or an end mark and a turn's: what servers count beyond the text.
 SPECIAL_TOKENS = 2

@@ -19,8 +19,8 @@ from ..coercions import as_path
 from ..display import Html, describe, html_table, picture
 from ..errors import ConfigError, StoreError
 from . import charts, workbook
-from .given import as_run
 from .clock_error import BOUNDED, error_name
+from .given import as_run
 from .tables import findings_table, overview, tokens
 
 PICTURES_MAX = 2_000_000  # bytes; as base64 a third more, and the file stays below 3 MB

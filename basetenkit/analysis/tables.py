@@ -9,8 +9,8 @@ import polars as pl
 
 from ..display import Html, html_table, interval, show
 from .accounts import token_table
-from .given import of_run
 from .clock_error import bounded, error_name
+from .given import of_run
 from .history import history
 from .metrics import LEVEL, METRICS, PERCENTILES, headline
 

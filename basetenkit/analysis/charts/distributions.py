@@ -14,8 +14,8 @@ import polars as pl
 
 from ...types import Estimate
 from .. import drawing as d
-from ..given import figure_name, of_run
 from ..clock_error import bounded, errors_of, quantile_of, within_the_clock
+from ..given import figure_name, of_run
 from ..metrics import METRICS, UNIT, headline, observed, percentile
 
 if TYPE_CHECKING:

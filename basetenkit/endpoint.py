@@ -30,7 +30,7 @@ class Endpoint(Model):
     """Where requests go and in what form."""
 
     url: Text = Field(
-        description="the full URL, used as it is, e.g. https://model-abcd1234.api.baseten.co/production/predict"
+        description="the full URL; with a path it is used as it is, e.g. https://model-abcd1234.api.baseten.co/production/predict"
     )
     model: Text | None = Field(None, description="the model's name, sent in chat payloads; may be left out")
     api_key: SecretStr | None = Field(None, description="the API key; else MODEL_API_KEY, then BASETEN_API_KEY is read")

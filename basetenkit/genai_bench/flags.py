@@ -126,6 +126,8 @@ def config_from_command(text: str) -> RunConfig:
     `dataset`; limits that it leaves out are RunConfig's. ConfigError, one sentence, names every flag that does not apply.
     Nothing is sent or downloaded.
     """
+    if not isinstance(text, str):
+        raise ConfigError(f"config_from_command takes the command's text, not {type(text).__name__}")
     given = _read(_words(text))
     for flag in SAID:
         if flag in given and _number_or_text(given[flag][0]) != 0:

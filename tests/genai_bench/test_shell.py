@@ -86,6 +86,12 @@ def test_lines_may_be_continued_as_any_shell_does_it(break_: str) -> None:
     assert split(f"$ genai-bench benchmark {break_} --api-key k") == ["genai-bench", "benchmark", "--api-key", "k"]
 
 
+def test_what_is_no_text_is_refused() -> None:
+    for wrong in (5, ["genai-bench", "benchmark"], None):
+        with pytest.raises(ConfigError, match=r"^config_from_command takes the command's text, not \w+$"):
+            bk.config_from_command(wrong)  # type: ignore[arg-type]
+
+
 def test_a_key_that_is_set_before_the_command_is_not_shown() -> None:
     with pytest.raises(ConfigError, match="'MODEL_API_KEY' is no command") as caught:
         bk.config_from_command("MODEL_API_KEY=planted-4711 genai-bench benchmark --api-base http://h")

@@ -147,6 +147,10 @@ def _at(path: Path) -> Entries:
     if path.is_dir() and hub_data.was_saved_to_disk(path):
         return _of_hub({"path": str(path)}, str(path), Columns(), path)
     if path.is_dir():
+        if (data := _data_in(path)) and not images.are_in(path):
+            raise DataError(
+                f"dataset: the folder {str(path)!r} has no images but files of data; give one of them, e.g. {str(data[0])!r}"
+            )
         pictures = images.read_all(images.paths_in(path))
         return Entries([ABOUT_AN_IMAGE] * len(pictures), pictures, account=Account(rows=len(pictures)))
     kind = path.suffix.lower().removeprefix(".")
@@ -155,6 +159,12 @@ def _at(path: Path) -> Entries:
         if isinstance(document, dict) and "source" in document:
             return _described(document)
     return _of_file(path, kind, Columns())
+
+
+def _data_in(folder: Path) -> list[Path]:
+    """The files of a folder, and of those in it, that could be a data set."""
+    found = [path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern))]
+    return [path for path in found if path.suffix.lower().removeprefix(".") in _FORMATS and path.is_file()]
 
 
 def _can_be(path: Path) -> None:

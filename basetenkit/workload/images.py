@@ -94,6 +94,11 @@ def read_all(sources: Iterable[Path | tuple[bytes, str]]) -> list[Picture]:
     return found
 
 
+def are_in(folder: Path) -> bool:
+    """Whether a folder has a file that is called like an image."""
+    return any(p.suffix.lower() in SUFFIXES and p.is_file() for p in folder.iterdir())
+
+
 def paths_in(folder: Path) -> list[Path]:
     """The image files of a folder, by their names. DataError where there is none."""
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())

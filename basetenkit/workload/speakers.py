@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -41,13 +42,15 @@ _ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
 _SPEAKERS = ("role", "from", "speaker", "author", "sender")
 _CONTENTS = ("content", "value", "text", "message", "utterance", "parts")
 _SENT = ("name", "tool_calls", "tool_call_id", "function_call", "refusal")
+_KEYS = {*_SPEAKERS, *_CONTENTS, *_SENT}
 _TEXT_PARTS = ("text", "input_text", "output_text")
 EMPTY = "a user's message has no text"
 
 
-def role_of(name: Any) -> str | None:
+@lru_cache(maxsize=4096)
+def role_of(name: str) -> str | None:
     """The role of a known speaker, `call` for a message that is a tool call; None for an unknown name."""
-    key = same(str(name))
+    key = same(name)
     return _ROLE_OF.get(key) or _ROLE_OF.get(re.sub(r"\d+$", "", key))
 
 
@@ -73,7 +76,11 @@ def _part(part: Any) -> str:
     if kind in _TEXT_PARTS or (kind is None and isinstance(text, str)):
         return text if isinstance(text, str) else ""
     kind = kind or next((key for key, value in part.items() if value is not None), "unknown")
-    raise Unfit(f"a message's content has a part of type {str(kind)[:40]!r}, and only text is sent", fatal=True)
+    raise Unfit(
+        f"a content has a part of type {str(kind)[:40]!r}, and the task 'text-to-text' sends only text (images are sent from an "
+        "image_column)",
+        fatal=True,
+    )
 
 
 def messages_of(given: Any, unsent: set[str]) -> list[Message]:
@@ -84,7 +91,7 @@ def messages_of(given: Any, unsent: set[str]) -> list[Message]:
     given = opened(given)
     if not isinstance(given, list):
         raise Unfit("there is no list of messages")
-    raw = [without_none(message) for message in given if message is not None]
+    raw = [message if _is_plain(message) else without_none(message) for message in given if message is not None]
     if any(not isinstance(message, dict) for message in raw):
         raise Unfit("a message has no speaker")
     roles = _roles([_speaker(message) for message in raw])
@@ -92,13 +99,16 @@ def messages_of(given: Any, unsent: set[str]) -> list[Message]:
     calls = _Calls()
     for role, message in zip(roles, raw, strict=True):
         one = _message(role, message, calls)
-        unsent |= {
-            key for key in message if key not in (*_SPEAKERS, *_CONTENTS, *_SENT) and message[key] not in ("", [], {})
-        }
+        unsent |= {key for key in message.keys() - _KEYS if message[key] not in ("", [], {})}
         if role in ("system", "developer", "assistant") and not one["content"] and len(one) == 2:
             continue  # nothing is said in it
         found.append(one)
     return found
+
+
+def _is_plain(message: Any) -> bool:
+    """Whether all values of a message are texts, as most are: then none of them is missing."""
+    return isinstance(message, dict) and all(type(value) is str for value in message.values())
 
 
 def _speaker(message: Message) -> str:

@@ -13,6 +13,7 @@ import re
 from ast import literal_eval
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -141,6 +142,7 @@ def which(unit: str, numbers: Sequence[int]) -> str:
     return f"{unit}{'' if len(numbers) == 1 else 's'} " + (f"{', '.join(shown)} and {last}" if shown else last)
 
 
+@lru_cache(maxsize=4096)
 def same(name: str) -> str:
     """A name without letter case and dividers: `maxTokens`, `max_tokens` and `Max tokens` are the same."""
     return re.sub(r"[\W_]+", "", name).casefold()

@@ -337,3 +337,24 @@ def test_a_finding_and_a_warning_say_what_was_left_out() -> None:
     assert "not sent: colour" in found["data_unsent"]
     assert "nothing is asked (row 1)" in found["data_left_out"]
     assert not [w for w in caught if "colour" in str(w.message)], "a column that means nothing here is no warning"
+
+
+def test_a_folder_of_data_files_says_to_give_one(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "README.md").write_text("x")
+    (tmp_path / "data" / "train.parquet").write_bytes(b"PAR1")
+    with pytest.raises(
+        DataError, match=r"has no images but files of data; give one of them, e\.g\. '.*train\.parquet'"
+    ):
+        load(config(tmp_path))
+
+
+def test_an_image_in_a_message_is_refused_with_its_row(tmp_path: Path) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    rows = [[{"role": "user", "content": "a"}], [{"role": "user", "content": [{"type": "text", "text": "b"}, image]}]]
+    for key in ("messages", "prompt"):
+        (tmp_path / "m.jsonl").write_text("\n".join(json.dumps({key: row}) for row in rows))
+        with pytest.raises(
+            DataError, match=r"cannot be sent: a content has a part of type 'image_url'.* \(row 2\); take"
+        ):
+            load(config(tmp_path / "m.jsonl"))

@@ -83,7 +83,9 @@ def test_a_content_is_a_text_or_parts_with_texts(content: Any, text: str) -> Non
     ],
 )
 def test_another_part_is_named_and_its_row_is_not_just_left_out(part: dict[str, Any], kind: str) -> None:
-    with pytest.raises(Unfit, match=f"has a part of type '{kind}'") as caught:
+    with pytest.raises(
+        Unfit, match=f"a content has a part of type '{kind}', and the task 'text-to-text' sends only text"
+    ) as caught:
         text_of([{"type": "text", "text": "a"}, part])
     assert caught.value.fatal
 

@@ -125,3 +125,31 @@ def test_words_of_conversations_serve_in_the_prompt_format(server: bk.emulator.E
     data = pl.DataFrame({"messages": TALKS})
     _, bodies = received(server, data, scenarios="D(60,4)", **PROMPT_FORMAT)
     assert all("Brief. two? And? Brief." in body["prompt"] for body in bodies)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_row_says_reaches_the_server_with_its_prompt(server: bk.emulator.Emulator, workers: int) -> None:
+    rows = {
+        "system": ["One word.", "Long."],
+        "prompt": ["Chile?", "Mali?"],
+        "max_tokens": [3, 5],
+        "temperature": [0, 1],
+    }
+    run, bodies = received(server, pl.DataFrame(rows), scenarios="RDC", workers=workers)
+    sent = {tuple(m["content"] for m in body["messages"]): (body["max_tokens"], body["temperature"]) for body in bodies}
+    assert sent == {("One word.", "Chile?"): (3, 0), ("Long.", "Mali?"): (5, 1)}
+    assert set(run.requests["output_tokens_target"].to_list()) == {3, 5}
+    assert not {"data_unsent", "output_short"} & {finding.code for finding in run.findings}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_parameters_of_a_conversation_go_with_all_its_turns(server: bk.emulator.Emulator, workers: int) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    frame = pl.DataFrame({"messages": TALKS, "tools": [tools] * 3, "max_tokens": [2, 3, 4]})
+    _, bodies = received(server, frame, scenarios="RDC", workers=workers)
+    assert {(body["messages"][1]["content"], body["max_tokens"]) for body in bodies} == {
+        ("one?", 2),
+        ("two?", 3),
+        ("three?", 4),
+    }
+    assert all(body["tools"] == tools for body in bodies)

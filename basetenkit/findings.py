@@ -103,8 +103,8 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "No figure is bent by it: all times are on the monotonic clock.",
     ),
     "few_requests": (
-        "{where}: {n} successful requests are too few for an upper bound on {what}.",
-        "Such a figure stands as '>= low'. Raise max_requests.",
+        "{where}: {n} successful requests, for how much they depend on each other, are too few for an upper bound on {what}.",
+        "Such a figure is shown as '>= low'. Raise max_requests.",
     ),
     "few_repeats": (
         "{where}: its intervals rest on the means of {n} repeats.",

@@ -96,7 +96,7 @@ class Gaps:
 
     def mean(self) -> Estimate:
         """Their mean, with its interval."""
-        return self._of_enough(st.mean_of(self.moments())) if self.n else st.NOTHING
+        return self._of_enough(st.mean_of(self.moments(), 0.0)) if self.n else st.NOTHING
 
     def quantiles(self, ps: Sequence[float]) -> list[Estimate]:
         """Their quantiles, with intervals: what `statistics.quantiles` says of them in start order."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ..types import Estimate
 from . import statistics as st
 from .metrics import AT_ONCE, CENSORED, LEVEL, METRICS, Metric, felt, headline
+from .relaxation import without_bottom
 from .stretches import Counts, Stretch, counted, stretches, tokens_as_they_came
 
 # column -> the rate of what it counts
@@ -70,11 +72,21 @@ def _under_way(rows: pl.DataFrame, of: Sequence[Stretch]) -> int:
     return sum(here)
 
 
-def shares(window: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, Any]:
+def shares(window: pl.DataFrame, slo: Mapping[str, float], known: bool = True) -> dict[str, Any]:
+    """Error rate and goodput; of an open loop too short against its queue (not `known`), goodput without a lower bound."""
     cut = pl.col("outcome") == "cancelled"
     judged = window.filter(~cut)
-    out = named("error_rate", st.fraction((judged["outcome"] != "ok").to_numpy(), judged["repeat"].to_numpy()))
-    return out | named("goodput", _goodput(window, cut, slo)) if slo else out
+    failed, took = (judged["outcome"] != "ok").to_numpy(), judged["end_s"] - judged["start_s"]
+    out = named("error_rate", st.fraction(failed, judged["repeat"].to_numpy(), _like(took)))
+    if not slo:
+        return out
+    goodput = _goodput(window, cut, slo)
+    return out | named("goodput", goodput if known else without_bottom(goodput))
+
+
+def _like(took: pl.Series) -> st.Array | None:
+    """How long each request took, if that is known of all."""
+    return None if took.null_count() else took.to_numpy().astype(np.float64)
 
 
 def _of_known(
@@ -112,10 +124,10 @@ def _goodput(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]) -> Es
     ]
     good = (pl.col("outcome") == "ok") & pl.all_horizontal(pl.lit(True), *within)
     open_yet = cut & ~pl.any_horizontal(pl.lit(False), *waited)
-    seen = window.select("repeat", good=good, open=open_yet)
+    seen = window.select("repeat", good=good, open=open_yet, took=pl.col("end_s") - pl.col("start_s"))
 
     def share(frame: pl.DataFrame, values: pl.Series) -> Estimate:
-        return st.fraction(values.to_numpy(), frame["repeat"].to_numpy())
+        return st.fraction(values.to_numpy(), frame["repeat"].to_numpy(), _like(frame["took"]))
 
     judged = seen.filter(~pl.col("open"))
     value = share(judged, judged["good"])

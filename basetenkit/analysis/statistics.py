@@ -28,6 +28,9 @@ Marks = np.ndarray[Any, np.dtype[np.bool_]]
 Labels = np.ndarray[Any, np.dtype[Any]]
 LEAST = 20
 Z975 = 1.959964
+BY_CHANCE = (
+    2.0  # the variance of 10 means of independent values is more than 1.9 times what it should be in a twentieth
+)
 NOTHING = Estimate(None, how="nothing to estimate from")
 
 
@@ -75,18 +78,34 @@ def moments(psi: Array, parts: Labels | None = None) -> Moments:
 def standard_error(of: Moments, floor: bool = True) -> tuple[float, int]:
     """(standard error of the mean of a series in start order, degrees of freedom); at least LEAST values.
 
-    The wider of 10 and 20 batch means, the latter inflated for their lag-1 autocorrelation, and never under the one that
-    independence would give; without that `floor` for the gaps of a closed loop, where a long one is made up by short ones.
-    Of several runs: from the runs' own means.
+    The one that gives the widest interval, of 5, 10 and 20 batch means: the 20 see short correlation and are inflated for what is
+    left of it (their lag-1 autocorrelation, less the bias that 20 values give it), the 5 see what outlasts a tenth of the run.
+    Never under the one that independence would give. Without that `floor` (counts in time, where a long gap is made up by short
+    ones) of 10 and 20 only. Of several runs: from the runs' own means.
     """
     independent = math.sqrt(of.variance / of.n) if floor else 0.0
     if of.runs > 1:
         return max(_of_totals(of.totals) / of.n, independent), of.runs - 1
-    phi = min(max(lag_one(of.twenty), 0.0), 0.8)
-    se10 = float(of.ten.std(ddof=1)) / math.sqrt(10)
-    se20 = float(of.twenty.std(ddof=1)) / math.sqrt(20) * math.sqrt((1 + phi) / (1 - phi))
-    wider, df = (se20, 19) if t975(19) * se20 > t975(9) * se10 else (se10, 9)
-    return max(wider, independent), df
+    phi = lag_one(of.twenty)
+    if floor and of.twenty.any():
+        phi += (1 + 4 * phi) / 20  # Marriott and Pope 1954
+    phi = min(max(phi, 0.0), 0.8)
+    found = [(_of_means(of.twenty) * math.sqrt((1 + phi) / (1 - phi)), 19), (_of_means(of.ten), 9)]
+    if floor:
+        found += [(_of_means(of.twenty.reshape(5, 4).mean(1)), 4), (independent, 19)]
+    return max(found, key=lambda x: x[0] * t975(x[1]))
+
+
+def dependence(of: Moments) -> float:
+    """How many requests say as much as one independent one: how much the variance of 10 batch means, or of several runs', is above
+    that of independent values. 1 if that could be chance."""
+    independent = of.variance / of.n
+    seen = (_of_totals(of.totals) / of.n if of.runs > 1 else _of_means(of.ten)) ** 2
+    return seen / independent if independent > 0 and seen > BY_CHANCE * independent else 1.0
+
+
+def _of_means(means: Array) -> float:
+    return float(means.std(ddof=1)) / math.sqrt(len(means))
 
 
 def _runs(parts: Labels | None) -> int:
@@ -120,19 +139,24 @@ def _how(method: str, runs: int) -> str:
 
 
 def mean(values: Sequence[float] | Array, parts: Labels | None = None) -> Estimate:
-    """The mean, t interval on batch means. Values in start order."""
+    """The mean, t interval on batch means. Values in start order. Of values that are never below 0, nor is the low end."""
     x = np.asarray(values, float)
-    return mean_of(moments(x, parts)) if len(x) else NOTHING
+    return mean_of(moments(x, parts), float(x.min())) if len(x) else NOTHING
 
 
-def mean_of(of: Moments) -> Estimate:
-    """`mean` of a series by its moments."""
+def mean_of(of: Moments, least: float | None = None) -> Estimate:
+    """`mean` of a series by its moments. `least`: its least value; if none is below 0 and the low end would be, it is that of an
+    interval as wide on the log scale: a mean of times is above 0."""
     value = of.mean
     if of.n < LEAST:
         return Estimate(value, n=of.n, how="too few for an interval")
     se, df = standard_error(of)
     n = of.n if se == 0 else min(of.n, of.variance / se**2)
-    return Estimate(value, value - t975(df) * se, value + t975(df) * se, n, _how("t interval", of.runs))
+    half = t975(df) * se
+    low, high = value - half, value + half
+    if low < 0 < value and least is not None and least >= 0:
+        low = value * math.exp(-half / value)
+    return Estimate(value, low, high, n, _how("t interval", of.runs))
 
 
 def quantile(values: Sequence[float] | Array, p: float, parts: Labels | None = None) -> Estimate:
@@ -194,8 +218,9 @@ def _binomial_rank(level: float, n: int, p: float) -> int:
     return k
 
 
-def fraction(good: Sequence[bool] | Marks, parts: Labels | None = None) -> Estimate:
-    """The share of true values, Clopper-Pearson on the effective n. Values in start order."""
+def fraction(good: Sequence[bool] | Marks, parts: Labels | None = None, like: Array | None = None) -> Estimate:
+    """The share of true values, Clopper-Pearson on the effective n. Values in start order. None or all of n say nothing of how they
+    depend on each other: then they are as dependent as `like`, how long the same requests took."""
     x = np.asarray(good, float)
     if not len(x):
         return NOTHING
@@ -204,6 +229,8 @@ def fraction(good: Sequence[bool] | Marks, parts: Labels | None = None) -> Estim
         return Estimate(p, n=len(x), how="too few for an interval")
     of = moments(x, parts)
     e = float(len(x)) if p in (0.0, 1.0) else max(effective_n(of, p), 1.0)
+    if p in (0.0, 1.0) and like is not None:
+        e = max(e / dependence(moments(like, parts)), 1.0)
     hits, inverse = e * p, special().betaincinv
     low = 0.0 if hits <= 0 else float(inverse(hits, e - hits + 1, 0.025))
     high = 1.0 if e - hits < 1e-9 else float(inverse(hits + 1, e - hits, 0.975))

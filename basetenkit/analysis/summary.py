@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ..types import Estimate
+from . import relaxation
 from . import statistics as st
 from .clock_error import BOUNDED, clock_errors, error_name, within_the_clock
 from .gaps import Gaps, gaps
@@ -81,15 +82,18 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> di
     planned = rows.filter(~pl.col("phase").is_in(AROUND))
     out: dict[str, Any] = {"sent": planned.height, "in_window": window.height}
     out |= {name: int((planned["outcome"] == name).sum()) for name in OUTCOMES}
+    seen = relaxation.looks(rows)
+    short = seen is not None and seen < relaxation.LOOKS
     nothing_due = rows["load"][0] != "request_rate"
     for metric in METRICS.values():
         if metric.kind in ("latency", "speed") and not (nothing_due and metric.name.endswith("_due_s")):
-            out |= _distribution(metric, window)
+            out |= _distribution(metric, window, short)
     if itl is not None:
         out |= named("itl_s_mean", itl.mean())
         for p, e in zip(PERCENTILES, itl.quantiles([p / 100 for p in PERCENTILES]), strict=True):
             out |= named(f"itl_s_p{p}", e)
-    out |= shares(window, slo)
+    waiting = seen is not None and out["ttft_s_mean_low"] is not None and out["ttft_s_mean_high"] is None
+    out |= shares(window, slo, known=not (short or waiting))
     out |= {name: int(ok[name].sum()) if 0 < ok[name].count() == ok.height else None for name in TOKENS}
     out |= {f"{name}_n": ok[name].count() for name in TOKENS}
     bounds = clock_errors(window)
@@ -99,10 +103,16 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> di
     return out | {"rtt_s_p50": ok["rtt_s"].median(), "network_share_ttft_p50": share.median()}
 
 
-def _distribution(metric: Metric, window: pl.DataFrame) -> dict[str, Any]:
+def _distribution(metric: Metric, window: pl.DataFrame, short: bool) -> dict[str, Any]:
+    """`short`: whether an open loop was too short against its queue for an upper bound of a latency."""
     names = [f"{metric.name}_mean", *(f"{metric.name}_p{p}" for p in PERCENTILES)]
+    found = within_the_clock(metric, window, _estimates)
+    one_open_loop = window.height and window["load"][0] == "request_rate" and window["repeat"].n_unique() == 1
+    if short or (one_open_loop and metric.name.startswith("ttft") and relaxation.waits(found[0])):
+        limit = relaxation.without_top if metric.better == "lower" else relaxation.without_bottom
+        found = [limit(e) for e in found]
     out: dict[str, Any] = {}
-    for name, estimate in zip(names, within_the_clock(metric, window, _estimates), strict=True):
+    for name, estimate in zip(names, found, strict=True):
         out |= named(name, estimate)
     return out
 

@@ -186,6 +186,7 @@ MORE_THAN_ONE = {
     "all_failed",
     "conversations_ended",
     "gave_up",
+    "falls_behind",
     "level_too_short",
     "near_capacity",
     "few_requests",
@@ -261,10 +262,14 @@ def test_a_difference_within_a_tenth_is_no_finding() -> None:
 
 
 def test_few_requests_names_the_percentiles_that_have_no_top() -> None:
-    found = {f.code: f for f in diagnosis(clean(300))}
-    assert found["few_requests"].sentence.endswith("TTFT p99.")
-    unstreamed = {f.code: f for f in diagnosis(clean(300, ttft_s=None))}
-    assert unstreamed["few_requests"].sentence.endswith("E2E p99.")
+    found = {f.code: f for f in diagnosis(clean(60))}
+    assert "for an upper bound on TTFT p95" in found["few_requests"].sentence
+    unstreamed = {f.code: f for f in diagnosis(clean(60, ttft_s=None))}
+    assert "for an upper bound on E2E p90, p95" in unstreamed["few_requests"].sentence
+
+
+def test_few_requests_does_not_come_for_p99_alone() -> None:
+    assert "few_requests" not in {f.code for f in diagnosis(clean(900))}
 
 
 def test_a_run_without_streaming_or_of_embeddings_has_no_ttft_and_that_is_as_it_should_be() -> None:

@@ -180,3 +180,17 @@ def test_a_chart_of_very_many_gaps_draws_every_so_manieth_request_of_each_level_
     assert everything.height / 6 < some.height < everything.height / 2
     chart = itl_course(run).to_dict()
     assert drawing.drawn(rows)[0] in chart["title"]["subtitle"]
+
+
+def test_gaps_of_a_handful_of_requests_have_no_interval() -> None:
+    """Two requests with a hundred gaps each are two looks at the server, not two hundred."""
+    from basetenkit.analysis.summary import summarise
+
+    from .frames import chunks_of, rows
+
+    for n, known in ((2, False), (19, False), (20, True)):
+        frame = rows(n, in_window=True)
+        (got,) = summarise(frame, chunks_of(frame, [0.01, 0.02] * 50).lazy()).to_dicts()
+        assert got["itl_s_mean"] == pytest.approx(0.015)
+        assert (got["itl_s_mean_low"] is not None) is known
+        assert (got["itl_s_p50_low"] is not None) is known

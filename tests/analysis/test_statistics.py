@@ -205,3 +205,42 @@ def test_dependent_requests_are_covered_where_the_usual_interval_is_far_too_sure
     assert share_covered(usual, 0.0) < 0.6
     assert share_covered(lambda seed: st.mean(series[seed]), 0.0) >= 0.88
     assert share_covered(lambda seed: st.quantile(series[seed], 0.9), float(stats.norm.ppf(0.9))) >= 0.88
+
+
+def test_a_mean_of_times_is_never_bounded_below_0() -> None:
+    x = np.concatenate([np.full(39, 0.15), [30.0]])
+    got = st.mean(x)
+    assert got.low is not None
+    assert 0 < got.low < got.value  # type: ignore[operator]
+    assert st.mean(x - 1).low < 0  # type: ignore[operator]
+
+
+def test_all_good_of_requests_that_depend_on_each_other_is_worth_less() -> None:
+    rng = np.random.default_rng(1)
+    good = np.ones(400, bool)
+    alone, together = rng.exponential(1.0, 400), np.repeat(rng.exponential(1.0, 10), 40)
+    assert st.fraction(good, like=alone).low == pytest.approx(0.025 ** (1 / 400))
+    got = st.fraction(good, like=together)
+    assert got.n == pytest.approx(9, abs=2)
+    assert got.low == pytest.approx(0.025 ** (1 / got.n), rel=1e-6)  # type: ignore[operator]
+    assert st.fraction(~good, like=together).high == pytest.approx(1 - got.low)  # type: ignore[operator]
+
+
+def test_steps_that_undo_each_other_do_not_grow() -> None:
+    assert st.drift_of(np.array([1.0, -1.0] * 10)) == 0.0
+    assert st.drift_of(np.array([1.0, 3.0] * 10)) == pytest.approx(2 / (np.std([1.0, 3.0] * 10, ddof=1) / np.sqrt(20)))
+    assert st.drift_of(np.zeros(20)) == 0.0
+    assert st.drift_of(np.ones(20)) == np.inf
+
+
+def test_the_rate_of_a_stretch_is_its_count_over_its_time() -> None:
+    counts = np.array([4.0, 6.0] * 10)
+    got = st.rate_of_stretches([counts], [50.0], 40)
+    assert got.value == 2.0
+    assert got.low < 2.0 < got.high  # type: ignore[operator]
+    few = st.rate_of_stretches([counts], [50.0], 19)
+    assert (few.value, few.low) == (2.0, None)
+    both = st.rate_of_stretches([counts, 2 * counts], [50.0, 50.0], 80)
+    assert both.value == 3.0
+    assert st.ratio_of_stretches([counts], [2 * counts], 40).value == 0.5
+    assert st.rate_of_stretches([], [], 40).value is None

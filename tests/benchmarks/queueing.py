@@ -96,17 +96,18 @@ class Load:
     stop_s: float = math.inf
     spread: float = 0.5
     ramp_times: float = 2.0
-    ramp_first: int = 0
 
     def __post_init__(self) -> None:
         self.comes: list[float] = []
         self.inputs: list[float] = []
         self.tokens: list[int] = []
         self.phase: list[str] = []
+        self.first: list[bool] = []  # whether it is a user's first request, or a turn of their first conversation
         self.turn: list[int] = []
         self.left: list[int] = []  # turns that follow in its conversation
         self.taken = self.ended = 0
-        self.longest, self.over, self.early = 0.0, 0, 0
+        self.longest, self.oldest = 0.0, 0
+        self.left_again: set[int] = set()  # which of those after the oldest in flight have ended
         self.waiting_first = self.users if self.steady else 0
         if self.users:
             for _ in range(self.users):
@@ -127,8 +128,8 @@ class Load:
         elif self.users:
             ramp = self.waiting_first > 0
         else:
-            filling = self.early < self.ramp_first or now - self.begin < self.ramp_times * self.longest
-            ramp = self.taken == 0 and (not self.over or filling)
+            longest = max(self.longest, now - self._oldest(now))
+            ramp = self.taken == 0 and (not self.longest or now - self.begin < self.ramp_times * longest)
         phase = "ramp" if ramp else "measured" if self.taken < self.n else "cooldown"
         self.taken += phase == "measured"
         return phase
@@ -147,6 +148,7 @@ class Load:
             if first and self.talks and self.steady:
                 left = math.ceil(rng.random() * TURNS) - 1
         self.comes.append(now)
+        self.first.append(first)
         self.inputs.append(rng.uniform(1 - self.spread, 1 + self.spread) * INPUT + (turn - 1) * GROWS * self.talks)
         self.tokens.append(tokens)
         self.turn.append(turn)
@@ -159,19 +161,26 @@ class Load:
             self.phase[i] = self._phase(self.comes[i])
             self._due(self.comes[i])
 
-    def began(self, i: int) -> None:
-        """The first byte of request `i`."""
-        if i < self.users:
-            self.waiting_first -= 1
+    def _oldest(self, now: float) -> float:
+        """When the oldest request in flight came."""
+        while self.oldest in self.left_again:
+            self.left_again.discard(self.oldest)
+            self.oldest += 1
+        return min(self.comes[self.oldest], now) if self.oldest < len(self.comes) else now
 
     def finished(self, i: int, now: float) -> None:
         self.ended += self.phase[i] == "measured"
-        self.over += 1
-        self.early += i < self.ramp_first
+        self.waiting_first -= self.steady and self.first[i] and not self.left[i]
+        self.left_again.add(i)
         self.longest = max(self.longest, now - self.comes[i])
         if self.users and (self.steady or len(self.comes) < self.n):
             more = self.left[i] > 0
-            self._take(now, turn=self.turn[i] + 1 if more else 1, left=self.left[i] - 1 if more else None)
+            self._take(
+                now,
+                first=more and self.first[i],
+                turn=self.turn[i] + 1 if more else 1,
+                left=self.left[i] - 1 if more else None,
+            )
 
 
 def simulate(world: World, load: Load) -> dict[str, Any]:
@@ -194,7 +203,6 @@ def simulate(world: World, load: Load) -> dict[str, Any]:
             i = waiting.popleft()
             now += world.takes(now, inputs[i] * PREFILL_EACH_S + STEP_S)
             first[i], begins[i] = now, steps
-            load.began(i)
             if tokens[i] < 2:
                 last[i] = now
                 load.finished(i, now)

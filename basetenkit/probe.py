@@ -20,7 +20,7 @@ from .interpret import read
 from .outgoing import quota, request_head
 from .rows import LevelKey
 from .scenario import parse_scenario
-from .stage import Part, Recorded, Stage, connections
+from .stage import Part, Stage, connections
 from .store import hide
 from .tally import Tally
 from .types import Exchange, Outcome, Request

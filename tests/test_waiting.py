@@ -127,7 +127,8 @@ import asyncio
 import basetenkit as bk
 
 config = bk.RunConfig(
-    steady=False, preflight=False, endpoint=bk.Endpoint(url={url!r}, model="m"), scenarios="D(10,3)", concurrency=2, max_requests=1000000)
+    steady=False,
+    preflight=False, endpoint=bk.Endpoint(url={url!r}, model="m"), scenarios="D(10,3)", concurrency=2, max_requests=1000000)
 
 async def main():
     bk.run_sync(config)

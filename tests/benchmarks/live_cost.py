@@ -26,7 +26,8 @@ await view.follow(bk.start(bk.RunConfig(steady=False, preflight=False, endpoint=
 view.spent_s = 0.0
 """
 FOLLOW = """
-config = bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, concurrency=[{in_flight}], max_requests=10**6, max_seconds={seconds})
+config = bk.RunConfig(steady=False,
+    preflight=False, endpoint=endpoint, concurrency=[{in_flight}], max_requests=10**6, max_seconds={seconds})
 live = bk.start(config)
 shown, all_of_it, began = time.thread_time(), time.process_time(), time.monotonic()
 await view.follow(live)

@@ -264,7 +264,8 @@ def test_cancelling_an_awaited_run_ends_its_workers(server: Any) -> None:
 CHILD = """
 import basetenkit as bk
 endpoint = bk.Endpoint(url={url!r}, model="m")
-config = bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, scenarios="D(10,300)", concurrency=4, max_requests=100000, workers=2)
+config = bk.RunConfig(steady=False,
+    preflight=False, endpoint=endpoint, scenarios="D(10,300)", concurrency=4, max_requests=100000, workers=2)
 try:
     bk.run_sync(config, save_to={folder!r})
 except KeyboardInterrupt:

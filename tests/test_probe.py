@@ -17,7 +17,13 @@ from .peer import peer
 
 def config(url: str, **kw: Any) -> bk.RunConfig:
     endpoint = bk.Endpoint(url=url, model="m", **kw.pop("endpoint", {}))
-    fields: dict[str, Any] = {"scenarios": "D(10,3)", "concurrency": [2, 3], "max_requests": 6, "steady": False}
+    fields: dict[str, Any] = {
+        "scenarios": "D(10,3)",
+        "concurrency": [2, 3],
+        "max_requests": 6,
+        "steady": False,
+        "preflight": False,
+    }
     return bk.RunConfig(endpoint=endpoint, **(fields | kw))
 
 

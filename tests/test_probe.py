@@ -22,7 +22,6 @@ def config(url: str, **kw: Any) -> bk.RunConfig:
         "concurrency": [2, 3],
         "max_requests": 6,
         "steady": False,
-        "preflight": False,
     }
     return bk.RunConfig(endpoint=endpoint, **(fields | kw))
 

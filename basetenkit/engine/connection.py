@@ -302,12 +302,8 @@ class Connection:
         sent = exchange.sent_ns or now
         due: list[tuple[float, str]] = []
         if limits.total is not None:
-            due.append(
-                (
-                    (exchange.start_ns or sent) / SECOND + limits.total,
-                    f"the whole request took over {limits.total:g} s (timeout_s)",
-                )
-            )
+            what = f"the whole request took over {limits.total:g} s (timeout_s)"
+            due.append(((exchange.start_ns or sent) / SECOND + limits.total, what))
         body = len(exchange.body) > 0
         if limits.first_byte is not None and not body:
             due.append(

@@ -18,23 +18,23 @@ from typing import Any, Protocol, TypeVar
 
 import polars as pl
 
+from .analysis.precision import Precision, precision
 from .analysis.sweep import rises
+from .analysis.window import mark_window
 from .config import RunConfig
 from .engine.clock import Poller
 from .errors import StoreError
-from .outgoing import request_head
-from .probe import Probe, nothing_answers
+from .outgoing import quota, request_head
 from .rows import LevelKey
 from .scenario import parse_scenario
+from .sizes import FIRST_LOOK
 from .stage import Batch, Stage, Status
 from .store import RunFolder
 from .tally import Tally
-from .types import Outcome
 from .workers.crew import Crew
 from .workload.tokenizer import Tokenizer
 
 T = TypeVar("T")
-NOTHING_ANSWERS, PREFLIGHT_FAILED = "nothing_answers", "preflight_failed"
 SPOOL_EVERY_S = 1.0
 ROWS_IN_MEMORY, CHUNKS_IN_MEMORY = 20_000, 2_000_000
 
@@ -49,6 +49,8 @@ class Place(Protocol):
     def stop(self, reason: str) -> None: ...
 
     def halt(self, reason: str) -> None: ...
+
+    def enough(self) -> None: ...
 
     def status(self) -> Status: ...
 
@@ -107,9 +109,9 @@ class Conductor:
         self.lock = threading.Lock()
         self.notes: list[dict[str, Any]] = document["metadata"].setdefault("events", [])
         self.stopped: str | None = None
-        self._poller, self._key, self._tokenizer = Poller(), "", tokenizer
-        self._asking: asyncio.Task[dict[str, Any]] | None = None
-        self._dead: str | None = None
+        self._poller, self._key = Poller(), ""
+        self._now: LevelKey | None = None
+        self._reached: Precision | None = None
         self._place = self._make_place(tokenizer)
         self._unwritten: list[Batch] = []
         self._parts = itertools.count(1)
@@ -130,10 +132,9 @@ class Conductor:
         """Where the run is now; from any thread."""
         levels = self.document["levels"]
         done, status = sum(x["done"] for x in levels), self._place.status()
-        planned = self.config.warmup_requests + self.config.max_requests if self._key else 0
+        planned = 0 if self._now is None else quota(self.config, self._now.load, self._now.level).total
         counts = {name: getattr(status, name) for name in Status.__slots__}
         counts["outcomes"] = Counter(status.outcomes)
-        counts["last_error"] = self._dead or status.last_error
         return Progress(self._key, len(levels), done, planned, **counts)
 
     def run(self) -> None:
@@ -144,17 +145,12 @@ class Conductor:
     def stop(self, reason: str) -> None:
         """Cancels what is in flight and sends no more; on the loop's thread."""
         self.stopped = self.stopped or reason
-        if self._asking is not None:
-            self._asking.cancel()
         self._place.stop(reason)
 
     async def _levels(self) -> None:
         self.loop = asyncio.get_running_loop()
         missing = [entry for entry in self.document["levels"] if not entry["done"]]
-        self.notes[:] = [note for note in self.notes if note["what"] not in (NOTHING_ANSWERS, PREFLIGHT_FAILED)]
         try:
-            if missing and self.config.preflight and self.stopped is None:
-                await self._ask(missing[0])
             if missing and self.stopped is None:
                 await self._place.open()
             for entry in missing:
@@ -165,41 +161,12 @@ class Conductor:
             await self._place.close()
         self.notes += self._place.notes()
 
-    async def _ask(self, entry: dict[str, Any]) -> None:
-        """The request before the levels. If nothing answers it, the run is stopped, and its levels stay to be done."""
-        index = self.folder.unused(len(self.document["levels"]))
-        key = LevelKey(index, *(entry[k] for k in ("scenario", "load", "level", "repeat")))
-        probe = Probe.of(self.config, self._tokenizer, self.document["metadata"]["salt"], self._poller)
-        self._asking = asyncio.ensure_future(probe.ask(key))
-        row: dict[str, Any] = {}
-        try:
-            row = await self._asking
-        except asyncio.CancelledError:  # by `stop`; its row says so
-            if self.stopped is None:
-                raise
-        finally:
-            self._asking = None
-            with self.lock:
-                self._unwritten += (batches := probe.take())
-            if batches:
-                self._write(index, batches)
-        if self._write_error is not None:
-            raise self._write_error
-        if row and row["outcome"] != Outcome.OK:
-            waits = bool(self.config.warmup_requests and self.config.warmup_retries)
-            dead = nothing_answers(row, waits)
-            told = {"message": row["error_message"] or row["outcome"], "advice": " ".join(row["advice"])}
-            self.notes.append({"what": NOTHING_ANSWERS if dead else PREFLIGHT_FAILED, **told})
-            if dead:
-                self._dead = told["message"]
-                self.stopped = f"nothing answers: {self._dead}"
-
     async def _one(self, entry: dict[str, Any]) -> None:
         """One level, whatever happens in it: its rows are in the folder and its entry says how it ended."""
         key = LevelKey(**{k: entry[k] for k in ("index", "scenario", "load", "level", "repeat")})
         with self.lock:
             self.folder.set_aside(key.index)
-        self._key = str(key)
+        self._key, self._now, self._reached = str(key), key, None
         ticker = asyncio.ensure_future(self._tick(key))
         started = time.time()
         try:
@@ -214,6 +181,9 @@ class Conductor:
         with self.lock:  # another thread may be reading the parts that this puts together
             self.folder.compact(key.index)
         report = self._place.report()
+        if self.config.until:
+            await asyncio.get_running_loop().run_in_executor(None, self._look, key)
+            report["until"] = None if self._reached is None else asdict(self._reached)
         whole = report.pop("whole", True)
         entry |= {"started_at": started, **report, "done": whole and self.stopped is None}
         self.folder.write_run(self.document)
@@ -230,12 +200,31 @@ class Conductor:
                 self._place.halt(
                     f"the endpoint fell behind: {found[0]:.3g}, then {found[1]:.3g} in flight (stop_behind)"
                 )
+            if self.config.until and status.finished - self.config.warmup_requests >= self._next_look:
+                await asyncio.get_running_loop().run_in_executor(None, self._look, key)
+                if self._reached is not None and self._reached.enough:
+                    self._place.enough()
             rows, chunks = (sum(n) for n in zip(*(b.size for b in self._place.waiting()), (0, 0), strict=True))
             big = rows > ROWS_IN_MEMORY or chunks > CHUNKS_IN_MEMORY
             if rows and (self.folder.durable or big):
                 await self._flush(key.index)
             if self._write_error is not None:
                 self._place.stop(str(self._write_error))
+
+    @property
+    def _next_look(self) -> int:
+        return FIRST_LOOK if self._reached is None else self._reached.next_look
+
+    def _look(self, key: LevelKey) -> None:
+        """How precise the level's figures are by now; beside the loop, as it takes a while."""
+
+        def of_level(rows: pl.LazyFrame, chunks: pl.LazyFrame) -> Precision:
+            same = [pl.col(name) == getattr(key, name) for name in ("scenario", "load", "level")]
+            mine = mark_window(rows.filter(same).drop("text").collect())
+            theirs = chunks.join(mine.lazy().select("request_id"), on="request_id", how="semi")
+            return precision(mine, theirs, self.config.until, self.config.slo)
+
+        self._reached = self.recorded(of_level)
 
     async def _flush(self, index: int) -> None:
         """Writes what was recorded since the last time as one part, on a thread of its own; one write at a time."""

@@ -26,11 +26,14 @@ from .config_code import to_python
 from .endpoint import Endpoint, Seconds, Text
 from .fields import Model, redact_url, told_apart, without_secrets
 from .scenario import parse_scenario
+from .sizes import requests_for
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SLO_LIMITS = ("ttft_s", "first_content_s", "tpot_s", "e2e_s")
 Params = Annotated[dict[str, Any], BeforeValidator(from_json)]
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+UNTIL_MOST = 10_000  # requests of a level that goes on until it is precise, if nothing else is said
 Levels = BeforeValidator(as_levels)
 
 
@@ -77,7 +80,9 @@ class RunConfig(Model):
     batch_size: Annotated[list[Count], Levels] = Field(
         default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]: each is a level"
     )
-    max_requests: Count = Field(200, description="measured requests of each level and repeat, e.g. 200")
+    max_requests: Count | Literal["auto"] = Field(
+        200, description="measured requests of each level and repeat, e.g. 200; 'auto': at least 10 times the level"
+    )
     max_seconds: Seconds = Field(600.0, description="seconds that a level may take at most, e.g. 600")
     warmup_requests: Annotated[int, Field(ge=0)] = Field(0, description="requests before the measured ones, e.g. 8")
     warmup_retries: Annotated[int, Field(ge=0, le=20)] = Field(
@@ -105,24 +110,28 @@ class RunConfig(Model):
     max_total_tokens: Count | None = Field(None, description="the most tokens a run may spend, or None")
     capture: Literal["none", "errors", "all"] = Field("errors", description="whose raw bytes are kept")
     capture_limit_mb: Annotated[int, Field(ge=0)] = Field(256, description="megabytes of raw bytes kept a run")
+    until: Annotated[dict[str, Share], BeforeValidator(from_json)] = Field(
+        default_factory=dict,
+        description="end a level when half the interval of a figure is within this share of it, e.g. {'ttft_s_p95': 0.05}; "
+        "max_requests is then the most",
+    )
     slo: Annotated[dict[str, Annotated[Positive, BeforeValidator(as_seconds)]], BeforeValidator(_limits)] = Field(
         default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5} or {'ttft': '500ms'}"
     )
     stop_behind: bool = Field(False, description="stop an open-loop level whose endpoint falls behind for good")
     give_up_after: Count | None = Field(50, description="stop a level whose first N requests all fail; None: never")
-    preflight: bool = Field(
-        True,
-        description="begin with one request; if nothing answers it, stop the run there. False runs the levels all the same",
-    )
 
     @model_validator(mode="before")
     @classmethod
     def _imply(cls, data: Any) -> Any:
-        """A rate given alone leaves no concurrency levels; a data set given alone means the scenario `dataset`."""
+        """A rate given alone leaves no concurrency levels; a data set given alone means the scenario `dataset`; a
+        level that goes on until it is precise may take many requests."""
         if isinstance(data, dict):
             data = dict(data)
             if "request_rate" in data and "concurrency" not in data and as_levels(data["request_rate"]):
                 data["concurrency"] = []
+            if data.get("until") not in (None, "", "{}", {}) and "max_requests" not in data:
+                data["max_requests"] = UNTIL_MOST
             if data.get("dataset") is not None and "scenarios" not in data:
                 data["scenarios"] = ["dataset"]
         return data
@@ -174,6 +183,17 @@ class RunConfig(Model):
             return self
         warnings.warn(f"Endpoint.url is a base URL: requests go to {redact_url(url)}", stacklevel=4)
         return self.with_(endpoint=self.endpoint.with_(url=url))
+
+    def requests_of(self, load: str, level: float) -> int:
+        """Measured requests of one level and repeat."""
+        return requests_for(load, level) if self.max_requests == "auto" else self.max_requests
+
+    def around_of(self, load: str, level: float) -> int:
+        """Requests that a steady level sends around its measured ones, about: until the load has settled, and until the last
+        measured one has ended. 0 without `steady`."""
+        if not self.steady:
+            return 0
+        return round(4 * level) if load == "concurrency" else self.requests_of(load, level) // 2
 
     def to_python(self) -> str:
         """A cell of Python that makes this config, less its secrets. ConfigError where the data set is a frame in hand."""

@@ -21,14 +21,6 @@ class Finding:
 
 # code -> (sentence, cure); the names in braces are filled in by `finding`.
 RUN_FINDINGS: dict[str, tuple[str, str]] = {
-    "nothing_answers": (
-        "No request to this endpoint can succeed, so no level was run: {message}.",
-        "{advice} Then the same call runs the levels; preflight=False runs them all the same.",
-    ),
-    "preflight_failed": (
-        "The request before the levels did not succeed: {message}.",
-        "{advice} The levels were run all the same.",
-    ),
     "all_failed": (
         "{where}: none of the {sent} requests succeeded; most often: {message}",
         "Mend this first: no latency can be told from it.",
@@ -45,6 +37,18 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     "gave_up": (
         "{where}: the first {n} requests all failed, so the level was stopped; most often: {message}",
         "Mend the cause, or set give_up_after=None to go on regardless.",
+    ),
+    "unfinished": (
+        "{where}: {n} of {planned} planned requests did not end ({cut} cut, {unsent} never sent): {why}.",
+        "Rates count until the level's end. Raise max_seconds, or plan fewer requests, so that all of them can end.",
+    ),
+    "precise": (
+        "{where}: the level ended after {n} requests, as it was precise enough: {reached}.",
+        "",
+    ),
+    "not_precise": (
+        "{where}: after {n} requests the level is less precise than asked for: {reached}.",
+        "Raise max_requests or max_seconds, or ask for less; near an endpoint's capacity some figures never get there.",
     ),
     "stopped_early": (
         "The run was stopped before it was whole: {what}.",

@@ -1,4 +1,4 @@
-"""What goes out: the requests of a level, built ahead as they go on the wire, and the guard on what they spend."""
+"""What goes out: the requests of a level, built ahead as they go on the wire, the guard on what they spend, and the connections."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import httpx
 from . import __version__
 from .config import RunConfig
 from .endpoint import Endpoint
+from .engine.clock import Poller, WallClock
+from .engine.connection import Timeouts
+from .engine.pool import Origin, Pool
 from .engine.retries import pause_before_again
-from .tally import Quota, Tally
+from .engine.via_httpx import HttpxPool
+from .tally import COOLDOWN, RAMP, Quota, Tally
 from .types import Exchange, Request
 
 ID_HEADER = "x-baseten-customer-request-id"  # not x-request-id: some servers refuse one that is no UUID
@@ -48,9 +52,9 @@ class Maker(Protocol):
     def opening(self) -> Request: ...
 
 
-def quota(config: RunConfig, load: str) -> Quota:
+def quota(config: RunConfig, load: str, level: float) -> Quota:
     """The requests that a level of `config` has."""
-    return Quota(config.max_requests, config.warmup_requests, config.steady, load != "concurrency")
+    return Quota(config.requests_of(load, level), config.warmup_requests, config.steady, load != "concurrency")
 
 
 class Source:
@@ -59,7 +63,8 @@ class Source:
     none runs dry before the others; or, with `stride`, by a schedule that gives this sender every `stride`-th.
 
     `openings`: how many users begin at once. In a steady level the first request of each is in the middle of its response, so
-    to say: drawn in proportion to its output length and cut at a random place, as a stationary load would have found it."""
+    to say: drawn in proportion to its output length and cut at a random place, as a stationary load would have found it.
+    `around`: who makes the load around the measured requests, so that those are the same in every run of one seed."""
 
     def __init__(
         self,
@@ -72,9 +77,11 @@ class Source:
         first: int = 0,
         stride: int | None = None,
         openings: int = 0,
+        around: Maker | None = None,
     ) -> None:
         self._config, self._sampler, self._head, self._prefix, self._spend = config, sampler, head, prefix, spend
-        self._total = config.warmup_requests + config.max_requests
+        self._around, self._spare = around, deque[Request]()
+        self._total = config.warmup_requests + spend.tally.goal
         self._openings = openings if config.steady else 0
         self._beyond = max(openings, STEADY_AHEAD) if config.steady else 0
         self._ready: deque[Request] = deque()
@@ -89,7 +96,10 @@ class Source:
         return max(0, -((self._at - self._total) // self._stride)) + self._beyond
 
     def refill(self) -> bool:
-        """Builds one more where there is room; False where there is nothing to do."""
+        """Builds one more if there is room; False if there is nothing to do."""
+        if self._around is not None and len(self._spare) < self._beyond:
+            self._spare.append(self._around.request(""))
+            return True
         if len(self._ready) >= min(self._left, LOOK_AHEAD) or self._ready_bytes >= LOOK_AHEAD_BYTES:
             return False
         self._build()
@@ -98,7 +108,7 @@ class Source:
     def _build(self) -> None:
         if self._openings:
             self._openings -= 1
-            request = self._sampler.opening()
+            request = replace((self._around or self._sampler).opening(), opening=True)
         else:
             request = self._sampler.request("")
         self._ready.append(request)
@@ -117,9 +127,19 @@ class Source:
         if taken is None:
             return None
         self._at += self._stride or 0
+        if self._around is not None and taken[1] in (RAMP, COOLDOWN) and not self._ready[0].opening:
+            return self._addressed(self._instead(), *taken)
         request = self._ready.popleft()
         self._ready_bytes -= len(request.body)
         return self._addressed(request, *taken)
+
+    def _instead(self) -> Request:
+        """A request of the load around the measured ones, in place of the next measured one: how many of those go depends on the
+        endpoint, and the measured ones are the same whatever it does."""
+        assert self._around is not None
+        request = self._spare.popleft() if self._spare else self._around.request("")
+        self._spend.swap(self._ready[0], request)
+        return request
 
     def _addressed(self, request: Request, number: int, phase: str) -> tuple[Request, bytes]:
         """The request under its number and in its phase, and its bytes."""
@@ -170,8 +190,30 @@ class Spend:
         """The tokens of one that goes again, whatever the limit: the row of the try before gave its own back."""
         self.tally.spend(self._promised(request))
 
+    def swap(self, promised: Request, sent: Request) -> None:
+        """Another request goes than the one whose tokens were promised."""
+        self.tally.spend(self._promised(sent) - self._promised(promised))
+
     def settle(self, request: Request, row: dict[str, Any]) -> None:
         if row["sent_s"] is None:
             self.tally.spend(-self._promised(request))
         elif row["input_tokens"] is not None and row["output_tokens"] is not None:
             self.tally.spend(row["input_tokens"] + row["output_tokens"] - self._promised(request))
+
+
+def connections(endpoint: Endpoint, poller: Poller, wall: WallClock) -> Pool | HttpxPool:
+    """The engine's own connections, or httpx's where an endpoint needs a proxy or HTTP/2."""
+    if not endpoint.by_httpx:
+        origin = Origin.of(endpoint.url, endpoint.verify, endpoint.client_cert)
+        return Pool(origin, timeouts(endpoint), poller=poller, wall=wall)
+    how: dict[str, Any] = {"proxy": endpoint.proxy, "http2": endpoint.http2, "verify": endpoint.verify}
+    return HttpxPool(
+        endpoint.url, timeouts(endpoint), client_cert=endpoint.client_cert, poller=poller, wall=wall, **how
+    )
+
+
+def timeouts(endpoint: Endpoint) -> Timeouts:
+    """The engine's limits out of an endpoint's fields."""
+    return Timeouts(
+        endpoint.connect_timeout_s, endpoint.first_byte_timeout_s, endpoint.between_bytes_timeout_s, endpoint.timeout_s
+    )

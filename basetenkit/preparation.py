@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from . import __version__
+from .analysis.precision import check as check_precision
 from .conductor import level_scenarios, plan
 from .config import RunConfig
 from .engine.clock import stamps_here
@@ -59,6 +60,7 @@ def check_supported(config: RunConfig) -> None:
     if config.endpoint.http2 and find_spec("h2") is None:
         raise ConfigError("Endpoint.http2 needs the h2 package, which is not installed: pip install h2")
     _check_batch(config)
+    check_precision(config.until)
 
 
 def say_limits(config: RunConfig) -> None:
@@ -160,7 +162,11 @@ def check_room(config: RunConfig, folder: RunFolder) -> None:
     scenarios = [s for s in map(parse_scenario, level_scenarios(config)) if s.sampled]
     most = [max(s.sample(rng).output_tokens or 1 for _ in range(20)) for s in scenarios] or [1]
     loads, seconds = (len(config.concurrency) + len(config.request_rate)) * config.repeats, config.max_seconds
-    requests = min(config.max_requests + config.warmup_requests, seconds * ROWS_A_SECOND)
+    levels = [("concurrency", float(c)) for c in config.concurrency] + [
+        ("request_rate", r) for r in config.request_rate
+    ]
+    each = max((config.requests_of(*level) for level in levels), default=1)
+    requests = min(each + config.warmup_requests, seconds * ROWS_A_SECOND)
     chunks = sum(min(requests * tokens, seconds * CHUNKS_A_SECOND) for tokens in most)
     disk = loads * (requests * len(most) * ROW_BYTES + chunks * CHUNK_BYTES)
     in_flight = max([*config.concurrency, config.max_in_flight or 0])

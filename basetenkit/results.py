@@ -75,9 +75,12 @@ class Run:
     @property
     def planned(self) -> pl.DataFrame:
         """Requests planned, warm-up among them, per (scenario, load, level). A level that was precise enough planned no more."""
-        most, before = self.config.max_requests, self.config.warmup_requests
+        config = self.config
         rows = [
-            {**{k: x[k] for k in ("scenario", "load", "level")}, "planned": x.get("enough", most) + before}
+            {
+                **{k: x[k] for k in ("scenario", "load", "level")},
+                "planned": config.warmup_requests + (x.get("goal") or config.requests_of(x["load"], x["level"])),
+            }
             for x in self._document["levels"]
         ]
         schema = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "planned": pl.Int64}

@@ -18,17 +18,13 @@ from typing import Any, Protocol
 import polars as pl
 
 from .config import RunConfig
-from .endpoint import Endpoint
 from .engine.backlog import Backlog, few_collections
 from .engine.clock import Poller, WallClock, mono
-from .engine.connection import Timeouts
 from .engine.driver import Level
 from .engine.lag import LoopLag
 from .engine.pacer import schedule
-from .engine.pool import Origin, Pool
-from .engine.via_httpx import HttpxPool
 from .interpret import read
-from .outgoing import LOOK_AHEAD, Source, Spend, quota
+from .outgoing import LOOK_AHEAD, Source, Spend, connections, quota
 from .rows import LevelKey, Reading, Table
 from .scenario import parse_scenario
 from .store import exchange_frame, hide
@@ -140,7 +136,7 @@ class Stage:
 
     async def level(self, key: LevelKey) -> None:
         """The whole of a level, from here alone."""
-        self._tally.begin(quota(self._config, key.load))
+        self._tally.begin(quota(self._config, key.load, key.level))
         self.prepare(Part.of(key, self._config))
         await self.perform()
 
@@ -166,8 +162,9 @@ class Stage:
             return Turns(config, speaker, *sent, scheduled=scheduled, openings=users)
         apart |= {"measured": self._measured, "entries": entries}
         sampler = Sampler(config, scenario, tokenizer, **apart)
+        around = sampler.beside("around") if config.steady else None
         stride = part.parts if scheduled else None
-        return Source(config, sampler, *sent, first=part.part, stride=stride, openings=users)
+        return Source(config, sampler, *sent, first=part.part, stride=stride, openings=users, around=around)
 
     async def perform(self, origin_ns: int | None = None) -> None:
         """Sends what was prepared, from `origin_ns` on (CLOCK_MONOTONIC; None: at once); returns when each request has its row."""
@@ -187,7 +184,7 @@ class Stage:
             self._finish_if_over()
 
         limit = self._config.max_seconds
-        most = self._config.max_requests // 2 + self._config.warmup_requests
+        most = self._tally.goal // 2 + self._config.warmup_requests
         again = source.again
         level = Level(pool, poller, take, done, max_seconds=limit, warm_up_most=most, again=again, follow=follow)
         with few_collections():
@@ -239,6 +236,10 @@ class Stage:
         self._stopped = self._stopped or reason
         if self._level is not None:
             self._level.stop(reason)
+
+    def enough(self) -> None:
+        """The measured requests of this level that were sent so far are all it needs."""
+        self._tally.enough()
 
     def halt(self, reason: str) -> None:
         """Ends this level as `stop` does, and no later one."""
@@ -318,7 +319,7 @@ class Stage:
         if level is not None:
             counts = {"sent": level.sent, "peak_in_flight": level.peak, "held_back": level.held_back}
             counts |= {"ended_by": level.stop_reason, "cut_s": level.cut_s}
-        counts |= {"tokens_guard": self._tally.reached}
+        counts |= {"tokens_guard": self._tally.reached, "goal": self._tally.goal}
         measured = {"cpu_share": self._lag.cpu_share, "loop_lag_p99_s": self._lag.p99_s}
         return counts | {"seconds": self._status.seconds} | measured
 
@@ -330,21 +331,3 @@ class Stage:
         if self._wall.steps:
             found.append({"what": "clock_stepped", "step_s": max(abs(step) for _, step in self._wall.steps) / 1e9})
         return found
-
-
-def connections(endpoint: Endpoint, poller: Poller, wall: WallClock) -> Pool | HttpxPool:
-    """The engine's own connections, or httpx's where an endpoint needs a proxy or HTTP/2."""
-    if not endpoint.by_httpx:
-        origin = Origin.of(endpoint.url, endpoint.verify, endpoint.client_cert)
-        return Pool(origin, timeouts(endpoint), poller=poller, wall=wall)
-    how: dict[str, Any] = {"proxy": endpoint.proxy, "http2": endpoint.http2, "verify": endpoint.verify}
-    return HttpxPool(
-        endpoint.url, timeouts(endpoint), client_cert=endpoint.client_cert, poller=poller, wall=wall, **how
-    )
-
-
-def timeouts(endpoint: Endpoint) -> Timeouts:
-    """The engine's limits out of an endpoint's fields."""
-    return Timeouts(
-        endpoint.connect_timeout_s, endpoint.first_byte_timeout_s, endpoint.between_bytes_timeout_s, endpoint.timeout_s
-    )

@@ -66,6 +66,7 @@ class Request:
     attempt: int = 1
     conversation_id: str | None = None
     turn: int | None = None
+    opening: bool = False  # one that a steady level begins with
     message_count: int | None = None
 
 

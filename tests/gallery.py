@@ -74,6 +74,32 @@ def _chunks(ok: pl.DataFrame, rng: Any) -> pl.DataFrame:
     return frame.with_columns(lacking).select(pl.col(name).cast(kind) for name, kind in CHUNK_SCHEMA.items())
 
 
+@cache
+def hanging() -> Frames:
+    """Two levels: at 4 in flight all requests end; at 16 some fail at once, some time out, and some hang until the level is cut."""
+    rng, parts = np.random.default_rng(7), []
+    for level, ends in (
+        (4.0, ["ok"] * 240),
+        (16.0, ["ok"] * 180 + ["http_error"] * 20 + ["timeout"] * 15 + ["cancelled"] * 25),
+    ):
+        took = rng.lognormal(-0.6, 0.4, 240)
+        took[[e == "http_error" for e in ends]] *= 0.05
+        took[[e == "timeout" for e in ends]] = 2.0
+        took[[e == "cancelled" for e in ends]] = rng.uniform(0.5, 2.4, ends.count("cancelled"))
+        start = np.sort(rng.uniform(0, 30, 240))
+        parts.append(
+            rows(
+                240,
+                level=level,
+                outcome=ends,
+                start_s=start,
+                end_s=start + took,
+                request_id=[f"{level:g}-{i}" for i in range(240)],
+            )
+        )
+    return Frames(pl.concat(parts))
+
+
 def compared() -> Any:
     with tempfile.TemporaryDirectory() as folder:
         pair = [
@@ -143,6 +169,11 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
         lambda: charts.outcome_bars(sweep()),
         "charts.outcome_bars(run)",
         "How every request ended; only green succeeded.",
+    ),
+    "outcomes_over_time": (
+        lambda: charts.outcomes_over_time(hanging()),
+        "charts.outcomes_over_time(run)",
+        "Which share had ended by each moment, and how. Grey still waits: a server that hangs never closes its band.",
     ),
     "error_shares": (
         lambda: charts.error_shares(sweep()),

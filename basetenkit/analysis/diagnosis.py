@@ -42,26 +42,13 @@ def diagnose(
         found += _of_tails(where, rows, figures)
     found += near_capacity(summary)
     found += flat_throughput(summary, {f.sentence.split(":")[0] for f in found if f.code == "serialised"})
-    order = [
-        "nothing_answers",
-        "all_failed",
-        "gave_up",
-        "stopped_early",
-        "some_failed",
-        "rate_limited",
-        "falls_behind",
-        "serialised",
-    ]
+    order = ["all_failed", "gave_up", "stopped_early", "some_failed", "rate_limited", "falls_behind", "serialised"]
     return sorted(found, key=lambda f: order.index(f.code) if f.code in order else len(order))
 
 
 def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]) -> Iterator[Finding]:
     undone = [x for x in document["levels"] if not x["done"]]
-    events = document["metadata"].get("events", [])
-    before = [event for event in events if event["what"] in ("nothing_answers", "preflight_failed")]
-    for event in before:
-        yield finding(event["what"], message=event["message"].rstrip("."), advice=event["advice"])
-    if (undone or left_out) and not any(event["what"] == "nothing_answers" for event in before):
+    if undone or left_out:
         what = [f"{len(undone)} of {len(document['levels'])} level(s) are not done"] if undone else []
         what += [f"{len(left_out)} file(s) could not be read ({', '.join(left_out)})"] if left_out else []
         yield finding("stopped_early", what="; ".join(what))
@@ -72,7 +59,7 @@ def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]
     sends_key = document["metadata"].get("key_sent", False)
     if sends_key and urlsplit(endpoint.url).scheme == "http" and host not in LOOPBACK:
         yield finding("key_in_clear", host=host)
-    for event in events:
+    for event in document["metadata"].get("events", []):
         if event["what"] == "capture_full":
             yield finding("capture_full", n=event["n"], limit=config.capture_limit_mb)
         elif event["what"] in ("imported", "data"):
@@ -91,6 +78,7 @@ def _of_a_level(
 ) -> Iterator[Finding]:
     ok = rows.filter(pl.col("outcome") == "ok")
     yield from _of_failures(where, rows, ok, entries, config)
+    yield from _of_the_plan(where, rows, entries, config)
     yield from _of_conversations(where, rows, entries, config)
     if not ok.height:
         return
@@ -205,13 +193,37 @@ def _shared_at_most(prefix: int) -> pl.Expr:
     return prefix * (server / client).clip(lower_bound=1) + template + ALIKE_TOKENS
 
 
+def _of_the_plan(where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig) -> Iterator[Finding]:
+    """Of what was planned and did not end, and of how precise a level was to become."""
+    planned = sum((x.get("goal") or config.requests_of(x["load"], x["level"])) for x in entries)
+    planned += config.warmup_requests * len(entries)
+    first = rows.filter(pl.col("attempt").fill_null(1) == 1)
+    cut, unsent = (rows["outcome"] == "cancelled").sum(), planned - first.height
+    if entries and (cut or unsent > 0) and all(x["done"] for x in entries):
+        why = next((x["ended_by"] for x in entries if x.get("ended_by")), None)
+        why = why or (
+            "the guard on tokens was reached" if any(x.get("tokens_guard") for x in entries) else "they were lost"
+        )
+        yield finding(
+            "unfinished", where=where, n=cut + max(unsent, 0), planned=planned, cut=cut, unsent=max(unsent, 0), why=why
+        )
+    for entry in entries:
+        if found := entry.get("until"):
+            said = [
+                f"{name} {'without an upper bound' if half is None else f'±{half:.1%}'} (±{config.until[name]:.1%} asked for)"
+                for name, half in found["reached"].items()
+            ]
+            code = "precise" if found["enough"] else "not_precise"
+            yield finding(code, where=where, n=found["n"], reached=", ".join(said))
+
+
 def _of_conversations(
     where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig
 ) -> Iterator[Finding]:
     """Of conversations that a failed turn ended, and the turns of theirs that were never sent. A conversation's numbers end
     where the next one's begin; where the last one's do is known only in a level that went to its end."""
     cut = {x["repeat"] for x in entries if x.get("ended_by") or x.get("tokens_guard") or not x["done"]}
-    total = config.max_requests + config.warmup_requests
+    total = config.requests_of(rows["load"][0], rows["level"][0]) + config.warmup_requests
     number = {"first": "conversation_id", "last": "request_id"}
     talks = (
         rows.filter(pl.col("conversation_id").is_not_null())

@@ -306,12 +306,8 @@ class Connection:
             due.append(((exchange.start_ns or sent) / SECOND + limits.total, what))
         body = len(exchange.body) > 0
         if limits.first_byte is not None and not body:
-            due.append(
-                (
-                    sent / SECOND + limits.first_byte,
-                    f"no body byte came within {limits.first_byte:g} s (first_byte_timeout_s)",
-                )
-            )
+            what = f"no body byte came within {limits.first_byte:g} s (first_byte_timeout_s)"
+            due.append((sent / SECOND + limits.first_byte, what))
         if limits.between_bytes is not None and body:
             last = exchange.reads[-4]
             due.append(

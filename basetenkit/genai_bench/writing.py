@@ -118,7 +118,7 @@ def _metadata(run: Run) -> dict[str, Any]:
         "additional_request_params": config.model_dump(mode="json")["request_params"],
         **{name: about.get(name) for name in kept},
         "max_time_per_run_s": int(config.max_seconds),
-        "max_requests_per_run": config.max_requests,
+        "max_requests_per_run": max(run.planned["planned"].to_list(), default=0),
         "experiment_folder_name": "",
         "metrics_time_unit": "s",
         "dataset_path": config.dataset if isinstance(config.dataset, str) else None,

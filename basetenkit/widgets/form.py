@@ -250,9 +250,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self._check()
             await self.view.follow(self.live)
             self.run = self.live.result()
-            told = "\n".join(str(f) for f in self.run.findings if f.code == "nothing_answers")
-            said = f"<p role='status'>{html.escape(repr(self.run))}, in <code>form.run</code></p>"
-            self.found.value = _alert(told) + said
+            self.found.value = f"<p role='status'>{html.escape(repr(self.run))}, in <code>form.run</code></p>"
         except (BasetenkitError, OSError) as error:
             self._say(str(error))
         finally:

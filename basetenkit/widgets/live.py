@@ -50,8 +50,11 @@ class LiveView(w.VBox):  # type: ignore[misc]
         return f"<LiveView: {'; '.join(said) or 'follows no run yet'}>"
 
     async def follow(self, live: LiveRun) -> None:
-        each = live.config.max_requests + live.config.warmup_requests
-        self._states = {key: LevelState(str(key), each) for key in plan(live.config)}
+        before = live.config.warmup_requests
+        self._states = {
+            key: LevelState(str(key), live.config.requests_of(key.load, key.level) + before)
+            for key in plan(live.config)
+        }
         self._final, self._tokens, self._rates = set(), [], []
         self.times.value = self.chart.value = ""
         rows = asyncio.ensure_future(self._follow_rows(live))

@@ -39,8 +39,10 @@ def first_body(config: RunConfig) -> str:
 
 def plan_of(config: RunConfig) -> dict[str, str]:
     """What will be sent at most, in words: levels, requests, tokens (the mean of draws), minutes, and the bounds to expect."""
-    levels = len(plan(config))
-    requests = levels * (config.max_requests + config.warmup_requests)
+    keys = plan(config)
+    levels, measured = len(keys), [config.requests_of(key.load, key.level) for key in keys]
+    around = sum(config.around_of(key.load, key.level) for key in keys)
+    requests = sum(measured) + levels * config.warmup_requests + around
     each = [_mean_tokens(text, config) for text in level_scenarios(config)]
     known = [n for n in each if n is not None]
     tokens = (
@@ -50,10 +52,11 @@ def plan_of(config: RunConfig) -> dict[str, str]:
         tokens += f", stopped at {show(config.max_total_tokens)}"
     return {
         "levels": show(levels),
-        "requests at most": show(requests),
+        "requests at most": show(requests)
+        + (f", about {show(around)} of them to keep the load steady" if around else ""),
         "tokens expected": tokens,
         "minutes at most": show(round(levels * config.max_seconds / 60, 1)),
-        "sharpness": _sharpness(config.max_requests * config.repeats),
+        "sharpness": _sharpness(min(measured) * config.repeats),
     }
 
 

@@ -40,7 +40,6 @@ class Crew:
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, *, head: bytes, salt: str, spent: int) -> None:
         self._config, self._tokenizer, self._head, self._salt = config, tokenizer, head, salt
-        self._total = config.warmup_requests + config.max_requests
         self._spent = spent
         self._members: list[Member] = []
         self._active: list[Member] = []
@@ -101,7 +100,7 @@ class Crew:
         self._report, self._batches, self._active = {}, [], []
         await self._replace_lost()
         parts = self._parts(key)
-        self._tally.begin(quota(self._config, key.load), len(parts))
+        self._tally.begin(quota(self._config, key.load, key.level), len(parts))
         self._active = self._members[: len(parts)]
         for member, part in zip(self._active, parts, strict=True):
             member.begin_level()
@@ -124,8 +123,9 @@ class Crew:
 
     def _parts(self, key: LevelKey) -> list[Part]:
         """Every worker's part, as many as have one: a level of 2 users, or a guard of 2 in flight, keeps 2 workers busy."""
-        most = int(key.level) if key.load == "concurrency" else self._config.max_in_flight or self._total
-        n = min(self._config.workers, most, self._total)
+        total = quota(self._config, key.load, key.level).total
+        most = int(key.level) if key.load == "concurrency" else self._config.max_in_flight or total
+        n = min(self._config.workers, most, total)
         return [Part.of(key, self._config, part, n) for part in range(n)]
 
     async def _finish(self, member: Member) -> None:
@@ -163,6 +163,7 @@ class Crew:
             "ended_by": ended_by,
             "cut_s": min((r["cut_s"] for r in reports if r["cut_s"] is not None), default=None),
             "tokens_guard": self._tally.reached,
+            "goal": self._tally.goal,
             "seconds": max((r["seconds"] for r in reports), default=None),
             **{name: _worst(reports, name) for name in ("cpu_share", "loop_lag_p99_s")},
             "workers": [{k: r[k] for k in ("sent", "cpu_share", "loop_lag_p99_s")} for r in reports],
@@ -180,6 +181,11 @@ class Crew:
         if ids:
             self._batches.append(Received(*lost_rows(key, ids, phases, message)))
         return {"worker": member.part + 1, "why": member.lost, "requests": len(ids), "sent": len(owned)}
+
+    def enough(self) -> None:
+        """The measured requests of this level that were sent so far are all it needs."""
+        if self._tally is not None:
+            self._tally.enough()
 
     def halt(self, reason: str) -> None:
         """Ends this level, and no later one."""

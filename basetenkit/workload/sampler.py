@@ -61,6 +61,7 @@ class Sampler:
             scenario.sample(Random(0))
             raise ScenarioError(f'scenario "{scenario}": requests cannot be made for it yet')
         self._config, self._scenario, self._tokenizer = config, scenario, tokenizer
+        self._how: dict[str, Any] = {"salt": salt, "stream": stream, "share": share}
         self._shapes = Random(repr(("shapes", config.seed, str(scenario), stream)))
         self._skip, self._parts = share
         apart = () if self._parts == 1 else share
@@ -75,6 +76,15 @@ class Sampler:
         self._openings: tuple[list[Shape], list[int]] | None = None
         self._picks = picks(self._shapes, len(self._entries or ()), scenario)
         self._marks = marks(config, scenario, salt=salt, stream=stream, share=share)
+
+    def beside(self, name: str) -> Sampler:
+        """Another sampler of the same level: the same lengths to be expected and the same prefixes, other requests."""
+        how = self._how | {"stream": f"{self._how['stream']}:{name}"}
+        other = Sampler(
+            self._config, self._scenario, self._tokenizer, **how, measured=self._lexicon, entries=self._entries
+        )
+        other._prefix_seed, other._prefixes = self._prefix_seed, self._prefixes
+        return other
 
     def _a_writer(self, rng: Random, share: tuple[int, int] = (0, 1)) -> Writer:
         texts = () if self._entries is None else self._entries.texts

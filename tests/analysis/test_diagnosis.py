@@ -12,7 +12,6 @@ import pytest
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
-from basetenkit.engine.limits import OWN_LIMIT
 from basetenkit.findings import RUN_FINDINGS, Finding, note
 
 from .frames import failures, nothing, rows
@@ -23,7 +22,7 @@ Case = tuple[pl.DataFrame, dict[str, Any], dict[str, Any], dict[str, Any], dict[
 
 def config(endpoint: dict[str, Any] | None = None, **fields: Any) -> bk.RunConfig:
     where = {"url": "http://127.0.0.1:9/v1/chat/completions", "model": "m"} | (endpoint or {})
-    return bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(**where), **fields)
+    return bk.RunConfig(steady=False, endpoint=bk.Endpoint(**where), **fields)
 
 
 def clean(n: int = N, **columns: Any) -> pl.DataFrame:
@@ -51,11 +50,6 @@ def mixed(n_bad: int, outcome: str = "http_error") -> pl.DataFrame:
     good = clean()
     bad = failures(n_bad, outcome, level=4.0, start_s=np.arange(n_bad) + float(N))
     return pl.concat([good, bad])
-
-
-def own_limit() -> pl.Expr:
-    failed = pl.col("outcome") != "ok"
-    return pl.when(failed).then(pl.lit(f"{OWN_LIMIT}no file descriptor is left"))
 
 
 def cut_short(waited: float, n: int = 4) -> pl.DataFrame:
@@ -147,7 +141,6 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "came_at_once": lambda: diagnosis(
         clean().with_columns(ttft_s=pl.when(pl.int_range(pl.len()) < 9).then("e2e_s").otherwise("ttft_s"))
     ),
-    "own_limits": lambda: diagnosis(mixed(3).with_columns(error_message=own_limit())),
     "unanswered": lambda: diagnosis(cut_short(waited=60.0, n=1)),
     "length_ahead": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None, warnings=[[note("length_ahead")]] * N)),
     "held_back": lambda: diagnosis(clean(warnings=[[note("few_times", n=20, times=3)]] * N)),
@@ -190,7 +183,6 @@ for code in IMPORTED:
     CAUSES[code] = lambda event=event: diagnosis(clean(), metadata={"events": [event]})  # type: ignore[misc]
 
 MORE_THAN_ONE = {
-    "own_limits",
     "all_failed",
     "conversations_ended",
     "gave_up",

@@ -7,7 +7,7 @@ gives, and `trend` a history. docs/gallery.md shows them all.
 
 from __future__ import annotations
 
-from .counts import error_shares, outcome_bars, token_ledger
+from .counts import error_shares, outcome_bars, outcomes_over_time, token_ledger
 from .courses import itl_course, ttft_by_input
 from .distributions import inter_token, latency_ecdf, latency_histogram
 from .levels import serving_curve
@@ -23,6 +23,7 @@ __all__ = [
     "latency_ecdf",
     "latency_histogram",
     "outcome_bars",
+    "outcomes_over_time",
     "serving_curve",
     "token_ledger",
     "trend",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from ...display import PALETTE
 from .. import drawing as d
 from ..given import of_run
-from ..metrics import OUTCOMES
+from ..metrics import AROUND, OUTCOMES
+from ..survival import cumulative_incidence
 
 if TYPE_CHECKING:
     import altair as alt
+
+WAITING, POINTS = "still waiting", 120
 
 
 @of_run
@@ -69,9 +73,65 @@ def _alike(columns: list[str]) -> pl.Expr:
 
 
 @of_run
-def outcome_bars(run: Any) -> alt.Chart:
-    """How every request sent has ended, a level a bar."""
+def outcomes_over_time(run: Any) -> alt.Chart:
+    """What had become of the measured requests by each moment after their send: the share that had ended, by outcome, and the
+    share that still waited, per level.
+
+    Requests that were cut when their level ended count as waiting until then (Aalen and Johansen 1978). A server that hangs shows
+    as a band that never closes."""
     a, rows = d.altair(), d.rows(run)
+    sent = rows.filter((pl.col("phase") == "measured") & pl.col("sent_s").is_not_null() & pl.col("end_s").is_not_null())
+    title = "What became of requests over time"
+    if not sent.height:
+        return d.nothing(title, "No measured request was sent, or it is not known when they ended.")
+    parts = [
+        _incidence(part).with_columns(series=pl.lit(key))
+        for (key,), part in sent.group_by("series", maintain_order=True)
+    ]
+    frame = pl.concat(parts)
+    present = [o for o in [*OUTCOMES, WAITING] if o in frame["outcome"]]
+    shades = [d.OUTCOME_COLOURS.get(outcome, "#d9d9d9") for outcome in present]
+    chart = (
+        a.Chart(frame)
+        .mark_area(interpolate="step-after")
+        .encode(
+            x=a.X("seconds:Q", title="Seconds since the send"),
+            y=a.Y("from:Q", title="Share of requests", axis=a.Axis(format="%"), scale=a.Scale(domain=[0, 1])),
+            y2="to:Q",
+            color=a.Color("outcome:N", sort=present, scale=a.Scale(domain=present, range=shades), title="Outcome"),
+            tooltip=["series:N", "outcome:N", a.Tooltip("seconds:Q", format=".3f"), a.Tooltip("share:Q", format=".1%")],
+        )
+        .properties(width=d.WIDTH, height=110)
+    )
+    row = a.Row(
+        "series:N", sort=d.order(rows), title=None, header=a.Header(labelAngle=0, labelAlign="left", labelLimit=160)
+    )
+    return chart.encode(row=row).properties(title=title)  # type: ignore[no-any-return]
+
+
+def _incidence(part: pl.DataFrame) -> pl.DataFrame:
+    """seconds, outcome, share, from, to of one level: the course of each outcome at POINTS moments and of what still waits."""
+    took = (part["end_s"] - part["sent_s"]).to_numpy()
+    causes = part["outcome"].replace("cancelled", "").to_numpy()
+    at, shares = cumulative_incidence(took, causes)
+    grid = np.unique(np.concatenate([[0.0], np.quantile(at, np.linspace(0, 1, POINTS)), [at[-1]]]))
+    place = np.searchsorted(at, grid, side="right")
+    courses = {name: np.concatenate([[0.0], course])[place] for name, course in shares.items()}
+    courses[WAITING] = 1 - sum(courses.values(), np.zeros(len(grid)))
+    parts, below = [], np.zeros(len(grid))
+    for name in [o for o in [*OUTCOMES, WAITING] if o in courses]:
+        share = courses[name].clip(0, 1)
+        parts.append(pl.DataFrame({"seconds": grid, "share": share, "from": below, "to": below + share}))
+        parts[-1] = parts[-1].with_columns(outcome=pl.lit(name))
+        below = below + share
+    return pl.concat(parts)
+
+
+@of_run
+def outcome_bars(run: Any) -> alt.Chart:
+    """How every planned request that was sent has ended, per level. Requests that only kept the load on are not counted."""
+    a, rows = d.altair(), d.rows(run)
+    rows = rows.filter(~pl.col("phase").is_in(AROUND))
     if not rows.height:
         return d.nothing("Outcomes", "No request was sent.")
     frame = (

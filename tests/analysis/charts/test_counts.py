@@ -40,3 +40,19 @@ def test_failures_are_shares_of_what_was_sent_by_status_and_else_by_outcome() ->
 
 def test_where_nothing_failed_it_says_so() -> None:
     assert "No request failed." in charts.error_shares(Frames(rows(4))).to_json()
+
+
+def test_outcomes_over_time_are_shares_of_all_that_were_measured() -> None:
+    """Of ten, six end by 0.5 s, one fails at 0.1 s, three hang until the level is cut at 60 s."""
+    outcome = ["ok"] * 6 + ["http_error"] + ["cancelled"] * 3
+    frame = rows(10, outcome=outcome, start_s=0.0, end_s=[0.5] * 6 + [0.1] + [60.0] * 3, in_window=True)
+    around = rows(5, phase="cooldown", outcome="cancelled", request_id=[f"x{i}" for i in range(5)])
+    points = data(charts.outcomes_over_time(Frames(frame.vstack(around))), "share").to_dicts()
+    last = {p["outcome"]: p["share"] for p in points if p["seconds"] == 60.0}
+    assert last == pytest.approx({"ok": 0.6, "http_error": 0.1, "still waiting": 0.3})
+    first = {p["outcome"]: p["share"] for p in points if p["seconds"] == 0.0}
+    assert first == {"ok": 0.0, "http_error": 0.0, "still waiting": 1.0}
+    for at in {p["seconds"] for p in points}:
+        assert sum(p["share"] for p in points if p["seconds"] == at) == pytest.approx(1.0)
+    assert "No measured request" in charts.outcomes_over_time(Frames(around)).to_json()
+    assert data(charts.outcome_bars(Frames(frame.vstack(around))), "n")["n"].sum() == 10

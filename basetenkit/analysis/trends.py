@@ -1,20 +1,18 @@
 """What a history of runs says of one figure over time: steps, drift, and runs that stand out.
 
-Each run is one observation; that its own interval is narrow says nothing of the next day. Steps are found by ranks (Pettitt
-1979) with a permutation test, the series cut in two where there is one, and each part looked at again. A steady drift would
-look like a step, so a part is first fitted by a line (Theil 1950, Sen 1968; Mann and Kendall's test) and cut only where a step
-fits it better. A run stands out where it is far from its part's course by the part's own spread (Iglewicz and Hoaglin 1993),
-and its own interval does not reach back.
+Each run is one observation: that its own interval is narrow says nothing of the next day. Figures are compared as logarithms,
+shares of requests as logits, so that a share of 0 or 1 and a rate of 0 count like all others. `watch` says when a series has
+changed, with a known rate of false alarms that looking each day does not raise, and where; a run stands out if it is far from
+its part's course by the part's own spread, and its own interval does not reach back. Both rates hold over all series together.
 
-The tests take runs for independent of each other. Of histories of 30 and 100 such runs without a step 1% are cut, as they should
-be; where each run takes after the one before (a lag-1 autocorrelation of 0.3), 6 to 8%, and at 0.6 about a third: so that is said
-where it is seen. A step of 10% among runs that vary by 5% is found in 92% and more (`tests/benchmarks/trend_alarms.py`).
+They take runs for independent of each other. If each run takes after the one before it, false alarms are far more frequent, so
+that is said if it is seen (`tests/benchmarks/trend_alarms.py` has the rates).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,14 +28,31 @@ from .gates import figure_title
 from .given import figure_name
 from .history import history
 from .metrics import METRICS, headline
+from .next_run import next_interval
+from .scales import Scaled, filled, own_errors, scaled
+from .watch import (
+    LEAST_RUNS,
+    OUTLIER_LENGTH,
+    RUN_LENGTH,
+    alarmed,
+    change_points,
+    demanded,
+    excursion,
+    line,
+    outliers,
+    theil_sen,
+)
 
 if TYPE_CHECKING:
     import altair as alt
 
-LEAST_RUNS, LEAST_PART, ALPHA, FAR, ALIKE = 10, 4, 0.01, 3.5, 0.3
-SHUFFLES = 1999
+ALIKE = 0.3
 SERIES = ["url", "model", "request_format", "stream", "request_params", "scenario", "batch_size", "load", "level"]
 Array = np.ndarray[Any, np.dtype[np.float64]]
+_POINTS = {
+    "series": pl.String(), "run": pl.String(), "started_at": pl.Datetime("us", "UTC"), "value": pl.Float64(),
+    "low": pl.Float64(), "high": pl.Float64(), "part": pl.Int64(), "course": pl.Float64(), "outlier": pl.Boolean(),
+}  # fmt: skip
 _NUMBERS: dict[str, Any] = dict.fromkeys(("before", "after", "ratio", "low", "high"), pl.Float64())
 
 
@@ -45,13 +60,16 @@ _NUMBERS: dict[str, Any] = dict.fromkeys(("before", "after", "ratio", "low", "hi
 class Trends:
     """What `trends` found of `metric`. `points`: one row a run and series, by date: `series`, `run`, `started_at`, `value`,
     `low`, `high`, `part` (from 0), `course` (what its part's line or level says then), `outlier`. `events`: one row a step,
-    drift or outlier: `series`, `kind`, `started_at`, `run`, `before`, `after`, `ratio` (after / before; of a drift with `low`
-    and `high`, 95%). `words`: what has to be said with them."""
+    drift or outlier: `series`, `kind`, `started_at`, `run`, `before`, `after`, `ratio` (after / before, null if `before` is 0;
+    of a drift with `low` and `high`, 95%). `words`: what has to be said with them. `next`: one row per series, where its next
+    run should lie if nothing changes: `value`, `low`, `high` (95%), from the `n` runs of its last part; no interval for a part
+    that drifts, or of fewer than five runs."""
 
     metric: str
     points: pl.DataFrame
     events: pl.DataFrame
     words: list[str]
+    next: pl.DataFrame
 
     def _table(self) -> Html:
         factor, name = self._unit()
@@ -107,24 +125,35 @@ def trends(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequ
 
     `runs`: a folder of saved runs, or `bk.history` of one, filtered as you like. `metric`: a column of the summary that has an
     interval, such as "ttft_s_p50"; in an open loop a latency counts from when its request was due. `by`: what tells one series
-    from another. Runs that are not complete, cannot be read or lack the figure are left out, and `words` says how many.
+    from another. Runs that are not complete, cannot be read or lack the figure are left out, and `words` says how many. A figure
+    of 0 is a figure. By chance alone about one run in 2,000 raises a step or a drift, and one in 4,000 stands out, over all
+    series together and however often you look.
     ConfigError where there is no such figure; StoreError where there is no such folder.
     """
     metric = figure_name(metric, figures(), "trends")
     frame = _scan(runs, metric, list(by))
-    usable = pl.col("problem").is_null() & pl.col("complete") & (pl.col("value") > 0)
+    usable = pl.col("problem").is_null() & pl.col("complete") & pl.col("value").is_not_null()
     kept = frame.filter(usable).sort("started_at")
-    parts = kept.group_by("series", maintain_order=True)
-    judged = [_judged(part) for _, part in parts]
-    points = pl.concat(judged) if judged else _judged(kept)
-    events = [event for part in judged for event in _events(part)]
+    parts = [part for _, part in kept.group_by("series", maintain_order=True)]
+    scales = [_scaled(metric, part) for part in parts]
+    found = [excursion(x.x, x.floors) for x in scales if len(x.x) >= LEAST_RUNS]
+    length, many = demanded(found), max(len(found), 1)
+    judged = [_judged(part, x, length, OUTLIER_LENGTH * many) for part, x in zip(parts, scales, strict=True)]
+    points = pl.concat([frame for frame, _ in judged]) if judged else pl.DataFrame(schema=_POINTS)
+    events = [event for frame, drifts in judged for event in _events(frame, drifts)]
     schema: dict[str, Any] = {
         "series": pl.String(),
         "kind": pl.String(),
         "started_at": pl.Datetime("us", "UTC"),
         "run": pl.String(),
     }
-    return Trends(metric, points, pl.DataFrame(events, schema=schema | _NUMBERS), list(_words(frame, points)))
+    return Trends(
+        metric,
+        points,
+        pl.DataFrame(events, schema=schema | _NUMBERS),
+        list(_words(frame, points, judged)),
+        _next(metric, judged),
+    )
 
 
 def _scan(runs: str | Path | pl.LazyFrame, metric: str, by: list[str]) -> pl.DataFrame:
@@ -137,7 +166,9 @@ def _scan(runs: str | Path | pl.LazyFrame, metric: str, by: list[str]) -> pl.Dat
         pl.when(open_loop).then(pl.col(f"{due}{end}")).otherwise(pl.col(f"{metric}{end}")).alias(name)
         for name, end in (("value", ""), ("low", "_low"), ("high", "_high"))
     ]
-    frame = lazy.select("run", "started_at", "complete", "problem", *by, *value).collect()
+    sent = pl.col("in_window") if "in_window" in lazy.collect_schema() else pl.lit(None)
+    about = ("run", "started_at", "complete", "problem")
+    frame = lazy.select(*about, *by, *value, sent.cast(pl.Float64).alias("n")).collect()
     return frame.with_columns(series=_named(frame, by))
 
 
@@ -156,95 +187,71 @@ def _label(row: dict[str, Any]) -> str:
     return ", ".join([*named, *tail])
 
 
-def _judged(part: pl.DataFrame) -> pl.DataFrame:
-    """One series with its parts, their course, and the runs that stand out."""
-    frame = part.select("series", "run", "started_at", "value", "low", "high")
-    logs = np.log(frame["value"].to_numpy())
-    at = frame["started_at"].dt.timestamp("us").to_numpy() / 1e6
-    which, course, far = np.zeros(len(logs), int), np.array(logs), np.zeros(len(logs), bool)
-    edges = sorted({0, *change_points(logs, at), len(logs)})
+def _scaled(metric: str, part: pl.DataFrame) -> Scaled:
+    return scaled(metric, part["value"].to_numpy(), part["n"].fill_null(float("nan")).to_numpy())
+
+
+def _judged(part: pl.DataFrame, on: Scaled, length: float, far: float) -> tuple[pl.DataFrame, _Course]:
+    """One series with its parts, their course, and the runs that stand out. `length`, `far`: runs between two false alarms and
+    between two that stand out by chance."""
+    at = part["started_at"].dt.timestamp("us").to_numpy() / 1e6
+    values = part["value"].to_numpy()
+    course = _Course(
+        on, np.zeros(len(values), int), np.array(on.x), np.array(values, float), np.zeros(len(values), bool)
+    )
+    edges = sorted({0, *change_points(on.x, at, on.floors, length), len(values)})
     for number, (i, j) in enumerate(pairwise(edges)):
-        which[i:j], course[i:j] = number, _course(logs[i:j], at[i:j])
-        far[i:j] = outliers(logs[i:j] - course[i:j])
-    level = pl.Series(np.exp(course))
+        piece = on.part(i, j)
+        course.part[i:j] = number
+        if alarmed(piece.x, piece.floors, length):
+            slope, low, high = theil_sen(piece.x, at[i:j])
+            course.x[i:j] = line(piece.x, at[i:j] - at[i], slope)
+            course.level[i:j] = piece.back(course.x[i:j])
+            course.drifts[number] = [_end(piece, course.x[i], x * (at[j - 1] - at[i])) for x in (low, high)]
+        else:
+            course.x[i:j], course.level[i:j] = np.median(piece.x), np.median(values[i:j])
+        course.far[i:j] = outliers(piece.x - course.x[i:j], piece.own, far)
+    course.alike = st.lag_one(on.x - course.x)
+    return _points(part, course), course
+
+
+@dataclass
+class _Course:
+    """The parts of one series, `on` its scale: of each run its part, what the part's line or level says then, on the scale and as
+    a figure, and whether it stands out; of each part that drifts what its line's low and high slope end at."""
+
+    on: Scaled
+    part: Any
+    x: Array
+    level: Array
+    far: Any
+    drifts: dict[int, list[float]] = field(default_factory=dict)
+    alike: float = 0.0
+
+
+def _end(piece: Scaled, start: float, rise: float) -> float:
+    return float(piece.back(np.full(len(piece.x), start + rise))[-1])
+
+
+def _points(part: pl.DataFrame, course: _Course) -> pl.DataFrame:
+    level = pl.Series(course.level)
     reaches = (pl.col("low").is_null() | (pl.col("low") <= level)) & (
         pl.col("high").is_null() | (pl.col("high") >= level)
     )
-    return frame.with_columns(part=pl.Series(which), course=level, outlier=pl.Series(far) & ~reaches)
+    return part.with_columns(
+        part=pl.Series(course.part), course=level, outlier=pl.Series(course.far, dtype=pl.Boolean) & ~reaches
+    ).select(*_POINTS)
 
 
-def change_points(values: Array, at: Array) -> list[int]:
-    """Where a series steps: the index of each part's first value but the first's. `at`: when each was (s). A series of fewer
-    than LEAST_RUNS values is not cut, and no part of one is shorter than LEAST_PART."""
-    n = len(values)
-    if n < LEAST_RUNS:
-        return []
-    split, p = step(values)
-    if p > ALPHA or _steady(values, at, split):
-        return []
-    left = change_points(values[:split], at[:split])
-    return [*left, split, *(split + x for x in change_points(values[split:], at[split:]))]
-
-
-def step(values: Array, seed: int = 0) -> tuple[int, float]:
-    """(the index at which a series most likely steps, p): Pettitt's rank statistic against SHUFFLES orders of the same values."""
-    ranks = pl.Series(values).rank().to_numpy() - (len(values) + 1) / 2
-    inside = slice(LEAST_PART - 1, len(values) - LEAST_PART)
-    found = np.abs(np.cumsum(ranks))[inside]
-    shuffled = np.random.default_rng(seed).permuted(np.tile(ranks, (SHUFFLES, 1)), axis=1)
-    most = np.abs(np.cumsum(shuffled, axis=1))[:, inside].max(axis=1)
-    return int(found.argmax()) + LEAST_PART, float((1 + (most >= found.max() - 1e-9).sum()) / (SHUFFLES + 1))
-
-
-def _steady(values: Array, at: Array, split: int) -> bool:
-    """Whether a line fits better than a step does, by absolute deviations."""
-    stepped = sum(float(np.abs(x - np.median(x)).sum()) for x in (values[:split], values[split:]))
-    slope = theil_sen(values, at)[0]
-    return float(np.abs(values - _line(values, at, slope)).sum()) < stepped
-
-
-def _line(values: Array, at: Array, slope: float) -> Array:
-    line: Array = np.median(values - slope * at) + slope * at
-    return line
-
-
-def _course(values: Array, at: Array) -> Array:
-    """The line of a part that drifts, else its level."""
-    drifts = len(values) >= LEAST_RUNS and st.mann_kendall(values)[1] < ALPHA
-    return _line(values, at - at[0], theil_sen(values, at)[0] if drifts else 0.0)
-
-
-def theil_sen(values: Array, at: Array) -> tuple[float, float, float]:
-    """(slope a second, low, high): the median of the slopes between pairs, its 95% interval by the ranks (Sen 1968)."""
-    i, j = np.triu_indices(len(values), 1)
-    apart = at[j] > at[i]
-    slopes = np.sort((values[j] - values[i])[apart] / (at[j] - at[i])[apart])
-    if not len(slopes):
-        return 0.0, 0.0, 0.0
-    n = len(values)
-    half = st.Z975 * np.sqrt(n * (n - 1) * (2 * n + 5) / 18) / 2
-    low, high = (int(np.clip(round(len(slopes) / 2 + x), 0, len(slopes) - 1)) for x in (-half, half))
-    return float(np.median(slopes)), float(slopes[low]), float(slopes[high])
-
-
-def outliers(residuals: Array) -> Any:
-    """Which of a part's residuals are FAR of its own spreads (1.4826 times the median absolute one) away; none of fewer than
-    LEAST_PART values."""
-    if len(residuals) < LEAST_PART:
-        return np.zeros(len(residuals), bool)
-    spread = 1.4826 * float(np.median(np.abs(residuals)))
-    return np.abs(residuals) > FAR * spread
-
-
-def _events(part: pl.DataFrame) -> Iterator[dict[str, Any]]:
+def _events(part: pl.DataFrame, course: _Course) -> Iterator[dict[str, Any]]:
     rows = part.to_dicts()
     for a, b in pairwise(rows):
         if a["part"] != b["part"]:
             yield _event("step", b, a["course"], b["course"])
-    for _, piece in part.group_by("part", maintain_order=True):
-        first, *_, last = [*piece.to_dicts(), piece.row(-1, named=True)]
-        if first["course"] != last["course"]:
-            yield _drift(piece, first, last)
+    for number, ends in course.drifts.items():
+        first, *_, last = part.filter(pl.col("part") == number).to_dicts()
+        bounds = {name: _ratio(first["course"], end) for name, end in zip(("low", "high"), ends, strict=True)}
+        yield _event("drift", first, first["course"], last["course"]) | bounds
     for row in rows:
         if row["outlier"]:
             yield _event("outlier", row, row["course"], row["value"])
@@ -252,29 +259,56 @@ def _events(part: pl.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _event(kind: str, row: dict[str, Any], before: float, after: float) -> dict[str, Any]:
     about = {name: row[name] for name in ("series", "started_at", "run")}
-    return about | {"kind": kind, "before": before, "after": after, "ratio": after / before}
+    return about | {"kind": kind, "before": before, "after": after, "ratio": _ratio(before, after)}
 
 
-def _drift(piece: pl.DataFrame, first: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
-    logs, at = np.log(piece["value"].to_numpy()), piece["started_at"].dt.timestamp("us").to_numpy() / 1e6
-    _, low, high = theil_sen(logs, at)
-    ends = {name: float(np.exp(slope * (at[-1] - at[0]))) for name, slope in (("low", low), ("high", high))}
-    return _event("drift", first, first["course"], last["course"]) | ends
+def _ratio(before: float, after: float) -> float | None:
+    return after / before if before else None
 
 
-def _words(frame: pl.DataFrame, points: pl.DataFrame) -> Iterator[str]:
-    for (series,), part in points.group_by("series", maintain_order=True):
+def _next(metric: str, judged: list[tuple[pl.DataFrame, _Course]]) -> pl.DataFrame:
+    rows = []
+    for points, course in judged:
+        last = int(course.part[-1])
+        part = points.filter(pl.col("part") == last)
+        row = {"series": part["series"][0], "n": part.height}
+        if last not in course.drifts:
+            on = course.on.part(points.height - part.height, points.height)
+            bounds = (part[name].fill_null(float("nan")).to_numpy() for name in ("value", "low", "high"))
+            found = next_interval(on.x, filled(own_errors(on, *bounds)))
+            for name in ("value", "low", "high"):
+                place = getattr(found, name)
+                row[name] = None if place is None else float(on.back(np.full(part.height, place))[-1])
+        rows.append(row)
+    schema: dict[str, Any] = {"series": pl.String(), "n": pl.Int64()} | dict.fromkeys(
+        ("value", "low", "high"), pl.Float64()
+    )
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+
+def _words(frame: pl.DataFrame, points: pl.DataFrame, judged: list[tuple[pl.DataFrame, _Course]]) -> Iterator[str]:
+    for part, course in judged:
+        series = part["series"][0]
         if part.height < LEAST_RUNS:
             yield f"{series}: {part.height} run(s) are too few to look for steps or drift; {LEAST_RUNS} at least."
-        elif (alike := st.lag_one(np.log((part["value"] / part["course"]).to_numpy()))) > ALIKE:
+        elif course.alike > ALIKE:
             yield (
-                f"{series}: a run takes after the one before it (lag-1 autocorrelation {alike:.2f}), so a step or a drift may "
-                "be but a spell: up to a third of such histories have a step where nothing has changed for good."
+                f"{series}: a run takes after the one before it (lag-1 autocorrelation {course.alike:.2f}). Then a step or a "
+                "drift may be only a spell, and false alarms are many times as frequent as the next sentences say."
             )
-    left_out = frame.height - points.height
-    if left_out:
-        yield f"{left_out} of {frame.height} rows are left out: not complete, not readable, or without this figure."
+    readable = pl.col("problem").is_null() & pl.col("complete")
+    lacking = frame.filter(readable & pl.col("value").is_null())
+    if lacking.height:
+        yield (
+            f"{lacking.height} complete run(s) have no such figure: if their requests failed, bk.trends with metric "
+            '"error_rate" or "goodput" shows when.'
+        )
+    if left_out := frame.height - points.height - lacking.height:
+        yield f"{left_out} of {frame.height} rows are left out: not complete, or not readable."
     yield (
-        f"Steps and drift are told below a chance of {ALPHA:.0%} each, with each run taken for independent of the next. They say "
-        "when a figure changed, and not why: the endpoint, the network and the machine that measured all stand behind it."
+        f"Steps and drift: by chance alone, about one in {RUN_LENGTH:,} runs raises a false alarm, over all series together and "
+        f"however often you look; an outlier, one in {OUTLIER_LENGTH:,}. This takes each run for independent of the next."
+    )
+    yield (
+        "They say when a figure changed and not why: the cause may be the endpoint, the network or the machine that measured."
     )

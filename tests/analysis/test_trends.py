@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.trends import change_points, outliers, step, theil_sen, trends
+from basetenkit.analysis.trends import trends
 from basetenkit.errors import ConfigError, StoreError
 
 from .frames import failures, rows
@@ -17,47 +18,12 @@ from .saved import save
 DAY = 86400.0
 
 
-def series(levels: list[float], noise: float = 0.02, seed: int = 3) -> tuple[Any, Any]:
-    x = np.log(np.array(levels)) + np.random.default_rng(seed).normal(0, noise, len(levels))
-    return x, np.arange(len(levels)) * DAY
-
-
 def folder_of(path: Path, ttft: list[float]) -> Path:
     """A history of a run a day, each of 40 requests whose TTFT is within a hundredth of what is given."""
     for day, value in enumerate(ttft):
         noise = np.random.default_rng(day).normal(1, 0.01, 40)
         save(path / f"day-{day:02d}", rows(40, ttft_s=value * noise), at=1.7e9 + day * DAY)
     return path
-
-
-def test_a_step_is_found_where_it_is_and_each_part_is_looked_at_again() -> None:
-    assert change_points(*series([1.0] * 12 + [1.2] * 12)) == [12]
-    assert change_points(*series([1.0] * 12 + [1.5] * 12 + [1.1] * 12)) == [12, 24]
-
-
-def test_a_steady_series_is_rarely_cut() -> None:
-    cut = [bool(change_points(*series([1.0] * 30, seed=seed))) for seed in range(100)]
-    assert sum(cut) <= 5
-
-
-def test_a_drift_is_no_step_and_its_line_has_an_interval_that_holds_the_truth() -> None:
-    x, at = series(list(np.exp(0.01 * np.arange(40))))
-    assert change_points(x, at) == []
-    slope, low, high = theil_sen(x, at)
-    assert low < 0.01 / DAY < high
-    assert low < slope < high
-
-
-def test_too_few_runs_are_not_cut_and_a_constant_has_no_step() -> None:
-    assert change_points(*series([1.0] * 4 + [9.0] * 5)) == []
-    assert change_points(np.zeros(20), np.arange(20.0)) == []
-    assert step(np.array([0.0] * 10 + [1.0] * 10))[0] == 10
-    assert theil_sen(np.array([1.0]), np.array([0.0])) == (0.0, 0.0, 0.0)
-
-
-def test_a_value_far_from_the_others_stands_out_and_of_three_none_does() -> None:
-    assert outliers(np.array([0.0, 0.01, -0.01, 0.02, 0.5, -0.02])).tolist() == [False] * 4 + [True, False]
-    assert not outliers(np.array([0.0, 0.0, 5.0])).any()
 
 
 def test_a_history_with_a_step_and_an_outlier(tmp_path: Path) -> None:
@@ -77,6 +43,9 @@ def test_a_history_with_a_step_and_an_outlier(tmp_path: Path) -> None:
     assert '"outlier": true' in drawn
     assert "Time to first token p50, ms" in drawn
     assert len(drawn) < 60_000
+    [following] = found.next.iter_rows(named=True)
+    assert following["n"] == 10
+    assert 0.14 < following["low"] < 0.15 < following["high"] < 0.16
 
 
 def test_a_drift_is_told_from_its_first_to_its_last_run(tmp_path: Path) -> None:
@@ -102,7 +71,10 @@ def test_what_cannot_be_used_is_left_out_and_counted(tmp_path: Path) -> None:
     found = trends(tmp_path)
     assert found.points.height == 3
     assert "D(100,20), 1 in flight: 3 run(s) are too few to look for steps or drift; 10 at least." in found.words
-    assert "2 of 5 rows are left out: not complete, not readable, or without this figure." in found.words
+    assert "1 of 5 rows are left out: not complete, or not readable." in found.words
+    assert any(
+        word.startswith("1 complete run(s) have no such figure: if their requests failed") for word in found.words
+    )
     assert "(nothing)" in repr(found)
 
 
@@ -125,9 +97,67 @@ def test_series_are_told_apart_by_what_differs(tmp_path: Path) -> None:
 
 def test_an_empty_history_is_an_empty_answer_and_a_wrong_question_one_sentence(tmp_path: Path) -> None:
     nothing = trends(tmp_path)
+    assert nothing.next.height == 0
     assert nothing.events.height == 0
     assert "No complete run has this figure." in nothing.chart().to_json()
     with pytest.raises(ConfigError, match="no figure of the summary"):
         trends(tmp_path, "ttft")
     with pytest.raises(StoreError):
         trends(tmp_path / "nowhere")
+
+
+def shares_of(path: Path, failed: list[int], n: int = 40) -> Path:
+    """A history of a run a day, of `n` requests each, of which so many failed."""
+    for day, bad in enumerate(failed):
+        outcome = ["http_error" if i * bad // n < (i + 1) * bad // n else "ok" for i in range(n)]
+        save(
+            path / f"day-{day:02d}", rows(n, outcome=outcome, in_window=True), at=1.7e9 + day * DAY, slo={"e2e_s": 9.0}
+        )
+    return path
+
+
+def told(found: Any) -> list[tuple[str, str]]:
+    return [(row["kind"], Path(row["run"]).name) for row in found.events.iter_rows(named=True)]
+
+
+def test_an_outage_is_one_step_on_its_day(tmp_path: Path) -> None:
+    found = trends(shares_of(tmp_path, [0] * 14 + [40] * 6), "goodput")
+    assert found.points.height == 20
+    assert told(found) == [("step", "day-14")]
+    row = found.events.row(0, named=True)
+    assert (row["before"], row["after"], row["ratio"]) == (1.0, 0.0, 0.0)
+    assert found.next.row(0, named=True)["value"] == pytest.approx(0.0, abs=1e-9)
+    assert "day-14" in repr(found)
+    assert found.chart().to_dict()["title"]
+
+
+def test_errors_that_begin_are_seen_and_have_no_ratio(tmp_path: Path) -> None:
+    found = trends(shares_of(tmp_path, [0] * 10 + [13] * 10), "error_rate")
+    assert found.points.height == 20
+    assert told(found) == [("step", "day-10")]
+    row = found.events.row(0, named=True)
+    assert (row["before"], row["ratio"]) == (0.0, None)
+    assert row["after"] == pytest.approx(13 / 40, abs=0.02)
+    assert "day-10" in repr(found)
+
+
+def test_a_failure_now_and_then_is_no_event(tmp_path: Path) -> None:
+    found = trends(shares_of(tmp_path, [0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 1, 0]), "error_rate")
+    assert found.points.height == 20
+    assert told(found) == []
+
+
+def test_a_throughput_of_zero_is_a_point_and_a_step() -> None:
+    days = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=i) for i in range(20)]
+    value = [*np.random.default_rng(1).normal(9.0, 0.3, 14), *[0.0] * 6]
+    named = {name: [None] * 20 for name in ("url", "model", "request_params", "batch_size", "problem")}
+    frame = pl.DataFrame(named | {
+        "run": [f"r{i}" for i in range(20)], "started_at": days, "complete": [True] * 20, "request_format": ["chat"] * 20,
+        "stream": [True] * 20, "scenario": ["D(1,1)"] * 20, "load": ["concurrency"] * 20, "level": [1.0] * 20,
+        "requests_per_s": value, "requests_per_s_low": value, "requests_per_s_high": value,
+    })  # fmt: skip
+    found = trends(frame.lazy(), "requests_per_s")
+    assert found.points.height == 20
+    assert [(row["kind"], row["run"], row["after"]) for row in found.events.iter_rows(named=True)] == [
+        ("step", "r14", 0.0)
+    ]

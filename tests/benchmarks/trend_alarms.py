@@ -1,7 +1,8 @@
-"""How often `trends` sees a step where there is none, and how often it finds one that is there.
+"""How often `trends` raises a false alarm if somebody looks each day, and how soon it sees a step that is there.
 
-Histories of 30 and of 100 runs whose figure varies by 5% from run to run: independent of each other, or with a memory (AR(1)),
-as runs have that share a bad day. `python tests/benchmarks/trend_alarms.py [replications]`; 200 of them take about a minute.
+Series of a run a day whose figure varies by 5% from run to run: independent of each other, or with a memory (AR(1)), as runs have
+that share a bad day. An alarm is whatever is shown on any of the days from the tenth on: a step, a drift or an outlier.
+`python tests/benchmarks/trend_alarms.py [replications]`; 400 of them take some five minutes.
 """
 
 from __future__ import annotations
@@ -11,12 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from basetenkit.analysis.trends import change_points, outliers
+from basetenkit.analysis.watch import (
+    LEAST_RUNS,
+    OUTLIER_LENGTH,
+    RUN_LENGTH,
+    change_points,
+    demanded,
+    excursion,
+    limit,
+    outliers,
+)
 
-SPREAD = 0.05
+SPREAD, DAYS, BEFORE = 0.05, 60, 30
 
 
-def noise(rng: np.random.Generator, n: int, memory: float) -> Any:
+def noise(rng: np.random.Generator, n: int, memory: float = 0.0) -> Any:
     """A series of standard deviation SPREAD, each value `memory` of the one before and the rest its own."""
     own = rng.normal(0, SPREAD, n)
     series = own.copy()
@@ -25,26 +35,59 @@ def noise(rng: np.random.Generator, n: int, memory: float) -> Any:
     return series
 
 
-def shares(n: int, memory: float, rise: float, replications: int) -> tuple[float, float]:
-    """(share of histories that are cut, share of all runs that stand out) where the second half is higher by `rise`."""
-    rng = np.random.default_rng(n)
-    cut, far = 0, 0
-    for _ in range(replications):
-        series = noise(rng, n, memory) + np.where(np.arange(n) >= n // 2, np.log1p(rise), 0)
-        cut += bool(change_points(series, np.arange(n) * 86400.0))
-        far += int(outliers(noise(rng, n, memory)).sum())
-    return cut / replications, far / replications / n
+def shown(series: list[Any], day: int) -> tuple[bool, bool]:
+    """(whether a step or drift is shown on that day in any of the series, whether an outlier is), as `trends` judges them."""
+    so_far = [x[:day] for x in series]
+    excursions = [excursion(x) for x in so_far]
+    alarm = max(excursions) > limit(demanded(excursions))
+    return alarm, any(outliers(x - np.median(x), length=OUTLIER_LENGTH * len(series)).any() for x in so_far)
+
+
+def watched(rng: np.random.Generator, many: int, memory: float) -> tuple[bool, bool]:
+    """The same on any day of DAYS in which nothing changes."""
+    series = [noise(rng, DAYS, memory) for _ in range(many)]
+    found = [shown(series, day) for day in range(LEAST_RUNS, DAYS + 1)]
+    return any(alarm for alarm, _ in found), any(far for _, far in found)
+
+
+def delay(rng: np.random.Generator, many: int, rise: float) -> tuple[int, int]:
+    """(runs after a step until it is shown, days by which its place is wrong on the last day); DAYS and DAYS if it is not shown.
+    Of `many` series it is the only one that changes."""
+    series = noise(rng, BEFORE + DAYS) + np.where(np.arange(BEFORE + DAYS) >= BEFORE, np.log1p(rise), 0)
+    others = [noise(rng, BEFORE + DAYS) for _ in range(many - 1)]
+    for day in range(BEFORE + 1, BEFORE + DAYS + 1):
+        length = demanded([excursion(x[:day]) for x in (series, *others)])
+        if excursion(series[:day]) > limit(length):
+            places = change_points(series[: day + 10], np.arange(len(series[: day + 10])) * 86400.0, length=length)
+            return day - BEFORE, min((abs(place - BEFORE) for place in places), default=DAYS)
+    return DAYS, DAYS
 
 
 def main(replications: int) -> None:
-    print(f"{replications} histories each; spread from run to run {SPREAD:.0%}")
-    print(f"{'runs':>5} {'memory':>7} {'step of':>8} {'cut':>6} {'outliers':>9}")
-    for n in (30, 100):
-        for memory in (0.0, 0.3, 0.6):
-            for rise in (0.0, 0.05, 0.1):
-                cut, far = shares(n, memory, rise, replications)
-                print(f"{n:>5} {memory:>7.1f} {rise:>8.0%} {cut:>6.0%} {far:>9.1%}", flush=True)
+    rng = np.random.default_rng(1)
+    print(
+        f"{replications} histories each; {SPREAD:.0%} from run to run; looked at each day from day {LEAST_RUNS} to {DAYS}"
+    )
+    print(
+        f"stated: a false step or drift in {RUN_LENGTH:,} runs, a false outlier in {OUTLIER_LENGTH:,}, over all series together"
+    )
+    print(f"{'series':>7} {'memory':>7} {'step/drift':>11} {'outlier':>8} {'any':>6}")
+    for many, memory in ((1, 0.0), (8, 0.0), (1, 0.3), (1, 0.6)):
+        found = np.array([watched(rng, many, memory) for _ in range(replications)])
+        alarm, far = found.mean(0)
+        print(f"{many:>7} {memory:>7.1f} {alarm:>11.1%} {far:>8.1%} {found.any(1).mean():>6.1%}", flush=True)
+    print(
+        f"a step after {BEFORE} runs\n{'series':>7} {'step of':>8} {'seen':>6} {'runs, median':>13} {'p90':>5} {'place, p90':>11}"
+    )
+    for many, rise in ((1, 0.05), (1, 0.1), (1, 0.2), (8, 0.1)):
+        delays = np.array([delay(rng, many, rise) for _ in range(replications)])
+        seen = (delays[:, 0] < DAYS).mean()
+        p90, place = np.quantile(delays, 0.9, axis=0)
+        print(
+            f"{many:>7} {rise:>8.0%} {seen:>6.0%} {np.median(delays[:, 0]):>13.0f} {p90:>5.0f} {place:>11.0f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)

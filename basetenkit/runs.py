@@ -96,9 +96,11 @@ class LiveRun:
 
     @property
     def summary(self) -> pl.DataFrame:
-        """The summary of the rows so far."""
+        """The summary of the rows so far. Its means are the plain ones: of those still in flight, the long ones are missing."""
         slo = self._conductor.config.slo
-        return self._conductor.recorded(lambda rows, chunks: summarise(mark_window(rows.collect()), chunks, slo))
+        return self._conductor.recorded(
+            lambda rows, chunks: summarise(mark_window(rows.collect()), chunks, slo, controlled=False)
+        )
 
     @property
     def done(self) -> bool:

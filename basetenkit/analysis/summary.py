@@ -12,6 +12,7 @@ from ..types import Estimate
 from . import relaxation
 from . import statistics as st
 from .clock_error import BOUNDED, clock_errors, error_name, within_the_clock
+from .covariates import CONTROLLED, of_window
 from .gaps import Gaps, gaps
 from .metrics import AROUND, LEVEL, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, percentile
 from .rates import named, rates, shares
@@ -38,19 +39,24 @@ def summarise(
     chunks: pl.LazyFrame | None = None,
     slo: Mapping[str, float] | None = None,
     levels: Sequence[Mapping[str, Any]] = (),
+    *,
+    controlled: bool = True,
 ) -> pl.DataFrame:
     """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%); tokens; the clock's error.
 
     `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.metadata["levels"], for the time
     that was measured and how busy this client was. What cannot be measured is null. A sum of tokens is over all successful
     requests of the window: it is null if one of them lacks that count, and the column that ends in `_n` says how many have it.
+
+    `controlled`: the means of TTFT, TPOT and E2E are read off at the scenario's own mean lengths if all requests of a level's
+    window succeeded, and the column that ends in `_mean_how` says for which lengths; False gives the plain means.
     """
     rows = rows.drop(WORDS, strict=False)
     between, flows = gaps(rows, chunks), rates(rows, chunks, levels)
     found = []
     for key, level in rows.group_by(LEVEL, maintain_order=True):
         entries = [x for x in levels if tuple(x.get(k) for k in LEVEL) == key]
-        figures = _level(level.sort("repeat", "start_s"), between.get(key), slo or {}) | flows[key]
+        figures = _level(level.sort("repeat", "start_s"), between.get(key), slo or {}, controlled) | flows[key]
         local = {c: max((x[k] for x in entries if x.get(k) is not None), default=None) for c, k in LOCAL.items()}
         found.append(dict(zip(LEVEL, key, strict=True)) | figures | local)
     schema: dict[str, Any] = summary_schema()
@@ -69,14 +75,14 @@ def summary_schema() -> dict[str, Any]:
     ]
     names += [m.name for m in METRICS.values() if m.kind in ("rate", "share")]
     schema |= {f"{n}{end}": pl.Float64 for n in names for end in ("", "_low", "_high")}
-    schema |= {"offered_per_s": pl.Float64}
+    schema |= {f"{name}_mean_how": pl.String for name in CONTROLLED} | {"offered_per_s": pl.Float64}
     schema |= {f"{name}{end}": pl.Int64 for name in TOKENS for end in ("", "_n")}
     bounds = [error_name(name, p) for name in BOUNDED for p in (50, 99)]
     last = ("clock_error_p50_s", "clock_error_p99_s", *bounds, "rtt_s_p50", "network_share_ttft_p50", *LOCAL)
     return schema | dict.fromkeys(last, pl.Float64)
 
 
-def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> dict[str, Any]:
+def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], controlled: bool) -> dict[str, Any]:
     window = rows.filter("in_window")
     ok = window.filter(pl.col("outcome") == "ok")
     planned = rows.filter(~pl.col("phase").is_in(AROUND))
@@ -87,7 +93,7 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> di
     nothing_due = rows["load"][0] != "request_rate"
     for metric in METRICS.values():
         if metric.kind in ("latency", "speed") and not (nothing_due and metric.name.endswith("_due_s")):
-            out |= _distribution(metric, window, short)
+            out |= _distribution(metric, window, short, controlled and metric.name in CONTROLLED)
     if itl is not None:
         out |= named("itl_s_mean", itl.mean())
         for p, e in zip(PERCENTILES, itl.quantiles([p / 100 for p in PERCENTILES]), strict=True):
@@ -103,23 +109,27 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float]) -> di
     return out | {"rtt_s_p50": ok["rtt_s"].median(), "network_share_ttft_p50": share.median()}
 
 
-def _distribution(metric: Metric, window: pl.DataFrame, short: bool) -> dict[str, Any]:
-    """`short`: whether an open loop was too short against its queue for an upper bound of a latency."""
+def _distribution(metric: Metric, window: pl.DataFrame, short: bool, controlled: bool) -> dict[str, Any]:
+    """`short`: whether an open loop was too short against its queue for an upper bound of a latency; `controlled`: whether the
+    mean is to be at the scenario's lengths."""
     names = [f"{metric.name}_mean", *(f"{metric.name}_p{p}" for p in PERCENTILES)]
-    found = within_the_clock(metric, window, _estimates)
+    found = within_the_clock(metric, window, lambda seen: _estimates(seen, window if controlled else None))
     one_open_loop = window.height and window["load"][0] == "request_rate" and window["repeat"].n_unique() == 1
-    if short or (one_open_loop and metric.name.startswith("ttft") and relaxation.waits(found[0])):
+    queued = one_open_loop and metric.name.startswith("ttft")
+    # by the plain mean: a queue waits whatever lengths were drawn
+    if short or (queued and relaxation.waits(within_the_clock(metric, window, lambda seen: _estimates(seen, None))[0])):
         limit = relaxation.without_top if metric.better == "lower" else relaxation.without_bottom
         found = [limit(e) for e in found]
-    out: dict[str, Any] = {}
+    out: dict[str, Any] = {f"{names[0]}_how": found[0].how}
     for name, estimate in zip(names, found, strict=True):
         out |= named(name, estimate)
     return out
 
 
-def _estimates(seen: pl.DataFrame) -> list[Estimate]:
-    """The mean and each percentile of what was observed."""
+def _estimates(seen: pl.DataFrame, drawn: pl.DataFrame | None) -> list[Estimate]:
+    """The mean and each percentile of what was observed; `drawn`: the window, if the mean is to be at the scenario's lengths."""
     x, cut, parts = seen["x"].to_numpy(), seen["cut"].to_numpy(), seen["repeat"].to_numpy()
     with np.errstate(invalid="ignore"):  # a speed may be without limit, as far as the clock tells
-        mean = restricted_mean(x, cut, parts) if cut.any() else st.mean(x, parts)
+        plain = restricted_mean(x, cut, parts) if cut.any() else st.mean(x, parts)
+    mean = plain if drawn is None or cut.any() else of_window(seen, drawn)
     return [mean, *(percentile(x, cut, p, parts) for p in PERCENTILES)]

@@ -66,19 +66,23 @@ def scores(values: Array, floors: Array | None = None) -> Array:
 
 def excursion(values: Array, floors: Array | None = None) -> float:
     """The highest that the cumulative sum of the scores has been, on either side; 0 for fewer than LEAST_RUNS values."""
-    if len(values) < LEAST_RUNS:
-        return 0.0
-    up = down = most = 0.0
-    for score in scores(values, floors):
+    return float(excursions(values, floors)[-1]) if len(values) >= LEAST_RUNS else 0.0
+
+
+def excursions(values: Array, floors: Array | None = None) -> Array:
+    """The highest that the cumulative sum has been up to each run: what `excursion` says on each day."""
+    out, up, down, most = np.zeros(len(values)), 0.0, 0.0, 0.0
+    for i, score in enumerate(scores(values, floors)):
         up, down = max(0.0, up + score - SLACK), max(0.0, down - score - SLACK)
-        most = max(most, up, down)
-    return most
+        out[i] = most = max(most, up, down)
+    return out
 
 
-def demanded(excursions: Sequence[float], length: float = RUN_LENGTH) -> float:
+def demanded(highest: Sequence[float] | Array, length: float = RUN_LENGTH) -> float:
     """The run length that an alarm must have among several series, so that the false ones come once in `length` runs over all
-    of them: Benjamini and Hochberg's step-up rule (1995) on the rates. `length` times the number of series at most."""
-    lengths = sorted((run_length(x) for x in excursions), reverse=True)
+    of them: Benjamini and Hochberg's step-up rule (1995) on the rates. `length` times the number of series at most.
+    `highest`: the excursion of each series."""
+    lengths = sorted((run_length(x) for x in highest), reverse=True)
     m = max(len(lengths), 1)
     reached = [i for i, found in enumerate(lengths, 1) if found >= length * m / i]
     return length * m / max(reached, default=1)

@@ -7,6 +7,7 @@ refused, as nobody can send or ask for it; all forms print as they were written.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
@@ -34,6 +35,9 @@ class Constant(FixedOutput):
     def sample(self, rng: Random) -> Shape:
         return Shape(self.input_tokens, self.output_tokens)
 
+    def mean_lengths(self) -> tuple[float | None, float | None]:
+        return self.input_tokens, self.output_tokens
+
 
 @dataclass(frozen=True)
 class Normal(FixedOutput):
@@ -56,6 +60,18 @@ class Normal(FixedOutput):
         tokens_in = round(rng.gauss(self.input_mean, self.input_sd))
         tokens_out = round(rng.gauss(self.output_mean, self.output_sd))
         return Shape(max(tokens_in, 1), max(tokens_out, 1))
+
+    def mean_lengths(self) -> tuple[float | None, float | None]:
+        return _normal_mean(self.input_mean, self.input_sd), _normal_mean(self.output_mean, self.output_sd)
+
+
+def _normal_mean(mean: int, sd: int) -> float:
+    """The mean of what is drawn from a normal distribution, rounded, and 1 if it is less."""
+    if not sd:
+        return max(mean, 1)
+    # 1 and, for each k from 1 on, the chance of more than k: of a draw above k + 1/2
+    top = max(int(mean + 9 * sd), 1)
+    return 1 + sum(math.erfc((k + 0.5 - mean) / (sd * math.sqrt(2))) / 2 for k in range(1, top))
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,10 @@ class Uniform(FixedOutput):
     def sample(self, rng: Random) -> Shape:
         tokens_in = rng.randint(max(self.input_min or 1, 1), self.input_max)
         return Shape(tokens_in, rng.randint(max(self.output_min or 1, 1), self.output_max))
+
+    def mean_lengths(self) -> tuple[float | None, float | None]:
+        inputs, outputs = max(self.input_min or 1, 1) + self.input_max, max(self.output_min or 1, 1) + self.output_max
+        return inputs / 2, outputs / 2
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,16 @@ class Mixture(Scenario):
         (part,) = rng.choices(self.parts, [float(weight) for weight, _ in self.shares])
         return part.sample(rng)
 
+    def mean_lengths(self) -> tuple[float | None, float | None]:
+        means = [part.mean_lengths() for part in self.parts]
+        return self._weighted([x for x, _ in means]), self._weighted([x for _, x in means])
+
+    def _weighted(self, means: list[float | None]) -> float | None:
+        known = [x for x in means if x is not None]
+        weights = [float(weight) for weight, _ in self.shares]
+        whole = len(known) == len(means)
+        return sum(w * x for w, x in zip(weights, known, strict=True)) / sum(weights) if whole else None
+
     def __str__(self) -> str:
         return "+".join(f"{weight.normalize():f}*{part}" for weight, part in self.shares)
 

@@ -91,7 +91,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
 
     def _take(self, state: LevelState, rows: pl.DataFrame) -> None:
         good = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok"))
-        state.figures = summarise(rows).row(0, named=True)
+        state.figures = summarise(rows, controlled=False).row(0, named=True)
         state.values = {name: good[name].drop_nulls().to_numpy() for name, _ in LATENCIES}
         state.finished, state.seconds = rows.height, float(rows["end_s"].max() or 0)  # type: ignore[arg-type]
 

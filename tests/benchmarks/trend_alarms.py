@@ -2,7 +2,7 @@
 
 Series of a run a day whose figure varies by 5% from run to run: independent of each other, or with a memory (AR(1)), as runs have
 that share a bad day. An alarm is whatever is shown on any of the days from the tenth on: a step, a drift or an outlier.
-`python tests/benchmarks/trend_alarms.py [replications]`; 400 of them take some five minutes.
+`python tests/benchmarks/trend_alarms.py [replications]`; 2000 of them take some minutes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from basetenkit.analysis.watch import (
     RUN_LENGTH,
     change_points,
     demanded,
-    excursion,
+    excursions,
     limit,
     outliers,
 )
@@ -35,30 +35,29 @@ def noise(rng: np.random.Generator, n: int, memory: float = 0.0) -> Any:
     return series
 
 
-def shown(series: list[Any], day: int) -> tuple[bool, bool]:
-    """(whether a step or drift is shown on that day in any of the series, whether an outlier is), as `trends` judges them."""
-    so_far = [x[:day] for x in series]
-    excursions = [excursion(x) for x in so_far]
-    alarm = max(excursions) > limit(demanded(excursions))
-    return alarm, any(outliers(x - np.median(x), length=OUTLIER_LENGTH * len(series)).any() for x in so_far)
-
-
 def watched(rng: np.random.Generator, many: int, memory: float) -> tuple[bool, bool]:
-    """The same on any day of DAYS in which nothing changes."""
+    """(whether a step or drift is shown on any day of DAYS in any of the series, whether an outlier is), as `trends` judges them,
+    while nothing changes."""
     series = [noise(rng, DAYS, memory) for _ in range(many)]
-    found = [shown(series, day) for day in range(LEAST_RUNS, DAYS + 1)]
-    return any(alarm for alarm, _ in found), any(far for _, far in found)
+    highest = np.array([excursions(x) for x in series])
+    days = range(LEAST_RUNS, DAYS + 1)
+    alarm = any(highest[:, day - 1].max() > limit(demanded(highest[:, day - 1])) for day in days)
+    length = OUTLIER_LENGTH * many
+    far = any(outliers(x[:day] - np.median(x[:day]), length=length).any() for x in series for day in days)
+    return alarm, far
 
 
 def delay(rng: np.random.Generator, many: int, rise: float) -> tuple[int, int]:
-    """(runs after a step until it is shown, days by which its place is wrong on the last day); DAYS and DAYS if it is not shown.
+    """(runs after a step until it is shown, days by which its place is wrong ten days later); DAYS and DAYS if it is not shown.
     Of `many` series it is the only one that changes."""
-    series = noise(rng, BEFORE + DAYS) + np.where(np.arange(BEFORE + DAYS) >= BEFORE, np.log1p(rise), 0)
-    others = [noise(rng, BEFORE + DAYS) for _ in range(many - 1)]
-    for day in range(BEFORE + 1, BEFORE + DAYS + 1):
-        length = demanded([excursion(x[:day]) for x in (series, *others)])
-        if excursion(series[:day]) > limit(length):
-            places = change_points(series[: day + 10], np.arange(len(series[: day + 10])) * 86400.0, length=length)
+    total = BEFORE + DAYS
+    series = noise(rng, total) + np.where(np.arange(total) >= BEFORE, np.log1p(rise), 0)
+    highest = np.array([excursions(x) for x in (series, *(noise(rng, total) for _ in range(many - 1)))])
+    for day in range(BEFORE + 1, total + 1):
+        length = demanded(highest[:, day - 1])
+        if highest[0, day - 1] > limit(length):
+            later = series[: day + 10]
+            places = change_points(later, np.arange(len(later)) * 86400.0, length=length)
             return day - BEFORE, min((abs(place - BEFORE) for place in places), default=DAYS)
     return DAYS, DAYS
 
@@ -90,4 +89,4 @@ def main(replications: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)

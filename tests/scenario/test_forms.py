@@ -62,3 +62,24 @@ def test_uniform_lengths_reach_both_ends_and_no_further(text: str, inputs: set[i
 )
 def test_what_a_scenario_does_not_say_is_none(text: str, shape: Shape) -> None:
     assert parse_scenario(text).sample(Random(0)) == shape
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "D(100,20)", "U(50,100)/(200,250)", "U(7,9)", "N(480,240)/(300,150)", "N(3,5)/(1,0)", "P(20,5)/7", "ID(8,8,30,4)",
+        "0.7*D(100,50)+0.3*P(1000,20)/50", "E(16)",
+    ],
+)  # fmt: skip
+def test_the_mean_lengths_are_those_of_what_is_drawn(text: str) -> None:
+    scenario = parse_scenario(text)
+    shapes = [scenario.sample(Random(i)) for i in range(4000)]
+    for mean, drawn in zip(
+        scenario.mean_lengths(), ([s.input_tokens for s in shapes], [s.output_tokens for s in shapes]), strict=True
+    ):
+        if mean is None:
+            assert set(drawn) == {None}
+            continue
+        known = [float(x) for x in drawn if x is not None]
+        spread = (sum((x - mean) ** 2 for x in known) / len(known)) ** 0.5
+        assert abs(sum(known) / len(known) - mean) <= 5 * spread / len(known) ** 0.5 + 1e-9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from .analysis import showing
 from .analysis.accounts import fates
 from .analysis.clock_error import clock_errors
 from .analysis.diagnosis import diagnose
+from .analysis.latency_model import QUANTILES, explain_latency
 from .analysis.spread import spread
 from .analysis.summary import summarise
 from .analysis.token_gaps import token_gaps
@@ -65,6 +67,12 @@ class Run:
     def spread(self) -> pl.DataFrame:
         """One row a (scenario, load, level, metric): n, min, max, mean, stddev, sum, p25 to p99 of what was measured."""
         return spread(self._rows, self.chunks)
+
+    def explain_latency(self, quantiles: Sequence[float] = QUANTILES) -> pl.DataFrame:
+        """What TTFT is made of, per (scenario, load, level) and over all levels: seconds per prompt token, base, and queue (seconds
+        per other request in flight), each with a 95% interval; null with a sentence if it cannot be told. `quantiles`: of TTFT.
+        See `basetenkit.analysis.latency_model`."""
+        return explain_latency(self._rows, quantiles)
 
     @cached_property
     def fates(self) -> pl.DataFrame:

@@ -155,6 +155,11 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
         "charts.activity(run)",
         "Whether the load was steady while it was measured: the shaded stretch should be flat.",
     ),
+    "explain_latency": (
+        lambda: charts.explain_latency(sweep()),
+        "charts.explain_latency(run)",
+        "What 1,000 prompt tokens and each other request in flight add to the time to first token, and what remains.",
+    ),
     "serving_curve": (
         lambda: charts.serving_curve(sweep()),
         'charts.serving_curve(run, "ttft_s", 50)',

@@ -30,7 +30,7 @@ _LIMIT, _AT, _GROWTH = (
     1.055,
 )  # simulated: its limit for that run length; log run length per unit of the limit
 _MEDIAN_FREEDOM = 0.42  # simulated: the median absolute deviation of n normal values is worth t's n - 1 times this
-_LOOKS = 3.0  # simulated: how many more stand out on some day than on one, if somebody looks each day for 60 days
+_LOOKS = 5.0  # simulated: how many more stand out on some day than on one, if somebody looks each day for 60 days
 _TINY = 1e-9
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

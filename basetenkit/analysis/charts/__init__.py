@@ -7,6 +7,7 @@ gives, and `trend` a history. docs/gallery.md shows them all.
 
 from __future__ import annotations
 
+from .costs import explain_latency
 from .counts import error_shares, outcome_bars, outcomes_over_time, token_ledger
 from .courses import itl_course, ttft_by_input
 from .distributions import inter_token, latency_ecdf, latency_histogram
@@ -18,6 +19,7 @@ __all__ = [
     "activity",
     "comparison",
     "error_shares",
+    "explain_latency",
     "inter_token",
     "itl_course",
     "latency_ecdf",

@@ -55,7 +55,7 @@ def controlled_mean(
     se *= math.sqrt((n - 2) / (n - 2 - len(names)) * (1 + n * float(off @ np.linalg.solve(products, off))))
     value = of.mean - float(slopes @ off)
     effective = n if se == 0 else min(float(n), of.variance / se**2)
-    how = f"{st.how('t interval', of.runs)}, controlled for {' and '.join(names)}"
+    how = f"{st._how('t interval', of.runs)}, controlled for {' and '.join(names)}"
     return Estimate(value, value - st.t975(df) * se, value + st.t975(df) * se, effective, how)
 
 

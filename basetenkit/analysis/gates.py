@@ -83,12 +83,15 @@ def judge(
     max_unfinished: float | None = UNFINISHED,
     baseline: Any = None,
     tolerance: float = TOLERANCE,
+    history: Any = None,
 ) -> Judgement:
     """The gates of a Run or of its folder, at each level: the share of planned requests that were cut or never sent, at most
     `max_unfinished` (None: no such gate, for levels that are meant to end by time); the share of failures, at most
     `max_error_rate`; if the config has an `slo`, the share of requests within every limit of it, at least `goodput`; if a
-    `baseline` is given (a Run, or the folder of a saved one), each of GUARDED no worse than its by `tolerance`, a share.
-    ConfigError if a limit is no share or the runs have no level in common; StoreError if the baseline's folder is no run."""
+    `baseline` is given (a Run, or the folder of a saved one), each of GUARDED no worse than its by `tolerance`, a share; if a
+    `history` is given (a folder of saved runs, or `bk.history` of one), each of GUARDED no worse than the next of those runs
+    should be. ConfigError if a limit is no share or the runs have no level in common; StoreError if the baseline's folder is no
+    run, or the history's is no folder."""
     run = as_run(run, "judge")
     limits = {"goodput": goodput, "max_error_rate": max_error_rate, "max_unfinished": max_unfinished}
     for name, value in limits.items():
@@ -98,7 +101,14 @@ def judge(
         raise ConfigError(f"judge: tolerance={tolerance}; a share of the baseline's figure, e.g. 0.2 for 20%")
     gates = [] if max_unfinished is None else list(unfinished(run, max_unfinished))
     gates += [*failures(run, max_error_rate), *slo(run, goodput)]
-    return Judgement((*gates, *(against(run, baseline, tolerance) if baseline is not None else ())))
+    gates += against(run, baseline, tolerance) if baseline is not None else ()
+    return Judgement((*gates, *(_by_history(run, history) if history is not None else ())))
+
+
+def _by_history(run: Any, runs: Any) -> Iterator[Gate]:
+    from .history_gates import from_history  # it makes gates, too, by what is in this file
+
+    return from_history(run, runs)
 
 
 def unfinished(run: Any, most: float = UNFINISHED) -> Iterator[Gate]:
@@ -217,14 +227,14 @@ def against(run: Any, baseline: Any, tolerance: float = TOLERANCE) -> Iterator[G
             f"judge: the baseline has none of this run's levels ({', '.join(found.only_b) or 'it has none'})"
         )
     for row in found.frame.iter_rows(named=True):
-        if row["metric"] in _guarded(row["load"]):
+        if row["metric"] in guarded(row["load"]):
             yield _regression(row, tolerance, found.fewer(row))
     for level in found.only_b:
         sentence = f"{level}: the baseline has no such level."
         yield Gate("baseline", level, "no such level", "", INCONCLUSIVE, sentence)
 
 
-def _guarded(load: str) -> list[str]:
+def guarded(load: str) -> list[str]:
     """The guarded figures under a load: of an open loop, latencies from when a request was due."""
     parts = [name.rsplit("_", 1) for name in GUARDED]
     return [f"{headline(base, load)}_{stat}" if base in METRICS else f"{base}_{stat}" for base, stat in parts]

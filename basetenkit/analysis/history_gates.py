@@ -19,7 +19,7 @@ import polars as pl
 from ..display import interval
 from . import statistics as st
 from .comparison import figures
-from .gates import KEPT, MISSED, UNKNOWN, UNSURE, Gate, figure_title, guarded, place
+from .gates import FAIL, INCONCLUSIVE, PASS, Gate, figure_title, guarded, place
 from .history import history
 from .metrics import LEVEL
 from .next_run import LEAST_HISTORY, next_interval
@@ -43,7 +43,7 @@ def from_history(run: Any, runs: str | Path | pl.LazyFrame) -> Iterator[Gate]:
         if not names:
             where = place(row)
             sentence = f"{where}: no earlier run of the history has this level's figures."
-            yield Gate("history", where, "no figures", "", UNKNOWN, sentence)
+            yield Gate("history", where, "no figures", "", INCONCLUSIVE, sentence)
     for row, name, same in pairs:
         yield _gate(row, name, same, 1 - ALPHA / len(pairs))
 
@@ -78,7 +78,7 @@ def _gate(row: Mapping[str, Any], name: str, same: pl.DataFrame, level: float) -
         sentence = (
             f"{where}: {title} has {len(on.x)} earlier run(s) since it last changed; a gate needs {LEAST_HISTORY}."
         )
-        return Gate(f"{title} / history", where, found, "", UNKNOWN, sentence)
+        return Gate(f"{title} / history", where, found, "", INCONCLUSIVE, sentence)
     lower = figures()[name][1] == "lower"
     usual, exact = (next_interval(on.x, errors, own, level) for own in (None, 0.0))
     limits = [_limit(on, expected, lower) for expected in (usual, exact)]
@@ -133,7 +133,5 @@ def _verdict(row: Mapping[str, Any], name: str, limits: list[float], lower: bool
         return x is not None and (x > limit if lower else x < limit)
 
     if beyond(near, limits[1]) or (value is None and not row["ok"]):
-        return MISSED if value is None or beyond(value, limits[0]) else KEPT
-    if value is None:
-        return UNKNOWN
-    return UNSURE if wide or beyond(value, limits[0]) else KEPT
+        return FAIL if value is None or beyond(value, limits[0]) else PASS
+    return INCONCLUSIVE if value is None or wide or beyond(value, limits[0]) else PASS

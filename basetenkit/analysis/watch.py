@@ -24,11 +24,8 @@ LEAST_RUNS, LEAST_PART, LEAST_FOR_OUTLIERS = 10, 2, 6
 RUN_LENGTH = 2_000  # runs between two false alarms, on average and over all series together
 OUTLIER_LENGTH = 4_000  # runs between two that stand out by chance, likewise
 SLACK, CLIP = 0.5, 2.5  # of the cumulative sum: half of the shift in standard deviations that it finds soonest
-_LIMIT, _AT, _GROWTH = (
-    5.94,
-    1_490.0,
-    1.055,
-)  # simulated: its limit for that run length; log run length per unit of the limit
+# Simulated on series of 60 runs: the cumulative sum's limit for a run length of _AT, and log run length per unit of the limit.
+_LIMIT, _AT, _GROWTH = 5.94, 1_350.0, 0.92
 _MEDIAN_FREEDOM = 0.42  # simulated: the median absolute deviation of n normal values is worth t's n - 1 times this
 _LOOKS = 5.0  # simulated: how many more stand out on some day than on one, if somebody looks each day for 60 days
 _TINY = 1e-9

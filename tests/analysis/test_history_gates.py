@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.gates import KEPT, MISSED, UNKNOWN, UNSURE, Gate, guarded, judge
+from basetenkit.analysis.gates import FAIL, INCONCLUSIVE, PASS, Gate, guarded, judge
 from basetenkit.analysis.history_gates import from_history
 from basetenkit.errors import StoreError
 
@@ -43,31 +43,31 @@ def gates(run: Path, past: Any) -> dict[str, Gate]:
 def test_a_day_like_the_others_is_kept_and_each_guarded_figure_has_a_gate(past: Path, tmp_path: Path) -> None:
     found = gates(day(tmp_path, 20, 1.0), past)
     assert len(found) == len([name for name in guarded("concurrency") if name != "inputs_per_s"])
-    assert {gate.verdict for gate in found.values()} == {KEPT}
+    assert {gate.verdict for gate in found.values()} == {PASS}
     assert " ms" in found[TTFT].found
     assert "after the 12 runs before it, at most 1" in found[TTFT].sentence
 
 
 def test_a_day_that_no_day_has_been_like_is_missed_and_a_better_one_is_kept(past: Path, tmp_path: Path) -> None:
-    assert gates(day(tmp_path / "a", 20, 1.5), past)[TTFT].verdict == MISSED
-    assert gates(day(tmp_path / "b", 20, 0.5), past)[TTFT].verdict == KEPT
+    assert gates(day(tmp_path / "a", 20, 1.5), past)[TTFT].verdict == FAIL
+    assert gates(day(tmp_path / "b", 20, 0.5), past)[TTFT].verdict == PASS
 
 
 def test_what_a_wide_interval_of_the_run_itself_may_explain_is_not_certain(past: Path, tmp_path: Path) -> None:
     found = gates(day(tmp_path, 20, 1.6, n=24, spread=0.9), past)
-    assert found[TTFT].verdict == UNSURE
+    assert found[TTFT].verdict == INCONCLUSIVE
 
 
 def test_a_run_of_nothing_but_errors_is_missed_and_not_unknown(past: Path, tmp_path: Path) -> None:
     bad = save(tmp_path / "bad", failures(40), at=1.7e9 + 30 * DAY)
-    assert gates(bad, past)[TTFT].verdict == MISSED
+    assert gates(bad, past)[TTFT].verdict == FAIL
 
 
 def test_only_earlier_runs_of_the_same_configuration_count(past: Path, tmp_path: Path) -> None:
     other = gates(day(tmp_path / "a", 20, 1.0, request_params={"temperature": 1.0}), past)
-    assert {gate.verdict for gate in other.values()} == {UNKNOWN}
+    assert {gate.verdict for gate in other.values()} == {INCONCLUSIVE}
     early = gates(day(tmp_path / "b", 3, 1.0), past)
-    assert early[TTFT].verdict == UNKNOWN
+    assert early[TTFT].verdict == INCONCLUSIVE
     assert early[TTFT].sentence.endswith("has 3 earlier run(s) since it last changed; a gate needs 5.")
 
 
@@ -76,8 +76,8 @@ def test_runs_before_the_last_step_do_not_count(tmp_path: Path) -> None:
         day(tmp_path / "all", number, (1.0 if number < 14 else 2.0) * (1 + 0.02 * (number % 3)))
     found = gates(day(tmp_path / "new", 40, 2.0), tmp_path / "all")[TTFT]
     assert "after the 12 runs before it" in found.sentence
-    assert found.verdict == KEPT
-    assert gates(day(tmp_path / "worse", 40, 2.8), tmp_path / "all")[TTFT].verdict == MISSED
+    assert found.verdict == PASS
+    assert gates(day(tmp_path / "worse", 40, 2.8), tmp_path / "all")[TTFT].verdict == FAIL
 
 
 def test_judge_takes_a_folder_or_a_frame(past: Path, tmp_path: Path) -> None:
@@ -95,5 +95,5 @@ def test_an_unchanged_endpoint_rarely_misses(tmp_path: Path, past: Path) -> None
         for number, factor in enumerate(np.random.default_rng(9).lognormal(0, 0.05, 12))
         for gate in gates(day(tmp_path, 100 + number, factor), past).values()
     ]
-    assert verdicts.count(MISSED) <= 1
-    assert verdicts.count(KEPT) > 0.9 * len(verdicts)
+    assert verdicts.count(FAIL) <= 1
+    assert verdicts.count(PASS) > 0.9 * len(verdicts)

@@ -97,7 +97,7 @@ def test_a_step_of_two_standard_deviations_is_seen_within_days() -> None:
 
 
 def test_of_several_series_each_must_be_the_more_certain() -> None:
-    low, high = limit(RUN_LENGTH * 2), limit(RUN_LENGTH * 9)
+    low, high = limit(RUN_LENGTH * 2.01), limit(RUN_LENGTH * 9)
     assert demanded([]) == demanded([0.0]) == RUN_LENGTH
     assert demanded([0.0] * 8) == RUN_LENGTH * 8
     assert demanded([high, *[0.0] * 7]) == RUN_LENGTH * 8

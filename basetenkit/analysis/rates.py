@@ -53,7 +53,8 @@ def _of_level(rows: pl.DataFrame, of: Sequence[Stretch], tokens: Sequence[Counts
     for name, rate in WEIGHED.items():
         if not ok[name].null_count():
             counts = tokens if name == "output_tokens" else counted(ok, "end_s", of, pl.col(name))
-            out |= named(rate, st.rate_of_stretches(counts, seconds, under_way))
+            slow = name == "output_tokens" and rows["load"][0] == "request_rate"
+            out |= named(rate, st.rate_of_stretches(counts, seconds, under_way, slow))
     if rows["load"][0] == "request_rate":
         due = counted(rows, "scheduled_s", of, pl.lit(1))
         out["offered_per_s"] = sum(float(c.sum()) for c in due) / sum(seconds)

@@ -18,7 +18,7 @@ from ..types import Estimate
 from .statistics import moments, standard_error
 from .stretches import sending
 
-LOOKS, PARTS, POINTS = 15, 20, 100
+LOOKS, PARTS, POINTS = 20, 20, 100
 WIDE = 0.15  # half of an interval of the mean of TTFT over that mean: by then it is waiting that varies
 TOO_SHORT = "the run is too short against its queue for this bound"
 

@@ -75,13 +75,13 @@ def moments(psi: Array, parts: Labels | None = None) -> Moments:
     return Moments(len(psi), float(psi.mean()), float(centred.var()), ten, twenty, totals)
 
 
-def standard_error(of: Moments, floor: bool = True) -> tuple[float, int]:
+def standard_error(of: Moments, floor: bool = True, slow: bool | None = None) -> tuple[float, int]:
     """(standard error of the mean of a series in start order, degrees of freedom); at least LEAST values.
 
     The one that gives the widest interval, of 5, 10 and 20 batch means: the 20 see short correlation and are inflated for what is
     left of it (their lag-1 autocorrelation, less the bias that 20 values give it), the 5 see what outlasts a tenth of the run.
     Never under the one that independence would give. Without that `floor` (counts in time, where a long gap is made up by short
-    ones) of 10 and 20 only. Of several runs: from the runs' own means.
+    ones) of 10 and 20 only, unless what is counted is `slow` to forget. Of several runs: from the runs' own means.
     """
     independent = math.sqrt(of.variance / of.n) if floor else 0.0
     if of.runs > 1:
@@ -91,8 +91,9 @@ def standard_error(of: Moments, floor: bool = True) -> tuple[float, int]:
         phi += (1 + 4 * phi) / 20  # Marriott and Pope 1954
     phi = min(max(phi, 0.0), 0.8)
     found = [(_of_means(of.twenty) * math.sqrt((1 + phi) / (1 - phi)), 19), (_of_means(of.ten), 9)]
-    if floor:
-        found += [(_of_means(of.twenty.reshape(5, 4).mean(1)), 4), (independent, 19)]
+    if floor if slow is None else slow:
+        found.append((_of_means(of.twenty.reshape(5, 4).mean(1)), 4))
+    found.append((independent, 19))
     return max(found, key=lambda x: x[0] * t975(x[1]))
 
 
@@ -262,9 +263,10 @@ def rate_of_parts(parts: Sequence[Array], weights: Sequence[Array] | None = None
     return Estimate(value, max(value - half, 0.0), value + half, len(gaps), _how("ratio", of.runs))
 
 
-def rate_of_stretches(counts: Sequence[Array], seconds: Sequence[float], n: int) -> Estimate:
+def rate_of_stretches(counts: Sequence[Array], seconds: Sequence[float], n: int, slow: bool = False) -> Estimate:
     """What comes per second: `counts` in equal parts of one or more stretches of time, which took `seconds` each; `n`: how many
-    requests were under way in them. Batch means of the counts; of several stretches, the spread of their rates."""
+    requests were under way in them; `slow`: whether the counts vary slowly, as arrivals do. Batch means of the counts; of several
+    stretches, the spread of their rates."""
     total, time = sum(float(c.sum()) for c in counts), float(sum(seconds))
     if not counts or time <= 0:
         return NOTHING
@@ -274,7 +276,7 @@ def rate_of_stretches(counts: Sequence[Array], seconds: Sequence[float], n: int)
     parts: Array = np.concatenate(counts)
     away: Array = np.array([c.sum() - value * s for c, s in zip(counts, seconds, strict=True)])
     of = Moments(len(parts), value, 0.0, _batch_means(parts, 10), _batch_means(parts, 20), away)
-    se, df = standard_error(of, floor=False)
+    se, df = standard_error(of, floor=False, slow=slow)
     half = t975(df) * se * len(parts) / time
     return Estimate(value, max(value - half, 0.0), value + half, n, _how("t interval of counts", of.runs))
 

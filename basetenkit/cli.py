@@ -177,7 +177,8 @@ def _missed(run: Run, goodput: float) -> list[str]:
     """Why a gate failed, a sentence each. A goodput that could not be measured is not kept."""
     from .analysis import gates
 
-    if not (run.requests["outcome"] == "ok").any():
+    rows = run.requests
+    if not ((rows["outcome"] == "ok") & (rows["phase"] == "measured")).any():
         return ["No request was ok."]
     return [gate.sentence for gate in gates.slo(run, goodput) if gate.verdict == gates.FAIL]
 

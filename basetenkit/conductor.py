@@ -25,16 +25,19 @@ from .config import RunConfig
 from .engine.clock import Poller
 from .errors import StoreError
 from .outgoing import quota, request_head
+from .probe import Probe, nothing_answers
 from .rows import LevelKey
 from .scenario import parse_scenario
 from .sizes import FIRST_LOOK
 from .stage import Batch, Stage, Status
 from .store import RunFolder
 from .tally import Tally
+from .types import Outcome
 from .workers.crew import Crew
 from .workload.tokenizer import Tokenizer
 
 T = TypeVar("T")
+NOTHING_ANSWERS, PREFLIGHT_FAILED = "nothing_answers", "preflight_failed"
 SPOOL_EVERY_S = 1.0
 ROWS_IN_MEMORY, CHUNKS_IN_MEMORY = 20_000, 2_000_000
 
@@ -109,9 +112,11 @@ class Conductor:
         self.lock = threading.Lock()
         self.notes: list[dict[str, Any]] = document["metadata"].setdefault("events", [])
         self.stopped: str | None = None
-        self._poller, self._key = Poller(), ""
+        self._poller, self._key, self._tokenizer = Poller(), "", tokenizer
         self._now: LevelKey | None = None
         self._reached: Precision | None = None
+        self._asking: asyncio.Task[dict[str, Any]] | None = None
+        self._dead: str | None = None
         self._place = self._make_place(tokenizer)
         self._unwritten: list[Batch] = []
         self._parts = itertools.count(1)
@@ -135,6 +140,8 @@ class Conductor:
         planned = 0 if self._now is None else quota(self.config, self._now.load, self._now.level).total
         counts = {name: getattr(status, name) for name in Status.__slots__}
         counts["outcomes"] = Counter(status.outcomes)
+        counts["last_error"] = self._dead or status.last_error
+        counts["in_flight"] += self._asking is not None
         return Progress(self._key, len(levels), done, planned, **counts)
 
     def run(self) -> None:
@@ -145,12 +152,17 @@ class Conductor:
     def stop(self, reason: str) -> None:
         """Cancels what is in flight and sends no more; on the loop's thread."""
         self.stopped = self.stopped or reason
+        if self._asking is not None:
+            self._asking.cancel()
         self._place.stop(reason)
 
     async def _levels(self) -> None:
         self.loop = asyncio.get_running_loop()
         missing = [entry for entry in self.document["levels"] if not entry["done"]]
+        self.notes[:] = [note for note in self.notes if note["what"] not in (NOTHING_ANSWERS, PREFLIGHT_FAILED)]
         try:
+            if missing and self.config.preflight and self.stopped is None:
+                await self._ask(missing[0])
             if missing and self.stopped is None:
                 await self._place.open()
             for entry in missing:
@@ -160,6 +172,35 @@ class Conductor:
         finally:
             await self._place.close()
         self.notes += self._place.notes()
+
+    async def _ask(self, entry: dict[str, Any]) -> None:
+        """The request before the levels. If nothing answers it, the run is stopped, and its levels stay to be done."""
+        index = self.folder.unused(len(self.document["levels"]))
+        key = LevelKey(index, *(entry[k] for k in ("scenario", "load", "level", "repeat")))
+        probe = Probe.of(self.config, self._tokenizer, self.document["metadata"]["salt"], self._poller)
+        self._asking = asyncio.ensure_future(probe.ask(key))
+        row: dict[str, Any] = {}
+        try:
+            row = await self._asking
+        except asyncio.CancelledError:  # by `stop`; its row says so
+            if self.stopped is None:
+                raise
+        finally:
+            self._asking = None
+            with self.lock:
+                self._unwritten += (batches := probe.take())
+            if batches:
+                self._write(index, batches)
+        if self._write_error is not None:
+            raise self._write_error
+        if row and row["outcome"] != Outcome.OK:
+            waits = bool(self.config.warmup_requests and self.config.warmup_retries)
+            dead = nothing_answers(row, waits)
+            told = {"message": row["error_message"] or row["outcome"], "advice": " ".join(row["advice"])}
+            self.notes.append({"what": NOTHING_ANSWERS if dead else PREFLIGHT_FAILED, **told})
+            if dead:
+                self._dead = told["message"]
+                self.stopped = f"nothing answers: {self._dead}"
 
     async def _one(self, entry: dict[str, Any]) -> None:
         """One level, whatever happens in it: its rows are in the folder and its entry says how it ended."""

@@ -120,6 +120,10 @@ class RunConfig(Model):
     )
     stop_behind: bool = Field(False, description="stop an open-loop level whose endpoint falls behind for good")
     give_up_after: Count | None = Field(50, description="stop a level whose first N requests all fail; None: never")
+    preflight: bool = Field(
+        True,
+        description="begin with one request; if nothing answers it, stop the run there. False runs the levels all the same",
+    )
 
     @model_validator(mode="before")
     @classmethod

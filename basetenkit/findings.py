@@ -21,6 +21,14 @@ class Finding:
 
 # code -> (sentence, cure); the names in braces are filled in by `finding`.
 RUN_FINDINGS: dict[str, tuple[str, str]] = {
+    "nothing_answers": (
+        "No request to this endpoint can succeed, so no level was run: {message}.",
+        "{advice} Then the same call runs the levels; preflight=False runs them all the same.",
+    ),
+    "preflight_failed": (
+        "The request before the levels did not succeed: {message}.",
+        "{advice} The levels were run all the same.",
+    ),
     "all_failed": (
         "{where}: none of the {sent} requests succeeded; most often: {message}",
         "Mend this first: no latency can be told from it.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -26,9 +27,10 @@ from .analysis import showing
 from .analysis.summary import summarise
 from .analysis.window import mark_window
 from .columns import SCHEMA
-from .conductor import Conductor
+from .conductor import NOTHING_ANSWERS, Conductor
 from .config import RunConfig
 from .errors import ConfigError
+from .findings import finding
 from .forking import check_not_forked, mark_used
 from .outgoing import request_head
 from .pending import awaited
@@ -185,6 +187,15 @@ async def _until_done(live: LiveRun) -> Run:
     finally:
         _end(live, "the awaiting task was cancelled")
         line.close(live.progress)
+        _say_if_nothing_answers(live)
+
+
+def _say_if_nothing_answers(live: LiveRun) -> None:
+    """In a cell or a script, at once and in red: a run that measured nothing must not look like one that did."""
+    for note in live._conductor.notes:
+        if live.done and note["what"] == NOTHING_ANSWERS:
+            told = finding(NOTHING_ANSWERS, message=note["message"].rstrip("."), advice=note["advice"])
+            sys.stderr.write(f"basetenkit: {told.sentence} {told.cure}\n")
 
 
 def _end(live: LiveRun, reason: str) -> None:
@@ -223,6 +234,7 @@ def _wait(live: LiveRun, interrupts: waiting.Interrupts) -> Run:
     finally:
         _end(live, "the run was interrupted")
         line.close(live.progress)
+        _say_if_nothing_answers(live)
 
 
 def load(path: str | Path) -> Run:

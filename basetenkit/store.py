@@ -139,6 +139,12 @@ class RunFolder:
     def level(self, index: int) -> Path:
         return self.path / "levels" / f"{index:03d}"
 
+    def unused(self, index: int) -> int:
+        """The first index from `index` on under which no level's rows lie."""
+        while self.level(index).is_dir():
+            index += 1
+        return index
+
     def write_part(self, index: int, part: int, kind: str, frame: pl.DataFrame) -> None:
         """One part of level `index`: `kind` is "requests", "chunks" or "exchanges"."""
         folder = self.level(index)

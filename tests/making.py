@@ -23,7 +23,7 @@ URL = "http://127.0.0.1:9/v1/chat/completions"
 def config(**kw: Any) -> bk.RunConfig:
     endpoint = kw.pop("endpoint", None) or bk.Endpoint(url=kw.pop("url", URL), model="m", api_key=KEY)
     fields: dict[str, Any] = {"scenarios": "D(20,5)", "concurrency": 2, "max_requests": 6, "salt": "s"}
-    return bk.RunConfig(endpoint=endpoint, **({"steady": False} | fields | kw))
+    return bk.RunConfig(endpoint=endpoint, **({"steady": False, "preflight": False} | fields | kw))
 
 
 def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n", **apart: int) -> Source:

@@ -47,7 +47,14 @@ def server() -> Iterator[Any]:
 
 def run(server: Any, text: str) -> bk.Run:
     return bk.run_sync(
-        bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=server.url), scenarios=text, concurrency=2, max_requests=8)
+        bk.RunConfig(
+            steady=False,
+            preflight=False,
+            endpoint=bk.Endpoint(url=server.url),
+            scenarios=text,
+            concurrency=2,
+            max_requests=8,
+        )
     )
 
 

@@ -55,7 +55,13 @@ def received(
     params = fields.pop("request_params", {})
     endpoint = bk.Endpoint(url=url or server.url, **({"model": "m"} | fields))
     config = bk.RunConfig(
-        steady=False, endpoint=endpoint, scenarios="D(12,6)", concurrency=1, max_requests=1, request_params=params
+        steady=False,
+        preflight=False,
+        endpoint=endpoint,
+        scenarios="D(12,6)",
+        concurrency=1,
+        max_requests=1,
+        request_params=params,
     )
     server.truth(reset=True)
     (row,) = bk.run_sync(config).requests.to_dicts()
@@ -72,7 +78,9 @@ def answered(body: str, status: str = "200 OK", kind: str = "application/json", 
 
     with peer(answer) as p:
         endpoint = bk.Endpoint(url=p.url, **({"stream": False} | fields))
-        config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(12,6)", concurrency=1, max_requests=1)
+        config = bk.RunConfig(
+            steady=False, preflight=False, endpoint=endpoint, scenarios="D(12,6)", concurrency=1, max_requests=1
+        )
         (row,) = bk.run_sync(config).requests.to_dicts()
     return row
 
@@ -152,7 +160,11 @@ def test_a_port_that_refuses_is_a_row_and_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     endpoint = bk.Endpoint(url=f"http://127.0.0.1:{port}/predict")
-    run = bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(5,5)", concurrency=1, max_requests=2))
+    run = bk.run_sync(
+        bk.RunConfig(
+            steady=False, preflight=False, endpoint=endpoint, scenarios="D(5,5)", concurrency=1, max_requests=2
+        )
+    )
     assert run.requests["outcome"].to_list() == ["connection_error"] * 2
     assert f"no connection to 127.0.0.1:{port}" in run.requests["error_message"][0]
     assert "all_failed" in [f.code for f in run.findings]
@@ -193,7 +205,11 @@ def test_a_key_that_is_refused_is_told_in_the_servers_words() -> None:
 def test_a_missing_key_names_both_variables_before_anything_is_sent() -> None:
     endpoint = bk.Endpoint.baseten("abcd1234")
     with pytest.raises(bk.errors.MissingKeyError, match="MODEL_API_KEY or BASETEN_API_KEY"):
-        bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(5,5)", concurrency=1, max_requests=1))
+        bk.run_sync(
+            bk.RunConfig(
+                steady=False, preflight=False, endpoint=endpoint, scenarios="D(5,5)", concurrency=1, max_requests=1
+            )
+        )
 
 
 @pytest.mark.baseten("keys")
@@ -214,7 +230,9 @@ def test_the_order_of_the_keys_as_a_server_sees_it(monkeypatch: pytest.MonkeyPat
             step()
             endpoint = bk.Endpoint(url=p.url, stream=False, api_key=key)
             bk.run_sync(
-                bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(5,5)", concurrency=1, max_requests=1)
+                bk.RunConfig(
+                    steady=False, preflight=False, endpoint=endpoint, scenarios="D(5,5)", concurrency=1, max_requests=1
+                )
             )
     assert seen == ["Bearer third", "Bearer second", "Bearer first"]
 

@@ -31,7 +31,9 @@ def server() -> Iterator[Any]:
 def config(server: Any, **kw: Any) -> bk.RunConfig:
     fields: dict[str, Any] = {"task": "text-to-embeddings", "scenarios": "E(16)", "batch_size": SIZES, "concurrency": 1}
     fields |= {"max_requests": 5, "capture": "all"}
-    return bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=server.embeddings_url, model="m"), **(fields | kw))
+    return bk.RunConfig(
+        steady=False, preflight=False, endpoint=bk.Endpoint(url=server.embeddings_url, model="m"), **(fields | kw)
+    )
 
 
 @pytest.fixture(scope="module")

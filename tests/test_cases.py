@@ -94,7 +94,8 @@ def test_the_endpoint_says_what_was_asked_for_and_else_the_request_does() -> Non
 
 def test_a_run_gives_its_cases(tmp_path: Path) -> None:
     with bk.emulator.serve(ttft_ms=2, itl_ms=1) as server:
-        config = bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=server.url, model="m"), scenarios="D(5,4)", concurrency=1,
+        config = bk.RunConfig(steady=False,
+    preflight=False, endpoint=bk.Endpoint(url=server.url, model="m"), scenarios="D(5,4)", concurrency=1,
                               max_requests=2, capture="all")  # fmt: skip
         run = bk.run_sync(config)
     for row in run.requests.iter_rows(named=True):

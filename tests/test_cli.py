@@ -176,6 +176,7 @@ def test_preflight(server: Any) -> None:
 def test_compare(server: Any, tmp_path: Path) -> None:
     config = bk.RunConfig(
         steady=False,
+        preflight=False,
         endpoint=bk.Endpoint(url=server.url, model="m", api_key=KEY),
         scenarios="D(20,5)",
         concurrency=2,

@@ -182,7 +182,12 @@ def test_a_folder_that_can_no_longer_be_written_ends_the_run_with_one_sentence(t
     """As with a full disk: what was written before stays, and the run does not pretend to go on."""
     with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
         config = bk.RunConfig(
-            steady=False, endpoint=bk.Endpoint(url=server.url), scenarios="D(10,5)", concurrency=2, max_requests=100_000
+            steady=False,
+            preflight=False,
+            endpoint=bk.Endpoint(url=server.url),
+            scenarios="D(10,5)",
+            concurrency=2,
+            max_requests=100_000,
         )
         live = bk.start(config, save_to=tmp_path / "run")
         level = tmp_path / "run" / "levels" / "000"
@@ -199,6 +204,7 @@ def test_rows_spooled_while_the_level_ends_are_all_there(tmp_path: Path) -> None
     with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
         config = bk.RunConfig(
             steady=False,
+            preflight=False,
             endpoint=bk.Endpoint(url=server.url),
             scenarios="D(5,3)",
             concurrency=8,

@@ -27,7 +27,7 @@ import os, pathlib, resource, time
 import basetenkit as bk
 def config(url, **kw):
     fields = {"scenarios": "D(10,60)", "concurrency": [2, 4], "max_requests": 30, "warmup_requests": 0}
-    return bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=url, model="m"), **(fields | kw))
+    return bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(url=url, model="m"), **(fields | kw))
 """
 
 
@@ -39,7 +39,7 @@ def server() -> Iterator[Any]:
 
 def config(server: Any, **kw: Any) -> bk.RunConfig:
     fields: dict[str, Any] = {"scenarios": "D(10,60)", "concurrency": LEVELS, "max_requests": 30}
-    return bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=server.url, model="m"), **(fields | kw))
+    return bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(url=server.url, model="m"), **(fields | kw))
 
 
 def script(code: str) -> subprocess.Popen[str]:
@@ -192,7 +192,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run_that_was_not_to_be_kept_leaves_nothing_where_it_fails(server: Any, temporary: Path) -> None:
-    made = bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=server.url), scenarios="D(10,5)", max_requests=100_000)
+    made = bk.RunConfig(
+        steady=False, preflight=False, endpoint=bk.Endpoint(url=server.url), scenarios="D(10,5)", max_requests=100_000
+    )
     live: bk.LiveRun | None = bk.start(made)
     assert live is not None
     (folder,) = temporary.glob("basetenkit-*")

@@ -39,7 +39,7 @@ def received(server: bk.emulator.Emulator, data: Any, **fields: Any) -> tuple[bk
     endpoint = bk.Endpoint(url=server.base_url + path, model="m", **fields.pop("endpoint", {}))
     server.truth(reset=True)
     plan = {"max_requests": 6} | ({} if "request_rate" in fields else {"concurrency": 2}) | fields
-    run = bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, dataset=data, **plan))
+    run = bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, dataset=data, **plan))
     assert run.requests["outcome"].to_list() == ["ok"] * run.requests.height
     return run, [json.loads(seen["body"]) for seen in server.truth()["bodies"]]
 

@@ -26,7 +26,7 @@ LONG = 'scenarios="D(10,400)", concurrency=3, max_requests=100000'
 SETUP = """
 import basetenkit as bk, basetenkit.runs
 basetenkit.runs._last.clear()
-config = bk.RunConfig(steady=False, endpoint=bk.Endpoint(url={url!r}, model="m"), {long})
+config = bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(url={url!r}, model="m"), {long})
 """
 TELL = """
 import json
@@ -210,7 +210,9 @@ def test_jupyterlab_ended(server: Any, tmp_path: Path, number: int) -> None:
 def test_stop_and_a_deadline_mark_what_was_in_flight(server: Any) -> None:
     def config(**kw: Any) -> bk.RunConfig:
         fields: dict[str, Any] = {"scenarios": "D(10,400)", "concurrency": 3, "max_requests": 100_000}
-        return bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=server.url, model="m"), **(fields | kw))
+        return bk.RunConfig(
+            steady=False, preflight=False, endpoint=bk.Endpoint(url=server.url, model="m"), **(fields | kw)
+        )
 
     since = time.monotonic_ns()
     live = bk.start(config())

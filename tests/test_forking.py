@@ -19,7 +19,7 @@ import polars as pl
 import basetenkit as bk
 
 config = bk.RunConfig(
-    steady=False, endpoint=bk.Endpoint(url={url!r}, model="m"), scenarios="D(10,3)", concurrency=1, max_requests=2)
+    steady=False, preflight=False, endpoint=bk.Endpoint(url={url!r}, model="m"), scenarios="D(10,3)", concurrency=1, max_requests=2)
 
 def in_a_child(call):
     if (child := os.fork()) == 0:

@@ -57,7 +57,7 @@ def say_evil(sock: socket.socket, request: bytes) -> bool:
 def config(url: str, **kw: Any) -> bk.RunConfig:
     endpoint = bk.Endpoint(url=url, model=EVIL, headers={"x-team": "a<b>"})
     load: dict[str, Any] = {"scenarios": "D(20,5)", "concurrency": 2, "max_requests": 16, "capture": "all"}
-    return bk.RunConfig(steady=False, endpoint=endpoint, request_params={"user": EVIL}, **(load | kw))
+    return bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, request_params={"user": EVIL}, **(load | kw))
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ def shown() -> Iterator[dict[str, Any]]:
     with bk.emulator.serve(ttft_ms=5, itl_ms=1, fail={"http_500": 0.3}) as server:
         config = bk.RunConfig(
             steady=False,
+            preflight=False,
             endpoint={"url": server.url, "api_key": KEY},
             scenarios="D(20,5)",
             concurrency=[1, 2],

@@ -162,7 +162,10 @@ def serve(messages: list[tuple[float, str]], counts: dict[str, Any]) -> Any:
 def run_of(url: str, **config: Any) -> bk.results.Run:
     endpoint = bk.Endpoint(url=url, model="m", auth_scheme="none")
     return bk.run_sync(
-        bk.RunConfig(endpoint=endpoint, **{"scenarios": "D(20,20)", "max_requests": 3, "steady": False} | config)
+        bk.RunConfig(
+            endpoint=endpoint,
+            **{"scenarios": "D(20,20)", "max_requests": 3, "steady": False, "preflight": False} | config,
+        )
     )
 
 

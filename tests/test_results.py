@@ -71,7 +71,9 @@ def test_an_unsaved_run_and_its_other_window_keep_its_folder_while_either_lives(
     with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         run = bk.run_sync(
-            bk.RunConfig(steady=False, endpoint=endpoint, scenarios=["D(8,2)"], concurrency=[1], max_requests=3)
+            bk.RunConfig(
+                steady=False, preflight=False, endpoint=endpoint, scenarios=["D(8,2)"], concurrency=[1], max_requests=3
+            )
         )
     other = run.with_window(skip_first=1)
     assert other.summary["in_window"].to_list() == [2]
@@ -88,6 +90,6 @@ def test_the_ids_of_what_was_captured_are_those_that_can_be_asked_for() -> None:
     with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         fields: dict[str, Any] = {"scenarios": ["D(8,2)"], "concurrency": [1], "max_requests": 3}
-        run = bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, capture="all", **fields))
+        run = bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, capture="all", **fields))
     assert sorted(run.captured) == sorted(run.requests["request_id"])
     assert all(run.exchange(i).status == 200 for i in run.captured)

@@ -20,7 +20,7 @@ WAITING = ("run_sync", "preflight", "calibrate", "compare_endpoints", "capacity"
 BEGIN = """
 import basetenkit as bk
 config = bk.RunConfig(
-    steady=False, endpoint=bk.Endpoint(url={url!r}, model="m"), scenarios="D(10,3)", concurrency=2, max_requests=8)
+    steady=False, preflight=False, endpoint=bk.Endpoint(url={url!r}, model="m"), scenarios="D(10,3)", concurrency=2, max_requests=8)
 """
 MAGIC = "--api-backend openai --api-base {url} --api-model-name m --traffic-scenario 'D(10,3)' --max-requests-per-run 5"
 CALLS = {

@@ -32,7 +32,7 @@ def server() -> Iterator[Any]:
 def config(server: Any, **kw: Any) -> bk.RunConfig:
     endpoint = bk.Endpoint(url=server.url, model="m", api_key=KEY, **kw.pop("endpoint", {}))
     fields = {"scenarios": "D(50,20)", "concurrency": 4, "max_requests": 12}
-    return bk.RunConfig(steady=False, endpoint=endpoint, **(fields | kw))
+    return bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **(fields | kw))
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,13 @@ def test_the_key_is_sent_and_stands_nowhere_else(server: Any, tmp_path: Path) ->
     endpoint = bk.Endpoint(url=url, model="m", api_key=KEY, headers={"x-api-key": KEY})
     live = bk.start(
         bk.RunConfig(
-            steady=False, endpoint=endpoint, scenarios="D(10,3)", concurrency=2, max_requests=4, capture="all"
+            steady=False,
+            preflight=False,
+            endpoint=endpoint,
+            scenarios="D(10,3)",
+            concurrency=2,
+            max_requests=4,
+            capture="all",
         ),
         save_to=tmp_path / "r",
     )
@@ -195,7 +201,7 @@ def test_run_sync_works_inside_a_running_loop(server: Any) -> None:
 import asyncio, basetenkit as bk
 async def main():
     endpoint = bk.Endpoint(url={server.url!r}, model="m")
-    config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(10,3)", concurrency=2, max_requests=4)
+    config = bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, scenarios="D(10,3)", concurrency=2, max_requests=4)
     print(bk.run_sync(config).requests.height)
 asyncio.run(main())
 """
@@ -290,7 +296,9 @@ def test_repeats_are_rows_of_their_own(server: Any) -> None:
 
 def test_what_the_endpoint_does_never_raises(tmp_path: Path) -> None:
     for url in ("http://127.0.0.1:9/v1/chat/completions", "http://no-such-host.invalid/v1"):
-        run = bk.run_sync(bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=url), concurrency=2, max_requests=4))
+        run = bk.run_sync(
+            bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(url=url), concurrency=2, max_requests=4)
+        )
         assert (run.requests["outcome"] == "connection_error").all()
         assert run.findings[0].code == "all_failed"
         assert run.requests.height == 4
@@ -304,6 +312,7 @@ def test_a_401_is_a_row_with_the_servers_own_words() -> None:
         right = bk.run_sync(
             bk.RunConfig(
                 steady=False,
+                preflight=False,
                 endpoint=bk.Endpoint(url=server.url, api_key="right"),
                 scenarios="D(5,2)",
                 concurrency=1,
@@ -318,7 +327,9 @@ def test_a_401_is_a_row_with_the_servers_own_words() -> None:
 
 def test_a_level_whose_first_requests_all_fail_gives_up_and_says_why() -> None:
     endpoint = bk.Endpoint(url="http://127.0.0.1:9/")
-    run = bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, concurrency=2, max_requests=500, give_up_after=5))
+    run = bk.run_sync(
+        bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, concurrency=2, max_requests=500, give_up_after=5)
+    )
     assert 5 <= run.requests.height < 20
     assert "gave_up" in [f.code for f in run.findings]
     assert run.fates["never_sent"].sum() == 500 - run.requests.height
@@ -353,7 +364,7 @@ def test_a_missing_key_names_both_variables(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("MODEL_API_KEY", raising=False)
     monkeypatch.delenv("BASETEN_API_KEY", raising=False)
     with pytest.raises(MissingKeyError, match="MODEL_API_KEY or BASETEN_API_KEY"):
-        bk.start(bk.RunConfig(steady=False, endpoint=bk.Endpoint.baseten("abcd1234")))
+        bk.start(bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint.baseten("abcd1234")))
 
 
 def test_a_config_that_is_none_is_told() -> None:
@@ -365,7 +376,7 @@ def test_kill_minus_nine_leaves_what_was_spooled(server: Any, tmp_path: Path) ->
     code = f"""
 import basetenkit as bk
 endpoint = bk.Endpoint(url={server.url!r}, model="m")
-config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(10,50)", concurrency=4, max_requests=100000)
+config = bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, scenarios="D(10,50)", concurrency=4, max_requests=100000)
 bk.run_sync(config, save_to={str(tmp_path / "r")!r})
 """
     process = subprocess.Popen([sys.executable, "-c", code])

@@ -24,7 +24,9 @@ def server() -> Iterator[Any]:
 def measured(url: str, scenarios: str | list[str], **kw: Any) -> bk.Run:
     fields: dict[str, Any] = {"concurrency": 2, "max_requests": 12, "warmup_requests": 0}
     endpoint = bk.Endpoint(url=url, model="m")
-    return bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, scenarios=scenarios, **(fields | kw)))
+    return bk.run_sync(
+        bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, scenarios=scenarios, **(fields | kw))
+    )
 
 
 def received(server: Any) -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ def config(url: str, **kw: Any) -> RunConfig:
     endpoint = bk.Endpoint(url=query, model="m", **fields | kw.pop("endpoint", {}))
     params = {"api_key": SECRETS["parameter"], "nested": {"auth_token": SECRETS["parameter"]}, "top_p": 0.5}
     load: dict[str, Any] = {"scenarios": "D(20,5)", "concurrency": 2, "max_requests": 12, "capture": "all"}
-    return bk.RunConfig(steady=False, endpoint=endpoint, request_params=params, **(load | kw))
+    return bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, request_params=params, **(load | kw))
 
 
 @pytest.fixture(autouse=True)
@@ -122,9 +122,9 @@ def test_what_only_sounds_like_a_secret_stays() -> None:
     params = {"max_tokens": 5, "stop_token_ids": [1], "skip_special_tokens": True, "stop": ["x"], "user": "me"}
     params |= {"prompt_cache_key": "team-a", "eos_token": "</s>", "stop_token": "<|end|>", "tokenizer": "embedded"}
     assert (
-        bk.RunConfig(steady=False, endpoint=bk.Endpoint(url="http://h/"), request_params=params).model_dump()[
-            "request_params"
-        ]
+        bk.RunConfig(
+            steady=False, preflight=False, endpoint=bk.Endpoint(url="http://h/"), request_params=params
+        ).model_dump()["request_params"]
         == params
     )
     hidden = {"a": [{"Api-Key": "s"}], "token": "t", "token_count": 5, "api_keys": ["s", 7]}

@@ -9,6 +9,7 @@ def test_a_level_whose_endpoint_falls_behind_stops_by_itself() -> None:
     with bk.emulator.serve(ttft_ms=20, itl_ms=10, max_concurrency=4) as server:  # 20 requests a second at most
         config = bk.RunConfig(
             steady=False,
+            preflight=False,
             endpoint=bk.Endpoint(url=server.url, model="m"),
             scenarios="D(10,18)",
             request_rate=40,

@@ -29,7 +29,7 @@ def server() -> Iterator[Any]:
 def embeddings(url: str, **kw: Any) -> bk.RunConfig:
     fields: dict[str, Any] = {"task": "text-to-embeddings", "scenarios": "E(32)", "batch_size": 4, "concurrency": 2}
     fields |= {"max_requests": 6, "capture": "all"}
-    return bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=url, model="m"), **(fields | kw))
+    return bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(url=url, model="m"), **(fields | kw))
 
 
 def vectors_of(count: int) -> AbstractContextManager[str]:
@@ -108,7 +108,7 @@ def asking(server: Any, **kw: Any) -> bk.RunConfig:
         "capture": "all",
         "request_params": {"max_tokens": 4},
     }
-    return bk.RunConfig(steady=False, endpoint=endpoint, **(fields | kw))
+    return bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **(fields | kw))
 
 
 def contents(run: bk.Run) -> list[Any]:
@@ -175,7 +175,7 @@ def test_what_a_server_counts_for_an_image_is_not_taken_for_its_chat_template() 
     with answering(answer | {"usage": {"prompt_tokens": 300, "completion_tokens": 1}}, "/v1/embeddings") as url:
         endpoint = bk.Endpoint(url=url, stream=False)
         fields = {"task": "image-text-to-text", "scenarios": "I(64,64)", "concurrency": 1, "max_requests": 2}
-        rows = bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, **fields)).requests
+        rows = bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **fields)).requests
     assert rows["input_tokens"].to_list() == [300, 300]
     assert not any("template" in warning for warnings in rows["warnings"] for warning in warnings)
 

@@ -25,7 +25,13 @@ def test_each_exchange_is_shown_once(tmp_path: Path, capsys: pytest.CaptureFixtu
     with bk.emulator.serve(ttft_ms=1, itl_ms=0) as server:
         endpoint = bk.Endpoint(url=f"{server.url}?api_key=planted-4711", model="m")
         config = bk.RunConfig(
-            steady=False, endpoint=endpoint, scenarios="D(10,3)", concurrency=1, max_requests=2, capture="all"
+            steady=False,
+            preflight=False,
+            endpoint=endpoint,
+            scenarios="D(10,3)",
+            concurrency=1,
+            max_requests=2,
+            capture="all",
         )
         traffic = Traffic(RunFolder(tmp_path / "r"), endpoint.url)
         run = bk.run_sync(config, save_to=tmp_path / "r")

@@ -40,7 +40,14 @@ def test_96_of_96_at_8_and_16_with_a_role_frame_first_and_usage_late(tls: bool) 
             server.truth(reset=True)
             endpoint = bk.Endpoint(url=server.url, model="m", verify=server.ca_file or True)
             run = bk.run_sync(
-                bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(100,40)", concurrency=level, max_requests=96)
+                bk.RunConfig(
+                    steady=False,
+                    preflight=False,
+                    endpoint=endpoint,
+                    scenarios="D(100,40)",
+                    concurrency=level,
+                    max_requests=96,
+                )
             )
             assert server.truth()["peak_in_flight"] == level
             rows = run.requests.join(truth_frame(server), on="request_id")
@@ -89,6 +96,7 @@ def test_every_token_lies_within_its_stated_bound(numbers: int, users: int, itl_
     with busy(numbers), bk.emulator.serve(ttft_ms=20, itl_ms=itl_ms, jitter=0.5, tail_ms=2) as server:
         config = bk.RunConfig(
             steady=False,
+            preflight=False,
             endpoint=bk.Endpoint(url=server.url),
             scenarios="D(20,60)",
             concurrency=users,
@@ -115,6 +123,7 @@ def test_a_loop_that_stalls_sends_late_by_the_schedule_and_says_so() -> None:
     with busy(3_000_000), bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
         config = bk.RunConfig(
             steady=False,
+            preflight=False,
             endpoint=bk.Endpoint(url=server.url),
             scenarios="D(20,4)",
             request_rate=40,

@@ -78,7 +78,9 @@ def server() -> Iterator[Listener]:
 def plan(url: str, lists: list[Any], **kw: Any) -> bk.RunConfig:
     endpoint = bk.Endpoint(url=url, model="m", stream=False)
     fields: dict[str, Any] = {"max_requests": 10, "warmup_requests": 2, **kw}
-    return bk.RunConfig(steady=False, endpoint=endpoint, dataset=pl.DataFrame({"messages": lists}), **fields)
+    return bk.RunConfig(
+        steady=False, preflight=False, endpoint=endpoint, dataset=pl.DataFrame({"messages": lists}), **fields
+    )
 
 
 def held(url: str, lists: list[Any], **kw: Any) -> bk.Run:

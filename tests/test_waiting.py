@@ -26,7 +26,7 @@ def server() -> Iterator[Any]:
 
 def config(server: Any, **kw: Any) -> bk.RunConfig:
     fields = {"scenarios": "D(10,3)", "concurrency": 2, "max_requests": 6} | kw
-    return bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=server.url, model="m"), **fields)
+    return bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(url=server.url, model="m"), **fields)
 
 
 def beats_during(call: Any) -> tuple[Any, int, int]:
@@ -127,7 +127,8 @@ import asyncio
 import basetenkit as bk
 
 config = bk.RunConfig(
-    steady=False, endpoint=bk.Endpoint(url={url!r}, model="m"), scenarios="D(10,3)", concurrency=2, max_requests=1000000)
+    steady=False,
+    preflight=False, endpoint=bk.Endpoint(url={url!r}, model="m"), scenarios="D(10,3)", concurrency=2, max_requests=1000000)
 
 async def main():
     bk.run_sync(config)

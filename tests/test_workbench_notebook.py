@@ -64,7 +64,13 @@ def test_on_a_run_it_takes_the_request_that_was_named(tmp_path: Path) -> None:
     with bk.emulator.serve(ttft_ms=5, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         config = bk.RunConfig(
-            steady=False, endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=2, capture="all"
+            steady=False,
+            preflight=False,
+            endpoint=endpoint,
+            scenarios="D(5,6)",
+            concurrency=1,
+            max_requests=2,
+            capture="all",
         )
         run = bk.run_sync(config, save_to=tmp_path / "run")
     row = run.requests.row(1, named=True)
@@ -79,7 +85,13 @@ def test_a_request_that_was_not_kept_fails_it_with_one_sentence(tmp_path: Path) 
     with bk.emulator.serve(ttft_ms=5, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         config = bk.RunConfig(
-            steady=False, endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=1, capture="none"
+            steady=False,
+            preflight=False,
+            endpoint=endpoint,
+            scenarios="D(5,6)",
+            concurrency=1,
+            max_requests=1,
+            capture="none",
         )
         bk.run_sync(config, save_to=tmp_path / "run")
     with pytest.raises(papermill.PapermillExecutionError) as caught:

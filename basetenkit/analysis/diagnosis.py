@@ -42,13 +42,26 @@ def diagnose(
         found += _of_tails(where, rows, figures)
     found += near_capacity(summary)
     found += flat_throughput(summary, {f.sentence.split(":")[0] for f in found if f.code == "serialised"})
-    order = ["all_failed", "gave_up", "stopped_early", "some_failed", "rate_limited", "falls_behind", "serialised"]
+    order = [
+        "nothing_answers",
+        "all_failed",
+        "gave_up",
+        "stopped_early",
+        "some_failed",
+        "rate_limited",
+        "falls_behind",
+        "serialised",
+    ]
     return sorted(found, key=lambda f: order.index(f.code) if f.code in order else len(order))
 
 
 def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]) -> Iterator[Finding]:
     undone = [x for x in document["levels"] if not x["done"]]
-    if undone or left_out:
+    events = document["metadata"].get("events", [])
+    before = [event for event in events if event["what"] in ("nothing_answers", "preflight_failed")]
+    for event in before:
+        yield finding(event["what"], message=event["message"].rstrip("."), advice=event["advice"])
+    if (undone or left_out) and not any(event["what"] == "nothing_answers" for event in before):
         what = [f"{len(undone)} of {len(document['levels'])} level(s) are not done"] if undone else []
         what += [f"{len(left_out)} file(s) could not be read ({', '.join(left_out)})"] if left_out else []
         yield finding("stopped_early", what="; ".join(what))
@@ -59,7 +72,7 @@ def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]
     sends_key = document["metadata"].get("key_sent", False)
     if sends_key and urlsplit(endpoint.url).scheme == "http" and host not in LOOPBACK:
         yield finding("key_in_clear", host=host)
-    for event in document["metadata"].get("events", []):
+    for event in events:
         if event["what"] == "capture_full":
             yield finding("capture_full", n=event["n"], limit=config.capture_limit_mb)
         elif event["what"] in ("imported", "data"):

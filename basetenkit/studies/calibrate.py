@@ -91,7 +91,11 @@ def calibrate(config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0,
     with emulator.serve(ttft_ms=ttft_ms, itl_ms=itl_ms, tail_ms=tail_ms) as server:
         url = server.embeddings_url if config.task == "text-to-embeddings" else server.url
         endpoint = Endpoint(url=url, model="emulated", auth_scheme="none")
-        run = run_sync(config.model_copy(update={"endpoint": endpoint, "tokenizer": "embedded", "capture": "none"}))
+        run = run_sync(
+            config.model_copy(
+                update={"endpoint": endpoint, "tokenizer": "embedded", "capture": "none", "preflight": False}
+            )
+        )
         truth = _truth(server.truth()["requests"])
     return Calibration(_compare(run.requests, truth), run)
 

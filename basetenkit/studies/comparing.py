@@ -196,16 +196,18 @@ async def _blocks(
 ) -> AsyncIterator[tuple[int, str, Run]]:
     """Every block, run: its pair, its name, its Run. The blocks of a pair have the same prompts; where they go to the same
     place (`apart`, and A's control) they have the same lengths and other words: else the first would fill the second's cache."""
-    order = random.Random(seed)
+    order, alive = random.Random(seed), set[str]()  # those that have answered need no preflight before each block
     line = ProgressLine()
     for pair in range(pairs):
         salt = secrets.token_hex(8)
         for name in order.sample(list(configs), len(configs)):
             own = f"{salt}{name}" if apart or name == "A'" else salt
             folder = None if root is None else root / f"{pair:03d}-{name.replace(chr(39), '-control')}"
-            run = await _run(
-                _as_block(configs[name], n, seed + pair, own), folder, line, f"pair {pair + 1} of {pairs}, {name}"
-            )
+            block = _as_block(configs[name], n, seed + pair, own)
+            block = block.model_copy(update={"preflight": block.preflight and name not in alive})
+            run = await _run(block, folder, line, f"pair {pair + 1} of {pairs}, {name}")
+            if (run.requests["outcome"] == "ok").any():
+                alive.add(name)
             yield pair, name, run
 
 

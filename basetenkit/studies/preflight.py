@@ -22,7 +22,7 @@ from ..runs import run_sync
 
 _OPTIONS = "ignore_eos", "stream_options"
 _SCENARIOS = {"text-to-text": "D(16,8)", "image-text-to-text": "I(64,64)", "text-to-embeddings": "E(16)"}
-ONE: dict[str, Any] = {"steady": False}  # one request, and none before or behind it
+ONE: dict[str, Any] = {"steady": False, "preflight": False}  # one request, and none before or behind it
 _TIMES = (
     ("dns_s", "DNS"),
     ("connect_s", "TCP"),

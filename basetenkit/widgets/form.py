@@ -250,7 +250,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self._check()
             await self.view.follow(self.live)
             self.run = self.live.result()
-            self.found.value = f"<p role='status'>{html.escape(repr(self.run))}, in <code>form.run</code></p>"
+            told = "\n".join(str(f) for f in self.run.findings if f.code == "nothing_answers")
+            said = f"<p role='status'>{html.escape(repr(self.run))}, in <code>form.run</code></p>"
+            self.found.value = _alert(told) + said
         except (BasetenkitError, OSError) as error:
             self._say(str(error))
         finally:

@@ -15,7 +15,7 @@ def save(path: Path, frame: pl.DataFrame, chunks: pl.DataFrame | None = None, at
     """A run folder of these rows, a level a (scenario, load, level, repeat), begun at `at` (s since 1970)."""
     endpoint = bk.Endpoint(url="http://127.0.0.1:9/v1/chat/completions", model="m")
     least = frame.group_by("scenario", "load", "level", "repeat").len()["len"].min() if frame.height else 1
-    config = bk.RunConfig(endpoint=endpoint, **({"steady": False, "max_requests": least} | fields))
+    config = bk.RunConfig(endpoint=endpoint, **({"steady": False, "preflight": False, "max_requests": least} | fields))
     folder = RunFolder(path)
     folder.create()
     levels = []

@@ -93,13 +93,17 @@ def test_a_real_server_that_works_on_one_at_a_time_is_told() -> None:
     with bk.emulator.serve(ttft_ms=20, itl_ms=2, max_concurrency=1) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         run = bk.run_sync(
-            bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(20,10)", concurrency=6, max_requests=30)
+            bk.RunConfig(
+                steady=False, preflight=False, endpoint=endpoint, scenarios="D(20,10)", concurrency=6, max_requests=30
+            )
         )
     found = {f.code: f for f in run.findings}
     assert "of the first 6 requests, sent together" in found["serialised"].sentence
     with bk.emulator.serve(ttft_ms=20, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         run = bk.run_sync(
-            bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(20,10)", concurrency=6, max_requests=30)
+            bk.RunConfig(
+                steady=False, preflight=False, endpoint=endpoint, scenarios="D(20,10)", concurrency=6, max_requests=30
+            )
         )
     assert "serialised" not in [f.code for f in run.findings]

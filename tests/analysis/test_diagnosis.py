@@ -22,7 +22,7 @@ Case = tuple[pl.DataFrame, dict[str, Any], dict[str, Any], dict[str, Any], dict[
 
 def config(endpoint: dict[str, Any] | None = None, **fields: Any) -> bk.RunConfig:
     where = {"url": "http://127.0.0.1:9/v1/chat/completions", "model": "m"} | (endpoint or {})
-    return bk.RunConfig(steady=False, endpoint=bk.Endpoint(**where), **fields)
+    return bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(**where), **fields)
 
 
 def clean(n: int = N, **columns: Any) -> pl.DataFrame:

@@ -136,7 +136,9 @@ def test_a_real_run_is_reported_without_its_key(tmp_path: Path) -> None:
     with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
         endpoint = bk.Endpoint(url=server.url, model="m", api_key=SECRET)
         run = bk.run_sync(
-            bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(20,5)", concurrency=2, max_requests=6)
+            bk.RunConfig(
+                steady=False, preflight=False, endpoint=endpoint, scenarios="D(20,5)", concurrency=2, max_requests=6
+            )
         )
     page = bk.report(run, tmp_path / "r.html").read_text()
     assert "6 of 6" in page

@@ -6,7 +6,9 @@ import basetenkit as bk
 def test_a_run_shows_its_levels_and_findings_and_a_live_run_one_line() -> None:
     with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
         endpoint = bk.Endpoint(url=server.url)
-        config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(20,5)", concurrency=[2], max_requests=6)
+        config = bk.RunConfig(
+            steady=False, preflight=False, endpoint=endpoint, scenarios="D(20,5)", concurrency=[2], max_requests=6
+        )
         live = bk.start(config)
         run = live.result(30)
     line = live._repr_mimebundle_()

@@ -71,7 +71,14 @@ def test_the_tokens_of_a_served_response_add_up_to_those_counted() -> None:
     with bk.emulator.serve(ttft_ms=1, itl_ms=1, tokens_per_chunk=4) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         run = bk.run_sync(
-            bk.RunConfig(steady=False, endpoint=endpoint, scenarios=["D(20,22)"], concurrency=[2], max_requests=4)
+            bk.RunConfig(
+                steady=False,
+                preflight=False,
+                endpoint=endpoint,
+                scenarios=["D(20,22)"],
+                concurrency=[2],
+                max_requests=4,
+            )
         )
     got = run.token_gaps()
     by_request = got.group_by("request_id").agg(pl.col("tokens").sum(), pl.len())

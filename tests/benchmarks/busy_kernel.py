@@ -58,6 +58,7 @@ def main() -> None:
     endpoint = bk.Endpoint(url="http://127.0.0.1/")
     config = bk.RunConfig(
         steady=False,
+        preflight=False,
         endpoint=endpoint,
         scenarios="D(100,50)",
         concurrency=options.in_flight,

@@ -22,11 +22,12 @@ from basetenkit.widgets.live import LiveView
 server = bk.emulator.serve(ttft_ms=60, itl_ms=5, jitter=0.2)
 slow = bk.emulator.serve(ttft_ms=60_000)
 endpoint, view = bk.Endpoint(url=server.url), LiveView()
-await view.follow(bk.start(bk.RunConfig(steady=False, endpoint=endpoint, concurrency=[2], max_requests=8)))
+await view.follow(bk.start(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, concurrency=[2], max_requests=8)))
 view.spent_s = 0.0
 """
 FOLLOW = """
-config = bk.RunConfig(steady=False, endpoint=endpoint, concurrency=[{in_flight}], max_requests=10**6, max_seconds={seconds})
+config = bk.RunConfig(steady=False,
+    preflight=False, endpoint=endpoint, concurrency=[{in_flight}], max_requests=10**6, max_seconds={seconds})
 live = bk.start(config)
 shown, all_of_it, began = time.thread_time(), time.process_time(), time.monotonic()
 await view.follow(live)

@@ -51,6 +51,7 @@ def main() -> int:
     with bk.emulator.serve(ttft_ms=1, itl_ms=0) as server, tempfile.TemporaryDirectory() as folder:
         config = bk.RunConfig(
             steady=False,
+            preflight=False,
             endpoint=bk.Endpoint(url=server.url),
             scenarios=f"D(20,{options.chunks})",
             concurrency=options.in_flight,

@@ -46,7 +46,8 @@ OURS = """
 import sys, json, basetenkit as bk
 url, users, requests = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 endpoint = bk.Endpoint(url=url, model="m", auth_scheme="none")
-run = bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(100,100)", concurrency=users, max_requests=requests))
+run = bk.run_sync(bk.RunConfig(steady=False,
+    preflight=False, endpoint=endpoint, scenarios="D(100,100)", concurrency=users, max_requests=requests))
 rows = run.requests.filter(run.requests["outcome"] == "ok")
 print(json.dumps({f"{m}_p{p}": rows[f"{m}_s"].quantile(p / 100, "nearest") * 1e3 for m in ("ttft", "e2e") for p in (50, 99)}))
 """

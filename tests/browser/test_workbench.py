@@ -121,7 +121,8 @@ RUN_CELL = """
 import basetenkit as bk
 server = bk.emulator.serve(ttft_ms=30, itl_ms=12, fail={"http_500": 0.2})
 endpoint = bk.Endpoint(url=server.url, model="m")
-config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(5,30)", concurrency=2, max_requests=12, capture="all")
+config = bk.RunConfig(steady=False,
+    preflight=False, endpoint=endpoint, scenarios="D(5,30)", concurrency=2, max_requests=12, capture="all")
 run = bk.run_sync(config)
 server.stop()
 bench = bk.ResponseWorkbench(run)

@@ -37,7 +37,8 @@ with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     import basetenkit as bk
     endpoint = bk.Endpoint(url=sys.argv[1], model="m")
-    config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(20,12)", concurrency=4, max_requests=12, capture="all")
+    config = bk.RunConfig(steady=False,
+    preflight=False, endpoint=endpoint, scenarios="D(20,12)", concurrency=4, max_requests=12, capture="all")
     run = bk.run_sync(config, save_to=sys.argv[2])
     again = bk.load(sys.argv[2])
 rows = again.requests

@@ -41,7 +41,11 @@ def test_each_family_is_reached_by_address_and_by_a_name_that_has_both(
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
     shown = "both.example" if by_name else f"[{host}]" if ":" in host else host
     endpoint = bk.Endpoint(url=f"http://{shown}:{server.server_port}/v1/chat/completions", model="m")
-    run = bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(8,2)", concurrency=2, max_requests=4))
+    run = bk.run_sync(
+        bk.RunConfig(
+            steady=False, preflight=False, endpoint=endpoint, scenarios="D(8,2)", concurrency=2, max_requests=4
+        )
+    )
     assert run.requests["outcome"].to_list() == ["ok"] * 4
     assert len(server.seen) == 4
     assert set(run.requests["clock"]) == {"kernel"}

@@ -125,7 +125,9 @@ def test_the_row_names_the_kept_connection(proxied: bool) -> None:
     with peer(once_a_connection(lambda sock: None)) as p:
         how: dict[str, Any] = {"proxy": f"http://127.0.0.1:{p.port}"} if proxied else {}
         endpoint = bk.Endpoint(url=p.url, model="m", stream=False, **how)
-        config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(8,1)", concurrency=1, max_requests=4)
+        config = bk.RunConfig(
+            steady=False, preflight=False, endpoint=endpoint, scenarios="D(8,1)", concurrency=1, max_requests=4
+        )
         rows = bk.run_sync(config).requests.filter(pl.col("phase") == "measured").sort("start_s").to_dicts()
     failed = [row["error_message"] for row in rows if row["outcome"] != "ok"]
     assert len(failed) == 2

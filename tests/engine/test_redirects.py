@@ -53,7 +53,9 @@ def test_other_statuses_failures_and_circles_end_there() -> None:
 
 def run_against(p: Peer) -> dict[str, object]:
     endpoint = bk.Endpoint(url=p.url, api_key="the-key", stream=False, request_format="prompt")
-    config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(5,5)", concurrency=1, max_requests=1)
+    config = bk.RunConfig(
+        steady=False, preflight=False, endpoint=endpoint, scenarios="D(5,5)", concurrency=1, max_requests=1
+    )
     return bk.run_sync(config).requests.to_dicts()[0]
 
 

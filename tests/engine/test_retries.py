@@ -101,7 +101,7 @@ def waking() -> Iterator[Any]:
 def run(port: int, **fields: Any) -> bk.Run:
     endpoint = bk.Endpoint(url=f"http://127.0.0.1:{port}/v1/chat/completions", model="m")
     fields = {"scenarios": "D(20,8)", "concurrency": 1, "max_requests": 3, "warmup_requests": 1} | fields
-    return bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, **fields))
+    return bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **fields))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -137,7 +137,7 @@ def test_a_stop_ends_the_wait(waking: Any) -> None:
     waking.asleep, waking.retry_after = 100, "40"
     endpoint = bk.Endpoint(url=f"http://127.0.0.1:{waking.server_port}/v1/chat/completions", model="m")
     fields: dict[str, Any] = {"scenarios": "D(20,8)", "concurrency": 1, "max_requests": 3, "warmup_requests": 1}
-    live = bk.start(bk.RunConfig(steady=False, endpoint=endpoint, **fields))
+    live = bk.start(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **fields))
     while not waking.seen:
         time.sleep(0.02)
     live.stop("enough")

@@ -102,7 +102,15 @@ def proxy() -> Iterator[Proxy]:
 def run(url: str, n: int = 6, **fields: Any) -> bk.Run:
     endpoint = bk.Endpoint(url=url, model="m", api_key="sk-secret-of-the-endpoint", **fields)  # type: ignore[arg-type]
     return bk.run_sync(
-        bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(20,8)", concurrency=2, max_requests=n, capture="all")
+        bk.RunConfig(
+            steady=False,
+            preflight=False,
+            endpoint=endpoint,
+            scenarios="D(20,8)",
+            concurrency=2,
+            max_requests=n,
+            capture="all",
+        )
     )
 
 
@@ -199,7 +207,9 @@ def test_a_stop_cancels_what_is_in_flight(proxy: Proxy) -> None:
     with bk.emulator.serve(ttft_ms=20, itl_ms=2000) as server:
         endpoint = bk.Endpoint(url=server.url, model="m", proxy=f"http://127.0.0.1:{proxy.port}")
         live = bk.start(
-            bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(20,8)", concurrency=2, max_requests=6)
+            bk.RunConfig(
+                steady=False, preflight=False, endpoint=endpoint, scenarios="D(20,8)", concurrency=2, max_requests=6
+            )
         )
         while live.progress["sent"] < 2:
             time.sleep(0.02)
@@ -270,7 +280,13 @@ def test_http2_carries_many_streams_on_one_connection_and_bounds_each_piece(tmp_
     with http2_server(tmp_path, writes) as url:
         endpoint = bk.Endpoint(url=url, model="m", http2=True, verify=str(tmp_path / "ca.pem"))
         config = bk.RunConfig(
-            steady=False, endpoint=endpoint, scenarios="D(20,8)", concurrency=8, max_requests=24, capture="all"
+            steady=False,
+            preflight=False,
+            endpoint=endpoint,
+            scenarios="D(20,8)",
+            concurrency=8,
+            max_requests=24,
+            capture="all",
         )
         got = bk.run_sync(config)
     rows = got.requests

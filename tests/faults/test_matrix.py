@@ -30,6 +30,7 @@ def run_against(url: str, requests: int = 2 * IN_FLIGHT, timeout_s: float = TIME
     endpoint = bk.Endpoint(url=url, model="m", timeout_s=timeout_s, **kw)  # type: ignore[arg-type]
     config = bk.RunConfig(
         steady=False,
+        preflight=False,
         endpoint=endpoint,
         scenarios="D(10,5)",
         concurrency=IN_FLIGHT,
@@ -152,6 +153,7 @@ def test_everything_at_once_loses_no_row(tmp_path: Path) -> None:
     beside = bk.start(
         bk.RunConfig(
             steady=False,
+            preflight=False,
             endpoint=nowhere,
             scenarios="D(10,5)",
             concurrency=IN_FLIGHT,
@@ -190,6 +192,7 @@ def test_two_runs_at_once_in_one_process_do_not_mix_their_bytes() -> None:
         many = [
             bk.RunConfig(
                 steady=False,
+                preflight=False,
                 endpoint=bk.Endpoint(url=server.url),
                 scenarios="D(10,50)",
                 concurrency=10,

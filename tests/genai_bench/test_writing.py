@@ -19,7 +19,9 @@ def run() -> Iterator[bk.Run]:
         endpoint = bk.Endpoint(url=server.url, model="m", api_key="planted-4711")
         loads = {"concurrency": [1, 2], "max_requests": 6, "warmup_requests": 2, "repeats": 2}
         yield bk.run_sync(
-            bk.RunConfig(steady=False, endpoint=endpoint, scenarios=["D(20,5)", "N(20,2)/(8,2)"], **loads)
+            bk.RunConfig(
+                steady=False, preflight=False, endpoint=endpoint, scenarios=["D(20,5)", "N(20,2)/(8,2)"], **loads
+            )
         )
 
 
@@ -59,7 +61,8 @@ def test_its_totals_are_by_genai_benchs_definitions(run: bk.Run, tmp_path: Path)
 def test_a_run_of_errors_has_its_error_rate_and_no_figures(tmp_path: Path) -> None:
     endpoint = bk.Endpoint(url="http://127.0.0.1:9/v1/chat/completions", model="m")
     bk.write_genai_bench(
-        bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, concurrency=1, max_requests=3)), tmp_path / "x"
+        bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, concurrency=1, max_requests=3)),
+        tmp_path / "x",
     )
     (document,) = (d for n, d in documents(tmp_path / "x").items() if n != "experiment_metadata.json")
     totals = document["aggregated_metrics"]

@@ -29,6 +29,7 @@ def embeddings_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def run(url: str, **params: Any) -> bk.Run:
     config = bk.RunConfig(
         steady=False,
+        preflight=False,
         endpoint=bk.Endpoint(url=url, model="smollm2"),
         task="text-to-embeddings",
         scenarios="E(20)",

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real
 def _write(url: str, folder: Path, **more: Any) -> None:
     endpoint = bk.Endpoint(url=url, model="m", stream=more.pop("stream", True))
     load = {"scenarios": ["D(20,5)", "N(20,2)/(8,2)"], "concurrency": [1, 2], "max_requests": 6} | more
-    bk.write_genai_bench(bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, **load)), folder)
+    bk.write_genai_bench(bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **load)), folder)
 
 
 @pytest.fixture(scope="module")

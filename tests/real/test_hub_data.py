@@ -33,7 +33,7 @@ import basetenkit as bk
 url, fields = sys.argv[1], json.loads(sys.argv[2])
 endpoint = bk.Endpoint(url=url, model="m")
 try:
-    run = bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, concurrency=1, **fields))
+    run = bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, concurrency=1, **fields))
     print(json.dumps(run.requests["outcome"].to_list()))
 except bk.errors.ConfigError as error:
     print(json.dumps(str(error)))

@@ -16,7 +16,9 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
 def test_missing_usage_is_counted_by_the_tokenizer_and_said(llama_url: str) -> None:
     endpoint = bk.Endpoint(url=f"{llama_url}/chat/completions", model="smollm2")
     run = bk.run_sync(
-        bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(30,8)", concurrency=[1, 2], max_requests=4)
+        bk.RunConfig(
+            steady=False, preflight=False, endpoint=endpoint, scenarios="D(30,8)", concurrency=[1, 2], max_requests=4
+        )
     )
     rows = run.requests
     assert (rows["outcome"] == "ok").all(), rows["error_message"].to_list()
@@ -33,7 +35,9 @@ def test_missing_usage_is_counted_by_the_tokenizer_and_said(llama_url: str) -> N
 def test_a_whole_answer_has_the_servers_own_count(llama_url: str) -> None:
     endpoint = bk.Endpoint(url=f"{llama_url}/chat/completions", model="smollm2", stream=False)
     rows = bk.run_sync(
-        bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(30,8)", concurrency=1, max_requests=3)
+        bk.RunConfig(
+            steady=False, preflight=False, endpoint=endpoint, scenarios="D(30,8)", concurrency=1, max_requests=3
+        )
     ).requests
     assert (rows["outcome"] == "ok").all(), rows["error_message"].to_list()
     for row in rows.to_dicts():
@@ -54,7 +58,9 @@ def test_a_whole_answer_has_the_servers_own_count(llama_url: str) -> None:
 def test_a_context_that_overflows_on_a_stream_is_empty_and_never_ok(llama_url: str) -> None:
     endpoint = bk.Endpoint(url=f"{llama_url}/chat/completions", model="smollm2")
     rows = bk.run_sync(
-        bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(3000,8)", concurrency=1, max_requests=2)
+        bk.RunConfig(
+            steady=False, preflight=False, endpoint=endpoint, scenarios="D(3000,8)", concurrency=1, max_requests=2
+        )
     ).requests
     assert "ok" not in set(rows["outcome"])
     assert rows["ttft_s"].null_count() == rows.height

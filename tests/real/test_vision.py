@@ -20,7 +20,7 @@ NEAR = 12  # JPEG keeps a plain colour to within a few steps of 255
 def ask(url: str, **kw: Any) -> pl.DataFrame:
     endpoint = bk.Endpoint(url=url, model="m", stream=kw.pop("stream", True))
     fields: dict[str, Any] = {"task": "image-text-to-text", "concurrency": 2, "max_requests": 6}
-    rows = bk.run_sync(bk.RunConfig(steady=False, endpoint=endpoint, **(fields | kw))).requests
+    rows = bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **(fields | kw))).requests
     assert (rows["outcome"] == "ok").all(), rows["error_message"].to_list()
     return rows
 

@@ -10,7 +10,9 @@ from basetenkit.studies.calibrate import _compare, _truth
 @pytest.fixture(scope="module")
 def found() -> object:
     endpoint = bk.Endpoint(url="http://127.0.0.1:9/not-asked", api_key="planted-key-4711")
-    config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(20,20)", concurrency=[2, 16], max_requests=48)
+    config = bk.RunConfig(
+        steady=False, preflight=False, endpoint=endpoint, scenarios="D(20,20)", concurrency=[2, 16], max_requests=48
+    )
     return bk.calibrate(config, ttft_ms=30, itl_ms=4)
 
 
@@ -58,7 +60,7 @@ def test_a_level_of_failures_has_no_bias() -> None:
 def test_embeddings_have_a_bias_at_each_batch_size_and_no_first_token() -> None:
     endpoint = bk.Endpoint(url="http://127.0.0.1:9/never-asked", model="m")
     fields = {"task": "text-to-embeddings", "scenarios": "E(16)", "batch_size": [1, 8], "concurrency": 1}
-    found = bk.calibrate(bk.RunConfig(steady=False, endpoint=endpoint, max_requests=5, **fields))
+    found = bk.calibrate(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, max_requests=5, **fields))
     assert found.frame.select("scenario", "metric", "requests").rows() == [
         ("E(16,1)", "e2e_s", 5),
         ("E(16,8)", "e2e_s", 5),

@@ -16,7 +16,9 @@ KEY = "planted-key-4711"
 
 def config(url: str, **fields: Any) -> bk.RunConfig:
     settings: dict[str, Any] = {"scenarios": "N(40,10)/(8,2)", "concurrency": 2} | fields
-    return bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=url, model="m", api_key=KEY), **settings)
+    return bk.RunConfig(
+        steady=False, preflight=False, endpoint=bk.Endpoint(url=url, model="m", api_key=KEY), **settings
+    )
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,8 @@ def test_kernel_stamps_are_those_that_a_run_has() -> None:
     with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         run = bk.run_sync(
-            bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(10,3)", concurrency=1, max_requests=3)
+            bk.RunConfig(
+                steady=False, preflight=False, endpoint=endpoint, scenarios="D(10,3)", concurrency=1, max_requests=3
+            )
         )
     assert kernel_stamps() == (run.requests["clock"] == "kernel").all()

@@ -121,7 +121,7 @@ def test_a_run_is_tried_started_and_stopped_with_what_finished_kept() -> None:
 def test_stop_does_not_wait_for_what_is_in_flight() -> None:
     async def use(form: bk.RunForm) -> float:
         form.start_button.click()
-        while form.live is None or form.live.progress["in_flight"] < 2:  # noqa: ASYNC110
+        while form.live is None or not form.live.progress["in_flight"]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         pressed = time.monotonic()
         form.stop_button.click()
@@ -134,7 +134,7 @@ def test_stop_does_not_wait_for_what_is_in_flight() -> None:
         typed(form, url=server.url, scenarios="D(20,5)", concurrency="2", max_requests="50")
         took = asyncio.run(asyncio.wait_for(use(form), 45))
     assert form.run is not None
-    assert form.run.requests["outcome"].to_list() == ["cancelled", "cancelled"]
+    assert form.run.requests["outcome"].to_list() == ["cancelled"]  # the request before the levels is stopped, too
     assert took < 30
     assert form.stop_button.disabled
     assert not form.start_button.disabled

@@ -10,7 +10,7 @@ LEVELS = {"scenarios": "D(20,5)", "max_requests": 8}
 
 
 def config(server: bk.emulator.Server, **fields: object) -> bk.RunConfig:
-    return bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=server.url), **(LEVELS | fields))
+    return bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(url=server.url), **(LEVELS | fields))
 
 
 async def follow(view: LiveView, live: bk.LiveRun) -> None:

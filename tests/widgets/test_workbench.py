@@ -133,7 +133,13 @@ def test_a_run_offers_what_it_kept(capture: str) -> None:
     with bk.emulator.serve(ttft_ms=5, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         config = bk.RunConfig(
-            steady=False, endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=2, capture=capture
+            steady=False,
+            preflight=False,
+            endpoint=endpoint,
+            scenarios="D(5,6)",
+            concurrency=1,
+            max_requests=2,
+            capture=capture,
         )
         run = bk.run_sync(config)
     bench = bk.ResponseWorkbench(run)

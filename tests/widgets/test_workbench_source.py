@@ -15,7 +15,13 @@ def run() -> Iterator[bk.Run]:
         endpoint = bk.Endpoint(url=server.url, model="m")
         yield bk.run_sync(
             bk.RunConfig(
-                steady=False, endpoint=endpoint, scenarios="D(5,6)", concurrency=1, max_requests=3, capture="all"
+                steady=False,
+                preflight=False,
+                endpoint=endpoint,
+                scenarios="D(5,6)",
+                concurrency=1,
+                max_requests=3,
+                capture="all",
             )
         )
 

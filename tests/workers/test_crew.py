@@ -32,7 +32,7 @@ def server() -> Iterator[Any]:
 def config(server: Any, **kw: Any) -> bk.RunConfig:
     endpoint = bk.Endpoint(url=server.url, model="m", api_key=KEY, **kw.pop("endpoint", {}))
     fields = {"scenarios": "D(30,10)", "concurrency": 5, "max_requests": 40, "workers": 2}
-    return bk.RunConfig(steady=False, endpoint=endpoint, **(fields | kw))
+    return bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **(fields | kw))
 
 
 def workers_of(pid: int) -> list[int]:
@@ -146,7 +146,15 @@ def test_a_guard_on_tokens_holds_over_all_and_over_levels(server: Any) -> None:
 
 def test_a_level_whose_first_requests_all_fail_is_given_up_by_all() -> None:
     endpoint = bk.Endpoint(url="http://127.0.0.1:9/")
-    c = bk.RunConfig(steady=False, endpoint=endpoint, concurrency=[4, 2], max_requests=5000, give_up_after=6, workers=2)
+    c = bk.RunConfig(
+        steady=False,
+        preflight=False,
+        endpoint=endpoint,
+        concurrency=[4, 2],
+        max_requests=5000,
+        give_up_after=6,
+        workers=2,
+    )
     run = bk.run_sync(c)
     assert not run.complete
     assert [f.code for f in run.findings if f.code == "gave_up"]
@@ -256,7 +264,8 @@ def test_cancelling_an_awaited_run_ends_its_workers(server: Any) -> None:
 CHILD = """
 import basetenkit as bk
 endpoint = bk.Endpoint(url={url!r}, model="m")
-config = bk.RunConfig(steady=False, endpoint=endpoint, scenarios="D(10,300)", concurrency=4, max_requests=100000, workers=2)
+config = bk.RunConfig(steady=False,
+    preflight=False, endpoint=endpoint, scenarios="D(10,300)", concurrency=4, max_requests=100000, workers=2)
 try:
     bk.run_sync(config, save_to={folder!r})
 except KeyboardInterrupt:

@@ -77,7 +77,9 @@ def server() -> Iterator[Any]:
 
 def greet(worker: Process, tally: Tally, url: str, **kw: Any) -> list[tuple[str, dict[str, Any], list[pl.DataFrame]]]:
     fields = {"scenarios": "D(10,5)", "concurrency": 2, "max_requests": 6, "workers": 1, "capture": "all"}
-    config = bk.RunConfig(steady=False, endpoint=bk.Endpoint(url=url, model="m", api_key=KEY), **(fields | kw))
+    config = bk.RunConfig(
+        steady=False, preflight=False, endpoint=bk.Endpoint(url=url, model="m", api_key=KEY), **(fields | kw)
+    )
     worker.tell("hello", config=config, head=request_head(config.endpoint), salt="s", tally=tally.path, part=0)
     return worker.hears("ready")
 

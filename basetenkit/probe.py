@@ -17,10 +17,10 @@ from .analysis.refusals import not_ready
 from .engine.clock import Poller, mono
 from .engine.limits import OWN_LIMIT
 from .interpret import read
-from .outgoing import quota, request_head
+from .outgoing import connections, quota, request_head
 from .rows import LevelKey
 from .scenario import parse_scenario
-from .stage import Part, Stage, connections
+from .stage import Part, Stage
 from .store import hide
 from .tally import Tally
 from .types import Exchange, Outcome, Request
@@ -47,7 +47,7 @@ class Probe(Stage):
     async def ask(self, key: LevelKey) -> dict[str, Any]:
         """Sends it and keeps its row, which `take` hands over; gives the row, with `error_code` and `advice` beside it."""
         endpoint = self._config.endpoint
-        self._tally.begin(quota(self._config, key.load))
+        self._tally.begin(quota(self._config, key.load, key.level))
         self.prepare(Part(key, users=1))
         item = self._source()
         assert item is not None

@@ -66,7 +66,7 @@ def test_what_goes_around_is_in_no_count_but_its_own(server: Any) -> None:
 
 
 def test_without_it_exactly_the_measured_requests_are_sent(server: Any) -> None:
-    assert phases(bk.run_sync(config(server, steady=False))) == {"measured": 30}
+    assert phases(bk.run_sync(config(server, steady=False, preflight=False))) == {"measured": 30}
 
 
 def test_the_measured_requests_are_the_same_whatever_goes_around_them(server: Any) -> None:

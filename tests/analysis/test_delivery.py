@@ -24,6 +24,7 @@ def run_of(answer: Callable[[socket.socket], None], n: int = 4) -> bk.results.Ru
             concurrency=1,
             max_requests=n,
             steady=False,
+            preflight=False,
             slo={"tpot_s": 0.001},
         )
         return bk.run_sync(config)

@@ -154,7 +154,7 @@ def false_positives(replications: int, pairs: int, seconds: float) -> None:
             for _ in range(pairs):
                 blocks = []
                 for _ in range(2):
-                    run = simulate(world, Load(rng, n, users=users, steady=False, begin=now))
+                    run = simulate(world, Load(rng, n, users=users, steady=False, preflight=False, begin=now))
                     now = float(run["last_s"].max()) + 1.0
                     blocks.append((run["last_s"] - run["start_s"])[users:].tolist())
                 both.append((blocks[0], blocks[1]) if rng.random() < 0.5 else (blocks[1], blocks[0]))

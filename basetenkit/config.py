@@ -15,6 +15,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_serializer,
     field_validator,
     model_validator,
@@ -32,6 +35,14 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SLO_LIMITS = ("ttft_s", "first_content_s", "tpot_s", "e2e_s")
 Params = Annotated[dict[str, Any], BeforeValidator(from_json)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    return AUTO if value == AUTO else handler(value)
+
+
+AUTO = "auto"
+Requests = Annotated[int, Field(ge=1), WrapValidator(_or_auto), PlainSerializer(lambda n: n, return_type=Any)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 UNTIL_MOST = 10_000  # requests of a level that goes on until it is precise, if nothing else is said
 Levels = BeforeValidator(as_levels)
@@ -80,7 +91,7 @@ class RunConfig(Model):
     batch_size: Annotated[list[Count], Levels] = Field(
         default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]: each is a level"
     )
-    max_requests: Count | Literal["auto"] = Field(
+    max_requests: Requests = Field(
         200, description="measured requests of each level and repeat, e.g. 200; 'auto': at least 10 times the level"
     )
     max_seconds: Seconds = Field(600.0, description="seconds that a level may take at most, e.g. 600")
@@ -190,7 +201,7 @@ class RunConfig(Model):
 
     def requests_of(self, load: str, level: float) -> int:
         """Measured requests of one level and repeat."""
-        return requests_for(load, level) if self.max_requests == "auto" else self.max_requests
+        return requests_for(load, level) if str(self.max_requests) == AUTO else self.max_requests
 
     def around_of(self, load: str, level: float) -> int:
         """Requests that a steady level sends around its measured ones, about: until the load has settled, and until the last

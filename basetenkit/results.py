@@ -15,6 +15,7 @@ from .analysis.accounts import fates
 from .analysis.clock_error import clock_errors
 from .analysis.diagnosis import diagnose
 from .analysis.latency_model import QUANTILES, explain_latency
+from .analysis.metrics import AROUND
 from .analysis.spread import spread
 from .analysis.summary import summarise
 from .analysis.token_gaps import token_gaps
@@ -193,9 +194,10 @@ class Run:
             self._folder.copy_to(target)
 
     def __repr__(self) -> str:
-        ok = int((self._rows["outcome"] == "ok").sum())
+        planned = self._rows.filter(~pl.col("phase").is_in(AROUND))
+        ok = int((planned["outcome"] == "ok").sum())
         state = "" if self.complete else ", not complete"
-        return f"<Run: {self._rows.height} requests in {len(self._document['levels'])} level(s), {ok} ok{state}>"
+        return f"<Run: {planned.height} requests in {len(self._document['levels'])} level(s), {ok} ok{state}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return showing.run(self)

@@ -29,7 +29,7 @@ def config(**kw: Any) -> bk.RunConfig:
 def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n", **apart: int) -> Source:
     sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
     spend = spend or Spend()
-    spend.tally.begin(quota(c, "concurrency" if "stride" not in apart else "request_rate"))
+    spend.tally.begin(quota(c, "concurrency" if "stride" not in apart else "request_rate", 1))
     return Source(c, sampler, head, "abc-000", spend, **apart)
 
 

@@ -168,7 +168,9 @@ def test_a_run_saved_under_a_number_is_found_by_it(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     with bk.emulator.serve(ttft_ms=1, itl_ms=0) as server:
         endpoint = bk.Endpoint(server.url, model="m")
-        small = config(concurrency=1, max_requests=3, scenarios="D(8,2)").with_(endpoint=endpoint)
+        small = config(concurrency=1, max_requests=3, scenarios="D(8,2)").with_(
+            endpoint=endpoint, steady=False, preflight=False
+        )
         run = bk.run_sync(small, save_to=20261128)
     assert [p.name for p in tmp_path.iterdir()] == ["20261128"]
     assert bk.load(20261128).requests.equals(run.requests)

@@ -42,7 +42,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "request_rate": [], "arrival": "poisson", "burstiness": 1.0, "max_in_flight": None, "batch_size": [1],
         "max_requests": 200, "max_seconds": 600.0, "warmup_requests": 0, "warmup_retries": 5, "repeats": 1,
         "dataset": None, "answers": "model",
-        "steady": True, "request_params": {}, "seed": 0, "salt": None, "workers": 0, "max_total_tokens": None, "capture": "errors",
+        "steady": True, "until": {},
+        "request_params": {}, "seed": 0, "salt": None, "workers": 0, "max_total_tokens": None, "capture": "errors",
         "capture_limit_mb": 256, "slo": {}, "stop_behind": False, "give_up_after": 50, "preflight": True,
     }  # fmt: skip
 

@@ -18,7 +18,12 @@ from basetenkit.errors import BasetenkitError, NotAwaitedError
 def config() -> Iterator[bk.RunConfig]:
     with bk.emulator.serve(ttft_ms=1, itl_ms=0) as server:
         yield bk.RunConfig(
-            endpoint=bk.Endpoint(server.url, model="m"), scenarios="D(8,2)", concurrency=1, max_requests=1
+            steady=False,
+            preflight=False,
+            endpoint=bk.Endpoint(server.url, model="m"),
+            scenarios="D(8,2)",
+            concurrency=1,
+            max_requests=1,
         )
 
 

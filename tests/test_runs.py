@@ -74,8 +74,10 @@ def test_times_are_in_order_and_bounded(run: bk.Run) -> None:
     assert (rows["ttft_error_s"] >= 0).all()
     assert (rows["clock"] == "kernel").all()
     assert rows["connect_s"].count() == 4
-    expected = (rows["e2e_s"] - rows["ttft_s"]) / 19
-    assert (rows["tpot_s"] - expected).abs().max() < 1e-12  # type: ignore[operator]
+    expected = (
+        rows["e2e_s"] - rows["ttft_s"]
+    ) / 19  # of the tokens after the first moment, which may have brought several
+    assert ((rows["tpot_s"] / expected).is_between(0.999999, 19 / 9)).all()
 
 
 def test_every_output_chunk_is_kept_with_its_place_in_the_text(run: bk.Run) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.engine.clock import Poller, mono
-from basetenkit.outgoing import quota, request_head
+from basetenkit.outgoing import quota, request_head, timeouts
 from basetenkit.rows import LevelKey
-from basetenkit.stage import Part, Stage, timeouts
+from basetenkit.stage import Part, Stage
 from basetenkit.tally import Tally
 from basetenkit.workload.tokenizer import load_tokenizer
 
@@ -73,7 +73,7 @@ def test_what_the_first_wave_took_is_built_anew_before_any_of_it_has_ended() -> 
         built: list[int] = []
 
         async def play(stage: Stage) -> None:
-            stage._tally.begin(quota(c, CLOSED.load))
+            stage._tally.begin(quota(c, CLOSED.load, CLOSED.level))
             stage.prepare(Part(CLOSED, users=3))
             built.append(len(stage._source._ready))
             performing = asyncio.ensure_future(stage.perform())
@@ -93,7 +93,7 @@ def test_a_part_of_a_schedule_is_sent_at_its_own_times_from_the_common_start(ser
 
     async def play(stage: Stage) -> None:
         nonlocal origin
-        stage._tally.begin(quota(c, OPEN.load))
+        stage._tally.begin(quota(c, OPEN.load, OPEN.level))
         stage.prepare(Part(OPEN, part=1, parts=3))
         origin = mono() + 20_000_000
         await stage.perform(origin)
@@ -131,7 +131,7 @@ def test_failures_elsewhere_count_towards_giving_up(server: Any) -> None:
     refused = config(give_up_after=10, max_requests=500, concurrency=3)
 
     async def play(stage: Stage) -> None:
-        tally.begin(quota(refused, CLOSED.load))
+        tally.begin(quota(refused, CLOSED.load, CLOSED.level))
         stage.prepare(Part.of(CLOSED, refused))
         for _ in range(8):  # by another
             tally.ended(False)

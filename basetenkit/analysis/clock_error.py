@@ -84,14 +84,18 @@ def within_the_clock(
     sooner, later = _ends(metric)
     if sooner is None or all(e.low is None for e in found):
         return found
-    lows = estimates(observations(replace(metric, expression=sooner), window))
+    with np.errstate(invalid="ignore"):  # a figure that the clock cannot bound is infinite there
+        lows = estimates(observations(replace(metric, expression=sooner), window))
     found = [
-        e if e.low is None or a.low is None else replace(e, low=min(e.low, a.low))
+        e
+        if e.low is None or a.low is None
+        else replace(e, low=max(min(e.low, a.low), 0.0) if math.isfinite(a.low) else 0.0)
         for e, a in zip(found, lows, strict=True)
     ]
     if later is None:
         return found
-    highs = estimates(observations(replace(metric, expression=later), window))
+    with np.errstate(invalid="ignore"):
+        highs = estimates(observations(replace(metric, expression=later), window))
     return [replace(e, high=_top(e, a)) for e, a in zip(found, highs, strict=True)]
 
 

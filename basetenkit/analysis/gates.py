@@ -164,8 +164,9 @@ def _share_gate(
     """A gate on the share of requests that went wrong, of `n`, by its interval; `named`: the gate's texts."""
     if bad is None:
         return Gate(**named, verdict=FAIL)
-    if low is None or high is None:  # too few for an interval that knows of dependence: at best they are independent
+    if n < st.LEAST and (low is None or high is None):  # too few to know of dependence: at best they are independent
         low, high = _clopper_pearson(bad * n, max(n, 1))
+    low, high = 0.0 if low is None else low, 1.0 if high is None else high  # a bound that is withheld bounds nothing
     verdict = PASS if high <= most else FAIL if low > most else INCONCLUSIVE
     texts = dict(named)
     if verdict == INCONCLUSIVE and (need := _enough(bad, most)) is not None:

@@ -80,7 +80,8 @@ def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None 
     value = _first(x, survival, 1 - p)
     if n < st.LEAST:
         return Estimate(value, n=n, how="Kaplan-Meier; too few for an interval")
-    middle = float(np.median(values)) if value is None else value
+    # if the curve does not come down so far: of how many independent requests is it known that they were over at all?
+    middle = value if value is not None else float(values[~cut].max()) if (~cut).any() else float(np.median(values))
     below = ((values <= middle) & ~cut).astype(float)
     share = float(below.mean())
     of = st.moments(below, parts)

@@ -57,7 +57,7 @@ def test_twice_as_slow_is_twice_with_an_interval_about_it(tmp_path: Path) -> Non
 
 
 def test_it_says_that_the_day_may_be_the_cause_and_gives_no_p_value(tmp_path: Path) -> None:
-    a, b = save(tmp_path / "a", noisy()), save(tmp_path / "b", noisy(seed=2), at=1.7e9 + 86400, max_requests=400)
+    a, b = save(tmp_path / "a", noisy()), save(tmp_path / "b", noisy(seed=2), at=1.7e9 + 86400, max_requests=300)
     found = bk.compare(a, b)
     assert "the day may be the cause" in found.words[0]
     assert "2023-11-14 22:13 UTC and 2023-11-15 22:13 UTC" in found.words[0]

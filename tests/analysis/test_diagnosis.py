@@ -12,6 +12,7 @@ import pytest
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
+from basetenkit.engine.limits import OWN_LIMIT
 from basetenkit.findings import RUN_FINDINGS, Finding, note
 
 from .frames import failures, nothing, rows
@@ -50,6 +51,19 @@ def mixed(n_bad: int, outcome: str = "http_error") -> pl.DataFrame:
     good = clean()
     bad = failures(n_bad, outcome, level=4.0, start_s=np.arange(n_bad) + float(N))
     return pl.concat([good, bad])
+
+
+def own_limit() -> pl.Expr:
+    failed = pl.col("outcome") != "ok"
+    return pl.when(failed).then(pl.lit(f"{OWN_LIMIT}no file descriptor is left"))
+
+
+def refused(what: str) -> dict[str, str]:
+    return {"what": what, "message": "Connection refused.", "advice": "Check host and port."}
+
+
+def looked(enough: bool) -> dict[str, Any]:
+    return {"reached": {"e2e_s_p50": 0.04 if enough else 0.2}, "enough": enough, "n": N}
 
 
 def cut_short(waited: float, n: int = 4) -> pl.DataFrame:
@@ -141,7 +155,11 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "came_at_once": lambda: diagnosis(
         clean().with_columns(ttft_s=pl.when(pl.int_range(pl.len()) < 9).then("e2e_s").otherwise("ttft_s"))
     ),
+    "own_limits": lambda: diagnosis(mixed(3).with_columns(error_message=own_limit())),
     "unanswered": lambda: diagnosis(cut_short(waited=60.0, n=1)),
+    "unfinished": lambda: diagnosis(cut_short(waited=0.3, n=1), entry={"ended_by": "max_seconds=9 was reached"}),
+    "precise": lambda: diagnosis(clean(), config(until={"e2e_s_p50": 0.05}), entry={"until": looked(True)}),
+    "not_precise": lambda: diagnosis(clean(), config(until={"e2e_s_p50": 0.05}), entry={"until": looked(False)}),
     "length_ahead": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None, warnings=[[note("length_ahead")]] * N)),
     "held_back": lambda: diagnosis(clean(warnings=[[note("few_times", n=20, times=3)]] * N)),
     "first_message": lambda: diagnosis(clean(warnings=[[note("first_message", n=5, tokens=20)]] * N)),
@@ -160,6 +178,8 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     ),
     "data_left_out": lambda: diagnosis(clean(), metadata={"events": [LEFT_OUT]}),
     "data_unsent": lambda: diagnosis(clean(), metadata={"events": [UNSENT]}),
+    "nothing_answers": lambda: diagnosis(clean(), metadata={"events": [refused("nothing_answers")]}),
+    "preflight_failed": lambda: diagnosis(clean(), metadata={"events": [refused("preflight_failed")]}),
     "capture_full": lambda: diagnosis(clean(), metadata={"events": [{"what": "capture_full", "n": 3}]}),
     "few_repeats": lambda: diagnosis(pl.concat([clean(), clean(repeat=1)])),
     "short_run": lambda: diagnosis(drifting(0.3)),
@@ -183,6 +203,7 @@ for code in IMPORTED:
     CAUSES[code] = lambda event=event: diagnosis(clean(), metadata={"events": [event]})  # type: ignore[misc]
 
 MORE_THAN_ONE = {
+    "own_limits",
     "all_failed",
     "conversations_ended",
     "gave_up",
@@ -216,7 +237,8 @@ def test_every_finding_has_a_cause_and_its_sentence_is_whole(code: str) -> None:
 
 @pytest.mark.parametrize("code", sorted(set(CAUSES) - MORE_THAN_ONE))
 def test_a_cause_brings_its_own_finding_and_no_other(code: str) -> None:
-    assert [f.code for f in CAUSES[code]()] == [code]
+    codes = [f.code for f in CAUSES[code]()]
+    assert [found for found in codes if found in (code, *set(codes) - {"unfinished"})] == [code]
 
 
 def test_the_gravest_comes_first() -> None:
@@ -373,10 +395,11 @@ def test_a_healthy_level_that_ended_by_time_has_no_failures() -> None:
 
 
 def test_cut_requests_are_not_counted_among_failures() -> None:
-    (found,) = diagnosis(
+    said = diagnosis(
         pl.concat([mixed(3), failures(4, "cancelled", level=4.0, start_s=float(N) + 9, end_s=float(N) + 9.1)])
     )
-    assert found.code == "some_failed"
+    found, cut = said
+    assert (found.code, cut.code) == ("some_failed", "unfinished")
     assert "3 of" in found.sentence
     assert "cancelled" not in found.sentence
 

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     frame = rows(40)
     save(root / "z", frame, chunks_of(frame, [0.02] * 19), at=1.7e9)
     save(root / "2023" / "second", pl.concat([rows(40, e2e_s=0.6), rows(40, level=2.0)]), at=1.7e9 + DAY)
-    save(root / "a", failures(40), at=1.7e9 + 2 * DAY, request_params={"temperature": 0.5}, max_requests=40)
+    save(root / "a", failures(40), at=1.7e9 + 2 * DAY, request_params={"temperature": 0.5}, max_requests=39)
     (root / "notes").mkdir()
     (root / "damaged").mkdir()
     (root / "damaged" / "run.json").write_text("{")
@@ -44,7 +44,7 @@ def test_a_row_a_run_and_level_by_date(folder: Path) -> None:
 
 
 def test_the_configuration_is_in_columns(folder: Path) -> None:
-    found = bk.history(folder).filter(pl.col("max_requests") == 40).collect()
+    found = bk.history(folder).filter(pl.col("max_requests") == 39).collect()
     assert found["request_params"].to_list() == ['{"temperature": 0.5}']
     assert found["model"].to_list() == ["m"]
     assert found["stream"].to_list() == [True]

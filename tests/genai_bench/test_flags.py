@@ -86,7 +86,7 @@ def test_the_image_command_takes_the_data_set_as_its_scenario(tmp_path: Path) ->
 @pytest.mark.baseten("commands")
 def test_the_commands_run(server: bk.emulator.Emulator, command: str, path: str) -> None:
     config = bk.config_from_command(command.format(url=getattr(server, path)))
-    small = {"concurrency": config.concurrency[:1], "max_requests": 2, "scenarios": ["D(10,5)"]}
+    small = {"concurrency": config.concurrency[:1], "max_requests": 2, "scenarios": ["D(10,5)"], "steady": False}
     server.truth(reset=True)
     run = bk.run_sync(config.model_copy(update=small))
     body = json.loads(server.truth()["bodies"][0]["body"])

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 import basetenkit as bk
 from basetenkit.widgets.live import LiveView
 
@@ -44,7 +46,7 @@ def test_the_figures_are_those_of_the_runs_own_summary() -> None:
         asyncio.run(follow(view, live))
     for state, row in zip(view._states.values(), live.result().summary.iter_rows(named=True), strict=True):
         for name in ("ttft_s_p50", "ttft_s_p99_low", "tpot_s_p50", "output_tokens_per_s", "sent"):
-            assert state.figures[name] == row[name]
+            assert state.figures[name] == pytest.approx(row[name], rel=1e-12)
 
 
 def test_failures_are_counted_by_their_outcome_and_the_last_is_told_as_text() -> None:

@@ -8,6 +8,7 @@ import polars as pl
 
 from ...display import PALETTE
 from .. import drawing as d
+from ..given import of_run
 from ..latency_model import BASE, QUEUE, TOKEN
 from ..latency_model import explain_latency as explained
 
@@ -18,6 +19,7 @@ ALL = "all levels together"
 _PANELS = {BASE: (1e3, "base, ms"), TOKEN: (1e6, "per 1,000 prompt tokens, ms"), QUEUE: (1e3, "per other request, ms")}
 
 
+@of_run
 def explain_latency(run: Any) -> alt.Chart:
     """The parts of TTFT per level, a panel per part: what remains without a prompt and without other requests, what 1,000 prompt
     tokens add, and what each other request in flight adds; dots with 95% intervals, a colour per quantile of TTFT."""

@@ -16,7 +16,7 @@ from ..survival import cumulative_incidence
 if TYPE_CHECKING:
     import altair as alt
 
-WAITING, POINTS = "still waiting", 120
+WAITING, POINTS = "still waiting", 32
 
 
 @of_run
@@ -121,8 +121,13 @@ def _incidence(part: pl.DataFrame) -> pl.DataFrame:
     parts, below = [], np.zeros(len(grid))
     for name in [o for o in [*OUTCOMES, WAITING] if o in courses]:
         share = courses[name].clip(0, 1)
-        parts.append(pl.DataFrame({"seconds": grid, "share": share, "from": below, "to": below + share}))
-        parts[-1] = parts[-1].with_columns(outcome=pl.lit(name))
+        columns = {
+            "seconds": grid.round(6),
+            "share": share.round(6),
+            "from": below.round(6),
+            "to": (below + share).round(6),
+        }
+        parts.append(pl.DataFrame(columns).with_columns(outcome=pl.lit(name)))
         below = below + share
     return pl.concat(parts)
 

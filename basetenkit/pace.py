@@ -130,10 +130,16 @@ def _few_times(times: Times, error: Times) -> list[str]:
     """Events that came at far fewer times than there are events, if that is not this client's doing: a client that reads late
     has bounds as wide as what it merged."""
     n = len(times)
-    moments = np.unique(times)
-    if n < LEAST_EVENTS or FEW_TIMES * len(moments) > n:
+    changes = 1 + int(np.count_nonzero(times[1:] != times[:-1]))  # as many as there are moments, in order of arrival
+    if n < LEAST_EVENTS or FEW_TIMES * changes > n:
         return []
-    late = float(np.median(np.diff(moments))) / 2 if len(moments) > 1 else LATE_SHARE * float(times[-1])
-    if float(np.median(error)) > late:
+    moments = np.unique(times)
+    late = _middle(np.diff(moments)) / 2 if len(moments) > 1 else LATE_SHARE * float(times[-1])
+    if _middle(error) > late:
         return []
     return [note("few_times", n=n, times=len(moments))]
+
+
+def _middle(values: Times) -> float:
+    """The upper median: numpy's own takes ten times as long on so few values."""
+    return float(np.sort(values)[len(values) // 2])

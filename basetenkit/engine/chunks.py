@@ -11,6 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_PLAIN = {b"%x\r\n" % n: n for n in range(1, 4096)} | {b"%X\r\n" % n: n for n in range(1, 4096)}
 _LINE_LIMIT = 16 << 10
 _TRAILER_LIMIT = 256 << 10
 
@@ -35,21 +36,29 @@ class ChunkReader:
         self._trailer = 0
         self.done = self.behind = False
 
+    def whole(self, data: bytes) -> bytes | None:
+        """The piece in `data` if that is one whole chunk, plainly framed, and nothing else: the common read by far, a token's.
+        None otherwise; then it goes to `feed`."""
+        if self._awaited is _SIZE_NEXT and not self._rest:
+            at = data.find(b"\n") + 1
+            size = _PLAIN.get(data[:at])
+            if size is not None and len(data) == at + size + 2 and data.endswith(b"\r\n"):
+                return data[at:-2]
+        return None
+
     def feed(self, data: bytes) -> None:
         """ValueError on what is no chunk."""
-        # The common read by far is one whole chunk: a token's.
-        if self._awaited is _SIZE_NEXT and not self._rest:
-            size = _SIZE.match(data)
-            if size is not None:
-                begin = size.end()
-                end = begin + int(size[1], 16)
-                if begin < end and data[end:] == b"\r\n":
-                    self._take(data[begin:end])
-                    return
         if self._rest:
             data, self._rest = self._rest + data, b""
         at, n = 0, len(data)
         while at < n and not self.done:
+            if self._awaited is _SIZE_NEXT:  # a whole chunk, plainly framed, needs no look at each of its lines
+                begin = data.find(b"\n", at) + 1
+                size = _PLAIN.get(data[at:begin])
+                if size is not None and data[begin + size : begin + size + 2] == b"\r\n":
+                    self._take(data[begin : begin + size])
+                    at = begin + size + 2
+                    continue
             if self._awaited is _Awaited.DATA:
                 piece = data[at : at + self._left]
                 at, self._left = at + len(piece), self._left - len(piece)

@@ -75,6 +75,12 @@ class ResponseReader:
 
     def feed(self, data: memoryview | bytes, stamp: int, earliest: int, exact: bool) -> None:
         """`data` of one read with its interval (ns); `exact`: the stamp is that of the last byte of `data`."""
+        if self._chunks is not None and not self.done:
+            piece = self._chunks.whole(bytes(data))
+            if piece is not None and len(self._body) + len(piece) <= self._look_again:
+                self._body += piece
+                self.exchange.reads.extend((stamp, earliest, CRLF_ENDS if exact else 0, len(self._body)))
+                return
         self._last = b""
         reads = self.exchange.reads
         i = len(reads)

@@ -17,7 +17,8 @@ CELL = "import basetenkit as bk\nform = bk.RunForm()\nform"
 AFTER = """
 if form.run:
     rows, sent = form.run.requests, sum(level["sent"] for level in form.run.metadata["levels"] if "sent" in level)
-    print("rows", 0 < rows.height < 10000, "lost", sent - rows.height, "key", form.config.endpoint.api_key is not None)
+    n = (rows["phase"] != "preflight").sum()
+    print("rows", 0 < n < 10000, "lost", sent - n, "key", form.config.endpoint.api_key is not None)
 """
 LEFT = "rows True lost 0 key True"
 

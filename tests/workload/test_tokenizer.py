@@ -103,7 +103,9 @@ def test_a_folder_whose_vocabulary_is_missing_is_refused(tmp_path: Path, kind: s
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}))
     if config := WITHOUT_VOCABULARY[kind]:
         (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(TokenizerError, match="it has no vocabulary that could count a text|transformers cannot load it"):
+    with pytest.raises(
+        TokenizerError, match=r"it has no vocabulary that could count a text|transformers cannot load it"
+    ):
         load_tokenizer(str(tmp_path))
 
 

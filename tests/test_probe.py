@@ -54,6 +54,17 @@ def test_preflight_false_sends_none() -> None:
     assert run.requests.height == 12
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_its_tokens_count_in_the_guard_on_tokens(workers: int) -> None:
+    """Each request costs 13 tokens: with 40 allowed, the first one leaves room for two and no third."""
+    with bk.emulator.serve(ttft_ms=1, itl_ms=0) as server:
+        fields: dict[str, Any] = {"concurrency": 1, "max_total_tokens": 40, "max_requests": 50, "workers": workers}
+        own = bk.run_sync(config(server.url, **fields)).requests["phase"].to_list()
+        without = bk.run_sync(config(server.url, **fields, preflight=False)).requests["phase"].to_list()
+    assert sorted(own) == ["measured", "measured", PHASE]
+    assert without == ["measured"] * 3
+
+
 def test_its_words_are_its_own_and_a_long_answer_is_cut() -> None:
     with bk.emulator.serve(ttft_ms=1, itl_ms=0) as server:
         bk.run_sync(config(server.url, scenarios="D(50,300)", salt="same", concurrency=1, max_requests=2))

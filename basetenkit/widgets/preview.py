@@ -42,7 +42,7 @@ def plan_of(config: RunConfig) -> dict[str, str]:
     keys = plan(config)
     levels, measured = len(keys), [config.requests_of(key.load, key.level) for key in keys]
     around = sum(config.around_of(key.load, key.level) for key in keys)
-    requests = sum(measured) + levels * config.warmup_requests + around
+    requests = sum(measured) + levels * config.warmup_requests + around + config.preflight
     each = [_mean_tokens(text, config) for text in level_scenarios(config)]
     known = [n for n in each if n is not None]
     tokens = (

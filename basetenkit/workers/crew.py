@@ -49,6 +49,10 @@ class Crew:
         self._notes: dict[Member, list[dict[str, Any]]] = {}
         self._report: dict[str, Any] = {}
 
+    def spend(self, tokens: int) -> None:
+        """Counts tokens that were spent before the workers start, in the guard on tokens."""
+        self._spent += tokens
+
     async def open(self) -> None:
         """Starts the workers and waits until each is ready. WorkerError, in one sentence, where one is not."""
         self._tally = Tally.shared(self._config.workers)

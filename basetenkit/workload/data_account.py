@@ -22,7 +22,8 @@ _SHOWN = 12
 @dataclass(frozen=True)
 class Account:
     """`rows` in all, `left_out` of them, for the reasons `why`; `texts`: the columns of prompts, messages, images; `used`: what
-    each further column is sent as; `unsent`: columns that are not sent; `unusable`: how many values of a column are not."""
+    each further column is sent as; `unsent`: columns that are not sent; `unusable`: how many values of a column are not;
+    `first_line`: the first line of a CSV if it is not known to be a header, and `header`: whether it was taken as one."""
 
     rows: int = 0
     left_out: int = 0
@@ -31,6 +32,8 @@ class Account:
     used: Mapping[str, str] = field(default_factory=dict)
     unsent: Sequence[str] = ()
     unusable: Mapping[str, int] = field(default_factory=dict)
+    first_line: str | None = None
+    header: bool = True
 
 
 def of(table: Table, left: LeftOut, fields: Fields, texts: Sequence[str], keys: Collection[str]) -> Account:
@@ -38,7 +41,9 @@ def of(table: Table, left: LeftOut, fields: Fields, texts: Sequence[str], keys: 
     sent = {*texts, *fields.used, *fields.unusable}
     unsent = [column for column in table.columns if column not in sent and _is_filled(table.column(column))]
     unsent += [*table.unread, *(f"{texts[0]}.{key}" for key in sorted(keys))]
-    return Account(table.height, len(left), left.why(), texts, fields.used, unsent, fields.unusable)
+    return Account(
+        table.height, len(left), left.why(), texts, fields.used, unsent, fields.unusable, table.first_line, table.header
+    )
 
 
 def _is_filled(values: Sequence[Any]) -> bool:
@@ -54,6 +59,10 @@ def events(config: RunConfig, account: Account) -> list[dict[str, Any]]:
     needing = [text for text in config.scenarios if parse_scenario(text).needs_data]
     if not needing or carries_own_text(config):
         return found
+    if account.first_line is not None:
+        done = "was taken as the name of its column and is not sent" if account.header else "is sent as a prompt"
+        fields = {"line": account.first_line[:80], "done": done}
+        found.append({"what": "data", "code": "data_header", "fields": fields, "lost": account.header})
     lost = _lost(config, account, needing)
     unsent = [f"{column} ({why})" for column, why in lost.items()] + [x for x in account.unsent if x not in lost]
     if unsent:

@@ -23,9 +23,10 @@ endpoint's. What the run itself sets wins over a row: `request_params`, and a le
 
 `dataset`, `RD` and `RDC` send entries as they are: nothing is cut or filled up. Rows that cannot be sent are left out: those
 that ask nothing, that hold half an emoji or a NUL, or a speaker who cannot be placed. The finding `data_left_out` counts them
-and names them; `data_unsent` names each column that is not sent. A column of nothing but numbers, dates or times is never
-sent as prompts, and images within messages are refused. Under a scenario with a prompt's length, the prompts are made of the
-entries' words: see `writer`.
+and names them; `data_unsent` names each column that is not sent. A CSV of one column may have no header line: a first line
+that reads as a text is then a prompt like the others, and `data_header` says what was done with a line of which it is not
+certain. A column of nothing but numbers, dates or times is never sent as prompts, and images within messages are refused.
+Under a scenario with a prompt's length, the prompts are made of the entries' words: see `writer`.
 
 genai-bench evaluates a `prompt_lambda` from its file as Python. Here that is refused: a file must not run code. The error
 says what to give in its place.
@@ -227,7 +228,7 @@ def _of_file(path: Path, kind: str, columns: Columns) -> Entries:
             text_files.encoding_of(path, kind)
             table = Table.of_frame(pl.read_parquet(path), name)
         else:
-            table = text_files.read(path, "jsonl" if kind == "ndjson" else kind, name)
+            table = text_files.read(path, "jsonl" if kind == "ndjson" else kind, name, columns.named)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         why = str(error).strip().splitlines()[0].rstrip(".:")[:300] if str(error).strip() else type(error).__name__
         raise DataError(f"dataset: {name} cannot be read as {kind} ({why})") from None
@@ -236,7 +237,8 @@ def _of_file(path: Path, kind: str, columns: Columns) -> Entries:
 
 def _of_table(table: Table, columns: Columns, near: Path) -> Entries:
     if not table.height:
-        raise DataError(f"dataset: {table.name} has no entries; give at least one")
+        line = f": its only line, {table.first_line!r}, was taken as its header" if table.first_line else ""
+        raise DataError(f"dataset: {table.name} has no entries{line}; give at least one")
     if not columns.named or not set(columns.named) <= set(table.columns):
         table = row_fields.unpacked(table)
     if columns.messages is not None:

@@ -92,6 +92,11 @@ def prompt_column(table: Table) -> str:
             return there[0]
         if there:
             break
+    if table.first_line is not None and table.header:
+        raise DataError(
+            f"dataset: the first line of {table.name}, {table.first_line[:80]!r}, reads as a row and not as a header, so it is "
+            f"not known which column holds prompts; put a header line above it that names one {PROMPT!r}, or give prompt_column"
+        )
     raise DataError(
         f"dataset: {table.name} has no column {PROMPT!r}; rename one, or give prompt_column (it has {table.listed()})"
     )

@@ -28,7 +28,8 @@ SHOWN = 5
 class Table:
     """A data set's rows. `name`: how an error calls the whole; `unit`: how it calls one row, "row" or "line"; `numbers`:
     those of the rows in the file, if they are not 1, 2, 3; `bodies`: whether each row is the whole body of a request, but for
-    its columns `apart`; `unread`: further columns of the data set, which were not read."""
+    its columns `apart`; `unread`: further columns of the data set, which were not read; `first_line`: the first line of a CSV if
+    it is not known to be a header, and `header` whether it was taken as one."""
 
     name: str
     columns: tuple[str, ...]
@@ -39,11 +40,22 @@ class Table:
     bodies: bool = False
     apart: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    first_line: str | None = None
+    header: bool = True
 
     @classmethod
-    def of_frame(cls, frame: pl.DataFrame, name: str, unread: Sequence[str] = ()) -> Table:
+    def of_frame(
+        cls,
+        frame: pl.DataFrame,
+        name: str,
+        unread: Sequence[str] = (),
+        *,
+        first_line: str | None = None,
+        header: bool = True,
+    ) -> Table:
         values = lambda column: frame[column].to_list()  # noqa: E731
-        return cls(name, tuple(frame.columns), frame.height, values, unread=tuple(unread))
+        names, more = tuple(frame.columns), tuple(unread)
+        return cls(name, names, frame.height, values, unread=more, first_line=first_line, header=header)
 
     @classmethod
     def of_columns(cls, columns: dict[str, list[Any]], name: str) -> Table:

@@ -14,7 +14,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from typing import Any
 import orjson
 import polars as pl
 
+from .csv_header import header_of
+from .prompt_columns import PROMPT
 from .table import Table, which
 
 HEAD, LOOKED_AT = 128 << 10, 200  # bytes; records of a CSV
@@ -50,11 +52,12 @@ _OTHERS = {
 }
 
 
-def read(path: Path, kind: str, name: str) -> Table:
-    """The rows of a file of texts. ValueError, the end of a sentence, if it cannot be read; `name`: how an error calls it."""
+def read(path: Path, kind: str, name: str, chosen: Collection[str] = ()) -> Table:
+    """The rows of a file of texts. ValueError, the end of a sentence, if it cannot be read; `name`: how an error calls it;
+    `chosen`: the columns that the configuration names."""
     encoding = encoding_of(path, kind)
     if kind in ("csv", "tsv"):
-        return Table.of_frame(_csv(path, encoding, "\t" if kind == "tsv" else None), name)
+        return _csv(path, encoding, "\t" if kind == "tsv" else None, name, chosen)
     if kind == "txt":
         numbered = [(n, line) for n, line in _lines(path, encoding) if line.strip()]
         rows: list[Any] = [{"prompt": _text(line, n)} for n, line in numbered]
@@ -217,9 +220,9 @@ def _of_lines(rows: list[Any], name: str, numbers: list[int]) -> Table:
     return Table.of_rows(rows, name) if plain else Table.of_rows(rows, name, "line", numbers)
 
 
-def _csv(path: Path, encoding: str, divider: str | None) -> pl.DataFrame:
+def _csv(path: Path, encoding: str, divider: str | None, name: str, chosen: Collection[str]) -> Table:
     if not path.stat().st_size:
-        return pl.DataFrame()
+        return Table.of_frame(pl.DataFrame(), name)
     source: Path | bytes = path
     if encoding not in _UTF8 or _ends_lines_with_cr(path):
         try:
@@ -231,7 +234,14 @@ def _csv(path: Path, encoding: str, divider: str | None) -> pl.DataFrame:
     skip = 1 if said else 0
     divider = divider or (said[1] if said else divider_of(first))
     try:
-        return pl.read_csv(source, separator=divider, infer_schema=False, skip_lines=skip)
+        frame = pl.read_csv(source, separator=divider, infer_schema=False, skip_lines=skip)
+        header = header_of(frame.columns, frame.to_series(0).head(LOOKED_AT).to_list(), chosen)
+        doubtful = header == "row" or (header == "unknown" and frame.width == 1)
+        first_line = divider.join(frame.columns) if doubtful else None
+        if header == "row" and frame.width == 1:
+            rows = pl.read_csv(source, separator=divider, infer_schema=False, skip_lines=skip, has_header=False)
+            return Table.of_frame(rows.rename({rows.columns[0]: PROMPT}), name, first_line=first_line, header=False)
+        return Table.of_frame(frame, name, first_line=first_line)
     except pl.exceptions.PolarsError as error:
         raise ValueError(_csv_fault(source, divider, skip) or str(error).strip().splitlines()[0]) from None
 

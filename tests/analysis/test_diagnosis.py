@@ -138,6 +138,7 @@ def talks(turns: list[int], failed: list[int], of: int = 3, repeat: int = 0) -> 
 
 
 LEFT_OUT = {"what": "data", "code": "data_left_out", "fields": {"n": 3, "rows": 4, "why": "nothing is asked (row 1)"}}
+HEADER = {"what": "data", "code": "data_header", "fields": {"line": "Hello", "done": "is sent as a prompt"}}
 UNSENT = {"what": "data", "code": "data_unsent", "fields": {"sent": "prompt", "unsent": "id"}}
 
 
@@ -177,6 +178,7 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
         clean(load="request_rate"), config(max_in_flight=3, request_rate=[4]), entry={"held_back": 17}
     ),
     "data_left_out": lambda: diagnosis(clean(), metadata={"events": [LEFT_OUT]}),
+    "data_header": lambda: diagnosis(clean(), metadata={"events": [HEADER]}),
     "data_unsent": lambda: diagnosis(clean(), metadata={"events": [UNSENT]}),
     "nothing_answers": lambda: diagnosis(clean(), metadata={"events": [refused("nothing_answers")]}),
     "preflight_failed": lambda: diagnosis(clean(), metadata={"events": [refused("preflight_failed")]}),

@@ -23,11 +23,11 @@ def test_the_body_is_the_one_the_engine_sends_less_its_secrets() -> None:
 def test_the_plan_adds_up() -> None:
     plain = {"scenarios": ["D(100,50)", "D(200,50)"], "concurrency": [1, 2], "repeats": 3, "max_requests": 10}
     steady = plan_of(config(**plain))
-    assert steady["requests at most"] == "192, about 72 of them to keep the load steady"
-    assert steady["tokens expected"] == "about 38,400"
+    assert steady["requests at most"] == "193, about 72 of them to keep the load steady"
+    assert steady["tokens expected"] == "about 38,600"
     said = plan_of(config(**plain, steady=False))
-    assert (said["levels"], said["requests at most"]) == ("12", "120")
-    assert said["tokens expected"] == "about 24,000"
+    assert (said["levels"], said["requests at most"]) == ("12", "121")
+    assert said["tokens expected"] == "about 24,200"
     assert said["minutes at most"] == "120"
 
 
@@ -46,7 +46,13 @@ def test_a_guard_on_tokens_is_part_of_the_plan() -> None:
 
 def test_tokens_of_a_batch_are_all_counted_and_those_of_images_are_not_guessed() -> None:
     batch = config(
-        task="text-to-embeddings", scenarios="E(50)", batch_size=4, concurrency=1, max_requests=10, steady=False
+        task="text-to-embeddings",
+        scenarios="E(50)",
+        batch_size=4,
+        concurrency=1,
+        max_requests=10,
+        steady=False,
+        preflight=False,
     )
     assert plan_of(batch)["tokens expected"] == "about 2,000"
     several = plan_of(batch.model_copy(update={"batch_size": [2, 4]}))

@@ -46,7 +46,7 @@ from ..config import RunConfig
 from ..errors import DataError
 from ..frames import columns_of
 from ..scenario import parse_scenario
-from . import conversations, data_account, hub_data, images, prompt_columns, row_fields, text_files
+from . import conversations, data_account, hub_data, images, known_forms, prompt_columns, row_fields, text_files
 from .conversations import Conversation, turns_of
 from .data_account import Account
 from .images import Picture
@@ -250,6 +250,7 @@ def _of_table(table: Table, columns: Columns, near: Path) -> Entries:
             return _conversations(table, found, questions=False)
         if (asked := prompt_columns.questions_column(table)) is not None:
             return _conversations(table, asked, questions=True)
+        known_forms.refuse(table)
     elif columns.prompts in table.columns and prompt_columns.holds_messages(table.column(str(columns.prompts))):
         return _conversations(table, str(columns.prompts), questions=False)
     return _prompts(table, columns, near)

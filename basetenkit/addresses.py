@@ -54,29 +54,38 @@ def of_baseten(given: str, environment: str | None, deployment: str | None, regi
     """(URL, model's name or None) of whatever names an endpoint on Baseten: an id, a host, a URL, a Model API's model."""
     text = given.strip()
     if environment and deployment:
-        raise ConfigError("Endpoint.baseten: give an environment or a deployment, not both")
+        raise ConfigError("give an environment or a deployment, not both", at=("Endpoint", "baseten"))
     if regional and not environment:
-        raise ConfigError("Endpoint.baseten: regional=True needs the environment's name, e.g. environment='prod-us'")
+        raise ConfigError(
+            "regional=True needs the environment's name, e.g. environment='prod-us'", at=("Endpoint", "baseten")
+        )
     host, path, query = _parts(text)
     named = bool(environment or deployment)
     if host == MODEL_APIS or (host is None and re.fullmatch(r"[\w.-]+/[\w./:-]+", text)):
         if named:
-            raise ConfigError("Endpoint.baseten: the shared Model APIs have no environments and no deployments")
+            raise ConfigError(
+                "the shared Model APIs have no environments and no deployments", at=("Endpoint", "baseten")
+            )
         if host is None:
             return f"https://{MODEL_APIS}/v1/chat/completions", text
         return f"https://{host}{path if path not in ('', '/') else '/v1'}{query}", None
     found = dedicated(host) if host is not None else _by_name(text)
     if found is None:
         raise ConfigError(
-            f"Endpoint.baseten: {text[:80]!r} is no model id; give 4 to 16 lower-case letters and digits such as 'abcd1234', "
-            "'chain-abcd1234', the endpoint's URL, or a Model API's model such as 'deepseek-ai/DeepSeek-V3.1'"
+            f"{text[:80]!r} is no model id; give 4 to 16 lower-case letters and digits such as 'abcd1234', "
+            "'chain-abcd1234', the endpoint's URL, or a Model API's model such as 'deepseek-ai/DeepSeek-V3.1'",
+            at=("Endpoint", "baseten"),
         )
     if path not in ("", "/"):
         if named:
-            raise ConfigError("Endpoint.baseten: the URL has a path; leave out environment and deployment, or the path")
+            raise ConfigError(
+                "the URL has a path; leave out environment and deployment, or the path", at=("Endpoint", "baseten")
+            )
         return f"https://{host}{path}{query}", None
     if found.region and (deployment or environment not in (None, found.region)):
-        raise ConfigError(f"Endpoint.baseten: the host is that of the regional environment {found.region!r} alone")
+        raise ConfigError(
+            f"the host is that of the regional environment {found.region!r} alone", at=("Endpoint", "baseten")
+        )
     return found.url(environment, deployment, regional), None
 
 
@@ -107,8 +116,9 @@ def completed(url: str, task: str, prompt_format: bool) -> str:
     if len(fitting) > 1:
         whole = ", ".join(urlunsplit(parts._replace(path=p, netloc=parts.netloc.rpartition("@")[2])) for p in fitting)
         raise ConfigError(
-            f"Endpoint.url: it is a base URL, and more than one path would fit: {whole}; give the whole URL "
-            "(with ? at its end it is used as it is)"
+            f"it is a base URL, and more than one path would fit: {whole}; give the whole URL "
+            "(with ? at its end it is used as it is)",
+            at=("Endpoint", "url"),
         )
     return urlunsplit(parts._replace(path=fitting[0]))
 

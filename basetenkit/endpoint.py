@@ -84,9 +84,9 @@ class Endpoint(Model):
         try:
             given, environment, deployment = map(as_text, (model_id, environment, deployment))
         except ValueError as error:
-            raise ConfigError(f"Endpoint.baseten: a name {error}") from None
+            raise ConfigError(f"a name {error}", at=("Endpoint", "baseten")) from None
         if not isinstance(given, str):
-            raise ConfigError("Endpoint.baseten: give a model's id, e.g. 'abcd1234'")
+            raise ConfigError("give a model's id, e.g. 'abcd1234'", at=("Endpoint", "baseten"))
         url, model = of_baseten(given, environment, deployment, regional)
         return cls(**{"url": url, **({"model": model} if model else {}), **fields})
 
@@ -101,7 +101,7 @@ class Endpoint(Model):
             return cls(url=given)
         if isinstance(given, dict):
             return cls.model_validate(given)
-        raise ConfigError(f"{where}: a {type(given).__name__} is not an endpoint; give a URL or an Endpoint")
+        raise ConfigError(f"a {type(given).__name__} is not an endpoint; give a URL or an Endpoint", at=(where,))
 
     @staticmethod
     def key_from(variable: str, environ: Mapping[str, str] | None = None) -> str | None:
@@ -109,7 +109,7 @@ class Endpoint(Model):
         try:
             variable = as_text(variable)
         except ValueError as error:
-            raise ConfigError(f"Endpoint.key_from: the variable's name {error}") from None
+            raise ConfigError(f"the variable's name {error}", at=("Endpoint", "key_from")) from None
         if not variable:
             return None
         key = (os.environ if environ is None else environ).get(variable, "").strip()

@@ -23,13 +23,43 @@ What an endpoint does is never raised: rows and findings have it. These names ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+Location = tuple[str, ...]
+
 
 class BasetenkitError(Exception):
     """The root of all that basetenkit raises on purpose."""
 
 
 class ConfigError(BasetenkitError, ValueError):
-    """The configuration is wrong; nothing has been sent."""
+    """The configuration is wrong; nothing has been sent.
+
+    Parameters
+    ----------
+    message : what is wrong and what would be right, in one sentence.
+    at : where, from the model's name to the field: `("RunConfig", "endpoint", "url")`; empty if no field is to blame.
+    errors : several (location, message) at once, in place of the two.
+
+    Attributes
+    ----------
+    errors : list of (location, message), one per error. The exception's text has each of them on a line of its own.
+
+    Examples
+    --------
+    >>> try:
+    ...     RunConfig(endpoint="http://127.0.0.1/predict", repeats=0)
+    ... except ConfigError as error:
+    ...     location, message = error.errors[0]
+    >>> location
+    ('RunConfig', 'repeats')
+    """
+
+    def __init__(
+        self, message: str = "", *, at: Location = (), errors: Sequence[tuple[Location, str]] | None = None
+    ) -> None:
+        self.errors = [(at, message)] if errors is None else list(errors)
+        super().__init__("\n".join(f"{'.'.join(at)}: {said}" if at else said for at, said in self.errors))
 
 
 class ScenarioError(ConfigError):

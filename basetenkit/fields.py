@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from .coercions import as_plain
 from .display import html_table
-from .errors import ConfigError
+from .errors import ConfigError, Location
 from .frames import columns_of
 from .hints import field_hint, value_hint
 
@@ -113,7 +113,7 @@ class Model(BaseModel):
         if first:
             field = next(iter(type(self).model_fields))
             if len(first) > 1 or field in data:
-                raise ConfigError(f"{name}: only {field} may be given without its name, e.g. {name}({field}, ...)")
+                raise ConfigError(f"only {field} may be given without its name, e.g. {name}({field}, ...)", at=(name,))
             data = {field: first[0]} | data
         try:
             super().__init__(**data)
@@ -128,7 +128,7 @@ class Model(BaseModel):
             return data
         for name, field in cls.model_fields.items():
             if name in data and _is_model(field.annotation):
-                _check_keys(data[name], f"{cls.__name__}.{name}")
+                _check_keys(data[name], (cls.__name__, name))
         return {name: as_plain(value) for name, value in data.items()}
 
     def with_(self, **changes: Any) -> Self:
@@ -137,7 +137,7 @@ class Model(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy; what `update` changes is validated as the constructor validates it. ConfigError as there."""
-        _check_keys(update, f"{type(self).__name__}.model_copy")
+        _check_keys(update, (type(self).__name__, "model_copy"))
         return super(Model, self.with_(**(update or {}))).model_copy(deep=deep)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -153,16 +153,16 @@ class Model(BaseModel):
             return
         kind = type(self)
         if name not in kind.model_fields:
-            raise ConfigError(f"{kind.__name__}.{name}: {_no_such_field(kind, name)}")
+            raise ConfigError(_no_such_field(kind, name), at=(kind.__name__, name))
         own = {"RunConfig": "config"}.get(kind.__name__, kind.__name__.lower())
         raise ConfigError(
-            f"{kind.__name__}.{name}: it is frozen and cannot be changed in place; make a copy that differs: "
-            f"{own} = {own}.with_({name}=...)"
+            f"it is frozen and cannot be changed in place; make a copy that differs: {own} = {own}.with_({name}=...)",
+            at=(kind.__name__, name),
         )
 
     @classmethod
     def model_validate(cls, obj: Any, **kwargs: Any) -> Self:
-        _check_keys(obj, cls.__name__)
+        _check_keys(obj, (cls.__name__,))
         try:
             return super().model_validate(obj, **kwargs)
         except ValidationError as error:
@@ -180,30 +180,32 @@ def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _check_keys(given: Any, where: str) -> None:
+def _check_keys(given: Any, at: Location) -> None:
     """ConfigError if `given` is a dict with keys that cannot be names of fields."""
     odd = [key for key in given if not isinstance(key, str)] if isinstance(given, Mapping) else []
     if odd:
-        raise ConfigError(f"{where}: the key {odd[0]!r} is not the name of a field; keys are text")
+        raise ConfigError(f"the key {odd[0]!r} is not the name of a field; keys are text", at=at)
 
 
 def _readable(model: type[BaseModel], error: ValidationError) -> ConfigError:
-    """One sentence for each error of a validation, as a ConfigError."""
-    seen: dict[str, str] = {}
+    """One (location, sentence) for each error of a validation, as a ConfigError."""
+    found: list[tuple[Location, str]] = []
+    told: set[Location] = (
+        set()
+    )  # places of which a sentence was made here: of a union each branch complains, the first counts
     for e in error.errors(include_url=False):
         place, owner, field = _place(model, e["loc"])
         inner = e.get("ctx", {}).get("error")
         if isinstance(inner, ConfigError):  # already whole sentences: a model's within this one, or a scenario's
-            for line in str(inner).split("\n"):
-                own = re.match(rf"{owner.__name__}(?=[.:])", line)
-                said = place + line[own.end() :] if own else f"{place}: {line}"
-                seen.setdefault(said, said)
-        else:
-            seen.setdefault(place, _sentence(owner, place, field, e))
-    return ConfigError("\n".join(seen.values()))
+            moved = [(place + at[1:] if at[:1] == (owner.__name__,) else place + at, said) for at, said in inner.errors]
+            found += [one for one in moved if one not in found]
+        elif place not in told:
+            told.add(place)
+            found.append((place, _sentence(owner, place, field, e)))
+    return ConfigError(errors=found)
 
 
-def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, type[BaseModel], FieldInfo | None]:
+def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[Location, type[BaseModel], FieldInfo | None]:
     """(where an error is, the model that is responsible for what is there, the field it is in)."""
     place, owner, field = [model.__name__], model, None
     for step in loc:
@@ -216,21 +218,22 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, typ
         field = inner
         if _is_model(inner.annotation):
             owner = inner.annotation  # type: ignore[assignment]
-    return ".".join(place), owner, field
+    return tuple(place), owner, field
 
 
-def _sentence(owner: type[BaseModel], place: str, field: FieldInfo | None, e: Any) -> str:
-    _, nested, name = place.rpartition(".")
+def _sentence(owner: type[BaseModel], place: Location, field: FieldInfo | None, e: Any) -> str:
+    name = place[-1]
     if e["type"] == "extra_forbidden":
-        return f"{place}: {_no_such_field(owner, name)}"
-    what = e["msg"].removeprefix("Value error, ")
-    if not nested:
-        return f"{place}: {what}"
+        return _no_such_field(owner, name)
+    own = e.get("ctx", {}).get("error")
+    what = str(own) if isinstance(own, ValueError) else e["msg"]
+    if len(place) == 1:
+        return what
     value = "" if e["type"] == "missing" or _may_hold_secret(name, field, e["input"]) else f"{e['input']!r}"[:80] + " "
     what = (what[0].lower() + what[1:]).replace("input should", "should")
     right = f"; {field.description}" if field is not None and field.description else ""
     hint = value_hint(name, e["input"])
-    return f"{place}: {value}{what}{right}{f'; {hint}' if hint else ''}"
+    return f"{value}{what}{right}{f'; {hint}' if hint else ''}"
 
 
 def _no_such_field(owner: type[BaseModel], name: str) -> str:

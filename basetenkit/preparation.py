@@ -40,7 +40,8 @@ ROWS_A_SECOND, CHUNKS_A_SECOND = 5_000, 500_000
 def check_supported(config: RunConfig) -> None:
     if "=***" in config.endpoint.url:
         raise ConfigError(
-            "Endpoint.url: a secret in its query was left out when it was saved (***); give the whole URL again"
+            "a secret in its query was left out when it was saved (***); give the whole URL again",
+            at=("Endpoint", "url"),
         )
     for text in config.scenarios:
         scenario = parse_scenario(text)
@@ -56,7 +57,7 @@ def check_supported(config: RunConfig) -> None:
                 check_size(text, part.width, part.height, getattr(part, "count", None) or 1)
         _check_data(scenario, config)
     if config.workers and os.name == "nt":
-        raise ConfigError("RunConfig.workers: worker processes need Linux or macOS; use workers=0")
+        raise ConfigError("worker processes need Linux or macOS; use workers=0", at=("RunConfig", "workers"))
     if config.endpoint.http2 and find_spec("h2") is None:
         raise ConfigError("Endpoint.http2 needs the h2 package, which is not installed: pip install h2")
     _check_batch(config)
@@ -92,8 +93,9 @@ def _check_data(scenario: Scenario, config: RunConfig) -> None:
         )
     if config.dataset is not None and not scenario.takes_data:
         raise ConfigError(
-            f"RunConfig.dataset: scenario '{scenario}' makes its own input and takes nothing from a data set; "
-            "use scenarios='dataset' or leave the data set out"
+            f"scenario '{scenario}' makes its own input and takes nothing from a data set; "
+            "use scenarios='dataset' or leave the data set out",
+            at=("RunConfig", "dataset"),
         )
 
 
@@ -102,16 +104,18 @@ def _check_batch(config: RunConfig) -> None:
     batched = [text for text in config.scenarios if parse_scenario(text).batched]
     if config.task != "text-to-embeddings":
         if sizes != [1]:
-            raise ConfigError(f"RunConfig.batch_size: {config.task} has one input a request; leave it at 1")
+            raise ConfigError(f"{config.task} has one input a request; leave it at 1", at=("RunConfig", "batch_size"))
         if batched:
             raise ConfigError(f"scenario {batched[0]!r}: {config.task} has one input a request; leave its number out")
     if batched and sizes != [1]:
         raise ConfigError(
-            f"RunConfig.batch_size: scenario {batched[0]!r} says itself how many inputs a request has; leave one of them out"
+            f"scenario {batched[0]!r} says itself how many inputs a request has; leave one of them out",
+            at=("RunConfig", "batch_size"),
         )
     if len(sizes) > 1 and carries_own_text(config):
         raise ConfigError(
-            f"RunConfig.batch_size: it is {sizes}, and request_params give the input of every request; give one of the two"
+            f"it is {sizes}, and request_params give the input of every request; give one of the two",
+            at=("RunConfig", "batch_size"),
         )
 
 
@@ -124,8 +128,9 @@ def check_ports(config: RunConfig) -> None:
     name, wanted = _most_in_flight(config)
     if wanted > high - low + 1:
         raise ConfigError(
-            f"RunConfig.{name}: {wanted} connections to one server are needed, and this machine has {high - low + 1} local ports "
-            f"for them (net.ipv4.ip_local_port_range is {low} to {high}); give fewer, or widen that range"
+            f"{wanted} connections to one server are needed, and this machine has {high - low + 1} local ports "
+            f"for them (net.ipv4.ip_local_port_range is {low} to {high}); give fewer, or widen that range",
+            at=("RunConfig", name),
         )
 
 
@@ -151,7 +156,8 @@ def allow_open_files(config: RunConfig) -> None:
     if hard != resource.RLIM_INFINITY and hard < need:
         most = max(hard - OPEN_FILES_SPARE, 0) * processes
         raise ConfigError(
-            f"RunConfig.{name}: {need} open files are needed and the limit is {hard} (ulimit -n); at most {most} fit"
+            f"{need} open files are needed and the limit is {hard} (ulimit -n); at most {most} fit",
+            at=("RunConfig", name),
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
 
@@ -173,15 +179,16 @@ def check_room(config: RunConfig, folder: RunFolder) -> None:
     memory = in_flight * max(most) * IN_FLIGHT_BYTES
     free = shutil.disk_usage(folder.path).free
     if disk > free:
-        raise ConfigError(_too_much("max_requests", disk, f"on the disk of {folder.path}", free))
+        raise _too_much("max_requests", disk, f"on the disk of {folder.path}", free)
     available = _available_memory()
     if available is not None and memory > available:
-        raise ConfigError(_too_much("concurrency", memory, "of memory", available))
+        raise _too_much("concurrency", memory, "of memory", available)
 
 
-def _too_much(field: str, need: float, where: str, free: float) -> str:
-    return (
-        f"RunConfig.{field}: what is planned needs about {need / 1e9:.1f} GB {where}, and {free / 1e9:.1f} GB are free"
+def _too_much(field: str, need: float, where: str, free: float) -> ConfigError:
+    return ConfigError(
+        f"what is planned needs about {need / 1e9:.1f} GB {where}, and {free / 1e9:.1f} GB are free",
+        at=("RunConfig", field),
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -267,3 +268,23 @@ def test_an_endpoint_may_be_its_url_alone() -> None:
     assert RunConfig.model_validate({"endpoint": url}).endpoint.url == url
     with pytest.raises(ConfigError, match=r"RunConfig\.endpoint\.url: "):
         RunConfig.model_validate({"endpoint": "model-abcd1234"})
+
+
+def test_each_error_has_its_place_beside_its_text() -> None:
+    with pytest.raises(ConfigError) as caught:
+        RunConfig(endpoint={"url": "ftp://x", "timeout_s": 0}, repeats=0, scenarios=["D(1,1)", "no"])
+    errors = caught.value.errors
+    assert [at for at, _ in errors] == [
+        ("RunConfig", "endpoint", "url"),
+        ("RunConfig", "endpoint", "timeout_s"),
+        ("RunConfig", "scenarios"),
+        ("RunConfig", "repeats"),
+    ]
+    assert str(caught.value).splitlines() == [f"{'.'.join(at)}: {said}" for at, said in errors]
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.errors, str(again)) == (errors, str(caught.value))
+
+
+def test_an_error_without_a_place_is_its_text() -> None:
+    error = ConfigError("give a folder")
+    assert (error.errors, str(error)) == ([((), "give a folder")], "give a folder")

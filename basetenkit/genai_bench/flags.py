@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..config import RunConfig
 from ..endpoint import KEY_VARIABLES, Endpoint
-from ..errors import ConfigError
+from ..errors import ConfigError, Location
 from ..findings import note
 from .shell import split
 
@@ -135,7 +134,7 @@ def config_from_command(text: str) -> RunConfig:
     try:
         return _config(given)
     except ConfigError as error:
-        raise type(error)(_by_flag(str(error))) from None
+        raise type(error)(errors=[(_by_flag(at), said) for at, said in error.errors]) from None
 
 
 def _config(given: Mapping[str, list[str]]) -> RunConfig:
@@ -150,13 +149,9 @@ def _config(given: Mapping[str, list[str]]) -> RunConfig:
     return RunConfig(**fields, scenarios=scenarios, dataset=dataset, tokenizer=_tokenizer(given), request_params=params)
 
 
-def _by_flag(sentence: str) -> str:
-    """The sentence under the name that whoever wrote the command knows the field by."""
-
-    def name(found: re.Match[str]) -> str:
-        return FIELDS.get(found[1], found[0])
-
-    return re.sub(r"\b(?:RunConfig|Endpoint)\.(\w+)", name, sentence)
+def _by_flag(at: Location) -> Location:
+    """An error's location under the name that whoever wrote the command knows the field by."""
+    return (FIELDS[at[1]], *at[2:]) if at[1:2] and at[1] in FIELDS else at
 
 
 def _number_or_text(text: str) -> float | str:

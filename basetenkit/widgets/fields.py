@@ -120,7 +120,7 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         if self._held is not None and self._held[0] == value:
             return self._held[1]
         if self.secretive and MASK in value:
-            raise ConfigError(f"RunConfig.{self.name}: {TYPE_AGAIN}")
+            raise ConfigError(f"{TYPE_AGAIN}", at=("RunConfig", self.name))
         if not isinstance(self.input, w.Text):
             return value
         value = value.strip()

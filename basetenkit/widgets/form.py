@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import html
-import re
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import ipywidgets as w
 
 from ..config import RunConfig
 from ..endpoint import Endpoint
-from ..errors import BasetenkitError, ConfigError
+from ..errors import BasetenkitError, ConfigError, Location
 from ..genai_bench import config_from_command
 from ..preparation import check_supported
 from ..results import Run
@@ -122,7 +121,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
         given: dict[str, Any] = {name: self.rows[name].given() for name in self.rows}
         endpoint = {name: given.pop(name) for name in Endpoint.model_fields}
         if not endpoint["url"]:
-            raise ConfigError(f"RunConfig.endpoint.url: it is missing; {Endpoint.model_fields['url'].description}")
+            raise ConfigError(
+                f"it is missing; {Endpoint.model_fields['url'].description}", at=("RunConfig", "endpoint", "url")
+            )
         return RunConfig(endpoint=endpoint, **given)
 
     def show(self, config: RunConfig) -> None:
@@ -183,19 +184,19 @@ class RunForm(w.VBox):  # type: ignore[misc]
 
     def _check(self) -> None:
         """Puts each sentence of the model beside its field; what concerns the whole stands below."""
-        config, error = None, ""
+        config, errors = None, list[tuple[Location, str]]()
         try:
             config = self.config
             check_supported(config)
         except ConfigError as wrong:
-            error = str(wrong)
-        sentences, rest = _by_field(error, set(self.rows))
+            errors = wrong.errors
+        sentences, rest = _by_field(errors, set(self.rows))
         for name, row in self.rows.items():
             row.say(sentences.get(name, ""))
         self.whole.value = _alert("\n".join(rest))
         busy = self.live is not None and not self.live.done
-        self.start_button.disabled = self.preflight_button.disabled = bool(error) or busy
-        self._preview(None if error else config)
+        self.start_button.disabled = self.preflight_button.disabled = bool(errors) or busy
+        self._preview(None if errors else config)
 
     # -- what it means -----------------------------------------------------------------------------------------------
 
@@ -263,7 +264,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         try:
             return f"<RunForm: {self.config!r}>"
         except ConfigError as error:
-            return f"<RunForm: {str(error).splitlines()[0]}>"
+            return f"<RunForm: {ConfigError(errors=error.errors[:1])}>"
 
     def _repr_mimebundle_(self, **kw: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kw)
@@ -286,16 +287,16 @@ def config_in(text: str) -> RunConfig:
     raise ConfigError("there is no config in it; give a config's JSON, the folder of a run, or a genai-bench command")
 
 
-def _by_field(error: str, names: set[str]) -> tuple[dict[str, str], list[str]]:
-    """Sentences by the field they are about, and the rest."""
+def _by_field(errors: list[tuple[Location, str]], names: set[str]) -> tuple[dict[str, str], list[str]]:
+    """Sentences by the field that they are about, and the rest."""
     found: dict[str, str] = {}
     rest = []
-    for line in error.splitlines():
-        match = re.match(r"(?:RunConfig|Endpoint)(?:\.\w+)*?\.(\w+): (.*)", line)
-        if match and match[1] in names:
-            found.setdefault(match[1], match[2])
+    for at, said in errors:
+        field = next((step for step in at if step in names), None)
+        if field is None:
+            rest.append(str(ConfigError(said, at=at)))
         else:
-            rest.append(line)
+            found.setdefault(field, said)
     return found, rest
 
 

@@ -114,6 +114,12 @@ class Source:
         self._ready.append(request)
         self._ready_bytes += len(request.body)
 
+    def begin_whole(self) -> None:
+        """From here on no user begins in the middle of a response: the endpoint is full, and has not begun what waits."""
+        self._openings = 0
+        while self._ready and self._ready[0].opening:
+            self._ready_bytes -= len(self._ready.popleft().body)
+
     def fill(self, count: int) -> None:
         """Builds up to `count` before the level starts."""
         while len(self._ready) < count and self.refill():

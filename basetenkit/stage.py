@@ -179,6 +179,8 @@ class Stage:
 
         def take() -> tuple[Request, bytes] | None:
             backlog.wake()  # another is built for it
+            if level.full:
+                source.begin_whole()
             return source(level.settled)
 
         def done(exchange: Exchange) -> None:
@@ -213,8 +215,10 @@ class Stage:
     async def _send(self, level: Level) -> None:
         key, part = self._part.key, self._part
         if key.load == "concurrency":
+            steady = self._config.steady and part.users > 1
             known = parse_scenario(key.scenario).fixed_output and not isinstance(self._source, Turns)
-            await level.closed_loop(part.users, staggered=self._config.steady and not known and part.users > 1)
+            few = steady and known and self._config.endpoint.stream
+            await level.closed_loop(part.users, staggered=steady and not known, few=few)
         else:
             config, rng = self._config, random.Random(f"{self._config.seed}:{key}")
             due = schedule(key.level, config.arrival, burstiness=config.burstiness, rng=rng)

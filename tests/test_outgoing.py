@@ -117,3 +117,17 @@ def test_the_key_is_in_no_repr() -> None:
     s = source(c, head=request_head(c.endpoint))
     assert any(KEY.encode() in payload for _, payload in drawn(s))
     assert KEY not in f"{s!r} {c!r} {plan(c)!r}"
+
+
+def test_users_of_a_full_endpoint_begin_with_whole_requests() -> None:
+    def lengths(full: bool) -> list[int]:
+        s = source(config(scenarios="D(20,1000)", max_requests=4, steady=True), openings=6)
+        s.fill(5)
+        first = [s(settled=False) for _ in range(2)]
+        if full:
+            s.begin_whole()
+        return [x[0].output_tokens_target or 0 for x in (*first, *(s(settled=False) for _ in range(4))) if x]
+
+    cut, whole = lengths(False), lengths(True)
+    assert all(n < 1000 for n in cut)
+    assert whole == [*cut[:2], *[1000] * 4]

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from ..types import Exchange, Failure, Outcome, Request
 from .clock import Poller, mono
+from .opening import is_full, patience, room
 from .pool import Gate, Pool, Turnstile
 from .via_httpx import HttpxPool
 
@@ -22,6 +23,7 @@ Again = Callable[[Exchange, bytes], tuple[float, Request, bytes] | None]
 Follow = Callable[[Exchange, int], Awaitable[tuple[int, Request, bytes] | None]]
 Source = Callable[[], tuple[Request, bytes] | None]
 STAGGER_SHARE, WARM_UP_SHARE = 0.1, 0.2  # of a level's time at most
+LOOK_S = 0.005  # how often it is looked whether first bytes have come, while users begin
 HUNG_AFTER = 5  # times the longest response so far
 KEPT_ON = "it kept the load on until every measured request had ended"
 
@@ -49,6 +51,7 @@ class Level:
         self.stop_reason: str | None = None
         self.cut_s: float | None = None
         self.finished = False
+        self.full = False  # whether the endpoint was seen to queue requests while users began
         self._room = asyncio.Event()
         self._users = self._longest_ns = 0
         self._opening: list[Exchange] = []
@@ -56,15 +59,36 @@ class Level:
         self._settled = False
         self._first_over = asyncio.Event()
 
-    async def closed_loop(self, users: int, *, staggered: bool = False) -> None:
+    async def closed_loop(self, users: int, *, staggered: bool = False, few: bool = False) -> None:
         """`users` requests in flight at any time, until the source is dry. `staggered`: the first user begins, and the others
-        spread over the time that its first response takes."""
+        spread over the time that its first response takes. `few`: users begin a few at a time, as `opening` says."""
         gate, onward = Gate(1 if staggered else users), Turnstile()
         self._users = users
         if staggered:
-            await self._run(lambda: [self._spawn(self._user(gate, onward)), self._spawn(self._others(users, onward))])
+            await self._run(
+                lambda: [self._spawn(self._user(gate, onward, opens=True)), self._spawn(self._others(users, onward))]
+            )
+        elif few:
+            await self._run(lambda: [self._spawn(self._few_at_a_time(users, onward))])
         else:
-            await self._run(lambda: [self._spawn(self._user(gate, onward)) for _ in range(users)])
+            await self._run(lambda: [self._spawn(self._user(gate, onward, opens=True)) for _ in range(users)])
+
+    async def _few_at_a_time(self, users: int, onward: Turnstile) -> None:
+        """Begins users as first bytes come; all that are left if the endpoint is full or a tenth of the level's time is over."""
+        begun = 0
+        while begun < users and not self._ending:
+            now, sent = mono(), [x for x in self._opening if x.sent_ns is not None]
+            slowest = max((x.reads[0] - (x.sent_ns or 0) for x in sent if x.reads), default=0)
+            waits = max((now - (x.sent_ns or 0) for x in sent if not _answered(x)), default=0)
+            answered = sum(map(_answered, self._opening))
+            waited = slowest > 0 and waits / 1e9 > patience(slowest / 1e9)
+            self.full = waited and is_full(answered)
+            late = now - self.origin_ns > STAGGER_SHARE * self._max_seconds * 1e9
+            more = min(users if late or waited else room(users, begun - answered), users - begun)
+            for _ in range(more):
+                self._spawn(self._user(None, onward, opens=True))
+            begun += more
+            await asyncio.sleep(LOOK_S)
 
     async def _others(self, users: int, onward: Turnstile) -> None:
         """Begins all users but the first, at even distances."""
@@ -75,7 +99,7 @@ class Level:
             await asyncio.sleep(max(spread * n / users - (mono() - began) / 1e9, 0))
             if self.stop_reason is not None:
                 return
-            self._spawn(self._user(None, onward))
+            self._spawn(self._user(None, onward, opens=True))
 
     @property
     def settled(self) -> bool:
@@ -93,7 +117,7 @@ class Level:
         if all(x.end_ns is not None for x in first):
             return True
         hung = mono() - self.origin_ns > HUNG_AFTER * self._longest_ns > 0
-        return self.sent >= 3 * self._users and (hung or all(x.reads or x.end_ns is not None for x in first))
+        return self.sent >= 3 * self._users and (hung or all(map(_answered, first)))
 
     @property
     def _warmed_up(self) -> bool:
@@ -148,12 +172,12 @@ class Level:
         self._tasks.discard(task)
         self._room.set()
 
-    async def _user(self, gate: Gate | None, onward: Turnstile) -> None:
+    async def _user(self, gate: Gate | None, onward: Turnstile, *, opens: bool) -> None:
         free = mono()
         while not self._ending and (item := self._source()) is not None:
-            if not await self._send(*item, due=free, start=mono(), gate=gate):
+            if not await self._send(*item, due=free, start=mono(), gate=gate, opens=opens):
                 return
-            gate, free = None, mono()
+            gate, opens, free = None, False, mono()
             await onward.enter()
         if gate is not None:  # nothing left to send: nobody needs to wait for this one
             await gate.arrive()
@@ -172,10 +196,13 @@ class Level:
                 await self._room.wait()
             self._spawn(self._send(*item, due=self.origin_ns + int(at * 1e9), start=mono()))
 
-    async def _send(self, request: Request, payload: bytes, *, due: int, start: int, gate: Gate | None = None) -> bool:
-        """Sends one request, again where `again` says so, and then what `follow` says; False where the level was stopped."""
+    async def _send(
+        self, request: Request, payload: bytes, *, due: int, start: int, gate: Gate | None = None, opens: bool = False
+    ) -> bool:
+        """Sends one request, again where `again` says so, and then what `follow` says; False where the level was stopped. `opens`:
+        whether it is a user's first."""
         while True:
-            exchange = await self._once(request, payload, due=due, start=start, gate=gate)
+            exchange = await self._once(request, payload, due=due, start=start, gate=gate, opens=opens)
             more = self._again(exchange, payload) if exchange is not None and not self._ending else None
             if exchange is None or (more is None and (self._follow is None or self._ending)):
                 return exchange is not None
@@ -185,7 +212,7 @@ class Level:
                 return False
             if following is None:
                 return True
-            (due, request, payload), start, gate = following, mono(), None
+            (due, request, payload), start, gate, opens = following, mono(), None, False
 
     async def _next_turn(self, exchange: Exchange) -> tuple[int, Request, bytes] | None:
         return None if self._follow is None else await self._follow(exchange, self.origin_ns)
@@ -196,14 +223,14 @@ class Level:
         return mono(), request, payload
 
     async def _once(
-        self, request: Request, payload: bytes, *, due: int, start: int, gate: Gate | None
+        self, request: Request, payload: bytes, *, due: int, start: int, gate: Gate | None, opens: bool
     ) -> Exchange | None:
         """One try; hands its exchange on, and gives it back unless the level was stopped meanwhile."""
         exchange = Exchange(request, scheduled_ns=due, start_ns=start)
         self.sent += 1
         self.in_flight += 1
         self._flying[exchange] = start
-        if len(self._opening) < self._users:
+        if opens:
             self._opening.append(exchange)
         self.peak = max(self.peak, self.in_flight)
         try:
@@ -222,3 +249,8 @@ class Level:
             self._first_over.set()
             self._done(exchange)
         return exchange
+
+
+def _answered(exchange: Exchange) -> bool:
+    """Whether a request has had a byte of its response's body, or is over."""
+    return bool(exchange.reads) or exchange.end_ns is not None

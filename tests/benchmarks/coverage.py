@@ -22,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 import virtual
-from queueing import Load, World, bimodal, heavy, simulate
+from queueing import HEAVY, MIXTURE, Load, World, capacity, simulate
 
 from basetenkit.analysis.behaviour import of_behaviour
 from basetenkit.analysis.paired import DIFFERS, judge_means, judge_p95
@@ -35,23 +35,30 @@ FIGURES = (
     "output_tokens_per_s",
     "goodput",
 )
-CAPACITY = 8.64  # requests a second of a clean server that is never idle
+CAPACITY = capacity()
+NEAR = 0.8  # of capacity: from here on the truth takes NEAR_TIMES as many requests
+NEAR_TIMES = 5
+MIXED: dict[str, Any] = {"scenario": MIXTURE}
 LEVELS: dict[str, tuple[str, dict[str, Any], int]] = {
     "8 users": ("clean", {"users": 8}, 1000),
     "8 users, n=200": ("clean", {"users": 8}, 200),
+    "8 users, data set": ("clean", {"users": 8, "known": False}, 1000),
     "64 users": ("clean", {"users": 64}, 1000),
-    "8 users, 20 or 800 tokens": ("clean", {"users": 8, "draw": bimodal}, 1000),
-    "the same, n=200": ("clean", {"users": 8, "draw": bimodal}, 200),
-    "64 users, 20 or 800 tokens": ("clean", {"users": 64, "draw": bimodal}, 1000),
-    "8 users, heavy lengths": ("clean", {"users": 8, "draw": heavy}, 1000),
+    "8 users, 20 or 800 tokens": ("clean", {"users": 8, **MIXED}, 1000),
+    "8 users, 20 or 800 tokens, n=200": ("clean", {"users": 8, **MIXED}, 200),
+    "64 users, 20 or 800 tokens": ("clean", {"users": 64, **MIXED}, 1000),
+    "8 users, heavy lengths": ("clean", {"users": 8, "scenario": HEAVY}, 1000),
+    "8 users, heavy lengths, data set": ("clean", {"users": 8, "scenario": HEAVY, "known": False}, 1000),
     "8 users, conversations": ("clean", {"users": 8, "talks": True}, 1000),
     "8 users, drift": ("drift", {"users": 8}, 1000),
     "8 users, stalls": ("stalls", {"users": 8}, 1000),
     "50% of capacity": ("clean", {"rate": 0.50 * CAPACITY}, 1000),
     "50% of capacity, n=200": ("clean", {"rate": 0.50 * CAPACITY}, 200),
+    "50% of capacity, 20 or 800 tokens": ("clean", {"rate": 0.50 * capacity(MIXTURE), **MIXED}, 1000),
     "85% of capacity": ("clean", {"rate": 0.85 * CAPACITY}, 1000),
     "85% of capacity, n=200": ("clean", {"rate": 0.85 * CAPACITY}, 200),
     "95% of capacity": ("clean", {"rate": 0.95 * CAPACITY}, 1000),
+    "95% of capacity, n=200": ("clean", {"rate": 0.95 * CAPACITY}, 200),
 }
 
 
@@ -154,7 +161,7 @@ def false_positives(replications: int, pairs: int, seconds: float) -> None:
             for _ in range(pairs):
                 blocks = []
                 for _ in range(2):
-                    run = simulate(world, Load(rng, n, users=users, steady=False, preflight=False, begin=now))
+                    run = simulate(world, Load(rng, n, users=users, steady=False, begin=now))
                     now = float(run["last_s"].max()) + 1.0
                     blocks.append((run["last_s"] - run["start_s"])[users:].tolist())
                 both.append((blocks[0], blocks[1]) if rng.random() < 0.5 else (blocks[1], blocks[0]))

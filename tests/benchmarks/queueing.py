@@ -5,8 +5,11 @@ and takes 15 + 0.25 x batch ms; a request that is let in is prefilled first, whi
 comes, one ends) the batch does not change, so its steps are taken in one leap: a request costs some microseconds here. `drift`
 slows everything by a factor that wanders (AR(1), sd 10%, 30 s), `stalls` stop it once a minute for 2 s in the mean.
 
-The load: steady, as docs/scheduling.md says. A closed loop begins with requests drawn in proportion to their length and cut at
-a random place; an open loop begins with a ramp by time; both go on until the last measured request has ended.
+The load: steady, as docs/steady.md says. Lengths are drawn by the product's own scenario. A closed loop whose lengths are known
+begins with requests drawn in proportion to their length and cut at a random place, a few at a time, as
+`engine.opening` lets them; one
+whose lengths are not known begins staggered; an open loop begins with a ramp by time. All go on until the last measured request
+has ended.
 """
 
 from __future__ import annotations
@@ -14,39 +17,56 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate, pairwise
+from random import Random
 from typing import Any
 
 import numpy as np
 
+from basetenkit.engine.opening import is_full, patience, room
+from basetenkit.scenario import Shape, parse_scenario
+
 SLOTS, STEP_S, STEP_EACH_S, PREFILL_EACH_S = 32, 0.015, 0.00025, 0.0001
-INPUT, OUTPUT = 300, 100
 DRIFT_SD, DRIFT_S, STALL_EVERY_S, STALL_S = 0.10, 30.0, 60.0, 2.0
 TURNS, GROWS = 8, 400
 Array = np.ndarray[Any, np.dtype[np.float64]]
-Draw = Callable[[np.random.Generator], int]
 
 
-def exponential(rng: np.random.Generator) -> int:
-    return int(2 + rng.exponential(OUTPUT - 2))
+def in_steps(quantile: Callable[[float], float], edges: Sequence[float]) -> str:
+    """A scenario whose output lengths have about that quantile function: uniform between each two of `edges`."""
+    forms = []
+    for low, high in pairwise(edges):
+        least = math.ceil(quantile(low))
+        forms.append(f"{high - low:.4f}*U(150,450)/({least},{max(math.floor(quantile(high)), least)})")
+    return "+".join(forms)
 
 
-def bimodal(rng: np.random.Generator) -> int:
-    return 20 if rng.random() < 0.8 else 800
+# Means of about 100 tokens: exponential, and Pareto with 1.5, cut at 8,000 as a context is.
+EXPONENTIAL = in_steps(lambda p: 2 - 98 * math.log(1 - p), [*np.arange(0, 0.95, 0.1), 0.95, 0.99, 0.9995])
+HEAVY = in_steps(
+    lambda p: min(2 + 33 * (1 - p) ** (-1 / 1.5), 8000),
+    [0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.9997],
+)
+MIXTURE = "0.8*U(150,450)/(20,20)+0.2*U(150,450)/(800,800)"
+EQUAL, NEAR = "U(150,450)/(100,100)", "U(150,450)/(90,110)"
+POOL = 20_000  # shapes of which the first requests of a steady level are drawn
 
 
-def heavy(rng: np.random.Generator) -> int:
-    """Pareto 1.5 with a mean of 100, cut at 8,000 as a context is."""
-    return min(int(2 + 33 * (1 + rng.pareto(1.5))), 8000)
+@cache
+def openings(scenario: str) -> tuple[list[Shape], list[int]]:
+    """(shapes of a scenario, their output lengths added up)."""
+    rng, made = Random(0), parse_scenario(scenario)
+    shapes = [made.sample(rng) for _ in range(POOL)]
+    return shapes, list(accumulate(shape.output_tokens or 1 for shape in shapes))
 
 
-def equal(rng: np.random.Generator) -> int:
-    return OUTPUT
-
-
-def near(rng: np.random.Generator) -> int:
-    return int(rng.integers(90, 111))
+def capacity(scenario: str = EXPONENTIAL) -> float:
+    """Requests a second that a clean server ends if it is never idle."""
+    inputs, tokens = (float(mean or 0) for mean in parse_scenario(scenario).mean_lengths())
+    return 1 / (inputs * PREFILL_EACH_S + STEP_S + (tokens - 1) * (STEP_S / SLOTS + STEP_EACH_S))
 
 
 @dataclass
@@ -82,83 +102,136 @@ class World:
 
 @dataclass
 class Load:
-    """What asks: `n` measured requests of a closed loop of `users`, or of an open loop of `rate` a second; not `steady`: all at
-    once from an empty server, without a ramp and a cooldown."""
+    """What asks: `n` measured requests of a closed loop of `users`, or of an open loop of `rate` a second. `known`: whether the
+    tool knows the lengths of `scenario` beforehand. Not `steady`: all at once, without a ramp and a cooldown."""
 
     rng: np.random.Generator
     n: int
     users: int = 0
     rate: float = 0.0
-    draw: Draw = exponential
+    scenario: str = EXPONENTIAL
+    known: bool = True
     talks: bool = False
     steady: bool = True
     begin: float = 0.0
     stop_s: float = math.inf
-    spread: float = 0.5
-    ramp_times: float = 2.0
 
     def __post_init__(self) -> None:
+        self.random = Random(int(self.rng.integers(1 << 62)))
+        self.shapes = parse_scenario(self.scenario)
+        self.known &= not self.talks
         self.comes: list[float] = []
         self.inputs: list[float] = []
         self.tokens: list[int] = []
         self.phase: list[str] = []
-        self.first: list[bool] = []  # whether it is a user's first request, or a turn of their first conversation
+        self.opens: list[bool] = []  # whether it is a user's first request, or a turn of their first conversation
         self.turn: list[int] = []
         self.left: list[int] = []  # turns that follow in its conversation
         self.taken = self.ended = 0
         self.longest, self.oldest = 0.0, 0
         self.left_again: set[int] = set()  # which of those after the oldest in flight have ended
-        self.waiting_first = self.users if self.steady else 0
-        if self.users:
-            for _ in range(self.users):
-                self._take(self.begin, first=True)
-        else:
+        self.settled = not self.steady
+        self.begun = 0  # users
+        self.starts: deque[float] = deque()  # when further users begin
+        self.slowest, self.queued = 0.0, False
+        self.mute: dict[int, None] = {}  # first requests of users that have had no token yet, in order
+        self.open_yet: set[int] = set()  # and those that have not ended
+        self.turns_begun = self.open_talks = 0
+        self.staggers = self.steady and not self.known and self.users > 1
+        if not self.users:
             self._due(self.begin)
+        elif self.steady and self.known:
+            self._further_users(self.begin)
+        elif self.staggers:
+            self._user(self.begin)
+        else:
+            for _ in range(self.users):
+                self._user(self.begin)
 
     @property
     def done(self) -> bool:
         return self.ended >= self.n
 
+    @property
+    def next_s(self) -> float:
+        """When something is due that no event of the server brings about."""
+        return min(self.starts[0] if self.starts else math.inf, self._patience_ends)
+
+    @property
+    def _patience_ends(self) -> float:
+        if self.begun >= self.users or not (self.mute and self.slowest):
+            return math.inf
+        return self.comes[next(iter(self.mute))] + patience(self.slowest)
+
+    def tick(self, now: float) -> None:
+        while self.starts and self.starts[0] <= now:
+            self._user(self.starts.popleft())
+        if now >= self._patience_ends:
+            self.queued = is_full(self.begun - len(self.mute))
+            for _ in range(self.users - self.begun):
+                self._user(now)
+
+    def _further_users(self, now: float) -> None:
+        for _ in range(min(room(self.users, len(self.mute)), self.users - self.begun)):
+            self._user(now)
+
+    def _user(self, now: float) -> None:
+        self.begun += 1
+        self._take(now, opens=True)
+        self.mute[len(self.comes) - 1] = None
+        self.open_yet.add(len(self.comes) - 1)
+        self.open_talks += 1
+
     def _due(self, now: float) -> None:
         self._take(now + self.rng.exponential(1 / self.rate), phase="due")
 
-    def _phase(self, now: float) -> str:
-        if not self.steady:
-            ramp = False
-        elif self.users:
-            ramp = self.waiting_first > 0
-        else:
+    def _has_settled(self, now: float) -> bool:
+        if not self.users:
             longest = max(self.longest, now - self._oldest(now))
-            ramp = self.taken == 0 and (not self.longest or now - self.begin < self.ramp_times * longest)
-        phase = "ramp" if ramp else "measured" if self.taken < self.n else "cooldown"
-        self.taken += phase == "measured"
-        return phase
+            return len(self.comes) >= self.n // 2 or bool(self.longest and now - self.begin >= 2 * longest)
+        if self.begun < self.users or (self.talks and self.open_talks and self.turns_begun < 2 * self.users * TURNS):
+            return False
+        return not self.open_yet or (len(self.comes) >= 3 * self.users and not self.mute)
+
+    def _phase(self, now: float) -> str:
+        self.settled = self.settled or self._has_settled(now)
+        return "ramp" if not self.settled else "measured" if self.taken < self.n else "cooldown"
+
+    def _shape(self, opens: bool) -> tuple[int, int]:
+        if not (opens and self.steady and self.known and not self.queued):
+            shape = self.shapes.sample(self.random)
+            return shape.input_tokens or 1, shape.output_tokens or 1
+        shapes, weights = openings(self.scenario)
+        (shape,) = self.random.choices(shapes, cum_weights=weights)
+        return shape.input_tokens or 1, self.random.randint(1, shape.output_tokens or 1)
 
     def _take(
-        self, now: float, first: bool = False, phase: str | None = None, turn: int = 1, left: int | None = None
+        self, now: float, opens: bool = False, phase: str | None = None, turn: int = 1, left: int | None = None
     ) -> None:
-        rng, tokens = self.rng, self.draw(self.rng)
-        if first and self.steady and not self.talks:
-            # in proportion to its length: of many, one by its weight; then cut at a random place
-            many = [self.draw(rng) for _ in range(400)]
-            at = np.searchsorted(np.cumsum(many), rng.random() * sum(many))
-            tokens = max(math.ceil(rng.random() * many[int(at)]), 1)
+        inputs, tokens = self._shape(opens)
         if left is None:
-            left = TURNS - 1 if self.talks else 0
-            if first and self.talks and self.steady:
-                left = math.ceil(rng.random() * TURNS) - 1
+            left = 0
+            if self.talks:
+                left = (math.ceil(self.rng.random() * TURNS) if opens and self.steady else TURNS) - 1
+            phase = phase or self._phase(now)
+            if phase == "measured":
+                left = min(left, self.n - self.taken - 1)
+            self.turns_begun += left + 1
+        phase = phase or "ramp"
+        self.taken += phase == "measured"
         self.comes.append(now)
-        self.first.append(first)
-        self.inputs.append(rng.uniform(1 - self.spread, 1 + self.spread) * INPUT + (turn - 1) * GROWS * self.talks)
+        self.opens.append(opens)
+        self.inputs.append(inputs + (turn - 1) * GROWS * self.talks)
         self.tokens.append(tokens)
         self.turn.append(turn)
         self.left.append(left)
-        self.phase.append(phase or self._phase(now))
+        self.phase.append(phase)
 
     def came(self, i: int, now: float) -> None:
         """Request `i` is taken up."""
         if self.rate:
             self.phase[i] = self._phase(self.comes[i])
+            self.taken += self.phase[i] == "measured"
             self._due(self.comes[i])
 
     def _oldest(self, now: float) -> float:
@@ -168,78 +241,110 @@ class Load:
             self.oldest += 1
         return min(self.comes[self.oldest], now) if self.oldest < len(self.comes) else now
 
+    def first_token(self, i: int, now: float) -> None:
+        if i in self.mute:
+            del self.mute[i]
+            self.slowest = max(self.slowest, now - self.comes[i])
+            if self.known and self.steady:
+                self._further_users(now)
+
     def finished(self, i: int, now: float) -> None:
         self.ended += self.phase[i] == "measured"
-        self.waiting_first -= self.steady and self.first[i] and not self.left[i]
+        self.open_yet.discard(i)
         self.left_again.add(i)
         self.longest = max(self.longest, now - self.comes[i])
+        if self.staggers:
+            self.staggers = False
+            self.starts.extend(now + (now - self.begin) * k / self.users for k in range(1, self.users))
+        self.open_talks -= self.opens[i] and not self.left[i]
         if self.users and (self.steady or len(self.comes) < self.n):
-            more = self.left[i] > 0
-            self._take(
-                now,
-                first=more and self.first[i],
-                turn=self.turn[i] + 1 if more else 1,
-                left=self.left[i] - 1 if more else None,
-            )
+            if self.left[i] > 0:
+                opens = self.opens[i]
+                self._take(now, opens, self.phase[i], self.turn[i] + 1, self.left[i] - 1)
+            else:
+                self._take(now)
+
+
+class Server:
+    """The requests of a load from its queue over its batch to their ends."""
+
+    def __init__(self, world: World, load: Load) -> None:
+        self.world, self.load = world, load
+        self.now, self.steps, self.seen = load.begin, 0, 0
+        self.first: dict[int, float] = {}
+        self.last: dict[int, float] = {}
+        self.begins: dict[int, int] = {}
+        self.waiting: deque[int] = deque()
+        self.running: list[tuple[int, int]] = []  # (the step at which it ends, which)
+        self.leaps: list[tuple[int, int, float, float]] = []
+
+    def event(self) -> bool:
+        """On to the next thing that happens; False if nothing will."""
+        load = self.load
+        if load.next_s <= self.now:
+            load.tick(self.now)
+        while self.seen < len(load.comes) and load.comes[self.seen] <= self.now:
+            self.waiting.append(self.seen)
+            load.came(self.seen, self.now)
+            self.seen += 1
+        if self.waiting and len(self.running) < SLOTS:
+            self._let_in(self.waiting.popleft())
+            return True
+        comes_s = min(load.comes[self.seen] if self.seen < len(load.comes) else math.inf, load.next_s)
+        if self.running:
+            self._leap(comes_s if len(self.running) < SLOTS else load.next_s)
+        elif math.isfinite(comes_s):
+            self.now = comes_s
+        return bool(self.running) or math.isfinite(comes_s)
+
+    def _let_in(self, i: int) -> None:
+        load, tokens = self.load, self.load.tokens[i]
+        self.now += self.world.takes(self.now, load.inputs[i] * PREFILL_EACH_S + STEP_S)
+        self.first[i], self.begins[i] = self.now, self.steps
+        load.first_token(i, self.now)
+        if tokens < 2:
+            self.last[i] = self.now
+            load.finished(i, self.now)
+        else:
+            heapq.heappush(self.running, (self.steps + tokens - 1, i))
+
+    def _leap(self, at_most_s: float) -> None:
+        """All steps up to the next end, or to the first one after `at_most_s`."""
+        step = STEP_S + STEP_EACH_S * len(self.running)
+        leap = self.running[0][0] - self.steps
+        if math.isfinite(at_most_s):
+            leap = min(leap, max(int((at_most_s - self.now) / step) + 1, 1))
+        took = self.world.takes(self.now, leap * step)
+        self.leaps.append((self.steps, self.steps + leap, self.now, self.now + took))
+        self.now += took
+        self.steps += leap
+        while self.running and self.running[0][0] <= self.steps:
+            i = heapq.heappop(self.running)[1]
+            self.last[i] = self.now
+            self.load.finished(i, self.now)
 
 
 def simulate(world: World, load: Load) -> dict[str, Any]:
     """Every request in the order in which it was taken up: start_s, first_s, last_s (inf if it was cut), tokens, phase, turn;
-    `cut_s`; and `leaps` with `steps`, of which `arrivals` makes the time of each token."""
-    comes, inputs, tokens = load.comes, load.inputs, load.tokens
-    first: dict[int, float] = {}
-    last: dict[int, float] = {}
-    begins: dict[int, int] = {}
-    now, steps, seen = load.begin, 0, 0
-    waiting: deque[int] = deque()
-    running: list[tuple[int, int]] = []  # (the step at which it ends, which)
-    leaps: list[tuple[int, int, float, float]] = []
-    while not load.done and now < load.stop_s:
-        while seen < len(comes) and comes[seen] <= now:
-            waiting.append(seen)
-            load.came(seen, now)
-            seen += 1
-        if waiting and len(running) < SLOTS:
-            i = waiting.popleft()
-            now += world.takes(now, inputs[i] * PREFILL_EACH_S + STEP_S)
-            first[i], begins[i] = now, steps
-            if tokens[i] < 2:
-                last[i] = now
-                load.finished(i, now)
-            else:
-                heapq.heappush(running, (steps + tokens[i] - 1, i))
-            continue
-        if not running:
-            if seen >= len(comes):
-                break
-            now = comes[seen]
-            continue
-        step = STEP_S + STEP_EACH_S * len(running)
-        leap = running[0][0] - steps
-        if seen < len(comes) and len(running) < SLOTS:
-            leap = min(leap, max(int((comes[seen] - now) / step) + 1, 1))
-        took = world.takes(now, leap * step)
-        leaps.append((steps, steps + leap, now, now + took))
-        now += took
-        steps += leap
-        while running and running[0][0] <= steps:
-            i = heapq.heappop(running)[1]
-            last[i] = now
-            load.finished(i, now)
-    n, cut = seen, min(now, load.stop_s)
-    ended = np.array([last.get(i, math.inf) for i in range(n)])
+    `cut_s`; and `leaps` with `begins`, of which `arrivals` makes the time of each token."""
+    server = Server(world, load)
+    while not load.done and server.now < load.stop_s and server.event():
+        pass
+    n, cut = server.seen, min(server.now, load.stop_s)
+    ended = np.array([server.last.get(i, math.inf) for i in range(n)])
     ended[ended > cut] = math.inf
     return {
-        "start_s": np.array(comes[:n]),
-        "first_s": np.array([first.get(i, math.inf) for i in range(n)]),
+        "start_s": np.array(load.comes[:n]),
+        "first_s": np.array([server.first.get(i, math.inf) for i in range(n)]),
         "last_s": ended,
-        "begins": np.array([begins.get(i, -1) for i in range(n)]),
-        "tokens": np.array(tokens[:n]),
+        "begins": np.array([server.begins.get(i, -1) for i in range(n)]),
+        "tokens": np.array(load.tokens[:n]),
         "phase": np.array(load.phase[:n]),
         "turn": np.array(load.turn[:n]),
-        "inputs": np.array(inputs[:n]),
+        "inputs": np.array(load.inputs[:n]),
+        "scenario": load.scenario if load.known else None,
         "cut_s": cut,
-        "leaps": np.array(leaps).reshape(-1, 4),
+        "leaps": np.array(server.leaps).reshape(-1, 4),
     }
 
 

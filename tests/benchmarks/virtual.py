@@ -25,10 +25,10 @@ def frames(
     ids = np.char.add(f"{repeat}-", np.arange(n).astype(str))
     e2e = np.where(over, last - start, unknown)
     ttft = np.where(begun, first - start, unknown)
-    tokens = np.where(over, run["tokens"], came)
+    tokens, known = np.where(over, run["tokens"], came), run["scenario"] is not None
     values = {
         "request_id": ids,
-        "scenario": "simulated",
+        "scenario": run["scenario"] if known else "dataset",
         "load": "concurrency" if users else "request_rate",
         "level": float(users or rate),
         "repeat": repeat,
@@ -42,6 +42,7 @@ def frames(
         "e2e_s": e2e,
         "tpot_s": np.where(over & (run["tokens"] > 1), (e2e - ttft) / np.maximum(run["tokens"] - 1, 1), unknown),
         "input_tokens": run["inputs"].astype(int),
+        **({"input_tokens_target": run["inputs"], "output_tokens_target": run["tokens"]} if known else {}),
         "output_tokens": tokens,
         "output_chunks": came,
         "outcome": np.where(over, "ok", "cancelled"),

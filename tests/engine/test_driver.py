@@ -13,7 +13,7 @@ from basetenkit.engine.driver import Level
 from basetenkit.engine.pool import SENDS_A_TURN, Origin, Pool
 from basetenkit.types import Exchange, Outcome, Request
 
-from ..peer import OK, peer
+from ..peer import END, HEAD, OK, chunk, peer
 from .loop import on_loop, payload
 
 
@@ -145,3 +145,70 @@ def test_users_that_end_at_once_go_on_a_few_a_turn() -> None:
     later = asked[users:]
     assert max(later.count(t) for t in later) <= SENDS_A_TURN < users
     assert all(x.start_ns >= x.scheduled_ns for x in done)
+
+
+def first_byte_then_end(first_s: float, hold_s: float, places: int) -> Callable[[socket.socket, bytes], None]:
+    """An endpoint that works on `places` requests at once: each has its first byte `first_s` after it got its place, and ends
+    `hold_s` later. The others wait."""
+    free = threading.Semaphore(places)
+
+    def answer(sock: socket.socket, _request: bytes) -> None:
+        with free:
+            time.sleep(first_s)
+            sock.sendall(HEAD + chunk(b"data: 1\n\n"))
+            time.sleep(hold_s)
+            sock.sendall(END)
+
+    return answer
+
+
+def test_users_that_begin_a_few_at_a_time_wait_for_first_bytes() -> None:
+    users, silent, most = 32, [0], [0]
+    answer = first_byte_then_end(0.0, 1.5, users)
+
+    def counted(sock: socket.socket, request: bytes) -> None:
+        silent[0] += 1
+        most[0] = max(most[0], silent[0])
+        time.sleep(0.05)
+        silent[0] -= 1
+        answer(sock, request)
+
+    with peer(counted) as p:
+        done, level = drive(p.url, users, lambda lv: lv.closed_loop(users, few=True))
+    assert len(done) == level.sent == users
+    assert all(x.failure is None for x in done)
+    assert level.peak == users
+    begun = sorted(x.start_ns for x in done)
+    assert begun[-1] - begun[0] > 0.25e9, "sixteen pairs wait 50 ms each"
+    assert most[0] <= 8
+
+
+def test_an_endpoint_that_lets_first_requests_wait_is_full_and_all_users_begin() -> None:
+    users, told = 32, []
+
+    async def go(level: Level) -> None:
+        take = level._source
+
+        def source() -> tuple[Request, bytes] | None:
+            told.append(level.full)
+            return take()
+
+        level._source = source
+        await level.closed_loop(users, few=True)
+
+    with peer(first_byte_then_end(0.02, 2.0, 12)) as p:
+        done, level = drive(p.url, users, go)
+    assert len(done) == users
+    assert level.full
+    assert told[:12] == [False] * 12, "twelve places had a request before one waited"
+    assert told[16:users] == [True] * (users - 16)
+
+
+def test_users_begin_even_if_the_first_request_hangs() -> None:
+    def hangs(sock: socket.socket, _request: bytes) -> None:
+        sock.recv(1)
+
+    with peer(hangs) as p:
+        done, level = drive(p.url, 100, lambda lv: lv.closed_loop(4, few=True), max_seconds=1.0)
+    assert len(done) == level.peak == 4
+    assert not level.full

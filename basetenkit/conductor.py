@@ -24,8 +24,10 @@ from .analysis.window import mark_window
 from .config import RunConfig
 from .engine.clock import Poller
 from .errors import StoreError
+from .findings import Finding, finding
 from .outgoing import quota, request_head
 from .probe import Probe, nothing_answers
+from .reasons import Stop, StopReason
 from .rows import LevelKey
 from .scenario import parse_scenario
 from .sizes import FIRST_LOOK
@@ -51,9 +53,9 @@ class Place(Protocol):
 
     async def level(self, key: LevelKey) -> None: ...
 
-    def stop(self, reason: str) -> None: ...
+    def stop(self, stop: Stop) -> None: ...
 
-    def halt(self, reason: str) -> None: ...
+    def halt(self, stop: Stop) -> None: ...
 
     def enough(self) -> None: ...
 
@@ -65,7 +67,7 @@ class Place(Protocol):
 
     def report(self) -> dict[str, Any]: ...
 
-    def notes(self) -> list[dict[str, Any]]: ...
+    def notes(self) -> list[Finding]: ...
 
     async def close(self) -> None: ...
 
@@ -113,7 +115,7 @@ class Conductor:
         self.config, self.folder, self.document = config, folder, document
         self.lock = threading.Lock()
         self.notes: list[dict[str, Any]] = document["metadata"].setdefault("events", [])
-        self.stopped: str | None = None
+        self.stopped: Stop | None = None
         self._poller, self._key, self._tokenizer = Poller(), "", tokenizer
         self._now: LevelKey | None = None
         self._reached: Precision | None = None
@@ -151,17 +153,17 @@ class Conductor:
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(self._poller)) as runner:
             runner.run(self._levels())
 
-    def stop(self, reason: str) -> None:
+    def stop(self, stop: Stop) -> None:
         """Cancels what is in flight and sends no more; on the loop's thread."""
-        self.stopped = self.stopped or reason
+        self.stopped = self.stopped or stop
         if self._asking is not None:
             self._asking.cancel()
-        self._place.stop(reason)
+        self._place.stop(stop)
 
     async def _levels(self) -> None:
         self.loop = asyncio.get_running_loop()
         missing = [entry for entry in self.document["levels"] if not entry["done"]]
-        self.notes[:] = [note for note in self.notes if note["what"] not in (NOTHING_ANSWERS, PREFLIGHT_FAILED)]
+        self.notes[:] = [note for note in self.notes if note["code"] not in (NOTHING_ANSWERS, PREFLIGHT_FAILED)]
         try:
             if missing and self.config.preflight and self.stopped is None:
                 await self._ask(missing[0])
@@ -173,7 +175,7 @@ class Conductor:
                 await self._one(entry)
         finally:
             await self._place.close()
-        self.notes += self._place.notes()
+        self.notes += [found.saved() for found in self._place.notes()]
 
     async def _ask(self, entry: dict[str, Any]) -> None:
         """The request before the levels. If nothing answers it, the run is stopped, and its levels stay to be done."""
@@ -199,11 +201,12 @@ class Conductor:
         if row and row["outcome"] != Outcome.OK:
             waits = bool(self.config.warmup_requests and self.config.warmup_retries)
             dead = nothing_answers(row, waits)
-            told = {"message": row["error_message"] or row["outcome"], "advice": " ".join(row["advice"])}
-            self.notes.append({"what": NOTHING_ANSWERS if dead else PREFLIGHT_FAILED, **told})
+            message = row["error_message"] or row["outcome"]
+            told = {"message": message.rstrip("."), "advice": " ".join(row["advice"])}
+            self.notes.append(finding(NOTHING_ANSWERS if dead else PREFLIGHT_FAILED, **told).saved())
             if dead:
-                self._dead = told["message"]
-                self.stopped = f"nothing answers: {self._dead}"
+                self._dead = message
+                self.stopped = Stop(StopReason.NO_ANSWER, {"message": message})
 
     async def _one(self, entry: dict[str, Any]) -> None:
         """One level, whatever happens in it: its rows are in the folder and its entry says how it ended."""
@@ -241,9 +244,7 @@ class Conductor:
             status = self._place.status()
             in_flight.append(status.in_flight)
             if watched and (found := rises(in_flight, status.sent)):
-                self._place.halt(
-                    f"the endpoint fell behind: {found[0]:.3g}, then {found[1]:.3g} in flight (stop_behind)"
-                )
+                self._place.halt(Stop(StopReason.OVERLOAD, {"early": float(found[0]), "late": float(found[1])}))
             if self.config.until and status.finished - self.config.warmup_requests >= self._next_look:
                 await asyncio.get_running_loop().run_in_executor(None, self._look, key)
                 if self._reached is not None and self._reached.enough:
@@ -253,7 +254,7 @@ class Conductor:
             if rows and (self.folder.durable or big):
                 await self._flush(key.index)
             if self._write_error is not None:
-                self._place.stop(str(self._write_error))
+                self._place.stop(Stop(StopReason.NOT_WRITTEN, {"message": str(self._write_error)}))
 
     @property
     def _next_look(self) -> int:

@@ -1,25 +1,70 @@
-"""Every warning there is. A Finding speaks of a run: a code, a sentence, a cure. A note speaks of one response, or of the
-run's making: "code: sentence". Both take their words from the tables below, so that a warning's sentence stands once.
+"""Every warning there is. A Finding speaks of a run: a code, the level it is about, and its figures. A note speaks of one
+response, or of the run's making: "code: sentence". Both take their words from the tables below, so that a warning's sentence
+stands once. A finding's words are made when somebody looks: what the code needs to know is in `code`, `where` and `fields`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from .reasons import Stop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Finding:
-    """Something a reader of the figures must know. `code` is stable; `sentence` says what; `cure` what to do about it."""
+    """Something a reader of the figures must know.
+
+    Attributes
+    ----------
+    code : its name in `RUN_FINDINGS`, which is stable.
+    where : the level it is about, for people; empty if it is about the whole run.
+    fields : its figures by name, each a JSON value.
+    sentence : what is so, in words.
+    cure : what to do about it, in words; may be empty.
+    """
 
     code: str
-    sentence: str
-    cure: str = ""
+    where: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def sentence(self) -> str:
+        text = RUN_FINDINGS[self.code][0].format(**_in_words(self.fields))
+        return f"{self.where}: {text}" if self.where else text
+
+    @property
+    def cure(self) -> str:
+        return RUN_FINDINGS[self.code][1].format(**_in_words(self.fields))
 
     def __str__(self) -> str:
         return f"{self.code}: {self.sentence.rstrip('.')}. {self.cure}".rstrip()
 
+    def __repr__(self) -> str:
+        return f"Finding(code={self.code!r}, sentence={self.sentence!r}, cure={self.cure!r})"
 
-# code -> (sentence, cure); the names in braces are filled in by `finding`.
+    def saved(self) -> dict[str, Any]:
+        """As JSON: {"code": ..., "where": ..., "fields": {...}}."""
+        return {"code": self.code, "where": self.where, "fields": dict(self.fields)}
+
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> Self:
+        """What `saved` gave."""
+        return cls(saved["code"], saved.get("where", ""), saved["fields"])
+
+
+def _in_words(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as the sentences take them: why a level ended in words, and counts by name as "3 http_error, 1 timeout"."""
+    words = dict(fields)
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            counts = ", ".join(f"{n} {which}" for which, n in value.items())
+            words[name] = str(Stop.of(value)) if "reason" in value else counts
+    return words
+
+
+# code -> (sentence, cure); the names in braces are filled in when it is shown.
 RUN_FINDINGS: dict[str, tuple[str, str]] = {
     "nothing_answers": (
         "No request to this endpoint can succeed, so no level was run: {message}.",
@@ -30,32 +75,32 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{advice} The levels were run all the same.",
     ),
     "all_failed": (
-        "{where}: none of the {sent} requests succeeded; most often: {message}",
+        "none of the {sent} requests succeeded; most often: {message}",
         "Mend this first: no latency can be told from it.",
     ),
     "some_failed": (
-        "{where}: {failed} of {sent} requests did not succeed ({outcomes}); most often: {message}",
+        "{failed} of {sent} requests did not succeed ({outcomes}); most often: {message}",
         "Throughput is of the successful ones only. Of a request that timed out, latencies know how long it waited at least.",
     ),
     "unanswered": (
-        "{where}: {n} of {sent} requests had no answer when the level ended, after {waited:.3g} s and longer; the longest that "
+        "{n} of {sent} requests had no answer when the level ended, after {waited:.3g} s and longer; the longest that "
         "succeeded took {longest:.3g} s.",
         "The endpoint may hang: send one request by itself, and look into its log.",
     ),
     "gave_up": (
-        "{where}: the first {n} requests all failed, so the level was stopped; most often: {message}",
+        "the first {n} requests all failed, so the level was stopped; most often: {message}",
         "Mend the cause, or set give_up_after=None to go on regardless.",
     ),
     "unfinished": (
-        "{where}: {n} of {planned} planned requests did not end ({cut} cut, {unsent} never sent): {why}.",
+        "{n} of {planned} planned requests did not end ({cut} cut, {unsent} never sent): {why}.",
         "Rates count until the level's end. Raise max_seconds, or plan fewer requests, so that all of them can end.",
     ),
     "precise": (
-        "{where}: the level ended after {n} requests, as it was precise enough: {reached}.",
+        "the level ended after {n} requests, as it was precise enough: {reached}.",
         "",
     ),
     "not_precise": (
-        "{where}: after {n} requests the level is less precise than asked for: {reached}.",
+        "after {n} requests the level is less precise than asked for: {reached}.",
         "Raise max_requests or max_seconds, or ask for less; near an endpoint's capacity some figures never get there.",
     ),
     "stopped_early": (
@@ -63,59 +108,59 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "Figures are of the requests that finished; the same call with save_to does what is missing.",
     ),
     "tokens_by_tokenizer": (
-        "{where}: the server reported no output tokens in {n} of {ok} responses; the tokenizer {tokenizer} counted them.",
+        "the server reported no output tokens in {n} of {ok} responses; the tokenizer {tokenizer} counted them.",
         "Counts are exact only if this is the model's own tokenizer.",
     ),
     "tokenizer_differs": (
-        "{where}: server and tokenizer {tokenizer} differ by {percent:.0f}% on {what} tokens ({server} against {client}).",
+        "server and tokenizer {tokenizer} differ by {percent:.0f}% on {what} tokens ({server} against {client}).",
         "Likely {cause}. Set tokenizer= to the model's own; latencies per token use the server's count where it sent one.",
     ),
     "cached_unplanned": (
-        "{where}: the server took {cached} of {tokens} input tokens ({percent:.0f}%) from its cache, in {n} of {ok} responses, "
+        "the server took {cached} of {tokens} input tokens ({percent:.0f}%) from its cache, in {n} of {ok} responses, "
         "{planned}.",
         "TTFT is then of less work than was asked for. A salt used again, entries of a data set that come again and a system "
         "message of the endpoint's do this: leave salt=None, or measure a shared prefix as one, e.g. P(2000,500)/200.",
     ),
     "conversations_ended": (
-        "{where}: {n} of {held} conversations ended early by a turn that failed, and {lost} turn(s) of theirs were never sent.",
+        "{n} of {held} conversations ended early by a turn that failed, and {lost} turn(s) of theirs were never sent.",
         "Later turns, which send the most, are then too few among the figures: mend what failed first.",
     ),
     "output_short": (
-        "{where}: {n} of {ok} responses have fewer output tokens than asked for (median {got} of {asked}).",
+        "{n} of {ok} responses have fewer output tokens than asked for (median {got} of {asked}).",
         "The model stopped by itself: ignore_eos is not honoured, or the context is full.",
     ),
     "came_at_once": (
-        "{where}: {n} of {ok} responses came whole at one moment (median {tokens} tokens): the server or a gateway buffered them.",
+        "{n} of {ok} responses came whole at one moment (median {tokens} tokens): the server or a gateway buffered them.",
         "Their TTFT, TPOT and speed are not the model's, and no figure uses them. Switch the gateway's buffering off, or measure "
         "past it.",
     ),
     "length_ahead": (
-        "{where}: {n} of {ok} streams came with a Content-Length: a gateway buffered them whole before it sent them.",
+        "{n} of {ok} streams came with a Content-Length: a gateway buffered them whole before it sent them.",
         "TTFT and TPOT are null for them. Switch the gateway's buffering off, or measure past it.",
     ),
     "held_back": (
-        "{where}: in {n} of {ok} responses most output events came together, at far fewer times than there are events.",
+        "in {n} of {ok} responses most output events came together, at far fewer times than there are events.",
         "TTFT, ITL and their goodput are of the gateway or server that holds the events back. Make it send each event as it comes "
         "(haproxy: option http-no-delay; nginx: proxy_buffering off).",
     ),
     "first_message": (
-        "{where}: in {n} of {ok} responses the first message held over {percent:.0f}% of the tokens (median {tokens} tokens).",
+        "in {n} of {ok} responses the first message held over {percent:.0f}% of the tokens (median {tokens} tokens).",
         "TTFT is of all of them, and TPOT is of the other tokens only.",
     ),
     "output_long": (
-        "{where}: {n} of {ok} responses have more output tokens than max_tokens allowed (median {got} of {asked}; {by}).",
+        "{n} of {ok} responses have more output tokens than max_tokens allowed (median {got} of {asked}; {by}).",
         "The server does not keep to max_tokens, or counts other tokens than it sent. E2E is of answers longer than asked for.",
     ),
     "not_streamed": (
-        "{where}: {n} of {ok} responses were not streamed although stream=True was asked for.",
+        "{n} of {ok} responses were not streamed although stream=True was asked for.",
         "TTFT and TPOT are null for them. Check the model's own stream switch.",
     ),
     "clock_bound": (
-        "{where}: the clock's proven error of {what} (p99 {bound_ms:.2f} ms) is {percent:.0f}% of its median.",
+        "the clock's proven error of {what} (p99 {bound_ms:.2f} ms) is {percent:.0f}% of its median.",
         "Give the engine room: {room}, fewer in flight, or an idle machine.",
     ),
     "clock_user": (
-        "{where}: {n} of {sent} requests were timed by {by} and not by the OS kernel, so their error is {error}.",
+        "{n} of {sent} requests were timed by {by} and not by the OS kernel, so their error is {error}.",
         "{cure}",
     ),
     "clock_stepped": (
@@ -123,69 +168,69 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "No figure is bent by it: all times are on the monotonic clock.",
     ),
     "few_requests": (
-        "{where}: {n} successful requests, for how much they depend on each other, are too few for an upper bound on {what}.",
+        "{n} successful requests, for how much they depend on each other, are too few for an upper bound on {what}.",
         "Such a figure is shown as '>= low'. Raise max_requests.",
     ),
     "few_repeats": (
-        "{where}: its intervals rest on the means of {n} repeats.",
+        "its intervals rest on the means of {n} repeats.",
         "They are wide, and rightly so; {least} repeats at least, 10 where precision matters.",
     ),
     "short_run": (
-        "{where}: {what} stays alike for about {lasts:.3g} s at a time, and the level took {seconds:.3g} s.",
+        "{what} stays alike for about {lasts:.3g} s at a time, and the level took {seconds:.3g} s.",
         "Its interval speaks of that stretch of time, not of the endpoint: take {least} such times ({need} s), or repeats=10.",
     ),
     "trend": (
-        "{where}: {what} changed as the level went on ({percent}% from its first quarter to its last; Kendall's tau {tau}, p {p}).",
+        "{what} changed as the level went on ({percent}% from its first quarter to its last; Kendall's tau {tau}, p {p}).",
         "A mean speaks of neither end; look at the timeline, and run for longer or in repeats. A drift looks the same.",
     ),
     "falls_behind": (
-        "{where}: the endpoint falls behind for good: requests in flight rose from {early:.3g} to {late:.3g}.",
+        "the endpoint falls behind for good: requests in flight rose from {early:.3g} to {late:.3g}.",
         "Every latency is then of how long the level was, not of the endpoint. Lower request_rate.",
     ),
     "level_too_short": (
-        "{where}: a response takes about {ramp_s:.3g} s and requests were sent for {sent_s:.3g} s, so the level never filled.",
+        "a response takes about {ramp_s:.3g} s and requests were sent for {sent_s:.3g} s, so the level never filled.",
         "Rates per second are null. Raise max_requests or max_seconds so that the level is at least twice as long.",
     ),
     "ttft_waiting": (
-        "{where}: TTFT is mostly waiting: it spreads fourfold, and with how many others were in flight.",
+        "TTFT is mostly waiting: it spreads fourfold, and with how many others were in flight.",
         "Such a run has seen little of its queue: TTFT and goodput may lack a bound, and TTFT's mean lies in 88% of its "
         "intervals at 85% of capacity, instead of 95%. Use repeats=10.",
     ),
     "near_capacity": (
-        "{where}: this is {percent:.0f}% of the most that the endpoint was seen to serve.",
+        "this is {percent:.0f}% of the most that the endpoint was seen to serve.",
         "TTFT and goodput vary slowly here: one run may lack a bound of them. At 85% of capacity intervals hold TTFT's mean and "
         "goodput in about 88%, at 95% those of E2E in 65%. Use repeats=10.",
     ),
     "serialised": (
-        "{where}: it looks serialised: {what}.",
+        "it looks serialised: {what}.",
         "The endpoint works on one request at a time; on Baseten check predict_concurrency and concurrency_target. If nothing was "
         "streamed, a server that is busy with long inputs looks the same.",
     ),
     "own_limits": (
-        "{where}: {n} of {sent} requests failed on this machine and not at the endpoint; most often: {message}",
+        "{n} of {sent} requests failed on this machine and not at the endpoint; most often: {message}",
         "Raise that limit or lower the load. What failed here says nothing of the endpoint.",
     ),
     "rate_limited": (
-        "{where}: {n} of {sent} requests were refused with 429: a rate limit, of the account or the model.",
+        "{n} of {sent} requests were refused with 429: a rate limit, of the account or the model.",
         "Figures are then of the limit and not of the model: lower the load, or have the limit raised.",
     ),
     "window_uncut": (
-        "{where}: fewer than 10 times the level's requests were sent, so start and drain are in the figures.",
+        "fewer than 10 times the level's requests were sent, so start and drain are in the figures.",
         "Send at least {need} requests to have them cut.",
     ),
     "verify_off": ("TLS certificates were not checked (verify=False).", "Anybody on the way can read the key."),
     "key_in_clear": ("The API key went over plain http to {host}.", "Use https."),
     "schedule_lag": (
-        "{where}: requests left up to {lag_ms:.0f} ms (p99) after they were due: this client could not keep the rate.",
+        "requests left up to {lag_ms:.0f} ms (p99) after they were due: this client could not keep the rate.",
         "Lower request_rate, or use workers.",
     ),
     "in_flight_capped": (
-        "{where}: max_in_flight={limit} held back {n} requests.",
+        "max_in_flight={limit} held back {n} requests.",
         "The offered load was below request_rate; latencies from the due time say so.",
     ),
     "capture_full": ("Raw bytes of {n} exchanges were not kept: capture_limit_mb={limit} was reached.", ""),
     "worker_lost": (
-        "{where}: worker {worker} of {workers} was lost ({why}), and {n} request(s) with it; then the level ran below its load.",
+        "worker {worker} of {workers} was lost ({why}), and {n} request(s) with it; then the level ran below its load.",
         "Run the level again where its figures matter; a process that is killed was often out of memory.",
     ),
     "data_left_out": (
@@ -226,7 +271,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{n} request(s) are in genai-bench's totals and not among its requests.",
         "Nothing can be told of them; percentiles are of the others.",
     ),
-    "tokens_spent": ("{where}: max_total_tokens={limit} was reached, so the level ended early.", ""),
+    "tokens_spent": ("max_total_tokens={limit} was reached, so the level ended early.", ""),
 }
 
 # code -> sentence; the names in braces are filled in by `note`.
@@ -283,10 +328,11 @@ NOTES: dict[str, str] = {
 }
 
 
-def finding(code: str, **fields: object) -> Finding:
-    """The finding `code`, its sentence filled in. KeyError where the code or a field does not exist."""
-    sentence, cure = RUN_FINDINGS[code]
-    return Finding(code, sentence.format(**fields), cure.format(**fields))
+def finding(code: str, where: str = "", **fields: Any) -> Finding:
+    """The finding `code`, about the level `where`, with its figures. KeyError if there is no such code."""
+    if code not in RUN_FINDINGS:
+        raise KeyError(code)
+    return Finding(code, where, fields)
 
 
 def note(code: str, **fields: object) -> str:

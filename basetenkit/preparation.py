@@ -23,7 +23,7 @@ from .conductor import level_scenarios, plan
 from .config import RunConfig
 from .engine.clock import stamps_here
 from .errors import ConfigError, StoreError
-from .findings import finding
+from .findings import Finding
 from .scenario import FORMS, Image, ImagePrefix, ImageText, Scenario, parse_scenario
 from .store import RunFolder
 from .workload.images import check_size
@@ -83,7 +83,7 @@ def say_data(events: Sequence[dict[str, Any]]) -> None:
     """A warning before anything is sent for each part of a data set that was meant to be sent and is not."""
     for event in events:
         if event.get("lost"):
-            warnings.warn(str(finding(event["code"], **event["fields"])), stacklevel=3)
+            warnings.warn(str(Finding.of(event)), stacklevel=3)
 
 
 def _check_data(scenario: Scenario, config: RunConfig) -> None:

@@ -22,7 +22,7 @@ from .pace import TokenCounts, pace
 from .parsing.response import ParsedResponse
 from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome, first_header
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # what earlier ones saved is read by `migrations`
 COUNTED_CHARACTERS = 1 << 20  # longer is no model's answer, and counting it would hold up all the others for seconds
 
 

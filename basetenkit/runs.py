@@ -30,7 +30,7 @@ from .columns import SCHEMA
 from .conductor import NOTHING_ANSWERS, Conductor
 from .config import RunConfig
 from .errors import ConfigError
-from .findings import finding
+from .findings import Finding
 from .forking import check_not_forked, mark_used
 from .outgoing import request_head
 from .pending import awaited
@@ -44,6 +44,7 @@ from .preparation import (
     say_limits,
 )
 from .progress import ProgressLine
+from .reasons import Stop, StopReason
 from .results import Run
 from .store import RunFolder
 from .workload import datasets as data
@@ -110,11 +111,12 @@ class LiveRun:
 
     def stop(self, reason: str = "stop() was called") -> None:
         """Stops at once and keeps what finished; what is in flight becomes `cancelled`. Returns without waiting."""
-        self._conductor.stopped = self._conductor.stopped or reason
+        stop = Stop(StopReason.STOPPED, {"why": reason})
+        self._conductor.stopped = self._conductor.stopped or stop
         loop = getattr(self._conductor, "loop", None)
         if loop is not None and not self.done:
             with contextlib.suppress(RuntimeError):  # the loop has just closed: the run is over
-                loop.call_soon_threadsafe(self._conductor.stop, reason)
+                loop.call_soon_threadsafe(self._conductor.stop, stop)
 
     def wait(self, timeout: float) -> None:
         """Waits until the engine has ended, in s at most `timeout`; raises nothing."""
@@ -193,8 +195,8 @@ async def _until_done(live: LiveRun) -> Run:
 def _say_if_nothing_answers(live: LiveRun) -> None:
     """In a cell or a script, at once and in red: a run that measured nothing must not look like one that did."""
     for note in live._conductor.notes:
-        if live.done and note["what"] == NOTHING_ANSWERS:
-            told = finding(NOTHING_ANSWERS, message=note["message"].rstrip("."), advice=note["advice"])
+        if live.done and note["code"] == NOTHING_ANSWERS:
+            told = Finding.of(note)
             sys.stderr.write(f"basetenkit: {told.sentence} {told.cure}\n")
 
 

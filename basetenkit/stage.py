@@ -23,8 +23,10 @@ from .engine.clock import Poller, WallClock, mono
 from .engine.driver import Level
 from .engine.lag import LoopLag
 from .engine.pacer import schedule
+from .findings import Finding, finding
 from .interpret import read
 from .outgoing import LOOK_AHEAD, Source, Spend, connections, quota
+from .reasons import Stop, StopReason
 from .rows import LevelKey, Reading, Table
 from .scenario import parse_scenario
 from .store import exchange_frame, hide
@@ -125,7 +127,7 @@ class Stage:
         self._status, self._lag = Status(), LoopLag(poller)
         self._secrets = config.endpoint.secrets()
         self._level: Level | None = None
-        self._stopped: str | None = None
+        self._stopped: Stop | None = None
         self._current: Recorded | None = None
         self._not_captured = 0
 
@@ -239,20 +241,20 @@ class Stage:
         if self._config.steady and self._level is not None and self._tally.measured_over:
             self._level.finish()
 
-    def stop(self, reason: str) -> None:
+    def stop(self, stop: Stop) -> None:
         """Cancels what is in flight and sends no more, of this level and of any later."""
-        self._stopped = self._stopped or reason
+        self._stopped = self._stopped or stop
         if self._level is not None:
-            self._level.stop(reason)
+            self._level.stop(stop)
 
     def enough(self) -> None:
         """The measured requests of this level that were sent so far are all it needs."""
         self._tally.enough()
 
-    def halt(self, reason: str) -> None:
+    def halt(self, stop: Stop) -> None:
         """Ends this level as `stop` does, and no later one."""
         if self._level is not None:
-            self._level.stop(reason)
+            self._level.stop(stop)
 
     def _read(self, exchange: Exchange) -> tuple[Exchange, Reading]:
         """Reads one finished exchange and makes its row; changes nothing but what it hides in the exchange."""
@@ -285,7 +287,7 @@ class Stage:
             and not self._tally.successes
             and self._level is not None
         ):
-            self._level.stop(f"the first {limit} requests all failed (give_up_after)")
+            self._level.stop(Stop(StopReason.FAILURES, {"requests": limit}))
 
     def _capture(self, exchange: Exchange, current: Recorded) -> None:
         size = len(exchange.body) + len(exchange.reads) * 8 + len(exchange.request.body)
@@ -321,21 +323,25 @@ class Stage:
             "sent": 0,
             "peak_in_flight": 0,
             "held_back": 0,
-            "ended_by": self._stopped,
+            "ended_by": _saved(self._stopped),
             "cut_s": None,
         }
         if level is not None:
             counts = {"sent": level.sent, "peak_in_flight": level.peak, "held_back": level.held_back}
-            counts |= {"ended_by": level.stop_reason, "cut_s": level.cut_s}
+            counts |= {"ended_by": _saved(level.stop_reason), "cut_s": level.cut_s}
         counts |= {"tokens_guard": self._tally.reached, "goal": self._tally.goal}
         measured = {"cpu_share": self._lag.cpu_share, "loop_lag_p99_s": self._lag.p99_s}
         return counts | {"seconds": self._status.seconds} | measured
 
-    def notes(self) -> list[dict[str, Any]]:
+    def notes(self) -> list[Finding]:
         """What a reader of the run must know beside its rows."""
-        found: list[dict[str, Any]] = []
+        found = []
         if self._not_captured:
-            found.append({"what": "capture_full", "n": self._not_captured})
+            found.append(finding("capture_full", n=self._not_captured, limit=self._config.capture_limit_mb))
         if self._wall.steps:
-            found.append({"what": "clock_stepped", "step_s": max(abs(step) for _, step in self._wall.steps) / 1e9})
+            found.append(finding("clock_stepped", step_ms=max(abs(step) for _, step in self._wall.steps) / 1e6))
         return found
+
+
+def _saved(stop: Stop | None) -> dict[str, Any] | None:
+    return None if stop is None else stop.saved()

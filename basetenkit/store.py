@@ -1,6 +1,6 @@
 """A run as a folder: written as it goes, read back whole, the same layout from the first second to the last.
 
-    run.json                         schema version, config (no secrets), metadata, findings, levels and which are done
+    run.json                         schema version, config (no secrets), metadata, levels, which are done and why each ended
     levels/000/requests-00001.parquet    rows of level 0, a part a second; one part once the level is done
     levels/000/chunks-00001.parquet      its output chunks
     levels/000/exchanges-00001.parquet   raw bytes with their arrival times, where `capture` kept them
@@ -25,6 +25,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from . import migrations
 from .coercions import as_path
 from .columns import CHUNK_SCHEMA, SCHEMA
 from .errors import StoreError
@@ -117,7 +118,7 @@ class RunFolder:
             raise _readable_os_error(self.path, error, "written") from None
 
     def read_run(self) -> dict[str, Any]:
-        """What run.json says; StoreError where it is missing, no JSON, or of a newer schema."""
+        """What run.json says, as this version writes it; StoreError where it is missing, no JSON, or of a newer schema."""
         try:
             document = json.loads(self.run_file.read_bytes())
         except FileNotFoundError:
@@ -134,7 +135,7 @@ class RunFolder:
             raise StoreError(
                 f"{self.path} is of schema {document['schema']}, newer than this version reads ({SCHEMA_VERSION})"
             )
-        return document
+        return migrations.document(document)
 
     def level(self, index: int) -> Path:
         return self.path / "levels" / f"{index:03d}"

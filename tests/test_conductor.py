@@ -14,6 +14,8 @@ import pytest
 import basetenkit as bk
 from basetenkit.conductor import Conductor, plan
 from basetenkit.errors import StoreError
+from basetenkit.findings import finding
+from basetenkit.reasons import Stop, StopReason
 
 from .making import KEY, URL, conductor, config, head_lines
 
@@ -143,7 +145,7 @@ def test_a_level_knows_how_it_ended_and_its_peak(server: Any, tmp_path: Path) ->
 def test_a_conductor_stopped_before_it_begins_sends_nothing(server: Any, tmp_path: Path) -> None:
     server.truth(reset=True)
     it = conductor(config(url=server.url), tmp_path / "r")
-    it.stop("before it began")
+    it.stop(Stop(StopReason.STOPPED, {"why": "before it began"}))
     it.run()
     assert server.truth()["requests"] == []
     assert rows_of(it) == 0
@@ -166,7 +168,7 @@ def test_errors_are_captured_and_what_has_no_room_is_counted(server: Any, tmp_pa
     none_fits = conductor(config(url=server.url, capture="all", capture_limit_mb=0), tmp_path / "full")
     none_fits.run()
     assert none_fits.folder.scan("exchanges").collect().height == 0
-    assert none_fits.notes == [{"what": "capture_full", "n": 6}]
+    assert none_fits.notes == [finding("capture_full", n=6, limit=0).saved()]
 
 
 def test_a_guard_reached_in_one_level_leaves_nothing_for_the_next(server: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import basetenkit as bk
 from basetenkit.engine.clock import Poller, mono
 from basetenkit.outgoing import quota, request_head, timeouts
+from basetenkit.reasons import Stop, StopReason
 from basetenkit.rows import LevelKey
 from basetenkit.stage import Part, Stage
 from basetenkit.tally import Tally
@@ -26,6 +27,9 @@ OPEN = LevelKey(1, "D(20,5)", "request_rate", 100.0, 0)
 def server() -> Iterator[Any]:
     with bk.emulator.serve(ttft_ms=2, itl_ms=1) as server:
         yield server
+
+
+HALTED = Stop(StopReason.STOPPED, {"why": "halted"})
 
 
 def staged(c: bk.RunConfig, play: Callable[[Stage], Any], tally: Tally | None = None) -> Stage:
@@ -80,7 +84,7 @@ def test_what_the_first_wave_took_is_built_anew_before_any_of_it_has_ended() -> 
             await asyncio.sleep(1)
             built.append(len(stage._source._ready))
             assert (stage.status().finished, stage.status().in_flight) == (0, 3)
-            stage.halt("seen enough")
+            stage.halt(HALTED)
             await performing
 
         staged(c.model_copy(update={"endpoint": bk.Endpoint(url=slow.url, model="m")}), play)
@@ -112,10 +116,10 @@ def test_halt_ends_one_level_and_stop_all_that_follow(server: Any) -> None:
 
     async def play(stage: Stage) -> None:
         loop = asyncio.get_running_loop()
-        loop.call_later(0.3, stage.halt, "halted")
+        loop.call_later(0.3, stage.halt, HALTED)
         await stage.level(CLOSED)
-        assert stage.report()["ended_by"] == "halted"
-        loop.call_later(0.3, stage.stop, "stopped")
+        assert stage.report()["ended_by"] == {"reason": "stopped", "why": "halted"}
+        loop.call_later(0.3, stage.stop, HALTED)
         await stage.level(CLOSED)
         assert stage.report()["sent"] > 0
         stage.take()
@@ -138,7 +142,7 @@ def test_failures_elsewhere_count_towards_giving_up(server: Any) -> None:
         await stage.perform()
 
     stage = staged(refused, play, tally)
-    assert "give_up_after" in stage.report()["ended_by"]
+    assert stage.report()["ended_by"] == {"reason": "failures", "requests": 10}
     assert 2 <= stage.report()["sent"] < 10
 
 

@@ -13,6 +13,7 @@ from ..config import RunConfig
 from ..endpoint import LOOPBACK
 from ..engine.limits import OWN_LIMIT
 from ..findings import Finding, finding
+from ..reasons import Stop, StopReason, ended_for
 from ..scenario import CachedConversation, parse_scenario
 from ..workload.tokenizer import EMBEDDED
 from .behaviour import flat_throughput, near_capacity, of_behaviour
@@ -41,7 +42,7 @@ def diagnose(
         found += _of_the_clock(where, figures, config.workers)
         found += _of_tails(where, rows, figures)
     found += near_capacity(summary)
-    found += flat_throughput(summary, {f.sentence.split(":")[0] for f in found if f.code == "serialised"})
+    found += flat_throughput(summary, {f.where for f in found if f.code == "serialised"})
     order = [
         "nothing_answers",
         "all_failed",
@@ -57,11 +58,9 @@ def diagnose(
 
 def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]) -> Iterator[Finding]:
     undone = [x for x in document["levels"] if not x["done"]]
-    events = document["metadata"].get("events", [])
-    before = [event for event in events if event["what"] in ("nothing_answers", "preflight_failed")]
-    for event in before:
-        yield finding(event["what"], message=event["message"].rstrip("."), advice=event["advice"])
-    if (undone or left_out) and not any(event["what"] == "nothing_answers" for event in before):
+    events = [Finding.of(event) for event in document["metadata"].get("events", [])]
+    yield from events
+    if (undone or left_out) and not any(event.code == "nothing_answers" for event in events):
         what = [f"{len(undone)} of {len(document['levels'])} level(s) are not done"] if undone else []
         what += [f"{len(left_out)} file(s) could not be read ({', '.join(left_out)})"] if left_out else []
         yield finding("stopped_early", what="; ".join(what))
@@ -72,13 +71,6 @@ def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]
     sends_key = document["metadata"].get("key_sent", False)
     if sends_key and urlsplit(endpoint.url).scheme == "http" and host not in LOOPBACK:
         yield finding("key_in_clear", host=host)
-    for event in events:
-        if event["what"] == "capture_full":
-            yield finding("capture_full", n=event["n"], limit=config.capture_limit_mb)
-        elif event["what"] in ("imported", "data"):
-            yield finding(event["code"], **event["fields"])
-        elif event["what"] == "clock_stepped":
-            yield finding("clock_stepped", step_ms=event["step_s"] * 1e3)
     for level in document["levels"]:
         where = f"{level['scenario']} at {level['load'].replace('_', ' ')} {level['level']:g}"
         for x in level.get("workers_lost", []):
@@ -127,7 +119,7 @@ def _of_failures(
         return
     uncut = failed.filter(pl.col("outcome") != "cancelled")
     message = (uncut if uncut.height else failed)["error_message"].drop_nulls().mode().sort().first() or "no message"
-    if any("give_up_after" in (x.get("ended_by") or "") for x in entries):
+    if any(ended_for(x) is StopReason.FAILURES for x in entries):
         yield finding("gave_up", where=where, n=config.give_up_after, message=message)
     own = failed["error_message"].str.starts_with(OWN_LIMIT).fill_null(False)
     if own.any():
@@ -138,8 +130,7 @@ def _of_failures(
     if not ok.height:
         yield finding("all_failed", where=where, sent=rows.height, message=message)
     elif uncut.height:
-        counts = uncut["outcome"].value_counts(sort=True)
-        outcomes = ", ".join(f"{n} {name}" for name, n in counts.iter_rows())
+        outcomes = dict(uncut["outcome"].value_counts(sort=True).iter_rows())
         yield finding(
             "some_failed", where=where, failed=uncut.height, sent=rows.height, outcomes=outcomes, message=message
         )
@@ -213,10 +204,9 @@ def _of_the_plan(where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], 
     first = rows.filter(pl.col("attempt").fill_null(1) == 1)
     cut, unsent = (rows["outcome"] == "cancelled").sum(), planned - first.height
     if entries and (cut or unsent > 0) and all(x["done"] for x in entries):
+        guarded = any(x.get("tokens_guard") for x in entries)
         why = next((x["ended_by"] for x in entries if x.get("ended_by")), None)
-        why = why or (
-            "the guard on tokens was reached" if any(x.get("tokens_guard") for x in entries) else "they were lost"
-        )
+        why = why or (Stop(StopReason.TOKENS).saved() if guarded else "they were lost")
         yield finding(
             "unfinished", where=where, n=cut + max(unsent, 0), planned=planned, cut=cut, unsent=max(unsent, 0), why=why
         )

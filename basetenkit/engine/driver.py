@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 
+from ..reasons import Stop, StopReason
 from ..types import Exchange, Failure, Outcome, Request
 from .clock import Poller, mono
 from .opening import is_full, patience, room
@@ -48,7 +49,7 @@ class Level:
         self._tasks: set[asyncio.Task[None]] = set()
         self.origin_ns = mono()
         self.sent = self.in_flight = self.peak = self.held_back = 0
-        self.stop_reason: str | None = None
+        self.stop_reason: Stop | None = None
         self.cut_s: float | None = None
         self.finished = False
         self.full = False  # whether the endpoint was seen to queue requests while users began
@@ -135,7 +136,7 @@ class Level:
 
     async def _run(self, begin: Callable[[], object]) -> None:
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._max_seconds, self.stop, f"max_seconds={self._max_seconds:g} was reached")
+        timer = loop.call_later(self._max_seconds, self.stop, Stop(StopReason.TIME, {"seconds": self._max_seconds}))
         begin()
         try:
             while self._tasks:
@@ -145,10 +146,10 @@ class Level:
             for task in self._tasks:
                 task.cancel()
 
-    def stop(self, reason: str) -> None:
+    def stop(self, stop: Stop) -> None:
         """Sends nothing more and cancels what is in flight; each of those still becomes an exchange."""
         if self.stop_reason is None and not self.finished:
-            self.stop_reason, self.cut_s = reason, (mono() - self.origin_ns) / 1e9
+            self.stop_reason, self.cut_s = stop, (mono() - self.origin_ns) / 1e9
         for task in self._tasks:
             task.cancel()
 

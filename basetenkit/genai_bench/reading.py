@@ -266,7 +266,7 @@ def _events(files: list[_File]) -> Any:
     """What was put right, as events that become findings."""
     for code in ("ms", "ttft", "empty", "zero"):
         if n := sum(f.repaired[code] for f in files):
-            yield {"what": "imported", "code": f"genai_bench_{code}", "fields": {"n": n}}
+            yield {"code": f"genai_bench_{code}", "fields": {"n": n}}
     wrong = 0
     lost = 0
     for file in files:
@@ -275,7 +275,7 @@ def _events(files: list[_File]) -> Any:
         wrong += abs(float(totals.get("error_rate") or 0) - failed / max(len(file.rows), 1)) > FAKED_WITHIN_S
         lost += max(int(totals.get("num_requests") or 0) - len(file.rows), 0)
     if wrong:
-        yield {"what": "imported", "code": "genai_bench_error_rate", "fields": {"n": wrong, "files": len(files)}}
+        yield {"code": "genai_bench_error_rate", "fields": {"n": wrong, "files": len(files)}}
     if lost:
-        yield {"what": "imported", "code": "genai_bench_lost", "fields": {"n": lost}}
-    yield {"what": "imported", "code": "genai_bench", "fields": {"files": len(files)}}
+        yield {"code": "genai_bench_lost", "fields": {"n": lost}}
+    yield {"code": "genai_bench", "fields": {"files": len(files)}}

@@ -19,7 +19,9 @@ import polars as pl
 from ..config import RunConfig
 from ..engine.clock import mono
 from ..errors import WorkerError
+from ..findings import Finding, finding
 from ..outgoing import quota, request_id
+from ..reasons import Stop, StopReason, ended_for
 from ..rows import LevelKey, lost_rows
 from ..stage import Batch, Part, Status, prefix
 from ..tally import Tally
@@ -32,7 +34,6 @@ LEAD_NS = 30_000_000
 START_WITHIN_S = 120.0
 STOP_WITHIN_S = 5.0
 OVERTIME_S = 60.0  # beyond max_seconds, for what is left to be read
-ALL_LOST = "every worker was lost"
 
 
 class Crew:
@@ -44,9 +45,9 @@ class Crew:
         self._members: list[Member] = []
         self._active: list[Member] = []
         self._batches: list[Batch] = []
-        self._stopped: str | None = None
+        self._stopped: Stop | None = None
         self._tally: Tally | None = None
-        self._notes: dict[Member, list[dict[str, Any]]] = {}
+        self._notes: dict[Member, list[Finding]] = {}
         self._report: dict[str, Any] = {}
 
     def spend(self, tokens: int) -> None:
@@ -138,10 +139,9 @@ class Crew:
             assert self._tally is not None
             self._tally.forget(member.part)
             return
-        self._notes[member] = done["notes"]
-        ended_by = done["report"]["ended_by"]
-        if ended_by and "give_up_after" in ended_by:  # for all, so the others end as well
-            self.halt(ended_by)
+        self._notes[member] = [Finding.of(note) for note in done["notes"]]
+        if ended_for(done["report"]) is StopReason.FAILURES:  # for all, so the others end as well
+            self.halt(Stop.of(done["report"]["ended_by"]))
 
     def _hear(self, member: Member, say: str, content: dict[str, Any], frames: list[pl.DataFrame]) -> None:
         """Rows as they come; everything else the member keeps for those who wait for it."""
@@ -156,9 +156,9 @@ class Crew:
         reports = [m.answers["done"]["report"] for m in self._active if "done" in m.answers]
         lost = [self._lose(m, key) for m in self._active if m.lost is not None]
         whole = not lost or (key.load == "concurrency" and bool(reports))
-        ended_by = next(
-            (r["ended_by"] for r in reports if r["ended_by"]), None if reports else self._stopped or ALL_LOST
-        )
+        ended_by = next((r["ended_by"] for r in reports if r["ended_by"]), None)
+        if not reports:
+            ended_by = (self._stopped or Stop(StopReason.WORKERS_LOST)).saved()
         assert self._tally is not None
         self._report = {
             "sent": sum(r["sent"] for r in reports) + sum(x["sent"] for x in lost),
@@ -191,16 +191,16 @@ class Crew:
         if self._tally is not None:
             self._tally.enough()
 
-    def halt(self, reason: str) -> None:
+    def halt(self, stop: Stop) -> None:
         """Ends this level, and no later one."""
         for member in self._active:
-            member.tell("halt", reason=reason)
+            member.tell("halt", stop=stop)
 
-    def stop(self, reason: str) -> None:
+    def stop(self, stop: Stop) -> None:
         """Reaches all at once; one that does not end within STOP_WITHIN_S is ended."""
-        self._stopped = self._stopped or reason
+        self._stopped = self._stopped or stop
         for member in self._members:
-            member.tell("stop", reason=reason)
+            member.tell("stop", stop=stop)
         asyncio.get_running_loop().call_later(STOP_WITHIN_S, self._end_the_deaf)
 
     def _end_the_deaf(self) -> None:
@@ -230,13 +230,13 @@ class Crew:
     def report(self) -> dict[str, Any]:
         return dict(self._report)
 
-    def notes(self) -> list[dict[str, Any]]:
+    def notes(self) -> list[Finding]:
         """Those of all workers as one: bytes not kept add up, of the clock's steps the largest stands."""
         found = list(itertools.chain.from_iterable(self._notes.values()))
-        full = sum(x["n"] for x in found if x["what"] == "capture_full")
-        steps = [x["step_s"] for x in found if x["what"] == "clock_stepped"]
-        notes: list[dict[str, Any]] = [{"what": "capture_full", "n": full}] if full else []
-        return notes + ([{"what": "clock_stepped", "step_s": max(steps)}] if steps else [])
+        full = sum(x.fields["n"] for x in found if x.code == "capture_full")
+        steps = [x.fields["step_ms"] for x in found if x.code == "clock_stepped"]
+        notes = [finding("capture_full", n=full, limit=self._config.capture_limit_mb)] if full else []
+        return notes + ([finding("clock_stepped", step_ms=max(steps))] if steps else [])
 
     async def close(self) -> None:
         """Ends every worker; none is left behind."""

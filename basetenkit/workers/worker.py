@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from ..config import RunConfig
 from ..engine.clock import Poller, mono
 from ..preparation import allow_open_files
+from ..reasons import Stop
 from ..stage import Stage
 from ..tally import Tally
 from ..workload.lexicon import Lexicon
@@ -85,7 +86,7 @@ class Worker:
             await asyncio.wait([reports])
         await self._send_rows(stage)
         self._say_status(stage)
-        self._say("done", report=stage.report(), notes=stage.notes())
+        self._say("done", report=stage.report(), notes=[note.saved() for note in stage.notes()])
 
     async def _report(self, stage: Stage) -> None:
         turn = 0
@@ -116,16 +117,16 @@ class Worker:
         for parts in messages.read(self._orders):
             word, content = messages.ordered(parts)
             if word in ("stop", "halt"):
-                self._loop.call_soon_threadsafe(self._stop, word, content["reason"])
+                self._loop.call_soon_threadsafe(self._stop, word, content["stop"])
             else:
                 self._loop.call_soon_threadsafe(self._inbox.put_nowait, (word, content))
         if self._tally_path is not None:
             self._tally_path.unlink(missing_ok=True)  # a parent that was killed could not
         os._exit(0)
 
-    def _stop(self, word: str, reason: str) -> None:
+    def _stop(self, word: str, stop: Stop) -> None:
         if self._stage is not None:
-            (self._stage.stop if word == "stop" else self._stage.halt)(reason)
+            (self._stage.stop if word == "stop" else self._stage.halt)(stop)
 
     def _write(self) -> None:
         while (parts := self._outbox.get()) is not None:

@@ -55,20 +55,20 @@ def events(config: RunConfig, account: Account) -> list[dict[str, Any]]:
     found = []
     if account.left_out:
         fields: dict[str, Any] = {"n": account.left_out, "rows": account.rows, "why": account.why}
-        found.append({"what": "data", "code": "data_left_out", "fields": fields, "lost": True})
+        found.append({"code": "data_left_out", "fields": fields, "lost": True})
     needing = [text for text in config.scenarios if parse_scenario(text).needs_data]
     if not needing or carries_own_text(config):
         return found
     if account.first_line is not None:
         done = "was taken as the name of its column and is not sent" if account.header else "is sent as a prompt"
         fields = {"line": account.first_line[:80], "done": done}
-        found.append({"what": "data", "code": "data_header", "fields": fields, "lost": account.header})
+        found.append({"code": "data_header", "fields": fields, "lost": account.header})
     lost = _lost(config, account, needing)
     unsent = [f"{column} ({why})" for column, why in lost.items()] + [x for x in account.unsent if x not in lost]
     if unsent:
         sent = [*account.texts, *(column for column in account.used if column not in lost)]
         fields = {"sent": ", ".join(sent) or "its images", "unsent": _listed(unsent)}
-        found.append({"what": "data", "code": "data_unsent", "fields": fields, "lost": bool(lost)})
+        found.append({"code": "data_unsent", "fields": fields, "lost": bool(lost)})
     return found
 
 

@@ -13,7 +13,7 @@ import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
 from basetenkit.engine.limits import OWN_LIMIT
-from basetenkit.findings import RUN_FINDINGS, Finding, note
+from basetenkit.findings import RUN_FINDINGS, Finding, finding, note
 
 from .frames import failures, nothing, rows
 
@@ -58,8 +58,8 @@ def own_limit() -> pl.Expr:
     return pl.when(failed).then(pl.lit(f"{OWN_LIMIT}no file descriptor is left"))
 
 
-def refused(what: str) -> dict[str, str]:
-    return {"what": what, "message": "Connection refused.", "advice": "Check host and port."}
+def refused(code: str) -> dict[str, Any]:
+    return finding(code, message="Connection refused", advice="Check host and port.").saved()
 
 
 def looked(enough: bool) -> dict[str, Any]:
@@ -137,16 +137,16 @@ def talks(turns: list[int], failed: list[int], of: int = 3, repeat: int = 0) -> 
     )
 
 
-LEFT_OUT = {"what": "data", "code": "data_left_out", "fields": {"n": 3, "rows": 4, "why": "nothing is asked (row 1)"}}
-HEADER = {"what": "data", "code": "data_header", "fields": {"line": "Hello", "done": "is sent as a prompt"}}
-UNSENT = {"what": "data", "code": "data_unsent", "fields": {"sent": "prompt", "unsent": "id"}}
+LEFT_OUT = {"code": "data_left_out", "fields": {"n": 3, "rows": 4, "why": "nothing is asked (row 1)"}}
+HEADER = {"code": "data_header", "fields": {"line": "Hello", "done": "is sent as a prompt"}}
+UNSENT = {"code": "data_unsent", "fields": {"sent": "prompt", "unsent": "id"}}
 
 
 # code -> what causes it
 CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "all_failed": lambda: diagnosis(failures(30)),
     "some_failed": lambda: diagnosis(mixed(5)),
-    "gave_up": lambda: diagnosis(failures(50), entry={"ended_by": "give_up_after"}),
+    "gave_up": lambda: diagnosis(failures(50), entry={"ended_by": {"reason": "failures", "requests": 50}}),
     "stopped_early": lambda: diagnosis(clean(), entry={"done": False}),
     "tokens_by_tokenizer": lambda: diagnosis(clean(token_source="tokenizer", output_tokens_server=None)),
     "tokenizer_differs": lambda: diagnosis(clean(input_tokens_server=120)),
@@ -158,7 +158,7 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     ),
     "own_limits": lambda: diagnosis(mixed(3).with_columns(error_message=own_limit())),
     "unanswered": lambda: diagnosis(cut_short(waited=60.0, n=1)),
-    "unfinished": lambda: diagnosis(cut_short(waited=0.3, n=1), entry={"ended_by": "max_seconds=9 was reached"}),
+    "unfinished": lambda: diagnosis(cut_short(waited=0.3, n=1), entry={"ended_by": {"reason": "time", "seconds": 9.0}}),
     "precise": lambda: diagnosis(clean(), config(until={"e2e_s_p50": 0.05}), entry={"until": looked(True)}),
     "not_precise": lambda: diagnosis(clean(), config(until={"e2e_s_p50": 0.05}), entry={"until": looked(False)}),
     "length_ahead": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None, warnings=[[note("length_ahead")]] * N)),
@@ -168,7 +168,7 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "not_streamed": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None)),
     "clock_bound": lambda: diagnosis(clean(ttft_error_s=0.015)),
     "clock_user": lambda: diagnosis(clean(clock="user")),
-    "clock_stepped": lambda: diagnosis(clean(), metadata={"events": [{"what": "clock_stepped", "step_s": 0.25}]}),
+    "clock_stepped": lambda: diagnosis(clean(), metadata={"events": [finding("clock_stepped", step_ms=250.0).saved()]}),
     "few_requests": lambda: diagnosis(clean(60)),
     "window_uncut": lambda: diagnosis(warmed(clean(39))),
     "verify_off": lambda: diagnosis(clean(), config({"verify": False})),
@@ -182,7 +182,7 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "data_unsent": lambda: diagnosis(clean(), metadata={"events": [UNSENT]}),
     "nothing_answers": lambda: diagnosis(clean(), metadata={"events": [refused("nothing_answers")]}),
     "preflight_failed": lambda: diagnosis(clean(), metadata={"events": [refused("preflight_failed")]}),
-    "capture_full": lambda: diagnosis(clean(), metadata={"events": [{"what": "capture_full", "n": 3}]}),
+    "capture_full": lambda: diagnosis(clean(), metadata={"events": [finding("capture_full", n=3, limit=256).saved()]}),
     "few_repeats": lambda: diagnosis(pl.concat([clean(), clean(repeat=1)])),
     "short_run": lambda: diagnosis(drifting(0.3)),
     "trend": lambda: diagnosis(clean(e2e_s=np.linspace(1.0, 2.0, N))),
@@ -201,7 +201,7 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
 
 IMPORTED = [code for code in RUN_FINDINGS if code.startswith("genai_bench")]
 for code in IMPORTED:
-    event = {"what": "imported", "code": code, "fields": {"n": 3, "files": 4}}
+    event = {"code": code, "fields": {"n": 3, "files": 4}}
     CAUSES[code] = lambda event=event: diagnosis(clean(), metadata={"events": [event]})  # type: ignore[misc]
 
 MORE_THAN_ONE = {

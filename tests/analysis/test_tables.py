@@ -10,7 +10,7 @@ import polars as pl
 import basetenkit as bk
 from basetenkit.analysis.tables import findings_table, latencies, overview, past, samples, service, tokens
 from basetenkit.display import Html
-from basetenkit.findings import Finding
+from basetenkit.findings import finding
 
 from .frames import Frames, chunks_of, failures, nothing, rows
 from .saved import save
@@ -65,10 +65,12 @@ def test_an_account_without_figures_is_a_dash() -> None:
 
 
 def test_what_a_server_said_does_not_run_in_a_finding() -> None:
-    run = Frames(rows(1), findings=[Finding("some_failed", "<script>alert(1)</script>", "Mend <b>it</b>.")])
+    run = Frames(
+        rows(1), findings=[finding("preflight_failed", message="<script>alert(1)</script>", advice="Mend <b>it</b>.")]
+    )
     assert "<script" not in markup(findings_table(run))
     assert "&lt;b&gt;it&lt;/b&gt;" in markup(findings_table(run))
-    assert "some_failed" in repr(findings_table(run))
+    assert "preflight_failed" in repr(findings_table(run))
 
 
 def test_samples_are_the_first_rows() -> None:

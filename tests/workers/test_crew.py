@@ -18,6 +18,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.errors import WorkerError
+from basetenkit.reasons import StopReason, ended_for
 from basetenkit.workers import crew
 
 KEY = "planted-key-1618"
@@ -158,7 +159,7 @@ def test_a_level_whose_first_requests_all_fail_is_given_up_by_all() -> None:
     run = bk.run_sync(c)
     assert not run.complete
     assert [f.code for f in run.findings if f.code == "gave_up"]
-    assert all("give_up_after" in x["ended_by"] for x in run.metadata["levels"])
+    assert all(ended_for(x) is StopReason.FAILURES for x in run.metadata["levels"])
     assert 12 <= run.requests.height < 200
 
 
@@ -209,7 +210,7 @@ def test_when_all_are_lost_the_level_ends_and_is_not_done(server: Any) -> None:
         os.kill(pid, signal.SIGKILL)
     run = live.result(30)
     assert not run.complete
-    assert run.metadata["levels"][0]["ended_by"] == "every worker was lost"
+    assert run.metadata["levels"][0]["ended_by"] == {"reason": "workers_lost"}
     assert run.requests.height >= 5
     assert (run.requests["outcome"] == "cancelled").all()
 
@@ -246,7 +247,7 @@ def test_max_seconds_ends_a_level_for_all(server: Any) -> None:
     run = bk.run_sync(config(server, scenarios="D(30,400)", max_requests=1000, max_seconds=0.5))
     assert not run.complete
     assert (run.requests["outcome"] == "cancelled").sum() == 5
-    assert "max_seconds" in run.metadata["levels"][0]["ended_by"]
+    assert ended_for(run.metadata["levels"][0]) is StopReason.TIME
 
 
 def test_cancelling_an_awaited_run_ends_its_workers(server: Any) -> None:

@@ -33,7 +33,7 @@ def test_one_that_is_killed_is_said_to_be_by_what() -> None:
         member = await made()
         os.kill(member.pid, signal.SIGKILL)
         lost = await gone(member)
-        member.tell("stop", reason="to nobody")  # and nothing happens
+        member.tell("stop", stop=None)  # and nothing happens
         member.close()
         return lost
 

@@ -19,6 +19,7 @@ import pytest
 import basetenkit as bk
 from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
 from basetenkit.outgoing import request_head
+from basetenkit.reasons import Stop, StopReason
 from basetenkit.rows import LevelKey
 from basetenkit.stage import Part
 from basetenkit.tally import Quota, Tally
@@ -124,9 +125,9 @@ def test_a_stop_is_done_at_once_and_an_interrupt_is_not_its_own(worker: Process,
     worker.hears("status")
     worker.process.send_signal(signal.SIGINT)
     worker.hears("status")
-    worker.tell("stop", reason="enough")
+    worker.tell("stop", stop=Stop(StopReason.STOPPED, {"why": "enough"}))
     heard = worker.hears("done")
-    assert heard[-1][1]["report"]["ended_by"] == "enough"
+    assert heard[-1][1]["report"]["ended_by"] == {"reason": "stopped", "why": "enough"}
     (rows,) = [frames[0] for say, _, frames in heard if say == "rows"]
     assert rows["outcome"].to_list() == ["cancelled"] * 2
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import basetenkit as bk
 from basetenkit.errors import ConfigError, DataError
-from basetenkit.findings import finding
+from basetenkit.findings import Finding
 from basetenkit.workload.datasets import ABOUT_AN_IMAGE, events, load
 
 TEXTS = ["Say one.", 'Say "two", then, three', "Sag für."]
@@ -221,7 +221,7 @@ def loaded(dataset: Any, **kw: Any) -> Any:
 
 def told(dataset: Any, **kw: Any) -> dict[str, str]:
     c = config(dataset, **kw)
-    return {e["code"]: str(finding(e["code"], **e["fields"])) for e in events(c, load(c))}
+    return {e["code"]: str(Finding.of(e)) for e in events(c, load(c))}
 
 
 @pytest.mark.parametrize("form", EACH)

@@ -1,0 +1,61 @@
+"""What version 1 saved as text alone, read as data. The texts are those that version 1 wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from basetenkit.findings import Finding
+from basetenkit.migrations import document, ended_by
+from basetenkit.reasons import StopReason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "fields"),
+    [
+        ("max_seconds=600 was reached", StopReason.TIME, {"seconds": 600.0}),
+        ("max_seconds=0.5 was reached", StopReason.TIME, {"seconds": 0.5}),
+        ("the first 50 requests all failed (give_up_after)", StopReason.FAILURES, {"requests": 50}),
+        (
+            "the endpoint fell behind: 12.5, then 1.2e+03 in flight (stop_behind)",
+            StopReason.OVERLOAD,
+            {"early": 12.5, "late": 1200.0},
+        ),
+        ("nothing answers: refused (port 9)", StopReason.NO_ANSWER, {"message": "refused (port 9)"}),
+        (
+            "the run folder runs/a cannot be written: No space left",
+            StopReason.NOT_WRITTEN,
+            {"message": "the run folder runs/a cannot be written: No space left"},
+        ),
+        ("every worker was lost", StopReason.WORKERS_LOST, {}),
+        ("stop() was called", StopReason.STOPPED, {"why": "stop() was called"}),
+        ("I say max_seconds=3 was reached", StopReason.STOPPED, {"why": "I say max_seconds=3 was reached"}),
+    ],
+)
+def test_why_a_level_ended(text: str, reason: StopReason, fields: dict[str, Any]) -> None:
+    stop = ended_by(text)
+    assert (stop.reason, stop.fields) == (reason, fields)
+    saved = {"schema": 1, "levels": [{"ended_by": text}, {"ended_by": None}, {}]}
+    assert document(saved)["levels"] == [{"ended_by": stop.saved()}, {"ended_by": None}, {}]
+
+
+def test_what_was_told_of_a_run() -> None:
+    old = [
+        {"what": "nothing_answers", "message": "refused.", "advice": "Check the port."},
+        {"what": "capture_full", "n": 3},
+        {"what": "clock_stepped", "step_s": 0.25},
+        {"what": "data", "code": "data_unsent", "fields": {"sent": "a", "unsent": "b"}, "lost": True},
+    ]
+    saved = {"schema": 1, "config": {"capture_limit_mb": 7}, "metadata": {"events": old}, "levels": []}
+    found = [Finding.of(event) for event in document(saved)["metadata"]["events"]]
+    assert [f.code for f in found] == ["nothing_answers", "capture_full", "clock_stepped", "data_unsent"]
+    assert "so no level was run: refused." in found[0].sentence
+    assert found[0].cure.startswith("Check the port.")
+    assert found[1].sentence == "Raw bytes of 3 exchanges were not kept: capture_limit_mb=7 was reached."
+    assert "250.0 ms" in found[2].sentence
+
+
+def test_what_this_version_saved_stays_as_it_is() -> None:
+    saved = {"schema": 2, "levels": [{"ended_by": {"reason": "time", "seconds": 3.0}}]}
+    assert document(saved) is saved

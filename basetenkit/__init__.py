@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from . import emulator, errors
     from .analysis import charts
     from .analysis.comparison import Comparison, compare
+    from .analysis.expected import Plan, plan
     from .analysis.gates import Judgement, judge
     from .analysis.history import history
     from .analysis.report import report
@@ -51,6 +52,7 @@ _HOMES = {
     "Judgement": "analysis.gates",
     "LiveRun": "runs",
     "ParserCase": "cases",
+    "Plan": "analysis.expected",
     "ResponseWorkbench": "widgets.workbench",
     "Run": "results",
     "RunConfig": "config",
@@ -70,6 +72,7 @@ _HOMES = {
     "last_run": "runs",
     "load": "runs",
     "parse": "parsing",
+    "plan": "analysis.expected",
     "preflight": "studies.preflight",
     "read_genai_bench": "genai_bench.reading",
     "report": "analysis.report",
@@ -89,6 +92,7 @@ __all__ = [
     "Judgement",
     "LiveRun",
     "ParserCase",
+    "Plan",
     "ResponseWorkbench",
     "Run",
     "RunConfig",
@@ -109,6 +113,7 @@ __all__ = [
     "last_run",
     "load",
     "parse",
+    "plan",
     "preflight",
     "read_genai_bench",
     "report",

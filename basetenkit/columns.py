@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from .loads import OpenLoop
+
 COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "request_id": (pl.String(), "the request's own id, unique in a run; sent as x-baseten-customer-request-id"),
     "scenario": (pl.String(), "the traffic scenario, in its canonical form"),
@@ -126,3 +128,10 @@ CHUNK_COLUMNS: dict[str, tuple[pl.DataType, str]] = {
 
 SCHEMA = {name: kind for name, (kind, _) in COLUMNS.items()}
 CHUNK_SCHEMA = {name: kind for name, (kind, _) in CHUNK_COLUMNS.items()}
+
+OPEN_LOOP = pl.col("load") == OpenLoop.kind  # rows of open loops
+
+
+def is_open_loop(rows: pl.DataFrame) -> bool:
+    """Whether the rows of one level are of an open loop; False without rows."""
+    return bool(rows.height) and rows["load"][0] == OpenLoop.kind

@@ -25,12 +25,12 @@ from .config import RunConfig
 from .engine.clock import Poller
 from .errors import StoreError
 from .findings import Finding, finding
+from .loads import LevelKey
+from .looks import FIRST_LOOK
 from .outgoing import quota, request_head
 from .probe import Probe, nothing_answers
 from .reasons import Stop, StopReason
-from .rows import LevelKey
-from .scenario import parse_scenario
-from .sizes import FIRST_LOOK
+from .run_plan import PlannedLevel
 from .stage import Batch, Stage, Status
 from .store import RunFolder
 from .tally import Tally
@@ -51,7 +51,7 @@ class Place(Protocol):
 
     def spend(self, tokens: int) -> None: ...
 
-    async def level(self, key: LevelKey) -> None: ...
+    async def level(self, level: PlannedLevel) -> None: ...
 
     def stop(self, stop: Stop) -> None: ...
 
@@ -70,22 +70,6 @@ class Place(Protocol):
     def notes(self) -> list[Finding]: ...
 
     async def close(self) -> None: ...
-
-
-def plan(config: RunConfig) -> list[LevelKey]:
-    """The levels of a run in the order they run: each repeat goes through all of them, so that repeats lie apart in time."""
-    loads = [("concurrency", float(c)) for c in config.concurrency] + [("request_rate", r) for r in config.request_rate]
-    combinations = itertools.product(range(config.repeats), level_scenarios(config), loads)
-    return [
-        LevelKey(i, scenario, load, level, repeat) for i, (repeat, scenario, (load, level)) in enumerate(combinations)
-    ]
-
-
-def level_scenarios(config: RunConfig) -> list[str]:
-    """The scenarios of a run's levels: the config's, each with every batch size where there are several."""
-    if len(config.batch_size) == 1:
-        return config.scenarios
-    return [str(parse_scenario(text).in_batches(n)) for text in config.scenarios for n in config.batch_size]
 
 
 @dataclass
@@ -117,7 +101,7 @@ class Conductor:
         self.notes: list[dict[str, Any]] = document["metadata"].setdefault("events", [])
         self.stopped: Stop | None = None
         self._poller, self._key, self._tokenizer = Poller(), "", tokenizer
-        self._now: LevelKey | None = None
+        self._now: PlannedLevel | None = None
         self._reached: Precision | None = None
         self._asking: asyncio.Task[dict[str, Any]] | None = None
         self._dead: str | None = None
@@ -141,7 +125,7 @@ class Conductor:
         """Where the run is now; from any thread."""
         levels = self.document["levels"]
         done, status = sum(x["done"] for x in levels), self._place.status()
-        planned = 0 if self._now is None else quota(self.config, self._now.load, self._now.level).total
+        planned = 0 if self._now is None else quota(self.config, self._now.load).total
         counts = {name: getattr(status, name) for name in Status.__slots__}
         counts["outcomes"] = Counter(status.outcomes)
         counts["last_error"] = self._dead or status.last_error
@@ -180,9 +164,9 @@ class Conductor:
     async def _ask(self, entry: dict[str, Any]) -> None:
         """The request before the levels. If nothing answers it, the run is stopped, and its levels stay to be done."""
         index = self.folder.unused(len(self.document["levels"]))
-        key = LevelKey(index, *(entry[k] for k in ("scenario", "load", "level", "repeat")))
+        level = PlannedLevel(index, LevelKey.of(entry), entry["repeat"])
         probe = Probe.of(self.config, self._tokenizer, self.document["metadata"]["salt"], self._poller)
-        self._asking = asyncio.ensure_future(probe.ask(key))
+        self._asking = asyncio.ensure_future(probe.ask(level))
         row: dict[str, Any] = {}
         try:
             row = await self._asking
@@ -210,35 +194,35 @@ class Conductor:
 
     async def _one(self, entry: dict[str, Any]) -> None:
         """One level, whatever happens in it: its rows are in the folder and its entry says how it ended."""
-        key = LevelKey(**{k: entry[k] for k in ("index", "scenario", "load", "level", "repeat")})
+        level = PlannedLevel(entry["index"], LevelKey.of(entry), entry["repeat"])
         with self.lock:
-            self.folder.set_aside(key.index)
-        self._key, self._now, self._reached = str(key), key, None
-        ticker = asyncio.ensure_future(self._tick(key))
+            self.folder.set_aside(level.index)
+        self._key, self._now, self._reached = str(level), level, None
+        ticker = asyncio.ensure_future(self._tick(level))
         started = time.time()
         try:
-            await self._place.level(key)
+            await self._place.level(level)
         finally:
             ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):  # its own; anything else that ended it is told
                 await ticker
-        await self._flush(key.index)
+        await self._flush(level.index)
         if self._write_error is not None:
             raise self._write_error
         with self.lock:  # another thread may be reading the parts that this puts together
-            self.folder.compact(key.index)
+            self.folder.compact(level.index)
         report = self._place.report()
         if self.config.until:
-            await asyncio.get_running_loop().run_in_executor(None, self._look, key)
+            await asyncio.get_running_loop().run_in_executor(None, self._look, level)
             report["until"] = None if self._reached is None else asdict(self._reached)
         whole = report.pop("whole", True)
         entry |= {"started_at": started, **report, "done": whole and self.stopped is None}
         self.folder.write_run(self.document)
 
-    async def _tick(self, key: LevelKey) -> None:
+    async def _tick(self, level: PlannedLevel) -> None:
         """Each second: the spool, and a look at whether an open loop's endpoint keeps up."""
         in_flight: list[int] = []
-        watched = self.config.stop_behind and key.load == "request_rate"
+        watched = self.config.stop_behind and level.load.scheduled
         while True:
             await asyncio.sleep(SPOOL_EVERY_S)
             status = self._place.status()
@@ -246,13 +230,13 @@ class Conductor:
             if watched and (found := rises(in_flight, status.sent)):
                 self._place.halt(Stop(StopReason.OVERLOAD, {"early": float(found[0]), "late": float(found[1])}))
             if self.config.until and status.finished - self.config.warmup_requests >= self._next_look:
-                await asyncio.get_running_loop().run_in_executor(None, self._look, key)
+                await asyncio.get_running_loop().run_in_executor(None, self._look, level)
                 if self._reached is not None and self._reached.enough:
                     self._place.enough()
             rows, chunks = (sum(n) for n in zip(*(b.size for b in self._place.waiting()), (0, 0), strict=True))
             big = rows > ROWS_IN_MEMORY or chunks > CHUNKS_IN_MEMORY
             if rows and (self.folder.durable or big):
-                await self._flush(key.index)
+                await self._flush(level.index)
             if self._write_error is not None:
                 self._place.stop(Stop(StopReason.NOT_WRITTEN, {"message": str(self._write_error)}))
 
@@ -260,11 +244,11 @@ class Conductor:
     def _next_look(self) -> int:
         return FIRST_LOOK if self._reached is None else self._reached.next_look
 
-    def _look(self, key: LevelKey) -> None:
+    def _look(self, level: PlannedLevel) -> None:
         """How precise the level's figures are by now; beside the loop, as it takes a while."""
 
         def of_level(rows: pl.LazyFrame, chunks: pl.LazyFrame) -> Precision:
-            same = [pl.col(name) == getattr(key, name) for name in ("scenario", "load", "level")]
+            same = [pl.col(name) == value for name, value in level.key.columns.items()]
             mine = mark_window(rows.filter(same).drop("text").collect())
             theirs = chunks.join(mine.lazy().select("request_id"), on="request_id", how="semi")
             return precision(mine, theirs, self.config.until, self.config.slo)

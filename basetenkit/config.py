@@ -28,8 +28,8 @@ from .coercions import as_levels, as_plain, as_scenarios, as_seconds, as_text, f
 from .config_code import to_python
 from .endpoint import Endpoint, Seconds, Text
 from .fields import Model, redact_url, told_apart, without_secrets
+from .loads import Load
 from .scenario import parse_scenario
-from .sizes import requests_for
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SLO_LIMITS = ("ttft_s", "first_content_s", "tpot_s", "e2e_s")
@@ -204,16 +204,14 @@ class RunConfig(Model):
         warnings.warn(f"Endpoint.url is a base URL: requests go to {redact_url(url)}", stacklevel=4)
         return self.with_(endpoint=self.endpoint.with_(url=url))
 
-    def requests_of(self, load: str, level: float) -> int:
+    def requests_of(self, load: Load) -> int:
         """Measured requests of one level and repeat."""
-        return requests_for(load, level) if str(self.max_requests) == AUTO else self.max_requests
+        return load.auto_requests if str(self.max_requests) == AUTO else self.max_requests
 
-    def around_of(self, load: str, level: float) -> int:
+    def around_of(self, load: Load) -> int:
         """Requests that a steady level sends around its measured ones, about: until the load has settled, and until the last
         measured one has ended. 0 without `steady`."""
-        if not self.steady:
-            return 0
-        return round(4 * level) if load == "concurrency" else self.requests_of(load, level) // 2
+        return load.around(self.requests_of(load)) if self.steady else 0
 
     def to_python(self) -> str:
         """A cell of Python that makes this config, less its secrets. ConfigError where the data set is a frame in hand."""

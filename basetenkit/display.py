@@ -21,6 +21,7 @@ from typing import Any
 SCALE = 1.5
 # Okabe and Ito's palette, which colour-blind readers can tell apart; yellow is left out: it is too pale on white.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555"]
+LABEL_LIMIT = 320  # pixels: a level's label is longer than Vega's 160
 INK, FAINT, GRID = "#222", "#888", "#ddd"
 
 
@@ -33,8 +34,8 @@ def theme() -> dict[str, Any]:
             "title": {"color": INK, "subtitleColor": "#555", "anchor": "start", "fontSize": 14, "subtitleFontSize": 11},
             "style": {name: {"fill": INK} for name in ("guide-label", "guide-title", "group-title")},
             "axis": {**text, "domainColor": FAINT, "tickColor": FAINT, "gridColor": GRID, "titleFontWeight": "normal"},
-            "legend": {**text, "titleFontWeight": "normal"},
-            "header": text,
+            "legend": {**text, "titleFontWeight": "normal", "labelLimit": LABEL_LIMIT},
+            "header": {**text, "labelLimit": LABEL_LIMIT},
             "text": {"color": INK},
             "rule": {"color": INK},
             "view": {"stroke": GRID},

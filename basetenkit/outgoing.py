@@ -16,6 +16,7 @@ from .engine.connection import Timeouts
 from .engine.pool import Origin, Pool
 from .engine.retries import pause_before_again
 from .engine.via_httpx import HttpxPool
+from .loads import Load
 from .tally import COOLDOWN, RAMP, Quota, Tally
 from .types import Exchange, Request
 
@@ -52,9 +53,9 @@ class Maker(Protocol):
     def opening(self) -> Request: ...
 
 
-def quota(config: RunConfig, load: str, level: float) -> Quota:
-    """The requests that a level of `config` has."""
-    return Quota(config.requests_of(load, level), config.warmup_requests, config.steady, load != "concurrency")
+def quota(config: RunConfig, load: Load) -> Quota:
+    """The requests that a level of `config` has under this load."""
+    return Quota(config.requests_of(load), config.warmup_requests, config.steady, load.scheduled)
 
 
 class Source:

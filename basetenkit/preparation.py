@@ -10,7 +10,6 @@ import shutil
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ import polars as pl
 
 from . import __version__
 from .analysis.precision import check as check_precision
-from .conductor import level_scenarios, plan
 from .config import RunConfig
 from .engine.clock import stamps_here
 from .errors import ConfigError, StoreError
 from .findings import Finding
+from .run_plan import levels_of, loads_of, scenarios_of
 from .scenario import FORMS, Image, ImagePrefix, ImageText, Scenario, parse_scenario
 from .store import RunFolder
 from .workload.images import check_size
@@ -165,13 +164,10 @@ def allow_open_files(config: RunConfig) -> None:
 def check_room(config: RunConfig, folder: RunFolder) -> None:
     """ConfigError where what is planned cannot fit: its rows and chunks on the disk, what is in flight in memory."""
     rng = random.Random(config.seed)
-    scenarios = [s for s in map(parse_scenario, level_scenarios(config)) if s.sampled]
+    scenarios = [s for s in map(parse_scenario, scenarios_of(config)) if s.sampled]
     most = [max(s.sample(rng).output_tokens or 1 for _ in range(20)) for s in scenarios] or [1]
-    loads, seconds = (len(config.concurrency) + len(config.request_rate)) * config.repeats, config.max_seconds
-    levels = [("concurrency", float(c)) for c in config.concurrency] + [
-        ("request_rate", r) for r in config.request_rate
-    ]
-    each = max((config.requests_of(*level) for level in levels), default=1)
+    loads, seconds = len(loads_of(config)) * config.repeats, config.max_seconds
+    each = max((config.requests_of(load) for load in loads_of(config)), default=1)
     requests = min(each + config.warmup_requests, seconds * ROWS_A_SECOND)
     chunks = sum(min(requests * tokens, seconds * CHUNKS_A_SECOND) for tokens in most)
     disk = loads * (requests * len(most) * ROW_BYTES + chunks * CHUNK_BYTES)
@@ -233,7 +229,7 @@ def open_document(
             "cpus": _cpus(),
         },
     }
-    levels = [asdict(key) | {"done": False, "sent": 0} for key in plan(config)]
+    levels = [{"index": level.index, **level.columns, "done": False, "sent": 0} for level in levels_of(config)]
     document = {"config": dumped, "metadata": metadata, "levels": levels}
     folder.write_run(document)
     return document

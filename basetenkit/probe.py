@@ -14,12 +14,13 @@ import orjson
 
 from .analysis.advice import advise
 from .analysis.refusals import not_ready
+from .config import RunConfig
 from .engine.clock import Poller, mono
 from .engine.limits import OWN_LIMIT
 from .interpret import read
 from .outgoing import connections, quota, request_head
-from .rows import LevelKey
-from .scenario import parse_scenario
+from .run_plan import PlannedLevel
+from .scenario import Scenario
 from .stage import Part, Stage
 from .store import hide
 from .tally import Tally
@@ -33,10 +34,10 @@ _DEAD = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 407, 410})
 
 
 class Probe(Stage):
-    """A stage that sends one request. `key`: the level that the request is made like; its index names the row's folder."""
+    """A stage that sends one request. `level`: the level that the request is made like; its index names the row's folder."""
 
     @classmethod
-    def of(cls, config: Any, tokenizer: Tokenizer, salt: str, poller: Poller) -> Probe:
+    def of(cls, config: RunConfig, tokenizer: Tokenizer, salt: str, poller: Poller) -> Probe:
         alone = {"max_requests": 1, "warmup_requests": 0, "steady": False, "until": {}, "max_total_tokens": None}
         known = {name: value for name, value in alone.items() if name in type(config).model_fields}
         # Another seed and salt: lengths as the scenario draws them, and other words than the level's own first request has.
@@ -44,14 +45,14 @@ class Probe(Stage):
         head = request_head(config.endpoint)
         return cls(single, tokenizer, head=head, salt=f"{salt}-{PHASE}", poller=poller, tally=Tally())
 
-    async def ask(self, key: LevelKey) -> dict[str, Any]:
+    async def ask(self, level: PlannedLevel) -> dict[str, Any]:
         """Sends it and keeps its row, which `take` hands over; gives the row, with `error_code` and `advice` beside it."""
         endpoint = self._config.endpoint
-        self._tally.begin(quota(self._config, key.load, key.level))
-        self.prepare(Part(key, users=1))
+        self._tally.begin(quota(self._config, level.load))
+        self.prepare(Part(level, users=1))
         item = self._source()
         assert item is not None
-        request, payload = _shortened(*item, config=self._config, scenario=key.scenario)
+        request, payload = _shortened(*item, config=self._config, scenario=level.scenario)
         exchange = Exchange(request, scheduled_ns=(now := mono()), start_ns=now)
         assert self._current is not None
         table = self._current.table
@@ -70,12 +71,12 @@ class Probe(Stage):
         return row | {"advice": advise(row, self._config, orjson.loads(request.body))}
 
 
-def _shortened(request: Request, payload: bytes, config: Any, scenario: str) -> tuple[Request, bytes]:
+def _shortened(request: Request, payload: bytes, config: RunConfig, scenario: Scenario) -> tuple[Request, bytes]:
     """The request under the phase "preflight", its output no longer than MOST_TOKENS if that is ours to say."""
     request = replace(request, phase=PHASE)
     key, asked = config.endpoint.max_tokens_key, request.output_tokens_target
     body = orjson.loads(request.body)
-    ours = not parse_scenario(scenario).needs_data and not any(name.startswith("min_") for name in body)
+    ours = not scenario.needs_data and not any(name.startswith("min_") for name in body)
     if not ours or asked is None or asked <= MOST_TOKENS or body.get(key) != asked or key in config.request_params:
         return request, payload
     data = orjson.dumps(body | {key: MOST_TOKENS})

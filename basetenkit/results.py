@@ -25,6 +25,7 @@ from .columns import SCHEMA
 from .config import RunConfig
 from .findings import Finding
 from .interpret import read
+from .loads import LevelKey
 from .store import RunFolder, exchange_from_row
 from .types import Exchange
 
@@ -88,7 +89,7 @@ class Run:
         rows = [
             {
                 **{k: x[k] for k in ("scenario", "load", "level")},
-                "planned": config.warmup_requests + (x.get("goal") or config.requests_of(x["load"], x["level"])),
+                "planned": config.warmup_requests + (x.get("goal") or config.requests_of(LevelKey.of(x).load)),
             }
             for x in self._document["levels"]
         ]

@@ -20,26 +20,11 @@ from .columns import CHUNK_SCHEMA, SCHEMA
 from .findings import note
 from .pace import TokenCounts, pace
 from .parsing.response import ParsedResponse
+from .run_plan import PlannedLevel
 from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome, first_header
 
 SCHEMA_VERSION = 2  # what earlier ones saved is read by `migrations`
 COUNTED_CHARACTERS = 1 << 20  # longer is no model's answer, and counting it would hold up all the others for seconds
-
-
-@dataclass(frozen=True, slots=True)
-class LevelKey:
-    """One level of a run, as it is planned and sent: `index` counts them in the order they run."""
-
-    index: int
-    scenario: str
-    load: str
-    level: float
-    repeat: int
-
-    def __str__(self) -> str:
-        unit = "/s" if self.load == "request_rate" else ""
-        repeat = f", repeat {self.repeat + 1}" if self.repeat else ""
-        return f"{self.scenario} at {self.load.replace('_', ' ')} {self.level:g}{unit}{repeat}"
 
 
 @dataclass(slots=True)
@@ -98,13 +83,12 @@ def text_offsets(parsed: ParsedResponse) -> tuple[list[int], list[int]]:
 
 
 def lost_rows(
-    key: LevelKey, ids: Sequence[str], phases: Sequence[str], message: str
+    level: PlannedLevel, ids: Sequence[str], phases: Sequence[str], message: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(rows, no chunks) of requests that were sent and whose sender is no more: nothing is known of them but that."""
-    level = {"scenario": key.scenario, "load": key.load, "level": key.level, "repeat": key.repeat}
     outcome = {"outcome": Outcome.CANCELLED.value, "error_message": message}
     known = [
-        {"request_id": i, "phase": phase, "attempt": 1, **level, **outcome}
+        {"request_id": i, "phase": phase, "attempt": 1, **level.columns, **outcome}
         for i, phase in zip(ids, phases, strict=True)
     ]
     return pl.DataFrame(known, schema=SCHEMA), pl.DataFrame(schema=CHUNK_SCHEMA)
@@ -132,8 +116,9 @@ class Table:
     """Rows and chunks as they come, in columns, until they are made into frames. Nothing here is tracked by the garbage
     collector one by one: strings and numbers in lists, times in arrays."""
 
-    def __init__(self, key: LevelKey, origin_ns: int, count: Callable[[str], int]) -> None:
-        self.key, self._origin_ns, self._count = key, origin_ns, count
+    def __init__(self, level: PlannedLevel, origin_ns: int, count: Callable[[str], int]) -> None:
+        self.level, self._origin_ns, self._count = level, origin_ns, count
+        self._own = level.columns
         self._columns: dict[str, list[Any]] = {name: [] for name in SCHEMA}
         self._lists = list(self._columns.values())
         self._chunk_counts: list[int] = []
@@ -149,7 +134,7 @@ class Table:
 
     def successor(self) -> Table:
         """An empty table of the same level."""
-        return Table(self.key, self._origin_ns, self._count)
+        return Table(self.level, self._origin_ns, self._count)
 
     @property
     def chunk_count(self) -> int:
@@ -179,10 +164,10 @@ class Table:
         return row
 
     def _row(self, exchange: Exchange, parsed: ParsedResponse, times: Times | None) -> dict[str, Any]:
-        request, key = exchange.request, self.key
+        request = exchange.request
         row: dict[str, Any] = dict.fromkeys(SCHEMA)
-        row["request_id"], row["scenario"], row["load"] = request.request_id, key.scenario, key.load
-        row["level"], row["repeat"], row["phase"] = key.level, key.repeat, request.phase
+        row.update(self._own)
+        row["request_id"], row["phase"] = request.request_id, request.phase
         row["attempt"] = request.attempt
         row["conversation_id"], row["turn"] = request.conversation_id, request.turn
         self._schedule(row, exchange)

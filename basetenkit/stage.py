@@ -25,10 +25,11 @@ from .engine.lag import LoopLag
 from .engine.pacer import schedule
 from .findings import Finding, finding
 from .interpret import read
+from .loads import ClosedLoop
 from .outgoing import LOOK_AHEAD, Source, Spend, connections, quota
 from .reasons import Stop, StopReason
-from .rows import LevelKey, Reading, Table
-from .scenario import parse_scenario
+from .rows import Reading, Table
+from .run_plan import PlannedLevel
 from .store import exchange_frame, hide
 from .tally import COOLDOWN, MEASURED, RAMP, Tally, share
 from .turns import Turns
@@ -88,22 +89,22 @@ class Status:
 class Part:
     """What one stage does of a level: `users` of a closed loop, or every `parts`-th arrival of an open one."""
 
-    key: LevelKey
+    level: PlannedLevel
     part: int = 0
     parts: int = 1
     users: int = 0
     max_in_flight: int | None = None
 
     @classmethod
-    def of(cls, key: LevelKey, config: RunConfig, part: int = 0, parts: int = 1) -> Part:
-        users = share(int(key.level), parts, part) if key.load == "concurrency" else 0
+    def of(cls, level: PlannedLevel, config: RunConfig, part: int = 0, parts: int = 1) -> Part:
+        users = share(level.load.users, parts, part) if isinstance(level.load, ClosedLoop) else 0
         limit = None if config.max_in_flight is None else share(config.max_in_flight, parts, part)
-        return cls(key, part, parts, users, limit)
+        return cls(level, part, parts, users, limit)
 
 
-def prefix(salt: str, key: LevelKey) -> str:
+def prefix(salt: str, level: PlannedLevel) -> str:
     """What the ids of a level's requests begin with."""
-    return f"{salt[:8]}-{key.index:03d}"
+    return f"{salt[:8]}-{level.index:03d}"
 
 
 class Stage:
@@ -140,10 +141,10 @@ class Stage:
         """Counts tokens that were spent outside of the levels, in the guard on tokens."""
         self._tally.spend(tokens)
 
-    async def level(self, key: LevelKey) -> None:
+    async def level(self, level: PlannedLevel) -> None:
         """The whole of a level, from here alone."""
-        self._tally.begin(quota(self._config, key.load, key.level))
-        self.prepare(Part.of(key, self._config))
+        self._tally.begin(quota(self._config, level.load))
+        self.prepare(Part.of(level, self._config))
         await self.perform()
 
     def prepare(self, part: Part) -> None:
@@ -151,18 +152,18 @@ class Stage:
         self._source = self._source_of(part)
         self._source.fill(min(LOOK_AHEAD, 2 * (part.users or 64) + 64))
         self._part, self._status, self._level = part, Status(), None
-        self._current = Recorded(Table(part.key, 0, self._tokenizer.count))
+        self._current = Recorded(Table(part.level, 0, self._tokenizer.count))
 
     def _source_of(self, part: Part) -> Source:
-        config, key, tokenizer, entries = self._config, part.key, self._tokenizer, self._entries
-        scenario = parse_scenario(key.scenario)
+        config, level, tokenizer, entries = self._config, part.level, self._tokenizer, self._entries
+        scenario = level.scenario
         apart: dict[str, Any] = {
             "salt": self._salt,
-            "stream": f"{key.load}:{key.level:g}:{key.repeat}",
+            "stream": level.stream,
             "share": (part.part, part.parts),
         }
-        sent: tuple[bytes, str, Spend] = (self._head, prefix(self._salt, key), self._spend)
-        scheduled, users = key.load != "concurrency", part.users
+        sent: tuple[bytes, str, Spend] = (self._head, prefix(self._salt, level), self._spend)
+        scheduled, users = level.load.scheduled, part.users
         if entries is not None and entries.conversations and scenario.needs_data:
             speaker = Speaker(config, scenario, entries.conversations, tokenizer.count, params=entries.params, **apart)
             return Turns(config, speaker, *sent, scheduled=scheduled, openings=users)
@@ -215,15 +216,16 @@ class Stage:
                 await pool.close()
 
     async def _send(self, level: Level) -> None:
-        key, part = self._part.key, self._part
-        if key.load == "concurrency":
+        part, planned = self._part, self._part.level
+        if isinstance(planned.load, ClosedLoop):
             steady = self._config.steady and part.users > 1
-            known = parse_scenario(key.scenario).fixed_output and not isinstance(self._source, Turns)
+            known = planned.scenario.fixed_output and not isinstance(self._source, Turns)
             few = steady and known and self._config.endpoint.stream
             await level.closed_loop(part.users, staggered=steady and not known, few=few)
         else:
-            config, rng = self._config, random.Random(f"{self._config.seed}:{key}")
-            due = schedule(key.level, config.arrival, burstiness=config.burstiness, rng=rng)
+            config = self._config
+            rng = random.Random(f"{config.seed}:{planned.key.scenario}:{planned.stream}")
+            due = schedule(planned.load.rate, config.arrival, burstiness=config.burstiness, rng=rng)
             own: Iterator[float] = itertools.islice(due, part.part, None, part.parts)
             if isinstance(self._source, Turns):
                 own = self._source.due(due)

@@ -7,6 +7,7 @@ from typing import Any
 
 import basetenkit as bk
 from basetenkit.conductor import Conductor
+from basetenkit.loads import ClosedLoop, OpenLoop
 from basetenkit.outgoing import Source, Spend, quota, request_head
 from basetenkit.preparation import open_document
 from basetenkit.scenario import parse_scenario
@@ -29,7 +30,7 @@ def config(**kw: Any) -> bk.RunConfig:
 def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n", **apart: int) -> Source:
     sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
     spend = spend or Spend()
-    spend.tally.begin(quota(c, "concurrency" if "stride" not in apart else "request_rate", 1))
+    spend.tally.begin(quota(c, OpenLoop(1.0) if "stride" in apart else ClosedLoop(1)))
     return Source(c, sampler, head, "abc-000", spend, **apart)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from basetenkit.loads import ClosedLoop, LevelKey
 from basetenkit.parsing import parse_response
-from basetenkit.rows import LevelKey, Table
+from basetenkit.rows import Table
+from basetenkit.run_plan import PlannedLevel
 from basetenkit.types import END, Exchange, Failure, Outcome, Request
 
 WORDS = ("one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")
@@ -46,7 +48,7 @@ def notes(body: str, *, failure: Failure | None = None, prompt: str = "a b c d")
     assert exchange.reads[END] == len(data)
     headers = [("content-type", "text/event-stream")]
     parsed = parse_response(data, exchange.read_ends, headers=headers, failure=failure, prompt=prompt, max_tokens=10)
-    table = Table(LevelKey(0, "s", "concurrency", 1.0, 0), 0, lambda text: len(text.split()))
+    table = Table(PlannedLevel(0, LevelKey("s", ClosedLoop(1))), 0, lambda text: len(text.split()))
     row = table.add(exchange, parsed)
     codes = {w.partition(":")[0] for w in row["warnings"]}
     return {c for c in codes if c.startswith(("tokens_", "echo", "over_max_tokens"))}
@@ -97,6 +99,6 @@ def test_an_echoed_prompt_is_the_reason_and_nothing_else_is_sought() -> None:
     request = Request("r", b"", "s", prompt="the old grey cat sat", input_tokens_client=5, output_tokens_target=3)
     exchange = Exchange(request, start_ns=1, sent_ns=1, end_ns=9, status=200, body=data)
     exchange.reads.extend([5, 2, 1, len(data)])
-    row = Table(LevelKey(0, "s", "concurrency", 1.0, 0), 0, lambda text: len(text.split())).add(exchange, parsed)
+    row = Table(PlannedLevel(0, LevelKey("s", ClosedLoop(1))), 0, lambda text: len(text.split())).add(exchange, parsed)
     assert row["output_tokens"] == 3
     assert [w for w in row["warnings"] if w.startswith("tokens_")] == []

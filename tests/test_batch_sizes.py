@@ -104,11 +104,11 @@ def test_charts_tell_the_sizes_apart(run: bk.Run) -> None:
 def test_sizes_at_one_load_are_one_curve_in_their_order(run: bk.Run) -> None:
     for against in ("inputs_per_s", "total_tokens_per_s"):
         points = data(bk.charts.serving_curve(run, "e2e_s", 50, against), "curve").sort("order")
-        assert points.select("curve", "name").rows() == [("E(16), 1 in flight", f"{n} a request") for n in SIZES]
+        assert points.select("curve", "name").rows() == [("E(16), concurrency 1", f"{n} a request") for n in SIZES]
         figures = run.summary["inputs_per_s" if against == "inputs_per_s" else "input_tokens_per_s"]
         assert points[against].to_list() == pytest.approx(figures.to_list(), rel=1e-5)
     legend = json.dumps(bk.charts.latency_ecdf(run, "e2e_s").to_dict()["layer"])
-    assert json.dumps([f"{text}, 1 in flight" for text in LEVELS]) in legend
+    assert json.dumps([f"{text} at concurrency 1" for text in LEVELS]) in legend
 
 
 def test_the_curve_of_embeddings_is_of_what_they_have(run: bk.Run) -> None:

@@ -68,7 +68,7 @@ def test_a_benchmark_prints_its_figures_and_is_saved(saved: tuple[Path, subproce
     assert run.config.slo == {"ttft_s": 30.0, "e2e_s": 60.0}
     measured = run.requests.filter(pl.col("phase") == "measured")
     assert measured["outcome"].to_list() == ["ok"] * 6
-    for words in ("D(20,5)", "2 in flight", "6 of 6", "TTFT p50, ms", str(folder), *(f.code for f in run.findings)):
+    for words in ("D(20,5)", "concurrency 2", "6 of 6", "TTFT p50, ms", str(folder), *(f.code for f in run.findings)):
         assert words in done.stdout
     assert KEY not in done.stdout + done.stderr
 

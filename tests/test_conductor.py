@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
-from basetenkit.conductor import Conductor, plan
+from basetenkit.conductor import Conductor
 from basetenkit.errors import StoreError
 from basetenkit.findings import finding
 from basetenkit.reasons import Stop, StopReason
@@ -24,22 +24,6 @@ from .making import KEY, URL, conductor, config, head_lines
 def server() -> Iterator[Any]:
     with bk.emulator.serve(ttft_ms=2, itl_ms=1) as server:
         yield server
-
-
-def test_each_repeat_goes_through_all_levels_so_that_repeats_lie_apart() -> None:
-    batches = config(task="text-to-embeddings", scenarios=["E(9)", "1*E(2)+1*E(3)"], batch_size=[1, 8], concurrency=[2])
-    texts = ["E(9,1)", "E(9,8)", "1*E(2,1)+1*E(3,1)", "1*E(2,8)+1*E(3,8)"]
-    assert [(key.scenario, key.level) for key in plan(batches)] == [(text, 2.0) for text in texts]
-    c = config(scenarios=["D(1,1)", "D(2,2)"], concurrency=[1, 8], request_rate=[2.5], repeats=2)
-    keys = plan(c)
-    one = [
-        (scenario, load, level)
-        for scenario in ("D(1,1)", "D(2,2)")
-        for load, level in (("concurrency", 1.0), ("concurrency", 8.0), ("request_rate", 2.5))
-    ]
-    assert [(k.scenario, k.load, k.level) for k in keys] == one * 2
-    assert [k.repeat for k in keys] == [0] * 6 + [1] * 6
-    assert [k.index for k in keys] == list(range(12))
 
 
 def test_the_head_has_what_a_server_needs_and_asks_for_no_encoding() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from basetenkit.conductor import plan
 from basetenkit.outgoing import LOOK_AHEAD, LOOK_AHEAD_BYTES, Spend, request_head
+from basetenkit.run_plan import levels_of
 from basetenkit.tally import MEASURED, Quota
 from basetenkit.types import Request
 
@@ -116,7 +116,7 @@ def test_the_key_is_in_no_repr() -> None:
     c = config()
     s = source(c, head=request_head(c.endpoint))
     assert any(KEY.encode() in payload for _, payload in drawn(s))
-    assert KEY not in f"{s!r} {c!r} {plan(c)!r}"
+    assert KEY not in f"{s!r} {c!r} {levels_of(c)!r}"
 
 
 def test_users_of_a_full_endpoint_begin_with_whole_requests() -> None:

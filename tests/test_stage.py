@@ -10,17 +10,18 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.engine.clock import Poller, mono
+from basetenkit.loads import ClosedLoop, LevelKey, OpenLoop
 from basetenkit.outgoing import quota, request_head, timeouts
 from basetenkit.reasons import Stop, StopReason
-from basetenkit.rows import LevelKey
+from basetenkit.run_plan import PlannedLevel
 from basetenkit.stage import Part, Stage
 from basetenkit.tally import Tally
 from basetenkit.workload.tokenizer import load_tokenizer
 
 from .making import URL, config
 
-CLOSED = LevelKey(0, "D(20,5)", "concurrency", 3.0, 0)
-OPEN = LevelKey(1, "D(20,5)", "request_rate", 100.0, 0)
+CLOSED = PlannedLevel(0, LevelKey("D(20,5)", ClosedLoop(3)))
+OPEN = PlannedLevel(1, LevelKey("D(20,5)", OpenLoop(100.0)))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def staged(c: bk.RunConfig, play: Callable[[Stage], Any], tally: Tally | None = 
 
 def test_parts_add_up_to_the_whole() -> None:
     c = config(max_in_flight=7)
-    key = LevelKey(0, "D(20,5)", "concurrency", 11.0, 0)
+    key = PlannedLevel(0, LevelKey("D(20,5)", ClosedLoop(11)))
     parts = [Part.of(key, c, n, 4) for n in range(4)]
     assert [p.users for p in parts] == [3, 3, 3, 2]
     assert [p.max_in_flight for p in parts] == [2, 2, 2, 1]
@@ -77,7 +78,7 @@ def test_what_the_first_wave_took_is_built_anew_before_any_of_it_has_ended() -> 
         built: list[int] = []
 
         async def play(stage: Stage) -> None:
-            stage._tally.begin(quota(c, CLOSED.load, CLOSED.level))
+            stage._tally.begin(quota(c, CLOSED.load))
             stage.prepare(Part(CLOSED, users=3))
             built.append(len(stage._source._ready))
             performing = asyncio.ensure_future(stage.perform())
@@ -97,7 +98,7 @@ def test_a_part_of_a_schedule_is_sent_at_its_own_times_from_the_common_start(ser
 
     async def play(stage: Stage) -> None:
         nonlocal origin
-        stage._tally.begin(quota(c, OPEN.load, OPEN.level))
+        stage._tally.begin(quota(c, OPEN.load))
         stage.prepare(Part(OPEN, part=1, parts=3))
         origin = mono() + 20_000_000
         await stage.perform(origin)
@@ -135,7 +136,7 @@ def test_failures_elsewhere_count_towards_giving_up(server: Any) -> None:
     refused = config(give_up_after=10, max_requests=500, concurrency=3)
 
     async def play(stage: Stage) -> None:
-        tally.begin(quota(refused, CLOSED.load, CLOSED.level))
+        tally.begin(quota(refused, CLOSED.load))
         stage.prepare(Part.of(CLOSED, refused))
         for _ in range(8):  # by another
             tally.ended(False)

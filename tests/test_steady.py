@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
+from basetenkit.loads import ClosedLoop
 from basetenkit.scenario import parse_scenario
 from basetenkit.workload.sampler import Sampler
 from basetenkit.workload.tokenizer import load_tokenizer
@@ -164,10 +165,10 @@ def test_a_level_that_is_not_precise_enough_says_so(server: Any) -> None:
 
 
 def test_until_alone_may_take_many_requests_and_auto_grows_with_the_level() -> None:
-    assert of_fields(max_requests=6).requests_of("concurrency", 1) == 6
+    assert of_fields(max_requests=6).requests_of(ClosedLoop(1)) == 6
     assert bk.RunConfig(endpoint={"url": "http://127.0.0.1:9/"}, until={"e2e_s_p50": 0.05}).max_requests == 10_000
     auto = of_fields(max_requests="auto")
-    assert [auto.requests_of("concurrency", c) for c in (1, 8, 64)] == [200, 200, 640]
+    assert [auto.requests_of(ClosedLoop(c)) for c in (1, 8, 64)] == [200, 200, 640]
 
 
 @pytest.mark.parametrize(

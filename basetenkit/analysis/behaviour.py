@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..columns import OPEN_LOOP, is_open_loop
 from ..findings import Finding, finding
+from ..loads import LevelKey
 from .statistics import Array, batch_means, lag_one, mann_kendall
 from .stretches import too_short
 from .sweep import at_each_start, falls_behind, full
@@ -39,11 +41,11 @@ def of_behaviour(where: str, rows: pl.DataFrame) -> Iterator[Finding]:
     repeats = rows["repeat"].n_unique()
     if 1 < repeats < FEW_REPEATS:
         yield finding("few_repeats", where=where, n=repeats, least=FEW_REPEATS)
-    if rows["load"][0] == "request_rate" and (behind := falls_behind(rows.sort("start_s"))):
+    if is_open_loop(rows) and (behind := falls_behind(rows.sort("start_s"))):
         yield finding("falls_behind", where=where, early=behind[0], late=behind[1])
     elif repeats == 1:
         yield from _of_time(where, ok)
-    if rows["load"][0] == "request_rate" and _waiting(rows, ok):
+    if is_open_loop(rows) and _waiting(rows, ok):
         yield finding("ttft_waiting", where=where)
     if (times := _one_by_one(rows)) is not None:
         first, last, c = times
@@ -93,15 +95,15 @@ def _waiting(rows: pl.DataFrame, ok: pl.DataFrame) -> bool:
 def near_capacity(summary: pl.DataFrame) -> Iterator[Finding]:
     """Levels of an open loop that were offered over 80% of what the endpoint was seen to serve at most, if that is known: if
     another level of the same scenario proves that it was offered more than it served."""
-    levels = summary.filter((pl.col("load") == "request_rate") & pl.col("requests_per_s").is_not_null())
-    for (scenario,), part in levels.group_by("scenario", maintain_order=True):
+    levels = summary.filter(OPEN_LOOP & pl.col("requests_per_s").is_not_null())
+    for _, part in levels.group_by("scenario", maintain_order=True):
         most = max((row["requests_per_s"] for row in part.iter_rows(named=True) if full(row)), default=None)
         if most is None:
             continue
         for row in part.iter_rows(named=True):
             share = (row.get("offered_per_s") or row["level"]) / most
             if FULL <= share <= 1 and not full(row):
-                where = f"{scenario} at request rate {row['level']:g}"
+                where = str(LevelKey.of(row))
                 yield finding("near_capacity", where=where, percent=100 * share)
 
 
@@ -109,7 +111,7 @@ def _one_by_one(rows: pl.DataFrame) -> tuple[float, float, int] | None:
     """(first, last, C) E2E in s of a closed loop's first wave, where its requests, of one length and sent together, ended
     one after the other: a server that works on all at once ends them together."""
     c = int(rows["level"][0])
-    if rows["load"][0] != "concurrency" or c < SERIAL_LEAST:
+    if is_open_loop(rows) or c < SERIAL_LEAST:
         return None
     for _, part in rows.group_by("repeat", maintain_order=True):
         wave = part.drop_nulls("start_s").sort("start_s").head(c)
@@ -154,12 +156,10 @@ def _wave_words(first: float, last: float, c: int) -> str:
 def flat_throughput(summary: pl.DataFrame, told: set[str]) -> Iterator[Finding]:
     """Closed loops whose throughput did not rise from one or two in flight to four times as many and more, while latency rose
     with them. One finding a scenario, of its highest level; none for those in `told`, where the first wave said so."""
-    levels = summary.filter(
-        (pl.col("load") == "concurrency") & (pl.col("requests_per_s") > 0) & (pl.col("e2e_s_p50") > 0)
-    )
-    for (scenario,), part in levels.group_by("scenario", maintain_order=True):
+    levels = summary.filter(~OPEN_LOOP & (pl.col("requests_per_s") > 0) & (pl.col("e2e_s_p50") > 0))
+    for _, part in levels.group_by("scenario", maintain_order=True):
         low, high = (part.sort("level").row(i, named=True) for i in (0, -1))
-        where, times = f"{scenario} at concurrency {high['level']:g}", high["level"] / low["level"]
+        where, times = str(LevelKey.of(high)), high["level"] / low["level"]
         if low["level"] > 2 or times < SERIAL_LEAST or where in told:
             continue
         gain, slower = (high[k] / low[k] for k in ("requests_per_s", "e2e_s_p50"))

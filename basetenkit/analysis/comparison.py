@@ -21,6 +21,7 @@ import polars as pl
 from ..coercions import as_path, is_path
 from ..display import Html, html_table, show
 from ..errors import ConfigError
+from ..loads import LevelKey, OpenLoop
 from ..types import Estimate
 from .given import refuse_pending
 from .history import SavedRun
@@ -64,7 +65,12 @@ class Comparison:
             if not always and not (row["metric"] in SHARES and (row["a"] or row["b"])):
                 continue
             factor, unit = (1e3, "ms") if row["unit"] == "s" else (1, row["unit"])
-            shown = {"scenario": row["scenario"], "load": _where(row), "metric": row["metric"], "unit": unit}
+            shown = {
+                "scenario": row["scenario"],
+                "load": str(LevelKey.of(row).load),
+                "metric": row["metric"],
+                "unit": unit,
+            }
             shown |= {name: show(None if row[name] is None else row[name] * factor) for name in ("a", "b")}
             shown["b - a"] = signed(row, "difference", factor)
             rows.append(shown | {"b / a": signed(row, "ratio", sign="")})
@@ -89,7 +95,7 @@ def compare(a: Any, b: Any) -> Comparison:
     ConfigError where `a` or `b` is neither; StoreError where a folder is no run.
     """
     first, second = _run(a, "a"), _run(b, "b")
-    keys = [list(run.summary.select(LEVEL).iter_rows()) for run in (first, second)]
+    keys = [[LevelKey.of(row) for row in run.summary.select(LEVEL).iter_rows(named=True)] for run in (first, second)]
     rows = [
         row
         for of_a in first.summary.iter_rows(named=True)
@@ -97,8 +103,8 @@ def compare(a: Any, b: Any) -> Comparison:
         if _key(of_a) == _key(of_b)
         for row in _level(of_a, of_b)
     ]
-    only_a = [_name(k) for k in keys[0] if k not in keys[1]]
-    only_b = [_name(k) for k in keys[1] if k not in keys[0]]
+    only_a = [str(k) for k in keys[0] if k not in keys[1]]
+    only_b = [str(k) for k in keys[1] if k not in keys[0]]
     settings = _settings(first, second)
     words = list(_words(first, second, rows, only_a, only_b, settings))
     ok = [{_key(row): row["ok"] for row in run.summary.iter_rows(named=True)} for run in (first, second)]
@@ -127,17 +133,9 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[k] for k in LEVEL)
 
 
-def _name(key: tuple[Any, ...]) -> str:
-    return f"{key[0]} at {str(key[1]).replace('_', ' ')} {key[2]:g}"
-
-
-def _where(row: Mapping[str, Any]) -> str:
-    return f"{row['level']:g}/s" if row["load"] == "request_rate" else f"{row['level']:g} in flight"
-
-
 def _due(name: str) -> str:
     metric = name.rsplit("_", 1)
-    return f"{headline(metric[0], 'request_rate')}_{metric[1]}" if metric[0] in METRICS else name
+    return f"{headline(metric[0], OpenLoop.kind)}_{metric[1]}" if metric[0] in METRICS else name
 
 
 def figures() -> dict[str, tuple[str, str]]:

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
+from ..columns import is_open_loop
 from ..config import RunConfig
 from ..endpoint import LOOPBACK
 from ..engine.limits import OWN_LIMIT
 from ..findings import Finding, finding
+from ..loads import LevelKey
 from ..reasons import Stop, StopReason, ended_for
 from ..scenario import CachedConversation, parse_scenario
 from ..workload.tokenizer import EMBEDDED
@@ -35,7 +37,7 @@ def diagnose(
     found = list(_of_the_run(config, document, left_out))
     planned = requests.filter(~pl.col("phase").is_in(AROUND))
     for key, rows in planned.group_by(LEVEL, maintain_order=True):
-        where = f"{key[0]} at {str(key[1]).replace('_', ' ')} {key[2]:g}"
+        where = str(LevelKey.of(rows.row(0, named=True)))
         entries = [x for x in document["levels"] if (x["scenario"], x["load"], x["level"]) == key]
         found += _of_a_level(where, rows, entries, config, document["metadata"])
         figures = summary.filter(pl.all_horizontal(pl.col(c) == k for c, k in zip(LEVEL, key, strict=True)))
@@ -72,7 +74,7 @@ def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]
     if sends_key and urlsplit(endpoint.url).scheme == "http" and host not in LOOPBACK:
         yield finding("key_in_clear", host=host)
     for level in document["levels"]:
-        where = f"{level['scenario']} at {level['load'].replace('_', ' ')} {level['level']:g}"
+        where = str(LevelKey.of(level))
         for x in level.get("workers_lost", []):
             told = {"worker": x["worker"], "workers": config.workers, "why": x["why"], "n": x["requests"]}
             yield finding("worker_lost", where=where, **told)
@@ -97,13 +99,13 @@ def _of_a_level(
         yield from of_behaviour(where, rows)
     yield from of_delivery(where, ok, config)
     uncut = rows.filter(pl.col("phase") == "measured")["in_window"].all() and not config.steady
-    if when_known and uncut and rows["load"][0] == "concurrency":
+    if when_known and uncut and not is_open_loop(rows):
         yield finding("window_uncut", where=where, need=int(10 * rows["level"][0]))
     held = sum(x.get("held_back", 0) for x in entries)
     if held:
         yield finding("in_flight_capped", where=where, limit=config.max_in_flight, n=held)
     # a guard that holds requests back is no lag of the client's
-    if when_known and rows["load"][0] == "request_rate" and not held:
+    if when_known and is_open_loop(rows) and not held:
         lag = (rows["start_s"] - rows["scheduled_s"]).quantile(0.99)
         if lag is not None and lag > LAG_S:
             yield finding("schedule_lag", where=where, lag_ms=lag * 1e3)
@@ -199,7 +201,7 @@ def _shared_at_most(prefix: int) -> pl.Expr:
 
 def _of_the_plan(where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig) -> Iterator[Finding]:
     """Of what was planned and did not end, and of how precise a level was to become."""
-    planned = sum((x.get("goal") or config.requests_of(x["load"], x["level"])) for x in entries)
+    planned = sum((x.get("goal") or config.requests_of(LevelKey.of(x).load)) for x in entries)
     planned += config.warmup_requests * len(entries)
     first = rows.filter(pl.col("attempt").fill_null(1) == 1)
     cut, unsent = (rows["outcome"] == "cancelled").sum(), planned - first.height
@@ -226,7 +228,7 @@ def _of_conversations(
     """Of conversations that a failed turn ended, and the turns of theirs that were never sent. A conversation's numbers end
     where the next one's begin; where the last one's do is known only in a level that went to its end."""
     cut = {x["repeat"] for x in entries if x.get("ended_by") or x.get("tokens_guard") or not x["done"]}
-    total = config.requests_of(rows["load"][0], rows["level"][0]) + config.warmup_requests
+    total = config.requests_of(LevelKey.of(rows.row(0, named=True)).load) + config.warmup_requests
     number = {"first": "conversation_id", "last": "request_id"}
     talks = (
         rows.filter(pl.col("conversation_id").is_not_null())

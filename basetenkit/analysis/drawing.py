@@ -12,6 +12,8 @@ import polars as pl
 from ..columns import SCHEMA
 from ..display import INK, PALETTE, enable_charts
 from ..errors import ConfigError
+from ..loads import LevelKey
+from .metrics import LEVEL
 
 if TYPE_CHECKING:
     import altair as alt
@@ -52,7 +54,7 @@ def rows(run: Any) -> pl.DataFrame:
     if not {"scenario", "load", "level", "outcome"} <= set(frame.columns):
         raise ConfigError("this frame has no rows of requests; give a Run, its folder, or run.requests")
     lacking = [pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items() if name not in frame.columns]
-    return frame.with_columns(lacking).with_columns(series=label())
+    return labelled(frame.with_columns(lacking))
 
 
 def gaps(run: Any, rows: pl.DataFrame) -> pl.DataFrame:
@@ -86,11 +88,12 @@ def small(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.Float64, pl.Float32).round_sig_figs(6))
 
 
-def label() -> pl.Expr:
-    """What a level is called in a legend: the load, and the scenario in front."""
-    unit = pl.when(pl.col("load") == "request_rate").then(pl.lit("/s")).otherwise(pl.lit(" in flight"))
-    level = pl.col("level").map_elements(lambda x: f"{x:g}", return_dtype=pl.String)
-    return pl.col("scenario") + pl.lit(", ") + level + unit
+def labelled(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with `series`, the label of each row's level; null if the row has no level."""
+    names = frame.select(LEVEL).unique(maintain_order=True)
+    known = [None if None in row.values() else str(LevelKey.of(row)) for row in names.iter_rows(named=True)]
+    named = names.with_columns(pl.Series("series", known, pl.String))
+    return frame.drop("series", strict=False).join(named, on=LEVEL, how="left", nulls_equal=True, maintain_order="left")
 
 
 def order(rows: pl.DataFrame) -> list[str]:

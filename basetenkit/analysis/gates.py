@@ -19,6 +19,7 @@ import polars as pl
 
 from ..display import html_table
 from ..errors import ConfigError, GateError
+from ..loads import LevelKey
 from . import statistics as st
 from .comparison import compare, signed
 from .given import as_run
@@ -114,7 +115,7 @@ def _by_history(run: Any, runs: Any) -> Iterator[Gate]:
 def unfinished(run: Any, most: float = UNFINISHED) -> Iterator[Gate]:
     """At each level the share of planned requests that were cut when the level ended, or never sent."""
     for row in run.fates.iter_rows(named=True):
-        cut, unsent, where = row["cancelled"], max(row["never_sent"], 0), place(row)
+        cut, unsent, where = row["cancelled"], max(row["never_sent"], 0), str(LevelKey.of(row))
         share = (cut + unsent) / row["planned"] if row["planned"] else 0.0
         sentence = (
             f"{where}: {cut + unsent} of {row['planned']} planned requests did not end ({cut} cut, {unsent} never sent); "
@@ -132,7 +133,7 @@ def failures(run: Any, most: float = ERRORS) -> Iterator[Gate]:
     for row in run.summary.select(LEVEL).iter_rows(named=True):
         part = judged.filter(pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL))
         bad = st.fraction((part["outcome"] != "ok").to_numpy(), part["repeat"].to_numpy())
-        where, limit = place(row), f"at most {most:.1%}"
+        where, limit = str(LevelKey.of(row)), f"at most {most:.1%}"
         found = "an unknown share" if bad.value is None else f"{bad.value:.1%}{_between(bad.low, bad.high)}"
         sentence = f"{where}: {found} of the requests failed; {limit} may."
         named = {"gate": "failures", "where": where, "found": found, "limit": limit, "sentence": sentence}
@@ -145,7 +146,7 @@ def slo(run: Any, goodput: float = GOODPUT) -> Iterator[Gate]:
         return
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
     for row in run.summary.iter_rows(named=True):
-        kept, low, high, where = row["goodput"], row["goodput_low"], row["goodput_high"], place(row)
+        kept, low, high, where = row["goodput"], row["goodput_low"], row["goodput_high"], str(LevelKey.of(row))
         found = "an unknown share" if kept is None else "all" if kept == 1 else f"{kept:.1%}"
         found += _between(low, high)
         sentence = f"{where}: {found} of the requests kept {limits}; at least {goodput:.1%} must."
@@ -212,7 +213,7 @@ def accounted(run: Any, most: float) -> Iterator[Gate]:
     """At each level the share of the reported tokens for which no cause is known, as `token_causes` has it."""
     for row in run.summary.iter_rows(named=True):
         of_level = pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL)
-        share, where = unexplained(run.requests.filter(of_level)), place(row)
+        share, where = unexplained(run.requests.filter(of_level)), str(LevelKey.of(row))
         verdict = FAIL if share is None or share > most else PASS
         found = "an unknown share" if share is None else f"{share:.2%}"
         sentence = f"{where}: {found} of the tokens paid for is unexplained; at most {most:.2%} may be."
@@ -253,7 +254,7 @@ def _regression(row: Mapping[str, Any], tolerance: float, fewer: bool) -> Gate:
 
     unknown = FAIL if fewer else INCONCLUSIVE
     verdict = unknown if ratio is None else FAIL if beyond(near) else INCONCLUSIVE if beyond(ratio) else PASS
-    title, where, shown = figure_title(row["metric"]), place(row), signed(row, "ratio", sign="")
+    title, where, shown = figure_title(row["metric"]), str(LevelKey.of(row)), signed(row, "ratio", sign="")
     allowed = f"{'at most' if lower else 'at least'} {limit:.3g}"
     sentence = f"{where}: {title} is {shown} times the baseline's; {allowed} is allowed."
     if ratio is None:
@@ -279,8 +280,3 @@ def figure_title(name: str) -> str:
     base, stat = name.rsplit("_", 1)
     title = METRICS[base].title
     return f"{title[:1].lower()}{title[1:]} {stat}"
-
-
-def place(row: Mapping[str, Any]) -> str:
-    """A level as a sentence names it: its scenario and its load."""
-    return f"{row['scenario']}, {row['load'].replace('_', ' ')} {row['level']:g}"

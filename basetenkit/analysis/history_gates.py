@@ -17,9 +17,10 @@ import numpy as np
 import polars as pl
 
 from ..display import interval
+from ..loads import KINDS, LevelKey
 from . import statistics as st
 from .comparison import figures
-from .gates import FAIL, INCONCLUSIVE, PASS, Gate, figure_title, guarded, place
+from .gates import FAIL, INCONCLUSIVE, PASS, Gate, figure_title, guarded
 from .history import history
 from .metrics import LEVEL
 from .next_run import LEAST_HISTORY, next_interval
@@ -41,7 +42,7 @@ def from_history(run: Any, runs: str | Path | pl.LazyFrame) -> Iterator[Gate]:
         names = [name for name in guarded(row["load"]) if row[name] is not None or same[name].count()]
         pairs += [(row, name, same) for name in names]
         if not names:
-            where = place(row)
+            where = str(LevelKey.of(row))
             sentence = f"{where}: no earlier run of the history has this level's figures."
             yield Gate("history", where, "no figures", "", INCONCLUSIVE, sentence)
     for row, name, same in pairs:
@@ -59,13 +60,13 @@ def _before(run: Any, runs: str | Path | pl.LazyFrame) -> pl.DataFrame:
     kept = kept.filter(pl.all_horizontal(pl.col(name).eq_missing(pl.lit(values[name])) for name in SAME))
     if at is not None:
         kept = kept.filter(pl.col("started_at") < datetime.fromtimestamp(at, UTC))
-    names = dict.fromkeys(name for load in ("concurrency", "request_rate") for name in guarded(load))
+    names = dict.fromkeys(name for load in KINDS for name in guarded(load))
     columns = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     return kept.select("started_at", *LEVEL, "in_window", *columns).collect()
 
 
 def _gate(row: Mapping[str, Any], name: str, same: pl.DataFrame, level: float) -> Gate:
-    where, title, factor, unit = place(row), figure_title(name), *_unit(name)
+    where, title, factor, unit = str(LevelKey.of(row)), figure_title(name), *_unit(name)
     value = row[name]
     found = "not measured" if value is None else f"{_shown(row, name, factor)}{unit}"
     past = same.drop_nulls(name)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..columns import OPEN_LOOP
+from ..loads import OpenLoop
 from ..pace import AT_ONCE_S, LATE_SHARE, MANY_TOKENS
 from ..types import Estimate, Outcome
 from . import statistics as st
@@ -44,7 +46,7 @@ class Metric:
 
 def _since_due(name: str) -> pl.Expr:
     """A latency from when its request was due; null in a closed loop, where nothing is due."""
-    return pl.when(pl.col("load") == "request_rate").then(pl.col(name) + pl.col("sent_s") - pl.col("scheduled_s"))
+    return pl.when(OPEN_LOOP).then(pl.col(name) + pl.col("sent_s") - pl.col("scheduled_s"))
 
 
 _c = pl.col
@@ -120,7 +122,7 @@ def felt(metric: Metric) -> pl.Expr:
 def headline(name: str, load: str) -> str:
     """The metric that stands for `name` under a load: in an open loop a latency counts from when its request was due."""
     due = name.removesuffix("_s") + "_due_s"
-    return due if load == "request_rate" and due in METRICS else name
+    return due if load == OpenLoop.kind and due in METRICS else name
 
 
 def percentile(x: Values, cut: Values, p: float, parts: Values | None = None) -> Estimate:
@@ -151,7 +153,7 @@ def observations(metric: Metric, window: pl.DataFrame) -> pl.DataFrame:
         known = ok if column == "e2e_s" else pl.col(column).is_not_null() & (ok | ended)
         least = pl.when(ended & pl.col(since).is_not_null()).then(pl.col("end_s") - pl.col(since))
         if metric.name.endswith("_due_s"):
-            least = pl.when(pl.col("load") == "request_rate").then(least)
+            least = pl.when(OPEN_LOOP).then(least)
     value = pl.when(known).then(metric.expression).when(ended).then(least)
     kept = window.filter(ok | ended).select("repeat", x=value, cut=ended & ~known, ok=ok)
     return kept.drop_nulls("x")

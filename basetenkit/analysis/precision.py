@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from ..errors import ConfigError
-from ..sizes import FIRST_LOOK, next_look
+from ..looks import FIRST_LOOK, next_look
 from .summary import summarise, summary_schema
 
 # Half of an interval over the figure, with 200 requests: the least and the most of the simulated levels of docs/intervals.md that
@@ -31,7 +31,12 @@ TYPICAL: dict[str, tuple[float, float]] = {
     "goodput": (0.03, 0.10),
     "error_rate": (0.03, 0.10),
 }
-BOUNDED = {"p90": 36, "p95": 72, "p99": 368}  # independent requests below which a percentile has no upper bound
+BOUNDED = {
+    "p50": 6,
+    "p90": 36,
+    "p95": 72,
+    "p99": 368,
+}  # independent requests below which a percentile has no upper bound
 DEPEND = 3.0  # requests of a run that say as much as one independent one, at most, on those levels
 
 

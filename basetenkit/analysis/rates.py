@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..columns import is_open_loop
 from ..types import Estimate
 from . import statistics as st
 from .metrics import AT_ONCE, CENSORED, LEVEL, METRICS, Metric, felt, headline
@@ -53,9 +54,9 @@ def _of_level(rows: pl.DataFrame, of: Sequence[Stretch], tokens: Sequence[Counts
     for name, rate in WEIGHED.items():
         if not ok[name].null_count():
             counts = tokens if name == "output_tokens" else counted(ok, "end_s", of, pl.col(name))
-            slow = name == "output_tokens" and rows["load"][0] == "request_rate"
+            slow = name == "output_tokens" and is_open_loop(rows)
             out |= named(rate, st.rate_of_stretches(counts, seconds, under_way, slow))
-    if rows["load"][0] == "request_rate":
+    if is_open_loop(rows):
         due = counted(rows, "scheduled_s", of, pl.lit(1))
         out["offered_per_s"] = sum(float(c.sum()) for c in due) / sum(seconds)
         out |= named("served_share", st.ratio_of_stretches(served, due, under_way))

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from ..columns import is_open_loop
 from ..types import Estimate
 from .statistics import moments, standard_error
 from .stretches import sending
@@ -26,7 +27,7 @@ TOO_SHORT = "the run is too short against its queue for this bound"
 def looks(rows: pl.DataFrame) -> float | None:
     """How many times the relaxation time of the number in flight an open loop of one repeat lasted; None for any other level, and
     if what is in flight never changes. `rows`: all of one (scenario, load, level)."""
-    if not rows.height or rows["load"][0] != "request_rate" or rows["repeat"].n_unique() > 1:
+    if not rows.height or not is_open_loop(rows) or rows["repeat"].n_unique() > 1:
         return None
     for of, _ in sending(rows):
         seen = rows.filter(pl.col("phase") != "preflight")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..columns import is_open_loop
 from .metrics import LEVEL, UNIT
 from .statistics import LEAST
 
@@ -94,11 +95,11 @@ def _of_repeat(part: pl.DataFrame, entry: Mapping[str, Any]) -> tuple[float, flo
     after = _number(part.filter(pl.col("start_s") > last)["start_s"].min())
     if cut is not None and cut > last:
         until = cut
-    elif whole or part["load"][0] == "request_rate":
+    elif whole or is_open_loop(part):
         until = last
     else:
         until = after if after is not None else _number(inside["end_s"].max()) or last
-    if part["load"][0] != "request_rate":
+    if not is_open_loop(part):
         return first, until, False
     filled = max(first, (_number(part["start_s"].min()) or 0.0) + _ramp(part))
     return filled, until, until - filled < (until - first) / 2
@@ -107,7 +108,7 @@ def _of_repeat(part: pl.DataFrame, entry: Mapping[str, Any]) -> tuple[float, flo
 def _from_its_start(part: pl.DataFrame, cut: float) -> bool:
     """Whether a level that was ended counts from its start: what it completed over how long it ran. A closed loop does. An open
     loop begins empty, so it does only if nothing ended any more for long before the cut: its endpoint had frozen."""
-    if part["load"][0] != "request_rate":
+    if not is_open_loop(part):
         return True
     ok = part.filter(pl.col("outcome") == "ok")
     longest = _number(ok.select((pl.col("end_s") - pl.col("start_s")).max()).item()) or 0.0

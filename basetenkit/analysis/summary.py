@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..columns import is_open_loop
 from ..types import Estimate
 from . import relaxation
 from . import statistics as st
@@ -90,7 +91,7 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], contr
     out |= {name: int((planned["outcome"] == name).sum()) for name in OUTCOMES}
     seen = relaxation.looks(rows)
     short = seen is not None and seen < relaxation.LOOKS
-    nothing_due = rows["load"][0] != "request_rate"
+    nothing_due = not is_open_loop(rows)
     for metric in METRICS.values():
         if metric.kind in ("latency", "speed") and not (nothing_due and metric.name.endswith("_due_s")):
             out |= _distribution(metric, window, short, controlled and metric.name in CONTROLLED)
@@ -114,7 +115,7 @@ def _distribution(metric: Metric, window: pl.DataFrame, short: bool, controlled:
     mean is to be at the scenario's lengths."""
     names = [f"{metric.name}_mean", *(f"{metric.name}_p{p}" for p in PERCENTILES)]
     found = within_the_clock(metric, window, lambda seen: _estimates(seen, window if controlled else None))
-    one_open_loop = window.height and window["load"][0] == "request_rate" and window["repeat"].n_unique() == 1
+    one_open_loop = is_open_loop(window) and window["repeat"].n_unique() == 1
     queued = one_open_loop and metric.name.startswith("ttft")
     # by the plain mean: a queue waits whatever lengths were drawn
     if short or (queued and relaxation.waits(within_the_clock(metric, window, lambda seen: _estimates(seen, None))[0])):

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from ..display import Html, html_table
+from ..loads import OpenLoop, load_of
 from ..types import Estimate
 from .metrics import headline
 from .statistics import LEAST, batch_means, drift_of, mann_kendall
@@ -114,13 +115,10 @@ class Sweep:
     def _table(self) -> Html:
         rows = []
         for row in self.frame.iter_rows(named=True):
-            unit = "/s" if row["load"] == "request_rate" else " in flight"
-            span = f"{row['knee_from']:g} to {row['knee_to']:g}{unit}" if row["knee"] is not None else "–"
-            full = "not reached" if row["saturation"] is None else f"{row['saturation']:g}{unit}"
-            if row["knee"] is None:
-                full = knee = "–"
-            else:
-                knee = f"{row['knee']:g}{unit}"
+            known, full = row["knee"] is not None, row["saturation"]
+            span = f"{row['knee_from']:g} to {load_of(row['load'], row['knee_to'])}" if known else "–"
+            knee = str(load_of(row["load"], row["knee"])) if known else "–"
+            full = "–" if not known else "not reached" if full is None else str(load_of(row["load"], full))
             shown = {"scenario": row["scenario"], "knee": knee, "may lie in": span}
             rows.append(shown | {"saturation": full, "evidence": row["evidence"]})
         return html_table(rows, "Knee and saturation")
@@ -168,7 +166,7 @@ def _estimate(row: Mapping[str, Any], name: str) -> Estimate:
 def served(row: Mapping[str, Any]) -> Estimate:
     """The share of what an open loop offered that was served in the same time; of a summary without that, its rate over the
     level's own."""
-    if row["load"] != "request_rate":
+    if row["load"] != OpenLoop.kind:
         return Estimate(None)
     known = _estimate(row, "served_share")
     if known.value is not None:
@@ -206,7 +204,7 @@ def _saturation(load: str, levels: pl.DataFrame) -> tuple[float | None, bool]:
     """(level, whether the intervals prove it). Closed loop: the first level, not the last one, that none above it exceeds by a
     twentieth. Open loop: the first that served a twentieth less than what was offered."""
     rows = levels.to_dicts()
-    if load == "request_rate":
+    if load == OpenLoop.kind:
         proven = [r["level"] for r in rows if r["served_high"] is not None and r["served_high"] < 1 - FLAT]
         seen = [r["level"] for r in rows if r["served"] is not None and r["served"] < 1 - FLAT]
         return (proven[0], True) if proven else (seen[0] if seen else None, False)
@@ -253,7 +251,7 @@ def _evidence(
         yield f"At {', '.join(f'{x:g}' for x in unknown)} fewer than half of the requests ended: that level counts as a bound."
     if at is None:
         yield f"Throughput still grew at {ends[1]:g}: the endpoint was not seen full."
-    elif load == "request_rate":
+    elif load == OpenLoop.kind:
         yield f"At {at:g}/s offered it served less than {1 - FLAT:.0%} of that."
     else:
         yield f"From {at:g} on no level brought {FLAT:.0%} more; the most was {best['throughput']:.3g}/s at {best['level']:g}."

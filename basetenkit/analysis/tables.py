@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ..display import Html, html_table, interval, show
+from ..loads import KINDS, LevelKey
 from .accounts import token_table
 from .clock_error import bounded, error_name
 from .given import of_run
@@ -24,10 +25,6 @@ _LATENCIES = [
     ("TPOT", "tpot_s", "mean"),
     ("E2E", "e2e_s", "p50"),
 ]
-
-
-def load_name(row: Mapping[str, Any]) -> str:
-    return f"{row['level']:g}/s" if row["load"] == "request_rate" else f"{row['level']:g} in flight"
 
 
 def _cell(row: Mapping[str, Any], name: str, factor: float = 1.0) -> str:
@@ -55,7 +52,7 @@ def _embeddings(summary: pl.DataFrame) -> bool:
 
 def _overview_row(row: Mapping[str, Any], embeddings: bool) -> dict[str, Any]:
     sent = "–" if row["sent"] is None else f"{row['ok']} of {row['sent']}"
-    shown = {"scenario": row["scenario"], "load": load_name(row), "ok": sent}
+    shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "ok": sent}
     for title, name, figure in _LATENCIES:
         shown[f"{title} {figure}, ms"] = _cell(row, f"{headline(name, row['load'])}_{figure}", 1e3)
     shown |= {"output tokens/s": _cell(row, "output_tokens_per_s"), "requests/s": _cell(row, "requests_per_s")}
@@ -74,7 +71,7 @@ def latencies(run: Any) -> Html:
             metric = METRICS[headline(name, row["load"])]
             if row[f"{metric.name}_p50"] is None or (name == "first_content_s" and _same(row, metric.name)):
                 continue
-            shown = {"scenario": row["scenario"], "load": load_name(row), "ms": metric.title}
+            shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "ms": metric.title}
             shown["mean"] = _cell(row, f"{metric.name}_mean", 1e3)
             shown |= {f"p{p}": _cell(row, f"{metric.name}_p{p}", 1e3) for p in PERCENTILES}
             of = bounded(name)
@@ -95,7 +92,7 @@ def service(run: Any) -> Html:
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
     rows = []
     for row in run.summary.iter_rows(named=True):
-        shown = {"scenario": row["scenario"], "load": load_name(row), "requests": row["sent"]}
+        shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "requests": row["sent"]}
         shown[f"within {limits}, %" if limits else "no slo was set"] = _cell(row, "goodput", 1e2)
         rows.append(shown | {"failed, %": _cell(row, "error_rate", 1e2)})
     return html_table(rows)
@@ -104,9 +101,7 @@ def service(run: Any) -> Html:
 def past(folder: str | Path, n: int = 10) -> Html:
     """The latest `n` runs of a folder of saved ones, a row a level, by date, as `overview` has them."""
     names = ["run", "started_at", "complete", *LEVEL, "sent", "ok"]
-    figures = [
-        headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in ("concurrency", "request_rate")
-    ]
+    figures = [headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in KINDS]
     figures += ["output_tokens_per_s", "requests_per_s", "input_tokens_per_s", "inputs_per_s"]
     bounds = [f"{name}{end}" for name in dict.fromkeys(figures) for end in ("", "_low", "_high")]
     runs = history(folder).filter(pl.col("problem").is_null()).select(*names, *bounds, "clock_error_p99_s").collect()
@@ -127,7 +122,7 @@ def tokens(run: Any) -> Html:
     for row in token_table(run.requests).iter_rows(named=True):
         shown = {
             "scenario": row["scenario"],
-            "load": load_name(row),
+            "load": str(LevelKey.of(row).load),
             "tokens": row["tokens"],
             "requests": row["requests"],
         }

@@ -16,11 +16,11 @@ import polars as pl
 
 from ..accounting import AT_LIMIT, FILTERED, SPECIALS
 from ..display import Html, html_table
+from ..loads import LevelKey
 from .accounts import total
 from .chat_template import messages, template_tokens
 from .given import of_run
 from .metrics import LEVEL
-from .tables import load_name
 
 # code -> (what it is, whether it explains its tokens)
 CAUSES: dict[str, tuple[str, bool]] = {
@@ -179,7 +179,7 @@ def causes_table(run: Any) -> Html:
         each = None if row["tokens"] is None else row["tokens"] / row["requests"]
         shown = {
             "scenario": row["scenario"],
-            "load": load_name(row),
+            "load": str(LevelKey.of(row).load),
             "step": row["step"],
             "cause": CAUSES[row["cause"]][0],
         }
@@ -212,7 +212,7 @@ def paid_table(run: Any) -> Html:
         measured = row["phase"] == "measured"
         about = {
             "scenario": row["scenario"],
-            "load": load_name(row),
+            "load": str(LevelKey.of(row).load),
             "outcome": row["outcome"] if measured else f"{row['outcome']} ({row['phase']})",
             "requests": row["requests"],
             "sent": row["sent"],

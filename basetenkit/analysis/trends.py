@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from ..columns import OPEN_LOOP
 from ..display import PALETTE, Html, html_table, interval, show
+from ..loads import load_of
 from . import drawing as d
 from . import statistics as st
 from .comparison import figures
@@ -161,9 +163,8 @@ def _scan(runs: str | Path | pl.LazyFrame, metric: str, by: list[str]) -> pl.Dat
     lazy = runs if isinstance(runs, pl.LazyFrame) else history(runs)
     base, _, stat = metric.rpartition("_")
     due = f"{headline(base, 'request_rate')}_{stat}" if base in METRICS else metric
-    open_loop = pl.col("load") == "request_rate"
     value = [
-        pl.when(open_loop).then(pl.col(f"{due}{end}")).otherwise(pl.col(f"{metric}{end}")).alias(name)
+        pl.when(OPEN_LOOP).then(pl.col(f"{due}{end}")).otherwise(pl.col(f"{metric}{end}")).alias(name)
         for name, end in (("value", ""), ("low", "_low"), ("high", "_high"))
     ]
     sent = pl.col("in_window") if "in_window" in lazy.collect_schema() else pl.lit(None)
@@ -182,9 +183,9 @@ def _named(frame: pl.DataFrame, by: list[str]) -> pl.Series:
 def _label(row: dict[str, Any]) -> str:
     row = dict(row)
     level, load = row.pop("level", None), row.pop("load", None)
-    tail = [] if level is None else [f"{level:g}/s" if load == "request_rate" else f"{level:g} in flight"]
     named = [f"batches of {value}" if name == "batch_size" else show(value) for name, value in row.items()]
-    return ", ".join([*named, *tail])
+    at = "" if level is None or load is None else str(load_of(load, level))
+    return " at ".join(filter(None, (", ".join(named), at)))
 
 
 def _scaled(metric: str, part: pl.DataFrame) -> Scaled:

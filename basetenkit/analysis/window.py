@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from ..columns import OPEN_LOOP
 from ..errors import ConfigError
 from .metrics import UNIT
 
@@ -67,7 +68,7 @@ def mark_window(rows: pl.DataFrame, window: Window = BY_RULE) -> pl.DataFrame:
     if window == BY_RULE:
         steady = pl.col("phase").is_in(["ramp", "cooldown"]).any().over(UNIT)
         ended = ((pl.col("outcome") == "cancelled") & measured).any().over(UNIT)
-        cut = ~steady & (pl.col("load") == "concurrency") & (n >= 10 * level) & pl.col("start_s").is_not_null()
+        cut = ~steady & ~OPEN_LOOP & (n >= 10 * level) & pl.col("start_s").is_not_null()
         inside = ~cut | ((rank >= 2 * level) & (ended | (rank < n - level)))
     else:
         inside = (rank >= (window.skip_first or 0)) & (rank < n - (window.skip_last or 0))

@@ -26,6 +26,7 @@ from ..config import RunConfig
 from ..endpoint import Endpoint
 from ..errors import ConfigError, StoreError
 from ..fields import without_secrets
+from ..loads import ClosedLoop, OpenLoop
 from ..pace import AT_ONCE_S
 from ..results import Run
 from ..scenario import parse_scenario
@@ -70,7 +71,7 @@ def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model
     words = _words(about.pop("cmd", None))
     rates = "--qps-level" in words or any(f.level != int(f.level) or _arrivals(f) for f in files)
     for file in files:
-        _fill(file, "request_rate" if rates else "concurrency")
+        _fill(file, OpenLoop.kind if rates else ClosedLoop.kind)
     config = _config(about, files, words, rates)
     document = {
         "config": config.model_dump(mode="json"),
@@ -243,7 +244,7 @@ def _config(about: dict[str, Any], files: list[_File], words: list[str], rates: 
 
 
 def _levels(files: list[_File], config: RunConfig) -> list[dict[str, Any]]:
-    load = "request_rate" if config.request_rate else "concurrency"
+    load = OpenLoop.kind if config.request_rate else ClosedLoop.kind
     return [
         {
             "index": i,

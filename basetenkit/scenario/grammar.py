@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from random import Random
 from typing import ClassVar, Self
 
@@ -99,10 +100,13 @@ def _pattern(form: str) -> str:
 def parse_scenario(text: str | Scenario) -> Scenario:
     """The scenario that `text` describes, e.g. `D(100,100)` or `0.7*D(100,50)+0.3*P(1000,20)/50`; spaces do not matter.
 
-    ScenarioError says what would be right.
+    ScenarioError says what would be right. A scenario never changes, so each text is read once in a process.
     """
-    if isinstance(text, Scenario):
-        return text
+    return text if isinstance(text, Scenario) else _parsed(text)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Scenario:
     bare = re.sub(r"\s+", "", text)
     return _mixture(bare) if re.search(r"[*+]", bare) else _single(bare)
 

@@ -29,6 +29,7 @@ from ..errors import ConfigError
 from ..pending import awaited
 from ..progress import ProgressLine
 from ..results import Run
+from ..run_plan import loads_of
 from ..runs import start
 from ..waiting import wait_for
 
@@ -230,10 +231,10 @@ def _observed(run: Run) -> dict[str, list[float]]:
     rows = run.requests.sort("start_s", nulls_last=True)
     skip = math.ceil(_in_flight(run.config))
     ok = rows[skip:].filter(pl.col("outcome") == "ok")
-    load = "request_rate" if run.config.request_rate else "concurrency"
+    (load,) = loads_of(run.config)
     out = {}
     for name in TESTED[:-1]:
-        out[name] = ok.select(x=METRICS[headline(name, load)].expression)["x"].drop_nulls().to_list()
+        out[name] = ok.select(x=METRICS[headline(name, load.kind)].expression)["x"].drop_nulls().to_list()
     out[TESTED[-1]] = list(_throughput(rows, skip))
     return out
 

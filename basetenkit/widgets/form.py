@@ -15,6 +15,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from ..analysis.expected import plan
 from ..config import RunConfig
 from ..endpoint import Endpoint
 from ..errors import BasetenkitError, ConfigError, Location
@@ -26,7 +27,7 @@ from ..studies.preflight import preflight
 from .fields import MASK, TYPE_AGAIN, FieldRow, PastedText, field_row, masked
 from .live import LiveView
 from .presets import PRESETS
-from .preview import first_body, plan_of
+from .preview import first_body
 
 _GROUPS = {
     "Endpoint": ("url", "model", "api_key", "request_format", "stream"),
@@ -206,7 +207,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         if config is None:
             self.plan.value = self.body.value = self.python.value = ""
             return
-        each = (f"<span>{html.escape(k)}</span>{html.escape(v)}" for k, v in plan_of(config).items())
+        each = (f"<span>{html.escape(k)}</span>{html.escape(v)}" for k, v in plan(config).words.items())
         self.plan.value = "".join(f"<div class='bk-plan'>{said}</div>" for said in each)
         try:
             self.python.value = _pre(config.to_python())

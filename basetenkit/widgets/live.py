@@ -16,8 +16,7 @@ import ipywidgets as w
 import polars as pl
 
 from ..analysis.summary import summarise
-from ..conductor import plan
-from ..rows import LevelKey
+from ..run_plan import PlannedLevel, levels_of
 from ..runs import LiveRun
 from .live_panels import LATENCIES, LevelState, counts, left_s, levels_table, percentiles, sparkline
 
@@ -38,8 +37,8 @@ class LiveView(w.VBox):  # type: ignore[misc]
     def __init__(self) -> None:
         self.levels, self.counts, self.times, self.chart = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self.spent_s = 0.0
-        self._states: dict[LevelKey, LevelState] = {}
-        self._final: set[LevelKey] = set()
+        self._states: dict[PlannedLevel, LevelState] = {}
+        self._final: set[PlannedLevel] = set()
         self._tokens: list[tuple[float, int]] = []
         self._rates: list[tuple[float, float]] = []
         super().__init__([style(), self.levels, self.counts, self.times, self.chart], layout=w.Layout(width="100%"))
@@ -52,8 +51,8 @@ class LiveView(w.VBox):  # type: ignore[misc]
     async def follow(self, live: LiveRun) -> None:
         before = live.config.warmup_requests
         self._states = {
-            key: LevelState(str(key), live.config.requests_of(key.load, key.level) + before)
-            for key in plan(live.config)
+            level: LevelState(str(level), live.config.requests_of(level.load) + before)
+            for level in levels_of(live.config)
         }
         self._final, self._tokens, self._rates = set(), [], []
         self.times.value = self.chart.value = ""
@@ -129,6 +128,5 @@ class LiveView(w.VBox):  # type: ignore[misc]
             self._rates = [*self._rates, (at, (tokens - before) / (at - since))][-_POINTS:]
 
 
-def _rows_of(frame: pl.DataFrame, key: LevelKey) -> pl.DataFrame:
-    same = {"scenario": key.scenario, "load": key.load, "level": key.level, "repeat": key.repeat}
-    return frame.filter(pl.all_horizontal(pl.col(name) == value for name, value in same.items()))
+def _rows_of(frame: pl.DataFrame, level: PlannedLevel) -> pl.DataFrame:
+    return frame.filter(pl.all_horizontal(pl.col(name) == value for name, value in level.columns.items()))

@@ -22,7 +22,8 @@ from ..errors import WorkerError
 from ..findings import Finding, finding
 from ..outgoing import quota, request_id
 from ..reasons import Stop, StopReason, ended_for
-from ..rows import LevelKey, lost_rows
+from ..rows import lost_rows
+from ..run_plan import PlannedLevel
 from ..stage import Batch, Part, Status, prefix
 from ..tally import Tally
 from ..workload.lexicon import lexicon
@@ -99,13 +100,13 @@ class Crew:
             await member.gone()
         return answer
 
-    async def level(self, key: LevelKey) -> None:
+    async def level(self, level: PlannedLevel) -> None:
         """Shares a level out, starts all at one moment, and returns when each is done or lost."""
         assert self._tally is not None
         self._report, self._batches, self._active = {}, [], []
         await self._replace_lost()
-        parts = self._parts(key)
-        self._tally.begin(quota(self._config, key.load, key.level), len(parts))
+        parts = self._parts(level)
+        self._tally.begin(quota(self._config, level.load), len(parts))
         self._active = self._members[: len(parts)]
         for member, part in zip(self._active, parts, strict=True):
             member.begin_level()
@@ -116,7 +117,7 @@ class Crew:
             for member in self._active:
                 member.tell("go", origin_ns=origin)
             await asyncio.gather(*(self._finish(m) for m in self._active))
-        self._take_stock(key)
+        self._take_stock(level)
 
     async def _replace_lost(self) -> None:
         gone = [m for m in self._members if m.lost is not None]
@@ -126,12 +127,12 @@ class Crew:
             self._members[member.part] = member
         await self._ready(fresh)
 
-    def _parts(self, key: LevelKey) -> list[Part]:
+    def _parts(self, level: PlannedLevel) -> list[Part]:
         """Every worker's part, as many as have one: a level of 2 users, or a guard of 2 in flight, keeps 2 workers busy."""
-        total = quota(self._config, key.load, key.level).total
-        most = int(key.level) if key.load == "concurrency" else self._config.max_in_flight or total
+        total = quota(self._config, level.load).total
+        most = level.load.at_once(self._config.max_in_flight) or total
         n = min(self._config.workers, most, total)
-        return [Part.of(key, self._config, part, n) for part in range(n)]
+        return [Part.of(level, self._config, part, n) for part in range(n)]
 
     async def _finish(self, member: Member) -> None:
         done = await self._said(member, "done", self._config.max_seconds + OVERTIME_S)
@@ -151,11 +152,11 @@ class Crew:
             member.spans.append(batch.spans())
             self._batches.append(batch)
 
-    def _take_stock(self, key: LevelKey) -> None:
+    def _take_stock(self, level: PlannedLevel) -> None:
         """What the level came to, over all; the requests that went with a lost worker get their rows."""
         reports = [m.answers["done"]["report"] for m in self._active if "done" in m.answers]
-        lost = [self._lose(m, key) for m in self._active if m.lost is not None]
-        whole = not lost or (key.load == "concurrency" and bool(reports))
+        lost = [self._lose(m, level) for m in self._active if m.lost is not None]
+        whole = not lost or (not level.load.scheduled and bool(reports))
         ended_by = next((r["ended_by"] for r in reports if r["ended_by"]), None)
         if not reports:
             ended_by = (self._stopped or Stop(StopReason.WORKERS_LOST)).saved()
@@ -175,15 +176,15 @@ class Crew:
             "whole": whole,
         }
 
-    def _lose(self, member: Member, key: LevelKey) -> dict[str, Any]:
+    def _lose(self, member: Member, level: PlannedLevel) -> dict[str, Any]:
         assert self._tally is not None
         owned, phases = self._tally.owned_by(member.part)
         lost = ~np.isin(owned, np.concatenate([np.zeros(0, np.int64), *member.received]))
         phases = [phase for phase, gone in zip(phases, lost, strict=True) if gone]
-        ids = [request_id(prefix(self._salt, key), int(n)) for n in owned[lost]]
+        ids = [request_id(prefix(self._salt, level), int(n)) for n in owned[lost]]
         message = f"the worker that sent it was lost ({member.lost}), and its response with it"
         if ids:
-            self._batches.append(Received(*lost_rows(key, ids, phases, message)))
+            self._batches.append(Received(*lost_rows(level, ids, phases, message)))
         return {"worker": member.part + 1, "why": member.lost, "requests": len(ids), "sent": len(owned)}
 
     def enough(self) -> None:

@@ -16,7 +16,7 @@ from .frames import Frames, nothing, rows
 
 def test_a_level_is_called_by_its_scenario_and_load() -> None:
     parts = [rows(1, level=8.0), rows(1, level=0.5, load="request_rate")]
-    assert d.rows(pl.concat(parts))["series"].to_list() == ["D(100,20), 8 in flight", "D(100,20), 0.5/s"]
+    assert d.rows(pl.concat(parts))["series"].to_list() == ["D(100,20) at concurrency 8", "D(100,20) at 0.5 requests/s"]
 
 
 def test_a_run_and_its_frame_give_the_same_rows() -> None:
@@ -27,7 +27,7 @@ def test_a_run_and_its_frame_give_the_same_rows() -> None:
 
 def test_levels_are_ordered_as_numbers() -> None:
     frame = d.rows(pl.concat([rows(1, level=x) for x in (64.0, 8.0, 16.0)]))
-    assert d.order(frame) == [f"D(100,20), {x} in flight" for x in (8, 16, 64)]
+    assert d.order(frame) == [f"D(100,20) at concurrency {x}" for x in (8, 16, 64)]
 
 
 def test_only_successes_in_the_window_are_drawn_and_all_where_no_window_is_known() -> None:

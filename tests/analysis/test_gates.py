@@ -33,7 +33,7 @@ def test_an_slo_that_is_missed_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(GateError) as caught:
         found.enforce()
     said = str(caught.value)
-    assert said.startswith("1 of 3 gates failed: D(100,20), concurrency 1: ")
+    assert said.startswith("1 of 3 gates failed: D(100,20) at concurrency 1: ")
     assert said.endswith("of the requests kept ttft_s 0.1; at least 90.0% must.")
     assert "\n" not in said
 
@@ -42,13 +42,13 @@ def test_failures_have_a_gate_of_their_own_and_nothing_passes_for_being_unknown(
     run = bk.load(save(tmp_path / "a", failures(30), slo={"ttft_s": 0.1}))
     assert [gate.verdict for gate in judge(run).gates] == ["pass", "fail", "fail"]
     assert judge(run).missed[0] == (
-        "D(100,20), concurrency 1: 100.0% (88.4% to 100.0%) of the requests failed; at most 1.0% may."
+        "D(100,20) at concurrency 1: 100.0% (88.4% to 100.0%) of the requests failed; at most 1.0% may."
     )
     assert judge(run, max_error_rate=1.0, goodput=0.0).missed == []
     cut = bk.load(save(tmp_path / "b", failures(30, "cancelled")))
     assert judge(cut).missed == [
-        "D(100,20), concurrency 1: 30 of 30 planned requests did not end (30 cut, 0 never sent); at most 1.0% may.",
-        "D(100,20), concurrency 1: an unknown share of the requests failed; at most 1.0% may.",
+        "D(100,20) at concurrency 1: 30 of 30 planned requests did not end (30 cut, 0 never sent); at most 1.0% may.",
+        "D(100,20) at concurrency 1: an unknown share of the requests failed; at most 1.0% may.",
     ]
     assert not cut.complete
 
@@ -56,7 +56,7 @@ def test_failures_have_a_gate_of_their_own_and_nothing_passes_for_being_unknown(
 def test_requests_that_were_never_sent_fail_a_run(tmp_path: Path) -> None:
     run = bk.load(save(tmp_path / "a", rows(40), max_requests=200))
     assert judge(run).missed == [
-        "D(100,20), concurrency 1: 160 of 200 planned requests did not end (0 cut, 160 never sent); at most 1.0% may."
+        "D(100,20) at concurrency 1: 160 of 200 planned requests did not end (0 cut, 160 never sent); at most 1.0% may."
     ]
     assert judge(run, max_unfinished=0.8).missed == []
     assert [gate.gate for gate in judge(run, max_unfinished=None).gates] == ["failures"]
@@ -167,7 +167,7 @@ def test_tokens_without_a_known_cause_have_a_gate(tmp_path: Path) -> None:
     found = list(accounted(bk.load(save(tmp_path / "a", frame)), 0.01))
     assert [gate.verdict for gate in found] == ["pass", "fail", "fail"]
     assert found[1].sentence == (
-        "D(100,20), concurrency 2: 5.00% of the tokens paid for is unexplained; at most 1.00% may be."
+        "D(100,20) at concurrency 2: 5.00% of the tokens paid for is unexplained; at most 1.00% may be."
     )
     assert found[2].found == "an unknown share"
 

@@ -31,8 +31,8 @@ def test_the_overview_has_a_row_a_level_with_intervals_in_ms() -> None:
     shown = lines(table)
     assert len(shown) == 3
     assert "TTFT p50, ms" in shown[0]
-    assert "1 in flight 100 of 100" in shown[1]
-    assert "2 in flight 100 of 100" in shown[2]
+    assert "concurrency 1 100 of 100" in shown[1]
+    assert "concurrency 2 100 of 100" in shown[2]
     assert " 149 (" in shown[1]
     assert "≥ " in shown[1]
     assert shown[1].endswith("0.010")
@@ -40,12 +40,12 @@ def test_the_overview_has_a_row_a_level_with_intervals_in_ms() -> None:
 
 def test_the_overview_of_failures_has_dashes_and_no_figure() -> None:
     shown = lines(overview(Frames(failures(30))))
-    assert shown[1].startswith("D(100,20) 1 in flight 0 of 30 – –")
+    assert shown[1].startswith("D(100,20) concurrency 1 0 of 30 – –")
     assert shown[1].endswith("–")
 
 
 def test_an_open_loop_is_told_by_its_rate() -> None:
-    assert "0.5/s" in lines(overview(Frames(rows(3, load="request_rate", level=0.5))))[1]
+    assert "0.5 requests/s" in lines(overview(Frames(rows(3, load="request_rate", level=0.5))))[1]
 
 
 def test_tables_of_nothing_say_so() -> None:
@@ -91,7 +91,7 @@ def test_the_latencies_have_a_row_a_level_and_metric_with_every_percentile() -> 
     shown = lines(latencies(Frames(rows(100, ttft_s=ttft, first_content_s=ttft, in_window=True))))
     assert shown[0].endswith("ms mean p50 p90 p95 p99 clock error p99")
     first, pace, whole = shown[1:]
-    assert "1 in flight Time to first token 150 (" in first
+    assert "concurrency 1 Time to first token 150 (" in first
     assert first.endswith(" 0.010")
     assert "Time per output token" in pace
     assert pace.endswith(" 0.001")  # 10 us over the 19 tokens that came in the time
@@ -105,7 +105,7 @@ def test_the_service_is_the_share_within_the_limits_and_says_where_none_are_set(
     ttft = [0.05] * 90 + [0.15] * 10
     good = bk.load(save(tmp_path / "a", rows(100, ttft_s=ttft, in_window=True), slo={"ttft_s": 0.1}))
     assert "within ttft_s 0.1, %" in lines(service(good))[0]
-    assert "1 in flight 100 90." in lines(service(good))[1]
+    assert "concurrency 1 100 90." in lines(service(good))[1]
     assert "no slo was set" in lines(service(bk.load(save(tmp_path / "b", rows(10)))))[0]
 
 
@@ -115,6 +115,6 @@ def test_the_past_has_the_latest_runs_by_date(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     shown = lines(past(tmp_path, 3))
     assert [line.split()[0] for line in shown[1:]] == ["run-2", "run-1", "run-0"]
-    assert "2023-11-14 22:13:20 yes D(100,20) 1 in flight 40 of 40 100" in shown[-1]
+    assert "2023-11-14 22:13:20 yes D(100,20) concurrency 1 40 of 40 100" in shown[-1]
     (tmp_path / "empty").mkdir()
     assert lines(past(tmp_path / "empty")) == ["(nothing)"]

@@ -182,8 +182,8 @@ def test_what_failures_cost_is_told_by_outcome_and_null_where_nothing_was_counte
     refused = failures(3, "http_error")
     text = repr(paid_table(Frames(pl.concat([rows(4), broken, refused]))))
     lines = [re.split(r"  +", line.strip()) for line in text.splitlines()]
-    assert ["D(100,20)", "1 in flight", "incomplete", "2", "2", "200", "20", "20.00%"] in lines
-    assert ["D(100,20)", "1 in flight", "http_error", "3", "3", "300", "–", "–"] in lines
+    assert ["D(100,20)", "concurrency 1", "incomplete", "2", "2", "200", "20", "20.00%"] in lines
+    assert ["D(100,20)", "concurrency 1", "http_error", "3", "3", "300", "–", "–"] in lines
     assert "(nothing)" in repr(paid_table(Frames(rows(4))))
 
 
@@ -194,6 +194,6 @@ def test_requests_that_never_left_sent_no_tokens_and_other_phases_are_named() ->
     lines = [
         re.split(r"  +", line.strip()) for line in repr(paid_table(Frames(pl.concat([never, half, cut])))).splitlines()
     ]
-    assert ["D(100,20)", "1 in flight", "connection_error", "10", "0", "–", "–", "–"] in lines
-    assert ["D(100,20)", "2 in flight", "connection_error", "4", "2", "200", "–", "–"] in lines
-    assert ["D(100,20)", "4 in flight", "cancelled (cooldown)", "3", "3", "300", "–", "–"] in lines
+    assert ["D(100,20)", "concurrency 1", "connection_error", "10", "0", "–", "–", "–"] in lines
+    assert ["D(100,20)", "concurrency 2", "connection_error", "4", "2", "200", "–", "–"] in lines
+    assert ["D(100,20)", "concurrency 4", "cancelled (cooldown)", "3", "3", "300", "–", "–"] in lines

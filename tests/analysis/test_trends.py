@@ -70,7 +70,7 @@ def test_what_cannot_be_used_is_left_out_and_counted(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     found = trends(tmp_path)
     assert found.points.height == 3
-    assert "D(100,20), 1 in flight: 3 run(s) are too few to look for steps or drift; 10 at least." in found.words
+    assert "D(100,20) at concurrency 1: 3 run(s) are too few to look for steps or drift; 10 at least." in found.words
     assert "1 of 5 rows are left out: not complete, or not readable." in found.words
     assert any(
         word.startswith("1 complete run(s) have no such figure: if their requests failed") for word in found.words
@@ -81,7 +81,7 @@ def test_what_cannot_be_used_is_left_out_and_counted(tmp_path: Path) -> None:
 def test_runs_that_take_after_each_other_are_said_to(tmp_path: Path) -> None:
     waves = list(0.1 * (1 + 0.1 * np.sin(np.arange(24) / 1.5)))
     [said] = [word for word in trends(folder_of(tmp_path / "a", waves)).words if "autocorrelation" in word]
-    assert said.startswith("D(100,20), 1 in flight: a run takes after the one before it (lag-1 autocorrelation 0.")
+    assert said.startswith("D(100,20) at concurrency 1: a run takes after the one before it (lag-1 autocorrelation 0.")
     assert not any("autocorrelation" in word for word in trends(folder_of(tmp_path / "b", [0.1] * 24)).words)
 
 
@@ -90,8 +90,8 @@ def test_series_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     save(tmp_path / "b", rows(40, load="request_rate", level=3.0), request_params={"temperature": 0.5})
     found = trends(bk.history(tmp_path))
     assert found.points["series"].to_list() == [
-        "{}, D(100,20), 2 in flight",
-        '{"temperature": 0.5}, D(100,20), 3/s',
+        "{}, D(100,20) at concurrency 2",
+        '{"temperature": 0.5}, D(100,20) at 3 requests/s',
     ]
 
 

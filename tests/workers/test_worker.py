@@ -18,9 +18,10 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
+from basetenkit.loads import ClosedLoop, LevelKey
 from basetenkit.outgoing import request_head
 from basetenkit.reasons import Stop, StopReason
-from basetenkit.rows import LevelKey
+from basetenkit.run_plan import PlannedLevel
 from basetenkit.stage import Part
 from basetenkit.tally import Quota, Tally
 from basetenkit.workers import messages
@@ -85,7 +86,7 @@ def greet(worker: Process, tally: Tally, url: str, **kw: Any) -> list[tuple[str,
     return worker.hears("ready")
 
 
-KEY_OF_LEVEL = LevelKey(0, "D(10,5)", "concurrency", 2.0, 0)
+KEY_OF_LEVEL = PlannedLevel(0, LevelKey("D(10,5)", ClosedLoop(2)))
 
 
 def test_a_level_from_hello_to_done(worker: Process, tally: Tally, server: Any) -> None:
@@ -119,7 +120,7 @@ def test_what_it_cannot_do_is_one_sentence_and_it_goes_on(worker: Process, tally
 
 def test_a_stop_is_done_at_once_and_an_interrupt_is_not_its_own(worker: Process, tally: Tally, server: Any) -> None:
     greet(worker, tally, server.url)
-    worker.tell("prepare", part=Part(replace(KEY_OF_LEVEL, scenario="D(10,9000)"), users=2))
+    worker.tell("prepare", part=Part(replace(KEY_OF_LEVEL, key=LevelKey("D(10,9000)", ClosedLoop(2))), users=2))
     worker.hears("built")
     worker.tell("go", origin_ns=time.monotonic_ns())
     worker.hears("status")

@@ -104,7 +104,7 @@ def outcomes_over_time(run: Any) -> alt.Chart:
         .properties(width=d.WIDTH, height=110)
     )
     row = a.Row(
-        "series:N", sort=d.order(rows), title=None, header=a.Header(labelAngle=0, labelAlign="left", labelLimit=160)
+        "series:N", sort=d.order(rows), title=None, header=a.Header(labelAngle=0, labelAlign="left", labelLimit=260)
     )
     return chart.encode(row=row).properties(title=title)  # type: ignore[no-any-return]
 

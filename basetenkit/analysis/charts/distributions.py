@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
+from ...loads import OpenLoop
 from ...types import Estimate
 from .. import drawing as d
 from ..clock_error import bounded, errors_of, quantile_of, within_the_clock
@@ -130,7 +131,7 @@ def _clock_words(seen: dict[str, _Seen]) -> str:
 
 def _counted_from(rows: pl.DataFrame, metric: str, since: Since) -> str:
     """The metric that stands for `metric` where all levels are of an open loop: a user waits from the moment they asked."""
-    return headline(metric, "request_rate") if since == "due" and set(rows["load"]) == {"request_rate"} else metric
+    return headline(metric, OpenLoop.kind) if since == "due" and set(rows["load"]) == {OpenLoop.kind} else metric
 
 
 @of_run

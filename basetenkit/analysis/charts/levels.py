@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ...coercions import metric_name
-from ...columns import SCHEMA
+from ...columns import OPEN_LOOP, SCHEMA
 from ...errors import ConfigError, ScenarioError
+from ...loads import LevelKey, OpenLoop
 from ...scenario import parse_scenario
 from .. import drawing as d
 from ..given import of_run
-from ..metrics import METRICS, headline
+from ..metrics import LEVEL, METRICS, headline
 from ..summary import summarise, summary_schema
 
 if TYPE_CHECKING:
@@ -79,17 +80,16 @@ def _summary(run: Any) -> pl.DataFrame:
 
 def _points(summary: pl.DataFrame, metric: str, stat: str, against: str) -> pl.DataFrame:
     """One row a level that has both figures: the x under its own name, `y`, and the bounds of both."""
-    due = f"{headline(metric, 'request_rate')}_{stat}"
-    open_loop = pl.col("load") == "request_rate"
+    due = f"{headline(metric, OpenLoop.kind)}_{stat}"
     output = pl.when(pl.col("inputs_per_s").is_not_null()).then(0.0).otherwise("output_tokens_per_s")
     total = pl.col("input_tokens_per_s") + output
-    frame = _curves(summary.with_columns(total_tokens_per_s=total, series=d.label()))
+    frame = _curves(d.labelled(summary.with_columns(total_tokens_per_s=total)))
     bounds = [
         (pl.lit(None, pl.Float64) if against == "total_tokens_per_s" else pl.col(f"{against}_{end}")).alias(f"x_{end}")
         for end in ("low", "high")
     ]
     values = [
-        pl.when(open_loop).then(f"{due}{end}").otherwise(f"{metric}_{stat}{end}").alias(f"y{end}")
+        pl.when(OPEN_LOOP).then(f"{due}{end}").otherwise(f"{metric}_{stat}{end}").alias(f"y{end}")
         for end in ("", "_low", "_high")
     ]
     found = frame.select("curve", "name", "order", "series", "level", against, *values, *bounds)
@@ -99,9 +99,11 @@ def _points(summary: pl.DataFrame, metric: str, stat: str, against: str) -> pl.D
 def _curves(summary: pl.DataFrame) -> pl.DataFrame:
     """The summary with `curve`, what a level's point is named, and its `order` on the curve: by load; or by batch size, where
     the levels are batch sizes at a single load."""
-    kind = pl.when(pl.col("load") == "request_rate").then(pl.lit(", open loop")).otherwise(pl.lit(", closed loop"))
-    load = pl.col("series").str.split(", ").list.last()
-    frame = summary.with_columns(curve=pl.col("scenario") + kind, name=load, order=pl.col("level"))
+    kind = pl.when(OPEN_LOOP).then(pl.lit(", open loop")).otherwise(pl.lit(", closed loop"))
+    loads = [str(LevelKey.of(row).load) for row in summary.select(LEVEL).iter_rows(named=True)]
+    frame = summary.with_columns(
+        pl.Series("name", loads, pl.String), curve=pl.col("scenario") + kind, order=pl.col("level")
+    )
     batches = [found for text in summary["scenario"] if (found := _batch(text))]
     if not batches or len(batches) < summary.height or summary.select("load", "level").n_unique() > 1:
         return frame

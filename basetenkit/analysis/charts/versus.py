@@ -31,14 +31,14 @@ def comparison(found: Comparison) -> alt.Chart:
         raise ConfigError(f"charts.comparison takes what bk.compare(a, b) gives, not {type(found).__name__}")
     a, title = d.altair(), "b against a"
     names = list(dict.fromkeys(n for name in SHOWN for n in (name, _due(name)))) + list(SHARES)
-    frame = found.frame.filter(pl.col("metric").is_in(names) & (pl.col("ratio") > 0)).with_columns(series=d.label())
+    frame = d.labelled(found.frame.filter(pl.col("metric").is_in(names) & (pl.col("ratio") > 0)))
     if not frame.height:
         return d.nothing(title, "The runs have no figure of the same level in common.")
     heads = {r["metric"]: f"{figure_title(r['metric'])} ({r['better']} is better)" for r in frame.iter_rows(named=True)}
     present = [heads[n] for n in names if n in heads]
     frame = frame.with_columns(figure=pl.col("metric").replace_strict(heads))
     kept = frame.select("series", "figure", "level", "unit", "a", "b", "ratio", "ratio_low", "ratio_high")
-    base = a.Chart().encode(y=a.Y("series:N", title=None, sort=d.order(frame), axis=a.Axis(labelLimit=170)))
+    base = a.Chart().encode(y=a.Y("series:N", title=None, sort=d.order(frame), axis=a.Axis(labelLimit=200)))
     bars = base.transform_filter("isValid(datum.ratio_low) && isValid(datum.ratio_high)").mark_rule(strokeWidth=2)
     tips = [a.Tooltip(f"{c}:Q", format=",.4~g") for c in ("a", "b", "ratio", "ratio_low", "ratio_high")]
     dots = base.mark_point(filled=True, size=55, opacity=1, color=d.BLUE).encode(

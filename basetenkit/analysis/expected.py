@@ -1,0 +1,157 @@
+"""What a config asks for before anything is sent: levels, requests, tokens, minutes, dollars, and how precise figures will be.
+
+Whatever cannot be known beforehand is None, and `reasons` says why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
+from typing import Any
+
+import polars as pl
+
+from ..config import RunConfig
+from ..display import html_table, show
+from ..errors import ConfigError
+from ..looks import FIRST_LOOK
+from ..run_plan import PlannedLevel, levels_of, scenarios_of
+from ..scenario import Scenario, parse_scenario
+from .precision import BOUNDED, DEPEND, TYPICAL
+
+_DRAWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class HalfWidth:
+    """Half of a figure's 95% interval, as a share of the figure: `low` if the endpoint is calm, `high` if it is not. `high` is None
+    if the interval may have no upper bound, because the requests of a level depend on one another."""
+
+    low: float
+    high: float | None
+
+    def __str__(self) -> str:
+        return f"±{self.low:.0%} to ±{self.high:.0%}" if self.high is not None else f"±{self.low:.0%} at best"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `bk.plan(config)` returns.
+
+    `requests`: sent at most, over all levels and repeats, with warm-up, the preflight request and about `around` requests that
+    keep a steady load. `tokens`: expected, input and output. `minutes`: at most. `dollars`: expected. `p50`, `p99`: the expected
+    half-width of those percentiles of a latency, per level, all repeats together. `reasons`: for each of these that is None, why.
+    `levels`: in the order in which they run.
+
+    Examples
+    --------
+    >>> import basetenkit as bk
+    >>> config = bk.RunConfig(endpoint={"url": "http://127.0.0.1:8099/v1/chat/completions", "model": "m"}, steady=False)
+    >>> plan = bk.plan(config)
+    >>> plan.requests, plan.tokens, plan.minutes
+    (401, 80200, 20.0)
+    """
+
+    levels: tuple[PlannedLevel, ...]
+    requests: int
+    around: int
+    tokens: int | None
+    max_tokens: int | None
+    minutes: float
+    dollars: float | None
+    p50: HalfWidth | None
+    p99: HalfWidth | None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """The plan as a person reads it: what, and how much."""
+        around = f", about {show(self.around)} of them to keep the load steady" if self.around else ""
+        tokens = "not known beforehand" if self.tokens is None else f"about {show(self.tokens)}"
+        stop = "" if self.max_tokens is None else f", stopped at {show(self.max_tokens)}"
+        said = {
+            "levels": show(len(self.levels)),
+            "requests at most": show(self.requests) + around,
+            "tokens expected": tokens + stop,
+            "minutes at most": show(round(self.minutes, 1)),
+        }
+        if self.dollars is not None:
+            said["dollars expected"] = f"about {self.dollars:,.2f}"
+        return said | {"expected precision": "; ".join(self._precision())}
+
+    def _precision(self) -> Iterator[str]:
+        for name, half in (("p50", self.p50), ("p99", self.p99)):
+            yield f"{name} {half}" if half is not None else f"no interval for {name} ({self.reasons[name]})"
+
+    def __repr__(self) -> str:
+        return repr(html_table([{"plan": name, "": said} for name, said in self.words.items()]))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        table = html_table([{"plan": name, "": said} for name, said in self.words.items()])
+        return table._repr_mimebundle_()
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """One row per level and repeat: `scenario`, `load`, `level`, `repeat`."""
+        columns = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "repeat": pl.Int64}
+        return pl.DataFrame([level.columns for level in self.levels], schema=columns)
+
+
+def plan(config: RunConfig) -> Plan:
+    """What a config asks for, as an object; nothing is sent, and no data set or tokenizer is loaded. ConfigError if `config` is not
+    a RunConfig."""
+    if not isinstance(config, RunConfig):
+        raise ConfigError(f"plan takes a RunConfig, not {type(config).__name__}; e.g. bk.plan(bk.RunConfig(...))")
+    levels = levels_of(config)
+    measured = [config.requests_of(level.load) for level in levels]
+    around = [config.around_of(level.load) for level in levels]
+    each = [n + more + config.warmup_requests for n, more in zip(measured, around, strict=True)]
+    reasons = {"dollars": "no price is given"}
+    means, tokens = {text: mean_tokens(parse_scenario(text), config) for text in scenarios_of(config)}, 0.0
+    for level, n in zip(levels, each, strict=True):
+        per_request = means[level.key.scenario]
+        if per_request is None:
+            reasons["tokens"] = f"the scenario {level.key.scenario} does not say how many tokens a request has"
+            break
+        tokens += per_request * (n + (config.preflight and level.index == 0))
+    fewest = min(measured) * config.repeats
+    known: dict[str, HalfWidth | None] = {}
+    for name in ("p50", "p99"):
+        known[name] = half_width(name, fewest)
+        if known[name] is None:
+            reasons[name] = f"it needs at least {BOUNDED[name]} requests per level, and the plan has {fewest}"
+    return Plan(
+        levels=tuple(levels),
+        requests=sum(each) + config.preflight,
+        around=sum(around),
+        tokens=None if "tokens" in reasons else round(tokens),
+        max_tokens=config.max_total_tokens,
+        minutes=len(levels) * config.max_seconds / 60,
+        dollars=None,
+        reasons=reasons,
+        **known,
+    )
+
+
+def half_width(percentile: str, requests: int) -> HalfWidth | None:
+    """The expected half-width of one percentile of a latency with so many requests of a level: from the simulated levels of
+    docs/intervals.md, and narrower with the root of the number of requests. None if the interval cannot have an upper bound."""
+    if requests < BOUNDED[percentile]:
+        return None
+    narrow, wide = (share * math.sqrt(FIRST_LOOK / requests) for share in TYPICAL[percentile])
+    return HalfWidth(narrow, wide if requests >= DEPEND * BOUNDED[percentile] else None)
+
+
+def mean_tokens(scenario: Scenario, config: RunConfig) -> float | None:
+    """Tokens of a request, input and output, by 200 draws. None if the scenario shows images or does not say how long texts are."""
+    rng = Random(config.seed)
+    if not scenario.sampled:
+        return None
+    shapes = [scenario.sample(rng) for _ in range(_DRAWS)]
+    if any(shape.input_tokens is None or shape.images for shape in shapes):
+        return None
+    inputs = [(shape.input_tokens or 0) * (shape.inputs or config.batch_size[0]) for shape in shapes]
+    return (sum(inputs) + sum(shape.output_tokens or 0 for shape in shapes)) / _DRAWS

@@ -1,4 +1,5 @@
-"""Which tests need a tool that may be missing, and how to get it. With CI set nothing is skipped: a missing tool fails."""
+"""How the tests are shared out among processes; which need a tool that may be missing, and how to get it. With CI set nothing
+is skipped: a missing tool fails."""
 
 from __future__ import annotations
 
@@ -7,8 +8,11 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from .real import servers
 
@@ -16,6 +20,30 @@ CHROMIUM = os.environ.get("BASETENKIT_CHROMIUM") or shutil.which("chromium") or 
 BROWSER = "needs Chromium: `apt-get install chromium`, or set BASETENKIT_CHROMIUM to where it is"
 NEEDED = {"test_genai_bench.py": ("genai-bench",), "test_hub_data.py": ("datasets",)}
 REAL = f"needs the real model servers: `{servers.HOW}`"
+TOGETHER = ("tests/real/", "tests/browser/")  # a group each: one process starts the servers, or a browser
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("basetenkit", deadline=None)
+hypothesis.settings.load_profile("basetenkit")
+
+
+class ByFile(LoadScopeScheduling):
+    """The tests of a file run in one process, one after the other, so that what a file sets up is set up once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if path.startswith(folder)), path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """None beside this process if only files were named; otherwise more than there are cores: many tests wait for a server."""
+    if all(Path(name.partition("::")[0]).is_file() for name in config.args):
+        return 0
+    return max(2, os.cpu_count() or 1)
 
 
 def may_open_raw_sockets() -> bool:
@@ -27,6 +55,7 @@ def may_open_raw_sockets() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(TOGETHER))  # the largest groups first
     if os.environ.get("CI"):
         return
     missing = {"browser": BROWSER} if CHROMIUM is None else {}

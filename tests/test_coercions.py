@@ -25,7 +25,8 @@ def config(**fields: Any) -> bk.RunConfig:
 @pytest.mark.parametrize(
     "levels",
     [
-        np.array([1, 8]), [np.int64(1), np.int32(8)], pl.Series([1, 8]), (1, 8), range(1, 9, 7), iter([1, 8]), np.array([1.0, 8.0]),
+        np.array([1, 8]), [np.int64(1), np.int32(8)], pl.Series([1, 8]), (1, 8), range(1, 9, 7),
+        pytest.param(iter([1, 8]), id="an iterator"), np.array([1.0, 8.0]),
         "1,8", "1 8", " 1, 8 ", "1;8", "(1, 8)", "[1, 8]", "['1', '8']", {1: "a", 8: "b"}.keys(),
     ],
     ids=str,

@@ -8,22 +8,21 @@ are seen while the response is read, and stand there already.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from .findings import note
+from .findings import Note, note
 from .types import Outcome
 
 # Finish reasons that are not the model's own: it was cut at the limit, or by a filter.
 AT_LIMIT, FILTERED = ("length", "max_tokens"), ("content_filter",)
-# In a row's notes: how many tokens the response itself marks as special, which are counted and are not in the text.
-SPECIALS = r"^special_tokens: (\d+) "
+# The note that says how many tokens the response itself marks as special, which are counted and are not in the text.
+SPECIALS = "special_tokens"
 # A difference of this share and less is the seam between chunks or a space: no vocabulary is suspected.
 VOCABULARY_SHARE = 0.05
 
 
-def token_notes(row: Mapping[str, Any], *, streamed: bool, reasoning: bool, known: bool) -> list[str]:
+def token_notes(row: Mapping[str, Any], *, streamed: bool, reasoning: bool, known: bool) -> list[Note]:
     """The notes of one row. `reasoning`: whether reasoning text came; `known`: whether echo or a count above the limit has
     explained the output already."""
     if row["outcome"] == Outcome.INCOMPLETE:
@@ -36,12 +35,12 @@ def token_notes(row: Mapping[str, Any], *, streamed: bool, reasoning: bool, know
     return out + ([] if known else _output(row, streamed, reasoning))
 
 
-def _truncated(row: Mapping[str, Any]) -> list[str]:
+def _truncated(row: Mapping[str, Any]) -> list[Note]:
     got, asked = row["output_tokens"] or 0, row["output_tokens_target"]
     return [note("tokens_truncated", got=got, asked=asked)] if asked is not None and got < asked else []
 
 
-def _input(row: Mapping[str, Any]) -> list[str]:
+def _input(row: Mapping[str, Any]) -> list[Note]:
     server, client = row["input_tokens_server"], row["input_tokens_client"]
     if server is None or client is None or server == client:
         return []
@@ -54,9 +53,9 @@ def _input(row: Mapping[str, Any]) -> list[str]:
     return [note("tokens_differ", what="input", server=server, client=client)]
 
 
-def _output(row: Mapping[str, Any], streamed: bool, reasoning: bool) -> list[str]:
+def _output(row: Mapping[str, Any], streamed: bool, reasoning: bool) -> list[Note]:
     server, client, hidden = row["output_tokens_server"], row["output_tokens_client"], row["reasoning_tokens"] or 0
-    out: list[str] = []
+    out: list[Note] = []
     if hidden and not reasoning:
         out.append(note("tokens_hidden_reasoning", n=hidden))
         server -= hidden
@@ -74,7 +73,7 @@ def _output(row: Mapping[str, Any], streamed: bool, reasoning: bool) -> list[str
 def _specials(row: Mapping[str, Any]) -> int:
     """How many tokens without text something bears out: those that the response marks as special, or else the end mark of a
     model that ended by itself."""
-    found = [re.match(SPECIALS, warning) for warning in row.get("warnings") or ()]
+    found = [note.fields["n"] for note in row.get("notes") or () if note.code == SPECIALS]
     reason = (row["finish_reason"] or "").lower()
     ended = int(bool(reason) and reason not in (*AT_LIMIT, *FILTERED))
-    return max((int(match[1]) for match in found if match), default=ended)
+    return max(found, default=ended)

@@ -9,6 +9,8 @@ import polars as pl
 
 from .loads import OpenLoop
 
+NOTES = pl.List(pl.Struct({"code": pl.String(), "fields": pl.String()}))
+
 COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "request_id": (pl.String(), "the request's own id, unique in a run; sent as x-baseten-customer-request-id"),
     "scenario": (pl.String(), "the traffic scenario, in its canonical form"),
@@ -113,7 +115,11 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "wire_format": (pl.String(), "'sse', 'ndjson', 'json', 'text' or 'embedding'"),
     "finish_reason": (pl.String(), "as the server said it"),
     "text": (pl.String(), "the whole output text"),
-    "warnings": (pl.List(pl.String()), "notes on this response, each as 'code: sentence'"),
+    "notes": (
+        NOTES,
+        "notes on this response, each as its code and, as a JSON object, its figures",
+    ),
+    "warnings": (pl.List(pl.String()), "the same notes in words, each as 'code: sentence'"),
 }
 
 CHUNK_COLUMNS: dict[str, tuple[pl.DataType, str]] = {
@@ -127,6 +133,9 @@ CHUNK_COLUMNS: dict[str, tuple[pl.DataType, str]] = {
 }
 
 SCHEMA = {name: kind for name, (kind, _) in COLUMNS.items()}
+STORED = {
+    name: kind for name, kind in SCHEMA.items() if name != "warnings"
+}  # which are made of `notes` when they are read
 CHUNK_SCHEMA = {name: kind for name, (kind, _) in CHUNK_COLUMNS.items()}
 
 OPEN_LOOP = pl.col("load") == OpenLoop.kind  # rows of open loops

@@ -27,6 +27,7 @@ from .errors import StoreError
 from .findings import Finding, finding
 from .loads import LevelKey
 from .looks import FIRST_LOOK
+from .notes import in_words
 from .outgoing import quota, request_head
 from .probe import Probe, nothing_answers
 from .reasons import Stop, StopReason
@@ -292,9 +293,9 @@ class Conductor:
                 stored = self.folder.scan("requests"), self.folder.scan("chunks")
                 batches = [*self._unwritten, *self._place.waiting()]
             frames = [batch.frames() for batch in batches]
-            requests, chunks = ([kind, *(f[i].lazy() for f in frames)] for i, kind in enumerate(stored))
+            requests = [stored[0], *(f[0].lazy().with_columns(in_words()) for f in frames)]
             try:
-                return make(pl.concat(requests), pl.concat(chunks))
+                return make(pl.concat(requests), pl.concat([stored[1], *(f[1].lazy() for f in frames)]))
             except (OSError, pl.exceptions.PolarsError):  # the parts of a level were put together meanwhile
                 if last:
                     raise

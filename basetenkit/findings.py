@@ -64,6 +64,29 @@ def _in_words(fields: Mapping[str, Any]) -> dict[str, Any]:
     return words
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to know of one response: `code`, which is stable, and its figures by name. Its text is made when it is shown.
+
+    >>> str(note("first_message", n=5, tokens=20))
+    'first_message: 5 of 20 tokens came in the first message: TPOT is of the other tokens'
+    """
+
+    code: str
+    fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def sentence(self) -> str:
+        fields = dict(self.fields)
+        if self.code == "over_max_tokens":
+            counted = fields.get("counted")
+            fields["verdict"] = "not used" if counted is None else f"used, because the text counts {counted}"
+        return NOTES[self.code].format(**fields)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.sentence}"
+
+
 # code -> (sentence, cure); the names in braces are filled in when it is shown.
 RUN_FINDINGS: dict[str, tuple[str, str]] = {
     "nothing_answers": (
@@ -274,7 +297,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     "tokens_spent": ("max_total_tokens={limit} was reached, so the level ended early.", ""),
 }
 
-# code -> sentence; the names in braces are filled in by `note`.
+# code -> sentence; the names in braces are filled in when it is shown.
 NOTES: dict[str, str] = {
     "no_done": "the stream ended without [DONE]; a finish_reason was seen, so it counts as whole",
     "completion_unverified": "a plain-text stream has no end mark: a model that died in the middle looks the same",
@@ -335,6 +358,8 @@ def finding(code: str, where: str = "", **fields: Any) -> Finding:
     return Finding(code, where, fields)
 
 
-def note(code: str, **fields: object) -> str:
-    """The note `code` about one response, as "code: sentence"."""
-    return f"{code}: {NOTES[code].format(**fields)}"
+def note(code: str, **fields: Any) -> Note:
+    """The note `code` about one response, with its figures. KeyError if there is no such code."""
+    if code not in NOTES:
+        raise KeyError(code)
+    return Note(code, fields)

@@ -7,8 +7,14 @@ that version 1 wrote: they are history, and do not change with today's texts.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
+import polars as pl
+
+from .columns import NOTES
+from .findings import Note
+from .notes import in_words, saved
 from .reasons import Stop, StopReason
 
 _ENDED_BY: tuple[tuple[StopReason, str, type], ...] = (
@@ -25,17 +31,17 @@ _ENDED_BY: tuple[tuple[StopReason, str, type], ...] = (
 )
 
 
-def document(saved: dict[str, Any]) -> dict[str, Any]:
-    """The content of a run.json of any earlier version, as this version writes it. `saved` may be changed."""
-    if saved["schema"] >= 2:
-        return saved
-    for level in saved.get("levels", []):
+def document(old: dict[str, Any]) -> dict[str, Any]:
+    """The content of a run.json of any earlier version, as this version writes it. `old` may be changed."""
+    if old["schema"] >= 2:
+        return old
+    for level in old.get("levels", []):
         if isinstance(level.get("ended_by"), str):
             level["ended_by"] = ended_by(level["ended_by"]).saved()
-    about = saved.get("metadata", {})
-    limit = saved.get("config", {}).get("capture_limit_mb")
+    about = old.get("metadata", {})
+    limit = old.get("config", {}).get("capture_limit_mb")
     about["events"] = [_event(event, limit) for event in about.get("events", [])]
-    return saved | {"schema": 2}
+    return old | {"schema": 2}
 
 
 def ended_by(text: str) -> Stop:
@@ -58,3 +64,32 @@ def _event(event: dict[str, Any], capture_limit_mb: Any) -> dict[str, Any]:
     elif "message" in event:
         fields["message"] = event["message"].rstrip(".")
     return {"code": event["what"], "fields": fields}
+
+
+# The figures of notes that an analysis asks for. Of the others the code is enough: their words are kept as they were.
+_NOTED: dict[str, str] = {
+    "over_max_tokens": r"the server reported (?P<value>\d+) where (?P<limit>\d+) was the most; "
+    r"(?:not used|used, because the text counts (?P<counted>\d+))",
+    "first_message": r"(?P<n>\d+) of (?P<tokens>\d+) tokens came in the first message.*",
+    "special_tokens": r"(?P<n>\d+) token\(s\) of the response.*",
+}
+
+
+def requests(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows of any version: those of version 1 get their `notes` from the words that it kept, all others their words."""
+    texts = pl.col("warnings").fill_null([])
+    old = texts.list.eval(pl.element().map_batches(_notes, return_dtype=NOTES.inner))
+    wordless = pl.when(pl.col("warnings").is_null()).then(pl.col("notes"))
+    return rows.with_columns(notes=pl.coalesce("notes", old), warnings=pl.coalesce("warnings", in_words(wordless)))
+
+
+def _notes(texts: pl.Series) -> pl.Series:
+    return pl.Series([saved(noted(text)) for text in texts], dtype=NOTES.inner)
+
+
+@lru_cache(4096)
+def noted(text: str) -> Note:
+    """The note that version 1 wrote as this text."""
+    code, _, sentence = text.partition(": ")
+    found = re.fullmatch(_NOTED.get(code, ""), sentence, re.DOTALL)
+    return Note(code, {name: int(n) for name, n in found.groupdict().items() if n} if found else {})

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .findings import note
+from .findings import Note, note
 from .parsing.response import ParsedResponse
 
 # Fifty thousand tokens a second: no model writes as fast. What comes at this pace was held back and then sent whole.
@@ -44,7 +44,7 @@ class Pace:
     """`tpot_s`: seconds per token, None if no token came after the first moment. `notes`: what a reader of it must know."""
 
     tpot_s: float | None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def pace(
@@ -119,14 +119,14 @@ class _Tokens:
         return self.total - self.first(events) if events < len(self._own) else 0.0
 
 
-def _first_message(tokens: _Tokens) -> list[str]:
+def _first_message(tokens: _Tokens) -> list[Note]:
     first, total = tokens.first(1), tokens.total
     if first < 1.5 or first <= FIRST_SHARE * total:  # below: one token, which a tokenizer may count as one and a half
         return []
     return [note("first_message", n=round(first), tokens=round(total))]
 
 
-def _few_times(times: Times, error: Times) -> list[str]:
+def _few_times(times: Times, error: Times) -> list[Note]:
     """Events that came at far fewer times than there are events, if that is not this client's doing: a client that reads late
     has bounds as wide as what it merged."""
     n = len(times)

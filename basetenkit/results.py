@@ -50,9 +50,9 @@ class Run:
     def _rows(self) -> pl.DataFrame:
         """The rows without their texts: of a long run half a gigabyte, which no figure needs."""
         if "requests" in self.__dict__:
-            return self.requests.drop("text")
-        rows = self._folder.scan("requests").drop("text").collect()
-        return mark_window(rows, self.window).select([name for name in SCHEMA if name != "text"])
+            return self.requests.drop("text", "warnings")
+        rows = self._folder.scan("requests").drop("text", "warnings").collect()
+        return mark_window(rows, self.window).select([name for name in SCHEMA if name not in ("text", "warnings")])
 
     @property
     def chunks(self) -> pl.LazyFrame:

@@ -16,8 +16,9 @@ import numpy as np
 import polars as pl
 
 from .accounting import token_notes
-from .columns import CHUNK_SCHEMA, SCHEMA
-from .findings import note
+from .columns import CHUNK_SCHEMA, STORED
+from .findings import Note, note
+from .notes import packed, unpacked
 from .pace import TokenCounts, pace
 from .parsing.response import ParsedResponse
 from .run_plan import PlannedLevel
@@ -88,18 +89,18 @@ def lost_rows(
     """(rows, no chunks) of requests that were sent and whose sender is no more: nothing is known of them but that."""
     outcome = {"outcome": Outcome.CANCELLED.value, "error_message": message}
     known = [
-        {"request_id": i, "phase": phase, "attempt": 1, **level.columns, **outcome}
+        {"request_id": i, "phase": phase, "attempt": 1, **level.columns, **outcome, "notes": []}
         for i, phase in zip(ids, phases, strict=True)
     ]
-    return pl.DataFrame(known, schema=SCHEMA), pl.DataFrame(schema=CHUNK_SCHEMA)
+    return pl.DataFrame(known, schema=STORED), pl.DataFrame(schema=CHUNK_SCHEMA)
 
 
-def _settled(parsed: ParsedResponse, row: dict[str, Any]) -> list[str]:
+def _settled(parsed: ParsedResponse, row: dict[str, Any]) -> list[Note]:
     """The response's notes, once it is known whether the text's own count confirms a count above the limit."""
     if parsed.counts.above is None or row["output_tokens_server"] is None:
-        return parsed.warnings
-    verdict = f"used, because the text counts {row['output_tokens_client']}"
-    return [w.replace("not used", verdict) if w.startswith("over_max_tokens:") else w for w in parsed.warnings]
+        return parsed.notes
+    counted = {"counted": row["output_tokens_client"]}
+    return [Note(n.code, {**n.fields, **counted}) if n.code == "over_max_tokens" else n for n in parsed.notes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class Table:
     def __init__(self, level: PlannedLevel, origin_ns: int, count: Callable[[str], int]) -> None:
         self.level, self._origin_ns, self._count = level, origin_ns, count
         self._own = level.columns
-        self._columns: dict[str, list[Any]] = {name: [] for name in SCHEMA}
+        self._columns: dict[str, list[Any]] = {name: [] for name in STORED}
         self._lists = list(self._columns.values())
         self._chunk_counts: list[int] = []
         self._arrival, self._error = array("d"), array("d")
@@ -160,12 +161,13 @@ class Table:
             self._ends.extend(reading.ends)
         for column, value in zip(self._lists, row.values(), strict=True):
             column.append(value)
+        self._columns["notes"][-1] = packed(row["notes"])
         self._chunk_counts.append(len(times.arrival) if times is not None else 0)
         return row
 
     def _row(self, exchange: Exchange, parsed: ParsedResponse, times: Times | None) -> dict[str, Any]:
         request = exchange.request
-        row: dict[str, Any] = dict.fromkeys(SCHEMA)
+        row: dict[str, Any] = dict.fromkeys(STORED)
         row.update(self._own)
         row["request_id"], row["phase"] = request.request_id, request.phase
         row["attempt"] = request.attempt
@@ -182,16 +184,16 @@ class Table:
         row["error_message"], row["error_source"] = parsed.error_message, parsed.error_source
         row["upstream_request_id"], row["wire_format"] = parsed.upstream_request_id, parsed.wire_format
         row["finish_reason"], row["text"] = parsed.finish_reason, parsed.text
-        known = any(w.startswith(("echo:", "over_max_tokens:", "several_choices:")) for w in parsed.warnings)
-        row["warnings"] = parsed.warnings
+        known = any(n.code in ("echo", "over_max_tokens", "several_choices") for n in parsed.notes)
+        row["notes"] = parsed.notes
         notes = token_notes(row, streamed=parsed.streamed, reasoning=bool(parsed.reasoning), known=known)
         disorder = [note("out_of_order")] if exchange.out_of_order else []
         disorder += [note("redirected", n=exchange.redirects)] if exchange.redirects else []
         disorder += [note("sent_again", n=exchange.resent + 1)] if exchange.resent else []
-        row["warnings"] = _settled(parsed, row) + notes + disorder + self._pace(row, exchange, parsed, times)
+        row["notes"] = _settled(parsed, row) + notes + disorder + self._pace(row, exchange, parsed, times)
         return row
 
-    def _pace(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: Times | None) -> list[str]:
+    def _pace(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: Times | None) -> list[Note]:
         """Sets the row's TPOT; gives the notes on how the tokens came."""
         if parsed.outcome is not Outcome.OK:
             return []
@@ -273,9 +275,9 @@ class Table:
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(requests, chunks) of what was added so far. Safe while another thread adds: a row that is half there is left out."""
         n = min(len(self._chunk_counts), *(len(c) for c in self._lists))
-        requests = pl.DataFrame(
-            {name: column[:n] for name, column in self._columns.items()}, schema=SCHEMA, strict=False
-        )
+        columns: dict[str, Any] = {name: column[:n] for name, column in self._columns.items()}
+        columns["notes"] = unpacked(columns["notes"])
+        requests = pl.DataFrame(columns, schema=STORED, strict=False)
         counts = np.asarray(self._chunk_counts[:n], np.int64)
         total = int(counts.sum())
         ids = pl.Series("request_id", np.repeat(np.arange(n), counts))

@@ -200,7 +200,8 @@ class RunFolder:
         parts = self.parts(kind, index)
         if not parts:
             return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(parts, schema=schema, missing_columns="insert", extra_columns="ignore")
+        rows = pl.scan_parquet(parts, schema=schema, missing_columns="insert", extra_columns="ignore")
+        return migrations.requests(rows) if kind == "requests" else rows
 
     def leave_out_broken(self) -> list[Path]:
         """Leaves out the parts that cannot be read, and returns them; each one's footer is looked at."""

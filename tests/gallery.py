@@ -16,8 +16,8 @@ import polars as pl
 
 import basetenkit as bk
 from basetenkit.analysis import charts
+from basetenkit.columns import CHUNK_SCHEMA
 from basetenkit.display import describe, picture
-from basetenkit.rows import CHUNK_SCHEMA
 
 from .analysis.frames import Frames, failures, rows
 from .analysis.saved import save

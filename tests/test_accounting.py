@@ -50,7 +50,7 @@ def notes(body: str, *, failure: Failure | None = None, prompt: str = "a b c d")
     parsed = parse_response(data, exchange.read_ends, headers=headers, failure=failure, prompt=prompt, max_tokens=10)
     table = Table(PlannedLevel(0, LevelKey("s", ClosedLoop(1))), 0, lambda text: len(text.split()))
     row = table.add(exchange, parsed)
-    codes = {w.partition(":")[0] for w in row["warnings"]}
+    codes = {n.code for n in row["notes"]}
     return {c for c in codes if c.startswith(("tokens_", "echo", "over_max_tokens"))}
 
 
@@ -101,4 +101,4 @@ def test_an_echoed_prompt_is_the_reason_and_nothing_else_is_sought() -> None:
     exchange.reads.extend([5, 2, 1, len(data)])
     row = Table(PlannedLevel(0, LevelKey("s", ClosedLoop(1))), 0, lambda text: len(text.split())).add(exchange, parsed)
     assert row["output_tokens"] == 3
-    assert [w for w in row["warnings"] if w.startswith("tokens_")] == []
+    assert [n for n in row["notes"] if n.code.startswith("tokens_")] == []

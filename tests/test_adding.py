@@ -15,8 +15,8 @@ import pytest
 
 import basetenkit as bk
 from basetenkit import scenario
+from basetenkit.columns import SCHEMA
 from basetenkit.findings import RUN_FINDINGS
-from basetenkit.rows import SCHEMA
 
 GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 

@@ -26,7 +26,9 @@ def test_every_finding_is_a_sentence_with_its_names_filled_in(code: str) -> None
 
 @pytest.mark.parametrize("code", NOTES)
 def test_every_note_begins_with_its_code(code: str) -> None:
-    assert note(code, **fields(NOTES[code])).startswith(f"{code}: ")
+    found = note(code, **fields(NOTES[code]))
+    assert str(found) == f"{code}: {found.sentence}"
+    assert not re.search(r"[{}]", str(found))
 
 
 def test_an_unknown_code_is_an_error() -> None:

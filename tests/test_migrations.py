@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
 import pytest
 
-from basetenkit.findings import Finding
-from basetenkit.migrations import document, ended_by
+from basetenkit.columns import NOTES
+from basetenkit.findings import Finding, note
+from basetenkit.migrations import document, ended_by, noted, requests
+from basetenkit.notes import saved
 from basetenkit.reasons import StopReason
 
 
@@ -59,3 +62,32 @@ def test_what_was_told_of_a_run() -> None:
 def test_what_this_version_saved_stays_as_it_is() -> None:
     saved = {"schema": 2, "levels": [{"ended_by": {"reason": "time", "seconds": 3.0}}]}
     assert document(saved) is saved
+
+
+def test_the_notes_of_rows() -> None:
+    """Of version 1 the words are kept as they were; what an analysis asks for is read out of them."""
+    old = [
+        "over_max_tokens: the server reported 60 where 20 was the most; used, because the text counts 61",
+        "over_max_tokens: the server reported 60 where 20 was the most; not used",
+        "first_message: 5 of 20 tokens came in the first message: TPOT is of the other tokens",
+        "special_tokens: 2 token(s) of the response are marked as special: they are counted and are not in the text",
+        "stray_line: the event stream has a line that is no field and no comment: over_max_tokens: 1\n2",
+    ]
+    rows = pl.LazyFrame(
+        {"notes": [None, None], "warnings": [old, []]}, schema={"notes": NOTES, "warnings": pl.List(pl.String)}
+    )
+    now = pl.LazyFrame({"notes": [[saved(note("bom"))]], "warnings": [None]}, schema=rows.collect_schema())
+    found = requests(pl.concat([rows, now])).collect()
+    assert found["warnings"].to_list() == [old, [], [str(note("bom"))]]
+    assert [[n["code"] for n in notes] for notes in found["notes"]] == [
+        ["over_max_tokens", "over_max_tokens", "first_message", "special_tokens", "stray_line"],
+        [],
+        ["bom"],
+    ]
+    assert [noted(text).fields for text in old] == [
+        {"value": 60, "limit": 20, "counted": 61},
+        {"value": 60, "limit": 20},
+        {"n": 5, "tokens": 20},
+        {"n": 2},
+        {},
+    ]

@@ -36,7 +36,7 @@ def finish(**counts: Any) -> bytes:
 
 
 def notes(row: dict[str, Any]) -> list[str]:
-    return [w.split(":")[0] for w in row["warnings"]]
+    return [n.code for n in row["notes"]]
 
 
 def test_hidden_reasoning_is_no_part_of_the_pace() -> None:

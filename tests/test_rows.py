@@ -11,9 +11,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from basetenkit.columns import CHUNK_SCHEMA, STORED
 from basetenkit.loads import ClosedLoop, LevelKey
+from basetenkit.notes import saved
 from basetenkit.parsing import parse_response
-from basetenkit.rows import CHUNK_SCHEMA, SCHEMA, Table, event_times, first_byte_ns
+from basetenkit.rows import Table, event_times, first_byte_ns
 from basetenkit.run_plan import PlannedLevel
 from basetenkit.types import Exchange, Failure, Outcome, Request
 
@@ -71,8 +73,11 @@ def row_of(x: Exchange, stream: bool = True, **kw: Any) -> dict[str, Any]:
     row = table.add(x, parsed)
     requests, _ = table.frames()
     stored = requests.row(0, named=True)
-    assert {k: v for k, v in row.items() if k != "started_at"} == {k: v for k, v in stored.items() if k != "started_at"}
-    return stored
+    kept = row | {"notes": [saved(note) for note in row["notes"]]}
+    assert {k: v for k, v in kept.items() if k != "started_at"} == {
+        k: v for k, v in stored.items() if k != "started_at"
+    }
+    return stored | {"notes": row["notes"]}
 
 
 STREAM: list[Read] = [
@@ -216,7 +221,7 @@ def test_a_count_above_the_limit_is_believed_if_the_text_confirms_it(
     row = row_of(exchange([(20, 19, True, body)]), max_tokens=4)
     assert (row["output_tokens"], row["token_source"]) == (output, source)
     assert row["output_tokens_server"] == (reported if source == "server" else None)
-    notes = [w for w in row["warnings"] if w.startswith(("over_max_tokens", "tokens_no_usage"))]
+    notes = [str(n) for n in row["notes"] if n.code in ("over_max_tokens", "tokens_no_usage")]
     assert notes == [f"over_max_tokens: the server reported {reported} where 4 was the most; {verdict}"]
 
 
@@ -258,7 +263,7 @@ def test_a_stream_that_came_as_one_document_has_no_first_token_either() -> None:
     row = row_of(exchange([(40, 39, True, body)], headers=[("content-type", "application/json")]))
     assert (row["outcome"], row["ttft_s"], row["tpot_s"]) == ("ok", None, None)
     assert row["e2e_s"] == pytest.approx(0.040)
-    assert any(w.startswith("not_streamed") for w in row["warnings"])
+    assert any(n.code == "not_streamed" for n in row["notes"])
 
 
 def test_a_stream_without_any_output_has_no_last_token() -> None:
@@ -274,7 +279,7 @@ def test_a_text_stream_has_an_event_a_read() -> None:
     row = row_of(exchange([(40, 39, True, b"one"), (60, 59, True, b" two")], headers=headers))
     assert (row["ttft_s"], row["e2e_s"]) == (pytest.approx(0.040), pytest.approx(0.060))
     assert (row["wire_format"], row["text"], row["output_chunks"]) == ("text", "one two", 2)
-    assert any(w.startswith("completion_unverified") for w in row["warnings"])
+    assert any(n.code == "completion_unverified" for n in row["notes"])
 
 
 def test_embeddings_have_a_dimension_and_no_output_tokens() -> None:
@@ -360,7 +365,7 @@ def test_chunks_have_their_arrival_bound_and_place_in_the_text() -> None:
         x = exchange(reads, Request(f"r-{i}", b"", ""))
         table.add(x, parse_response(x.body, x.read_ends, headers=SSE))
     requests, chunks = table.frames()
-    assert dict(requests.schema) == SCHEMA
+    assert dict(requests.schema) == STORED
     assert dict(chunks.schema) == CHUNK_SCHEMA
     assert table.chunk_count == chunks.height == 7
     assert len(table) == requests.height == 3
@@ -377,7 +382,7 @@ def test_chunks_have_their_arrival_bound_and_place_in_the_text() -> None:
 def test_an_empty_table_gives_empty_frames_of_the_same_schema() -> None:
     requests, chunks = Table(KEY, ORIGIN, words).frames()
     assert (requests.height, chunks.height) == (0, 0)
-    assert (dict(requests.schema), dict(chunks.schema)) == (SCHEMA, CHUNK_SCHEMA)
+    assert (dict(requests.schema), dict(chunks.schema)) == (STORED, CHUNK_SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -441,6 +446,6 @@ def test_frames_are_whole_while_another_thread_adds() -> None:
 
 def test_a_row_says_where_segments_came_out_of_order() -> None:
     x = exchange([(50.0, 20.0, False, said("a") + FINISH)])
-    assert not [w for w in row_of(x)["warnings"] if w.startswith("out_of_order")]
+    assert not [n for n in row_of(x)["notes"] if n.code == "out_of_order"]
     x.out_of_order = True
-    assert [w for w in row_of(x)["warnings"] if w.startswith("out_of_order: segments of this connection")]
+    assert [n for n in row_of(x)["notes"] if str(n).startswith("out_of_order: segments of this connection")]

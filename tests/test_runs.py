@@ -17,8 +17,8 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
+from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
 from basetenkit.errors import ConfigError, MissingKeyError, StoreError
-from basetenkit.rows import CHUNK_SCHEMA, SCHEMA
 
 KEY = "planted-secret-key-0815"
 

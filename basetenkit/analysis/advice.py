@@ -119,7 +119,7 @@ def _wrong_task(row: Mapping[str, Any], config: RunConfig) -> str:
 
 
 def _of_what_works(row: Mapping[str, Any], config: RunConfig, arrivals: Sequence[tuple[float, float]]) -> Iterator[str]:
-    ahead = any(note.startswith("length_ahead") for note in row["warnings"] or [])
+    ahead = any(note.code == "length_ahead" for note in row["notes"] or [])
     if ahead:
         yield _HELD_BACK.format(what="A content-length stood before the stream")
     elif config.endpoint.stream and row["ttft_s"] is None and row["batch_size"] is None:

@@ -9,22 +9,17 @@ import polars as pl
 
 from ..config import RunConfig
 from ..findings import Finding, finding
+from ..notes import figure, noted
 from ..pace import FIRST_SHARE
 from .metrics import AT_ONCE, ONE_MOMENT, TEXT_TOKENS
 
 MOST = 0.5
 SOME = 0.1
 LEAST_CHUNKS = 3
-_FIRST = r"^first_message: (\d+) of"
 EMBEDDED_RATIO, OWN_RATIO = (
     2.0,
     1.25,
 )  # a text's count above max_tokens proves something only beyond what tokenizers differ
-
-
-def noted(code: str) -> pl.Expr:
-    """Whether a row has a note."""
-    return pl.col("warnings").list.eval(pl.element().str.starts_with(f"{code}:")).list.any().fill_null(False)
 
 
 def of_delivery(where: str, ok: pl.DataFrame, config: RunConfig) -> Iterator[Finding]:
@@ -40,7 +35,7 @@ def of_delivery(where: str, ok: pl.DataFrame, config: RunConfig) -> Iterator[Fin
     held = rest.filter(noted("few_times") | (ONE_MOMENT & (pl.col("output_chunks") >= LEAST_CHUNKS))).height
     if held > MOST * ok.height:
         yield finding("held_back", where=where, n=held, ok=ok.height)
-    full = rest.select(n=pl.col("warnings").list.eval(pl.element().str.extract(_FIRST).cast(pl.Int64)).list.max())["n"]
+    full = rest.select(n=figure("first_message", "n"))["n"]
     if (n := full.count()) > SOME * ok.height:
         numbers = {"percent": 100 * FIRST_SHARE, "tokens": f"{float(full.median() or 0):g}"}  # type: ignore[arg-type]
         yield finding("first_message", where=where, n=n, ok=ok.height, **numbers)
@@ -58,10 +53,7 @@ def too_long(where: str, ok: pl.DataFrame, is_embedded: bool) -> Iterator[Findin
     single = ~noted("several_choices")
     by_text = uncounted & single & ((pl.col("output_chunks") > most) | (pl.col("output_tokens_client") > ratio * most))
     reported = noted("over_max_tokens") | (single & (pl.col("output_tokens_server") - hidden > most))
-    value = pl.col("warnings").list.eval(
-        pl.element().str.extract(r"^over_max_tokens: .* reported (\d+) ").cast(pl.Int64)
-    )
-    got = pl.coalesce(value.list.max(), "output_tokens_server", "output_tokens_client")
+    got = pl.coalesce(figure("over_max_tokens", "value"), "output_tokens_server", "output_tokens_client")
     seen = ok.filter(most.is_not_null()).select(most=most, got=got, reported=reported, by_text=by_text)
     long = seen.filter((pl.col("reported") | pl.col("by_text")).fill_null(False))
     if long.height:

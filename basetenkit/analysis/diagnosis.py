@@ -15,12 +15,13 @@ from ..endpoint import LOOPBACK
 from ..engine.limits import OWN_LIMIT
 from ..findings import Finding, finding
 from ..loads import LevelKey
+from ..notes import noted
 from ..reasons import Stop, StopReason, ended_for
 from ..scenario import CachedConversation, parse_scenario
 from ..workload.tokenizer import EMBEDDED
 from .behaviour import flat_throughput, near_capacity, of_behaviour
 from .clock_error import BOUNDED, error_name
-from .delivery import noted, of_delivery, too_long
+from .delivery import of_delivery, too_long
 from .metrics import AROUND, LEVEL, PERCENTILES
 
 TOKENS_DIFFER = 0.10

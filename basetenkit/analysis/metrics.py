@@ -23,7 +23,12 @@ from .survival import censored_quantile
 
 LEVEL = ["scenario", "load", "level"]
 UNIT = [*LEVEL, "repeat"]
-WORDS = ("text", "warnings", "error_message")  # no figure is made of them, and each sort of the rows would copy them
+WORDS = (
+    "text",
+    "notes",
+    "warnings",
+    "error_message",
+)  # no figure is made of them, and each sort of the rows would copy them
 AROUND = ("preflight", "ramp", "cooldown")  # phases of requests that were sent around the planned ones
 PERCENTILES = (50, 90, 95, 99)
 Values = np.ndarray[Any, Any]

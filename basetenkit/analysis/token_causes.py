@@ -17,6 +17,7 @@ import polars as pl
 from ..accounting import AT_LIMIT, FILTERED, SPECIALS
 from ..display import Html, html_table
 from ..loads import LevelKey
+from ..notes import figure, noted
 from .accounts import total
 from .chat_template import messages, template_tokens
 from .given import of_run
@@ -140,8 +141,7 @@ def _length() -> dict[str, pl.Expr]:
 
 
 def _output() -> dict[str, pl.Expr]:
-    hidden = pl.col("warnings").list.eval(pl.element().str.starts_with("tokens_hidden_reasoning")).list.any()
-    reasoning = pl.when(hidden.fill_null(False)).then(-pl.col("reasoning_tokens").fill_null(0)).otherwise(0)
+    reasoning = pl.when(noted("tokens_hidden_reasoning")).then(-pl.col("reasoning_tokens").fill_null(0)).otherwise(0)
     left = pl.col("gap") - reasoning
     special = pl.when(left.is_between(-_specials(), -1)).then(left).otherwise(0)
     return {"reasoning": reasoning, "special": special, "output_rest": left - special}
@@ -155,8 +155,7 @@ def _ended_by_itself() -> pl.Expr:
 def _specials() -> pl.Expr:
     """Tokens without text that something bears out: those that the response itself marks as special, or else the end mark of
     a model that ended by itself."""
-    marked = pl.col("warnings").list.eval(pl.element().str.extract(SPECIALS).cast(pl.Int64)).list.max()
-    return pl.coalesce(marked, _ended_by_itself().cast(pl.Int64))
+    return pl.coalesce(figure(SPECIALS, "n"), _ended_by_itself().cast(pl.Int64))
 
 
 def unexplained(rows: pl.DataFrame) -> float | None:

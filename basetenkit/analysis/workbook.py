@@ -60,7 +60,7 @@ def sheets(run: Any, most: int = ROWS_MAX) -> bytes:
 def comma_separated(run: Any) -> bytes:
     """The requests as CSV in UTF-8, warnings joined. A text that a spreadsheet would take for a formula, as it begins with one of
     = + - @ or a tab or line end, has an apostrophe before it; null is an empty cell."""
-    rows = run.requests.with_columns(pl.col("warnings").list.join(" | "))
+    rows = run.requests.drop("notes").with_columns(pl.col("warnings").list.join(" | "))
     texts = pl.col(pl.String)
     guarded = pl.when(texts.str.contains(_FORMULA)).then(pl.lit("'") + texts).otherwise(texts).name.keep()
     written: str = rows.with_columns(guarded).write_csv()

@@ -130,7 +130,7 @@ def config_from_command(text: str) -> RunConfig:
     given = _read(_words(text))
     for flag in SAID:
         if flag in given and _number_or_text(given[flag][0]) != 0:
-            warnings.warn(note("flag_idle", flag=flag, why=SAID[flag]), stacklevel=2)
+            warnings.warn(str(note("flag_idle", flag=flag, why=SAID[flag])), stacklevel=2)
     try:
         return _config(given)
     except ConfigError as error:

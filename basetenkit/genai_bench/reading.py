@@ -21,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from ..coercions import as_path
-from ..columns import SCHEMA
+from ..columns import SCHEMA, STORED
 from ..config import RunConfig
 from ..endpoint import Endpoint
 from ..errors import ConfigError, StoreError
@@ -87,7 +87,7 @@ def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model
     kept.create()
     kept.write_run(document)
     for index, file in enumerate(files):
-        kept.write_part(index, 1, "requests", pl.DataFrame(file.rows, schema=SCHEMA))
+        kept.write_part(index, 1, "requests", pl.DataFrame(file.rows, schema=STORED))
     return Run(kept)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from basetenkit.findings import note
+from basetenkit.findings import Note, note
 from basetenkit.parsing.endings import failure_in, reason_in
 from basetenkit.parsing.failures import Report
 from basetenkit.parsing.usage import merge, normalise
@@ -61,7 +61,7 @@ class Collector:
         self.dialect = self.stray = ""
         self.keys: list[str] = []  # of the first message that no dialect could read
         self.example: str | None = None  # the likeliest path to a text in it
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self.trace: list[str] = []
 
     def emit(self, text: str, kind: str, start: int, end: int) -> None:
@@ -107,11 +107,11 @@ class Collector:
         for column in (self.texts, self.kinds, self.starts, self.ends):
             column.clear()
 
-    def warn(self, code: str, **fields: object) -> None:
+    def warn(self, code: str, **fields: Any) -> None:
         """A note, once."""
-        text = note(code, **fields)
-        if text not in self.notes:
-            self.notes.append(text)
+        found = note(code, **fields)
+        if found not in self.notes:
+            self.notes.append(found)
 
     def because(self, decision: str, start: int = 0, end: int | None = None) -> None:
         """Keeps a decision with the bytes that led to it, for `explain`."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from basetenkit.findings import Note
 from basetenkit.parsing import encoding
 from basetenkit.parsing.body import Asked, read_body
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector
@@ -52,7 +53,7 @@ class ParsedResponse:
     wire_format: str | None = None
     streamed: bool = False
     embeddings: list[list[float]] | None = None
-    warnings: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     event_texts: list[str] = field(default_factory=list)
     event_kinds: list[str] = field(default_factory=list)
     event_starts: list[int] = field(default_factory=list)
@@ -62,6 +63,11 @@ class ParsedResponse:
     counts: Counts = field(default_factory=Counts)
     read_times: Sequence[float] = ()
     decisions: list[str] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was done and why, each as "code: sentence"."""
+        return [str(note) for note in self.notes]
 
     @property
     def events(self) -> list[OutputEvent]:
@@ -94,7 +100,7 @@ class ParsedResponse:
 
     def explain(self) -> str:
         """The decisions in order, each with the bytes that led to it."""
-        lines = [*self.decisions, *(f"note: {warning}" for warning in self.warnings)]
+        lines = [*self.decisions, *(f"note: {note}" for note in self.notes)]
         lines.append(f"outcome: {self.outcome.value}" + (f", {self.error_message}" if self.error_message else ""))
         return "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
 
@@ -154,7 +160,7 @@ def parse_response(
     _time(out, parsed, decoded.read_ends, bool(decoded.encoding))
     limit = None if max_tokens is None else max_tokens * (len(out.others) + 1)
     parsed.counts, notes = believe(out.usage, has_output=bool(out.texts), limit=limit, is_whole=whole)
-    parsed.warnings, parsed.decisions = out.notes + notes, out.trace
+    parsed.notes, parsed.decisions = out.notes + notes, out.trace
     return parsed
 
 

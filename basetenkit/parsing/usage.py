@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
-from basetenkit.findings import note
+from basetenkit.findings import Note, note
 
 _RENAMED = {
     "input_tokens": "prompt_tokens",
@@ -116,14 +116,14 @@ def _is_number(value: Any) -> bool:
 
 def believe(
     usage: dict[str, Any] | None, *, has_output: bool, limit: int | None, is_whole: bool = True
-) -> tuple[Counts, list[str]]:
+) -> tuple[Counts, list[Note]]:
     """The counts in `usage` that can be, and notes on those that cannot. `limit`: the most output tokens allowed.
 
     If the response is not whole (`is_whole` False) a count of the output so far stays as it was reported.
     """
     if not usage:
         return Counts(), []
-    notes: list[str] = []
+    notes: list[Note] = []
     asked, given = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     given = given if isinstance(given, dict) else {}
     thought = next((given[key] for key in _THINKING_KEYS if given.get(key) is not None), None)
@@ -136,12 +136,12 @@ def believe(
     )
     counts = _agreed(counts, _count(usage.get("total_tokens"), "total_tokens", []), notes)
     if is_whole and limit is not None and counts.completion is not None and counts.completion > limit:
-        notes.append(note("over_max_tokens", value=counts.completion, limit=limit, verdict="not used"))
+        notes.append(note("over_max_tokens", value=counts.completion, limit=limit))
         counts = replace(counts, completion=None, above=counts.completion, limit=limit)
     return counts, notes
 
 
-def _agreed(counts: Counts, total: int | None, notes: list[str]) -> Counts:
+def _agreed(counts: Counts, total: int | None, notes: list[Note]) -> Counts:
     """`counts` without a contradiction between a part and its whole: reasoning and output, cached and prompt.
 
     Some servers count a part beside its whole. If the total proves that, the whole is their sum. If a part exceeds its whole
@@ -164,11 +164,11 @@ def _agreed(counts: Counts, total: int | None, notes: list[str]) -> Counts:
     return counts
 
 
-def _contradiction(part: str, n: int, whole: str, of: int) -> str:
+def _contradiction(part: str, n: int, whole: str, of: int) -> Note:
     return note("part_of_count", part=part, n=n, whole=whole, of=of)
 
 
-def _summed(counts: Counts, more_out: int, more_in: int, total: int, notes: list[str]) -> Counts:
+def _summed(counts: Counts, more_out: int, more_in: int, total: int, notes: list[Note]) -> Counts:
     if more_out:
         notes.append(note("count_beside", part="reasoning_tokens", n=more_out, whole="completion_tokens", total=total))
     if more_in:
@@ -177,7 +177,7 @@ def _summed(counts: Counts, more_out: int, more_in: int, total: int, notes: list
     return replace(counts, prompt=prompt, completion=completion)
 
 
-def _count(value: Any, what: str, notes: list[str], least: int = 0) -> int | None:
+def _count(value: Any, what: str, notes: list[Note], least: int = 0) -> int | None:
     """A count from a number or a string of digits; None, with a note, from anything else."""
     if value is None:
         return None

@@ -114,7 +114,7 @@ def _checks(row: dict[str, Any], endpoint: Endpoint) -> dict[str, str]:
             out["vectors"] = f"{row['batch_size']}, of {row['embedding_dimension']} numbers each"
             return out | _times(row)
         out["streamed"] = f"yes, {row['output_chunks']} chunk(s)" if row["ttft_s"] is not None else "no"
-        above = next((w.partition(": ")[2] for w in row["warnings"] if w.startswith("over_max_tokens:")), None)
+        above = next((note.sentence for note in row["notes"] if note.code == "over_max_tokens"), None)
         reported = "reported" if row["output_tokens_server"] is not None else "not reported: the tokenizer counts"
         out["usage"] = above or reported
         if row["output_tokens_target"] is not None:

@@ -104,7 +104,7 @@ def explanation(parsed: ParsedResponse) -> str:
 
 def findings(parsed: ParsedResponse) -> str:
     """What a reader of this response's figures must know."""
-    rows = [dict(zip(("finding", "what was done, and why"), w.split(": ", 1), strict=False)) for w in parsed.warnings]
+    rows = [{"finding": note.code, "what was done, and why": note.sentence} for note in parsed.notes]
     return _table(rows, "Nothing out of the ordinary.")
 
 

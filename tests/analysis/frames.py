@@ -10,7 +10,7 @@ import polars as pl
 
 from basetenkit.analysis.summary import summarise
 from basetenkit.analysis.window import mark_window
-from basetenkit.rows import CHUNK_SCHEMA, SCHEMA
+from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
 
 
 def rows(n: int, **columns: Any) -> pl.DataFrame:

@@ -15,7 +15,7 @@ SENT = {"model": "m", "messages": [], "max_tokens": 8, "ignore_eos": True, "stre
 
 
 def row(message: str, status: int | None = 400, outcome: str = "http_error", **more: Any) -> dict[str, Any]:
-    empty = dict.fromkeys(("ttft_s", "batch_size", "output_tokens", "error_code", "warnings"))
+    empty = dict.fromkeys(("ttft_s", "batch_size", "output_tokens", "error_code", "notes"))
     return {**empty, "outcome": outcome, "status": status, "error_message": message, "sent_s": 0.0} | {
         "output_tokens_target": 8,
         **more,

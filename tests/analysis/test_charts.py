@@ -13,8 +13,8 @@ import pytest
 
 from basetenkit.analysis import charts
 from basetenkit.analysis.window import mark_window
+from basetenkit.columns import SCHEMA
 from basetenkit.display import describe, render
-from basetenkit.rows import SCHEMA
 
 from .frames import Frames, chunks_of, failures, nothing, rows
 

@@ -14,6 +14,7 @@ from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
 from basetenkit.engine.limits import OWN_LIMIT
 from basetenkit.findings import RUN_FINDINGS, Finding, finding, note
+from basetenkit.notes import saved
 
 from .frames import failures, nothing, rows
 
@@ -161,9 +162,9 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "unfinished": lambda: diagnosis(cut_short(waited=0.3, n=1), entry={"ended_by": {"reason": "time", "seconds": 9.0}}),
     "precise": lambda: diagnosis(clean(), config(until={"e2e_s_p50": 0.05}), entry={"until": looked(True)}),
     "not_precise": lambda: diagnosis(clean(), config(until={"e2e_s_p50": 0.05}), entry={"until": looked(False)}),
-    "length_ahead": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None, warnings=[[note("length_ahead")]] * N)),
-    "held_back": lambda: diagnosis(clean(warnings=[[note("few_times", n=20, times=3)]] * N)),
-    "first_message": lambda: diagnosis(clean(warnings=[[note("first_message", n=5, tokens=20)]] * N)),
+    "length_ahead": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None, notes=[[saved(note("length_ahead"))]] * N)),
+    "held_back": lambda: diagnosis(clean(notes=[[saved(note("few_times", n=20, times=3))]] * N)),
+    "first_message": lambda: diagnosis(clean(notes=[[saved(note("first_message", n=5, tokens=20))]] * N)),
     "output_long": lambda: diagnosis(clean(output_tokens_target=10)),
     "not_streamed": lambda: diagnosis(clean(ttft_s=None, ttft_error_s=None)),
     "clock_bound": lambda: diagnosis(clean(ttft_error_s=0.015)),
@@ -423,7 +424,7 @@ def test_a_limit_on_the_output_is_held_by_hidden_reasoning_of_another_budget() -
         ({"output_tokens_server": 22, "output_tokens": 22}, True),
         (
             {
-                "warnings": [[note("over_max_tokens", value=60, limit=20, verdict="not used")]] * N,
+                "notes": [[saved(note("over_max_tokens", value=60, limit=20))]] * N,
                 "output_tokens_server": None,
             },
             True,
@@ -435,5 +436,5 @@ def test_a_limit_on_the_output_is_held_by_hidden_reasoning_of_another_budget() -
 def test_answers_longer_than_asked_for_are_told(columns: dict[str, Any], long: bool) -> None:
     codes = [f.code for f in diagnosis(clean(**columns))]
     assert ("output_long" in codes) is long
-    if "warnings" in columns:
+    if "notes" in columns:
         assert "tokens_by_tokenizer" not in codes  # the server did report a count

@@ -10,7 +10,7 @@ import pytest
 
 from basetenkit.analysis.stretches import PARTS, Stretch, counted, stretches, tokens_as_they_came, too_short
 from basetenkit.analysis.summary import summarise
-from basetenkit.rows import CHUNK_SCHEMA
+from basetenkit.columns import CHUNK_SCHEMA
 
 from .frames import rows
 

@@ -8,6 +8,7 @@ import pytest
 
 from basetenkit.analysis.token_causes import CAUSES, causes_table, paid_table, token_causes, unexplained
 from basetenkit.findings import note
+from basetenkit.notes import saved
 
 from .frames import Frames, failures, nothing, rows
 
@@ -71,7 +72,7 @@ def test_each_cause_of_the_output_is_borne_out_by_something_else(
 ) -> None:
     columns = dict(columns)
     code, n = columns.pop("noted", (None, 0))
-    frame = rows(10, warnings=[[note(code, n=n)]] * 10 if code else None, **columns)
+    frame = rows(10, notes=[[saved(note(code, n=n))]] * 10 if code else None, **columns)
     cause, tokens = expected
     assert causes(frame) == {("output", cause): (10, tokens, abs(tokens))}
     assert (unexplained(frame) == 0) is CAUSES[cause][1]

@@ -10,7 +10,7 @@ from queueing import arrivals
 
 from basetenkit.analysis.summary import summarise
 from basetenkit.analysis.window import mark_window
-from basetenkit.rows import CHUNK_SCHEMA, SCHEMA
+from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
 
 
 def frames(

@@ -19,7 +19,7 @@ SPLIT = [case for case in CASES if not case.depends_on_reads and len(case.body) 
 SPLIT_FIELDS = [
     f.name
     for f in fields(ParsedResponse)
-    if f.name not in {"event_reads", "event_closes", "warnings", "decisions", "read_times", "counts"}
+    if f.name not in {"event_reads", "event_closes", "notes", "decisions", "read_times", "counts"}
 ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from basetenkit.findings import note
+from basetenkit.findings import Note, note
 from basetenkit.parsing.collector import CONTENT, REASONING, Collector
 from basetenkit.parsing.endings import reason_in
 from basetenkit.parsing.failures import report_of
@@ -33,7 +33,7 @@ class Found:
 
     text: str
     path: str
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
 
 def find_text(value: Any, path: str = "", depth: int = 0) -> Found | None:

@@ -22,6 +22,10 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
         "'preflight', 'warmup', 'ramp' (before the load has settled), 'measured', or 'cooldown' (keeps the load on until every "
         "measured request has ended); figures use 'measured' only",
     ),
+    "number": (
+        pl.Int64(),
+        "the request's place among those of its level and repeat, from 0; the same for each attempt",
+    ),
     "attempt": (pl.Int64(), "which try this is, from 1; only what failed in the warm-up is tried again"),
     "conversation_id": (
         pl.String(),
@@ -110,6 +114,11 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     ),
     "status": (pl.Int64(), "the HTTP status; null where no response head came"),
     "error_message": (pl.String(), "one sentence; null where the outcome is ok"),
+    "error_cause": (
+        pl.String(),
+        "why a request was not sent, where it is known: 'own_limit' (of this machine), 'unresolved', 'refused', "
+        "'tls_certificate' or 'tls_handshake'",
+    ),
     "error_source": (pl.String(), "'model', 'gateway' or 'unknown'"),
     "upstream_request_id": (pl.String(), "the id that the server gave the request"),
     "wire_format": (pl.String(), "'sse', 'ndjson', 'json', 'text' or 'embedding'"),
@@ -133,9 +142,7 @@ CHUNK_COLUMNS: dict[str, tuple[pl.DataType, str]] = {
 }
 
 SCHEMA = {name: kind for name, (kind, _) in COLUMNS.items()}
-STORED = {
-    name: kind for name, kind in SCHEMA.items() if name != "warnings"
-}  # which are made of `notes` when they are read
+STORED = {name: kind for name, kind in SCHEMA.items() if name != "warnings"}  # those are made of `notes`
 CHUNK_SCHEMA = {name: kind for name, (kind, _) in CHUNK_COLUMNS.items()}
 
 OPEN_LOOP = pl.col("load") == OpenLoop.kind  # rows of open loops

@@ -16,6 +16,7 @@ from .columns import NOTES
 from .findings import Note
 from .notes import in_words, saved
 from .reasons import Stop, StopReason
+from .types import Cause
 
 _ENDED_BY: tuple[tuple[StopReason, str, type], ...] = (
     (StopReason.TIME, r"max_seconds=(?P<seconds>\S+) was reached", float),
@@ -74,13 +75,29 @@ _NOTED: dict[str, str] = {
     "special_tokens": r"(?P<n>\d+) token\(s\) of the response.*",
 }
 
+_CAUSES = {
+    Cause.OWN_LIMIT: r"^this machine's own limit, not the endpoint's: ",
+    Cause.TLS_CERTIFICATE: r"^the TLS certificate of .* was not accepted|^its TLS certificate was not accepted",
+    Cause.TLS_HANDSHAKE: r"^the TLS handshake (?:with .* )?failed",
+    Cause.UNRESOLVED: r"^the host name .* cannot be resolved",
+    Cause.REFUSED: r"^no connection to .*: Connection refused|^the proxy refused",
+}
+
 
 def requests(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Rows of any version: those of version 1 get their `notes` from the words that it kept, all others their words."""
+    """Rows of any version. Those of version 1 get their notes, numbers and causes from the words and ids that it kept; all
+    others get their words."""
     texts = pl.col("warnings").fill_null([])
     old = texts.list.eval(pl.element().map_batches(_notes, return_dtype=NOTES.inner))
     wordless = pl.when(pl.col("warnings").is_null()).then(pl.col("notes"))
-    return rows.with_columns(notes=pl.coalesce("notes", old), warnings=pl.coalesce("warnings", in_words(wordless)))
+    is_old, message = pl.col("notes").is_null(), pl.col("error_message")
+    cause = pl.coalesce(pl.when(message.str.contains(text)).then(pl.lit(name.value)) for name, text in _CAUSES.items())
+    return rows.with_columns(
+        notes=pl.coalesce("notes", old),
+        warnings=pl.coalesce("warnings", in_words(wordless)),
+        number=pl.when(is_old).then(pl.col("request_id").str.extract(r"-(\d+)$").cast(pl.Int64)).otherwise("number"),
+        error_cause=pl.when(is_old).then(cause).otherwise("error_cause"),
+    )
 
 
 def _notes(texts: pl.Series) -> pl.Series:

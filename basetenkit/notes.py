@@ -6,7 +6,7 @@ figures keep their types in a Parquet file, whatever their names are. `warnings`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 import polars as pl
@@ -25,6 +25,11 @@ def packed(notes: Sequence[Note]) -> str:
 def saved(note: Note) -> dict[str, str]:
     """A note as a frame has it."""
     return {"code": note.code, "fields": orjson.dumps(dict(note.fields), default=str).decode()}
+
+
+def restored(notes: Sequence[Mapping[str, str]]) -> list[Note]:
+    """The notes of one row of a frame."""
+    return [Note(each["code"], orjson.loads(each["fields"])) for each in notes]
 
 
 def unpacked(texts: Sequence[str]) -> pl.Series:

@@ -150,7 +150,7 @@ class Source:
 
     def _addressed(self, request: Request, number: int, phase: str) -> tuple[Request, bytes]:
         """The request under its number and in its phase, and its bytes."""
-        request = replace(request, request_id=request_id(self._prefix, number), phase=phase)
+        request = replace(request, request_id=request_id(self._prefix, number), number=number, phase=phase)
         tail = f"{ID_HEADER}: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
         return request, self._head + tail + request.body
 
@@ -162,16 +162,16 @@ class Source:
         pause = pause_before_again(exchange, before.attempt)
         if pause is None:
             return None
-        prefix, _, number = before.request_id.rpartition("-")
-        name = f"{prefix.removesuffix(f'-t{before.attempt}')}-t{before.attempt + 1}-{number}"
-        request = replace(before, request_id=name, attempt=before.attempt + 1)
+        assert before.number is not None
+        attempt = before.attempt + 1
+        request = replace(before, request_id=request_id(self._prefix, before.number, attempt), attempt=attempt)
         self._spend.promise(request)
         old, new = (f"{ID_HEADER}: {x.request_id}\r\n".encode() for x in (before, request))
         return pause, request, payload.replace(old, new, 1)
 
 
-def request_id(prefix: str, number: int) -> str:
-    return f"{prefix}-{number:06d}"
+def request_id(prefix: str, number: int, attempt: int = 1) -> str:
+    return f"{prefix}-{number:06d}" if attempt == 1 else f"{prefix}-t{attempt}-{number:06d}"
 
 
 class Spend:

@@ -16,7 +16,6 @@ from .analysis.advice import advise
 from .analysis.refusals import not_ready
 from .config import RunConfig
 from .engine.clock import Poller, mono
-from .engine.limits import OWN_LIMIT
 from .interpret import read
 from .outgoing import connections, quota, request_head
 from .run_plan import PlannedLevel
@@ -24,7 +23,7 @@ from .scenario import Scenario
 from .stage import Part, Stage
 from .store import hide
 from .tally import Tally
-from .types import Exchange, Outcome, Request
+from .types import Cause, Exchange, Outcome, Request
 from .workload.tokenizer import Tokenizer
 
 PHASE = "preflight"
@@ -88,9 +87,8 @@ def _shortened(request: Request, payload: bytes, config: RunConfig, scenario: Sc
 def nothing_answers(row: dict[str, Any], waits: bool) -> bool:
     """Whether no request of the run could succeed: nobody is there, or the URL, the key or the path is wrong. A model that is not
     ready, a refused field, a slow answer or a limit of this machine is not that. `waits`: the warm-up waits for a server."""
-    message = row["error_message"] or ""
     if row["outcome"] == "http_error":
         return row["status"] in _DEAD and not not_ready(row)
     if row["outcome"] not in ("connection_error", "timeout") or row["sent_s"] is not None:
         return False
-    return not message.startswith(OWN_LIMIT) and not (waits and "refused" in message)
+    return row["error_cause"] != Cause.OWN_LIMIT and not (waits and row["error_cause"] == Cause.REFUSED)

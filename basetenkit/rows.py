@@ -84,13 +84,13 @@ def text_offsets(parsed: ParsedResponse) -> tuple[list[int], list[int]]:
 
 
 def lost_rows(
-    level: PlannedLevel, ids: Sequence[str], phases: Sequence[str], message: str
+    level: PlannedLevel, requests: Sequence[tuple[str, int, str]], message: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(rows, no chunks) of requests that were sent and whose sender is no more: nothing is known of them but that."""
+    """(rows, no chunks) of requests that were sent and whose sender is no more: nothing is known of them but id, number, phase."""
     outcome = {"outcome": Outcome.CANCELLED.value, "error_message": message}
-    known = [
-        {"request_id": i, "phase": phase, "attempt": 1, **level.columns, **outcome, "notes": []}
-        for i, phase in zip(ids, phases, strict=True)
+    known: list[dict[str, Any]] = [
+        {"request_id": i, "number": n, "phase": phase, "attempt": 1, **level.columns, **outcome, "notes": []}
+        for i, n, phase in requests
     ]
     return pl.DataFrame(known, schema=STORED), pl.DataFrame(schema=CHUNK_SCHEMA)
 
@@ -170,7 +170,7 @@ class Table:
         row: dict[str, Any] = dict.fromkeys(STORED)
         row.update(self._own)
         row["request_id"], row["phase"] = request.request_id, request.phase
-        row["attempt"] = request.attempt
+        row["number"], row["attempt"] = request.number, request.attempt
         row["conversation_id"], row["turn"] = request.conversation_id, request.turn
         self._schedule(row, exchange)
         self._latency(row, exchange, parsed, times)
@@ -182,6 +182,7 @@ class Table:
             row["embedding_dimension"] = len(parsed.embeddings[0])
         row["outcome"], row["status"] = parsed.outcome.value, exchange.status
         row["error_message"], row["error_source"] = parsed.error_message, parsed.error_source
+        row["error_cause"] = exchange.failure.cause if exchange.failure is not None else None
         row["upstream_request_id"], row["wire_format"] = parsed.upstream_request_id, parsed.wire_format
         row["finish_reason"], row["text"] = parsed.finish_reason, parsed.text
         known = any(n.code in ("echo", "over_max_tokens", "several_choices") for n in parsed.notes)

@@ -19,6 +19,7 @@ import shutil
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from .columns import CHUNK_SCHEMA, SCHEMA
 from .errors import StoreError
 from .fields import looks_secret, without_secrets
 from .rows import SCHEMA_VERSION
-from .types import Exchange, Failure, Outcome, Request
+from .types import Cause, Exchange, Failure, Outcome, Request
 
 RUN_FILE, LOCK_FILE = "run.json", "lock"
 
@@ -257,7 +258,7 @@ def hide(exchange: Exchange, secrets: Sequence[bytes]) -> None:
         if any(text in value for _, value in exchange.headers):
             exchange.headers = [(name, value.replace(text, "***")) for name, value in exchange.headers]
         if exchange.failure is not None and text in exchange.failure.message:
-            exchange.failure = Failure(exchange.failure.outcome, exchange.failure.message.replace(text, "***"))
+            exchange.failure = replace(exchange.failure, message=exchange.failure.message.replace(text, "***"))
 
 
 def exchange_frame(exchanges: Sequence[Exchange]) -> pl.DataFrame:
@@ -271,7 +272,9 @@ def exchange_frame(exchanges: Sequence[Exchange]) -> pl.DataFrame:
             "reads": x.reads.tobytes(),
             "sent_ns": x.sent_ns,
             "send_bound_ns": x.send_bound_ns,
-            "failure": None if x.failure is None else json.dumps([x.failure.outcome.value, x.failure.message]),
+            "failure": None
+            if x.failure is None
+            else json.dumps([x.failure.outcome.value, x.failure.message, x.failure.cause]),
             "request_body": _body_to_keep(x.request.body),
             "prompt": x.request.prompt,
             "output_tokens_target": x.request.output_tokens_target,
@@ -298,8 +301,8 @@ def exchange_from_row(row: dict[str, Any]) -> Exchange:
     reads.frombytes(row["reads"])
     failure = None
     if row["failure"] is not None:
-        outcome, message = json.loads(row["failure"])
-        failure = Failure(Outcome(outcome), message)
+        outcome, message, *cause = json.loads(row["failure"])  # version 1 kept no cause
+        failure = Failure(Outcome(outcome), message, Cause(cause[0]) if cause and cause[0] else None)
     return Exchange(
         Request(
             row["request_id"],

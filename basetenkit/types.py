@@ -34,6 +34,16 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Cause(StrEnum):
+    """What kept a request from being sent, as far as it changes what to do about it."""
+
+    OWN_LIMIT = "own_limit"  # of this machine: ports, files, memory
+    UNRESOLVED = "unresolved"  # the host's name
+    REFUSED = "refused"  # nobody listens there
+    TLS_CERTIFICATE = "tls_certificate"
+    TLS_HANDSHAKE = "tls_handshake"
+
+
 class Kind(StrEnum):
     """What an output event carries."""
 
@@ -63,6 +73,7 @@ class Request:
     image_bytes: int | None = None
     image_pixels: int | None = None
     phase: str = "measured"
+    number: int | None = None  # within its level, from 0
     attempt: int = 1
     conversation_id: str | None = None
     turn: int | None = None
@@ -72,10 +83,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an exchange has no whole response: the outcome it forces, and one readable sentence."""
+    """Why an exchange has no whole response: the outcome it forces, one readable sentence, and its cause if that is known."""
 
     outcome: Outcome
     message: str
+    cause: Cause | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
+from basetenkit.notes import noted
 
 SAVED = Path(__file__).parent / "data" / "0.1.0.dev0"
 
@@ -29,6 +30,10 @@ def test_it_loads_with_its_figures() -> None:
     assert counts.rows() == [(1.0, 8, 1, 0), (2.0, 2, 0, 2)]
     ttft = sorted(run.requests.filter("in_window", level=1)["ttft_s"])
     assert run.summary["ttft_s_p50"][0] == ttft[len(ttft) // 2 - 1]
+    assert run.requests.filter(phase="measured")["number"].to_list()[:3] == [3, 4, 5]
+    words = "same_time: 2 output events came in one read: their spacing is not known"
+    assert set(run.requests["warnings"].explode().drop_nulls()) == {words}
+    assert run.requests.filter(noted("same_time")).height == 2
     (failed,) = run.requests.filter(outcome="http_error")["request_id"]
     assert run.exchange(failed).status == 500
     assert str(run.reparse()["outcome_now"].to_list()).count("http_error") == 1

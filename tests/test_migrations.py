@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basetenkit.columns import NOTES
+from basetenkit.columns import SCHEMA
 from basetenkit.findings import Finding, note
 from basetenkit.migrations import document, ended_by, noted, requests
 from basetenkit.notes import saved
@@ -73,10 +73,8 @@ def test_the_notes_of_rows() -> None:
         "special_tokens: 2 token(s) of the response are marked as special: they are counted and are not in the text",
         "stray_line: the event stream has a line that is no field and no comment: over_max_tokens: 1\n2",
     ]
-    rows = pl.LazyFrame(
-        {"notes": [None, None], "warnings": [old, []]}, schema={"notes": NOTES, "warnings": pl.List(pl.String)}
-    )
-    now = pl.LazyFrame({"notes": [[saved(note("bom"))]], "warnings": [None]}, schema=rows.collect_schema())
+    rows = frame([{"warnings": old}, {"warnings": []}])
+    now = frame([{"notes": [saved(note("bom"))]}])
     found = requests(pl.concat([rows, now])).collect()
     assert found["warnings"].to_list() == [old, [], [str(note("bom"))]]
     assert [[n["code"] for n in notes] for notes in found["notes"]] == [
@@ -91,3 +89,28 @@ def test_the_notes_of_rows() -> None:
         {"n": 2},
         {},
     ]
+
+
+def test_the_numbers_and_causes_of_rows() -> None:
+    messages = {
+        "this machine's own limit, not the endpoint's: no local port is free": "own_limit",
+        "the host name 'h' cannot be resolved: Name or service not known": "unresolved",
+        "no connection to h:9: Connection refused": "refused",
+        "the TLS certificate of h:443 was not accepted: self-signed certificate": "tls_certificate",
+        "the TLS handshake with h:80 failed: WRONG_VERSION_NUMBER": "tls_handshake",
+        "no connection to h:9 within 30 s (connect_timeout_s)": None,
+        "HTTP 400: the TLS certificate of h was not accepted": None,
+    }
+    old = [
+        {"request_id": f"s-000-t2-{i:06d}", "error_message": said, "warnings": []} for i, said in enumerate(messages)
+    ]
+    found = requests(frame(old)).collect()
+    assert found["number"].to_list() == list(range(len(messages)))
+    assert found["error_cause"].to_list() == list(messages.values())
+    message = "no connection to h:9: Connection refused"
+    now = {"request_id": "s-000-000007", "number": 3, "error_message": message, "notes": []}
+    assert requests(frame([now])).select("number", "error_cause").collect().row(0) == (3, None)
+
+
+def frame(rows: list[dict[str, Any]]) -> pl.LazyFrame:
+    return pl.LazyFrame(rows, schema=SCHEMA)

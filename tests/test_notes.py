@@ -8,7 +8,7 @@ import polars as pl
 
 from basetenkit.columns import NOTES
 from basetenkit.findings import note
-from basetenkit.notes import figure, in_words, noted, packed, unpacked
+from basetenkit.notes import figure, in_words, noted, packed, restored, unpacked
 
 ROWS = [
     [],
@@ -43,6 +43,7 @@ def test_their_words_are_those_of_the_notes_after_a_file_too(tmp_path: Path) -> 
     frame().write_parquet(tmp_path / "rows.parquet")
     for rows in (frame(), pl.read_parquet(tmp_path / "rows.parquet")):
         assert rows.select(in_words())["warnings"].to_list() == [[str(n) for n in notes] for notes in ROWS]
+        assert [restored(notes) for notes in rows["notes"]] == ROWS
     assert frame().clear().select(in_words())["warnings"].to_list() == []
 
 

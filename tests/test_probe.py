@@ -11,6 +11,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.probe import MOST_TOKENS, PHASE, nothing_answers
+from basetenkit.types import Cause
 
 from .peer import peer
 
@@ -173,19 +174,26 @@ def test_progress_and_the_interrupt_hold_in_it_too() -> None:
     assert "Connection refused" in dead.progress["last_error"]
 
 
-def row(outcome: str, status: int | None = None, message: str = "", sent_s: float | None = 0.0) -> dict[str, Any]:
-    return {"outcome": outcome, "status": status, "error_message": message, "sent_s": sent_s, "error_code": None}
+def row(
+    outcome: str,
+    status: int | None = None,
+    message: str = "",
+    sent_s: float | None = 0.0,
+    cause: Cause | None = None,
+) -> dict[str, Any]:
+    known = {"outcome": outcome, "status": status, "error_message": message, "sent_s": sent_s, "error_code": None}
+    return known | {"error_cause": cause}
 
 
 @pytest.mark.parametrize(
     ("found", "waits", "dead"),
     [
         (row("ok", 200), False, False),
-        (row("connection_error", message="Connection refused", sent_s=None), False, True),
-        (row("connection_error", message="Connection refused", sent_s=None), True, False),
-        (row("connection_error", message="cannot be resolved", sent_s=None), True, True),
+        (row("connection_error", cause=Cause.REFUSED, sent_s=None), False, True),
+        (row("connection_error", cause=Cause.REFUSED, sent_s=None), True, False),
+        (row("connection_error", cause=Cause.UNRESOLVED, sent_s=None), True, True),
         (row("connection_error", message="the connection broke"), False, False),
-        (row("connection_error", message="this machine's own limit, not the endpoint's: x", sent_s=None), False, False),
+        (row("connection_error", cause=Cause.OWN_LIMIT, sent_s=None), False, False),
         (row("timeout", message="no connection within 30 s", sent_s=None), False, True),
         (row("timeout", message="over 600 s"), False, False),
         (row("malformed", 200), False, False),

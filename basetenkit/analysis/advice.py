@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..config import RunConfig
-from ..engine.limits import OWN_LIMIT
+from ..types import Cause
 from .refusals import not_ready, of_refused_field
 
 _BY_STATUS = {
@@ -36,11 +36,11 @@ _BY_OUTCOME = {
     "api_error": "The server answered 200 with an error inside; its message says what is wrong.",
 }
 _CONNECTING = {
-    "TLS certificate": "If an authority of your own signed the certificate, give its file: Endpoint(verify='/path/to/ca.pem'). "
+    Cause.TLS_CERTIFICATE: "If an authority of your own signed the certificate, give its file: Endpoint(verify='/path/to/ca.pem'). "
     "If it is expired or for another name, mend it at the server.",
-    "TLS handshake": "Check that this port speaks TLS; if it does not, the URL begins with http://.",
-    "cannot be resolved": "Check the host name in Endpoint.url, and that this machine can resolve it.",
-    OWN_LIMIT: "Raise that limit of this machine, or lower the load; it says nothing of the endpoint.",
+    Cause.TLS_HANDSHAKE: "Check that this port speaks TLS; if it does not, the URL begins with http://.",
+    Cause.UNRESOLVED: "Check the host name in Endpoint.url, and that this machine can resolve it.",
+    Cause.OWN_LIMIT: "Raise that limit of this machine, or lower the load; it says nothing of the endpoint.",
 }
 _NOT_STREAMED = (
     "A stream was asked for and one document came: TTFT cannot be measured. Check the model's own stream switch."
@@ -70,7 +70,6 @@ def _sentences(
     if row["outcome"] == "ok":
         yield from _of_what_works(row, config, arrivals)
         return
-    message = row["error_message"] or ""
     yield _wrong_task(row, config)
     if row["outcome"] in ("http_error", "api_error"):
         if not_ready(row):
@@ -83,7 +82,7 @@ def _sentences(
     if row["outcome"] == "http_error":
         yield _of_status(row["status"], config)
     elif row["outcome"] == "connection_error":
-        yield next((cure for words, cure in _CONNECTING.items() if words in message), _BY_OUTCOME["connection_error"])
+        yield _CONNECTING.get(row["error_cause"], _BY_OUTCOME["connection_error"])
     elif row["outcome"] == "timeout" and row["sent_s"] is None:
         yield _BY_OUTCOME["connection_error"]
     else:

@@ -12,12 +12,12 @@ import polars as pl
 from ..columns import is_open_loop
 from ..config import RunConfig
 from ..endpoint import LOOPBACK
-from ..engine.limits import OWN_LIMIT
 from ..findings import Finding, finding
 from ..loads import LevelKey
 from ..notes import noted
 from ..reasons import Stop, StopReason, ended_for
 from ..scenario import CachedConversation, parse_scenario
+from ..types import Cause
 from ..workload.tokenizer import EMBEDDED
 from .behaviour import flat_throughput, near_capacity, of_behaviour
 from .clock_error import BOUNDED, error_name
@@ -124,10 +124,10 @@ def _of_failures(
     message = (uncut if uncut.height else failed)["error_message"].drop_nulls().mode().sort().first() or "no message"
     if any(ended_for(x) is StopReason.FAILURES for x in entries):
         yield finding("gave_up", where=where, n=config.give_up_after, message=message)
-    own = failed["error_message"].str.starts_with(OWN_LIMIT).fill_null(False)
-    if own.any():
-        told = failed.filter(own)["error_message"].mode().sort().first()
-        yield finding("own_limits", where=where, n=int(own.sum()), sent=rows.height, message=told)
+    own = failed.filter(pl.col("error_cause") == Cause.OWN_LIMIT)
+    if own.height:
+        told = own["error_message"].mode().sort().first()
+        yield finding("own_limits", where=where, n=own.height, sent=rows.height, message=told)
     if limited := failed.filter(pl.col("status") == 429).height:
         yield finding("rate_limited", where=where, n=limited, sent=rows.height)
     if not ok.height:
@@ -230,11 +230,10 @@ def _of_conversations(
     where the next one's begin; where the last one's do is known only in a level that went to its end."""
     cut = {x["repeat"] for x in entries if x.get("ended_by") or x.get("tokens_guard") or not x["done"]}
     total = config.requests_of(LevelKey.of(rows.row(0, named=True)).load) + config.warmup_requests
-    number = {"first": "conversation_id", "last": "request_id"}
     talks = (
         rows.filter(pl.col("conversation_id").is_not_null())
-        .with_columns(**{k: pl.col(v).str.extract(r"-(\d+)$").cast(pl.Int64) for k, v in number.items()})
-        .drop_nulls(["first", "last"])
+        .drop_nulls("number")
+        .with_columns(first=pl.col("number").min().over("repeat", "conversation_id"), last="number")
         .sort("last", "attempt")
         .group_by("repeat", "conversation_id", "first")
         .agg(pl.col("last", "outcome").last())

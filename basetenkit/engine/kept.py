@@ -9,7 +9,9 @@ the connection was a kept one.
 
 from __future__ import annotations
 
-from ..types import Exchange, Failure, Outcome
+from dataclasses import replace
+
+from ..types import Exchange, Outcome
 
 KEPT_END_S = 1.0
 
@@ -34,4 +36,4 @@ def name_kept(exchange: Exchange, kept: bool) -> None:
     """Says in the failure of `exchange` that its connection was `kept` from an exchange before, if no answer came."""
     failure = exchange.failure
     if kept and failure is not None and failure.outcome is Outcome.CONNECTION_ERROR and exchange.status is None:
-        exchange.failure = Failure(failure.outcome, f"{failure.message} (on a kept connection)")
+        exchange.failure = replace(failure, message=f"{failure.message} (on a kept connection)")

@@ -18,7 +18,7 @@ from .clock import NoPoller, Poller, WallClock, enable_stamps, mono
 from .connection import Connection, Timeouts
 from .http1 import describe
 from .kept import met_the_end, name_kept
-from .limits import own_limit
+from .limits import cause_of, own_limit
 from .redirects import forget, redirected
 from .tls import TlsLayer
 
@@ -221,20 +221,19 @@ class Pool:
             which = "connect_timeout_s" if limit == self._timeouts.connect else "timeout_s"
             message = f"no connection to {self._name} within {limit:g} s ({which})"
             exchange.failure = Failure(Outcome.TIMEOUT, message)
-        except socket.gaierror as error:
-            message = f"the host name {self._origin.host!r} cannot be resolved: {describe(error)}"
-            exchange.failure = Failure(Outcome.CONNECTION_ERROR, message)
-        except ssl.SSLCertVerificationError as error:
-            message = f"the TLS certificate of {self._name} was not accepted: {error.verify_message}"
-            exchange.failure = Failure(Outcome.CONNECTION_ERROR, message)
-        except ssl.SSLError as error:
-            message = f"the TLS handshake with {self._name} failed: {describe(error)}"
-            exchange.failure = Failure(Outcome.CONNECTION_ERROR, message)
         except OSError as error:
-            message = own_limit(error) or f"no connection to {self._name}: {describe(error)}"
-            exchange.failure = Failure(Outcome.CONNECTION_ERROR, message)
+            exchange.failure = Failure(Outcome.CONNECTION_ERROR, self._unconnected(error), cause_of(error))
         exchange.end_ns = mono()
         return None
+
+    def _unconnected(self, error: OSError) -> str:
+        if isinstance(error, socket.gaierror):
+            return f"the host name {self._origin.host!r} cannot be resolved: {describe(error)}"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"the TLS certificate of {self._name} was not accepted: {error.verify_message}"
+        if isinstance(error, ssl.SSLError):
+            return f"the TLS handshake with {self._name} failed: {describe(error)}"
+        return own_limit(error) or f"no connection to {self._name}: {describe(error)}"
 
     @property
     def _name(self) -> str:

@@ -21,6 +21,7 @@ import httpcore
 
 from .clock import NoPoller, Poller, mono
 from .http1 import describe
+from .limits import own_limit
 from .tls import TlsLayer
 
 _CHUNK = 1 << 16
@@ -150,10 +151,10 @@ class Stream(httpcore.AsyncNetworkStream):
             raise httpcore.ConnectTimeout(f"no TLS handshake within {timeout:g} s") from None
         except ssl.SSLCertVerificationError as error:
             await self.aclose()
-            raise httpcore.ConnectError(f"its TLS certificate was not accepted: {error.verify_message}") from None
+            raise httpcore.ConnectError(f"its TLS certificate was not accepted: {error.verify_message}") from error
         except OSError as error:
             await self.aclose()
-            raise httpcore.ConnectError(f"the TLS handshake failed: {describe(error)}") from None
+            raise httpcore.ConnectError(f"the TLS handshake failed: {describe(error)}") from error
         return Stream(self._sock, self._poller, tls)
 
     def get_extra_info(self, info: str) -> Any:
@@ -194,9 +195,10 @@ class Backend(httpcore.AsyncNetworkBackend):
         except TimeoutError:
             raise httpcore.ConnectTimeout(f"no connection to {host}:{port} within {timeout:g} s") from None
         except socket.gaierror as error:
-            raise httpcore.ConnectError(f"the host name {host!r} cannot be resolved: {describe(error)}") from None
+            raise httpcore.ConnectError(f"the host name {host!r} cannot be resolved: {describe(error)}") from error
         except OSError as error:
-            raise httpcore.ConnectError(f"no connection to {host}:{port}: {describe(error)}") from None
+            message = own_limit(error) or f"no connection to {host}:{port}: {describe(error)}"
+            raise httpcore.ConnectError(message) from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Stream(sock, self._poller)
 

@@ -14,11 +14,12 @@ from typing import Any
 import httpcore
 import httpx
 
-from ..types import Exchange, Failure, Outcome
+from ..types import Cause, Exchange, Failure, Outcome
 from .clock import NoPoller, Poller, WallClock, mono
 from .connection import Timeouts
 from .http1 import BODY_LIMIT
 from .kept import name_kept
+from .limits import cause_of
 from .pool import Gate, tls_context
 from .streams import Backend, Read, Stream
 
@@ -87,8 +88,10 @@ class HttpxPool:
         if isinstance(error, httpcore.TimeoutException):
             return Failure(Outcome.TIMEOUT, f"{error or 'no connection in time'} (connect_timeout_s){through}")
         if isinstance(error, httpcore.ProxyError):
-            return Failure(Outcome.CONNECTION_ERROR, f"the proxy refused: {error}{through}")
-        return Failure(Outcome.CONNECTION_ERROR, f"{error}{through}")
+            return Failure(Outcome.CONNECTION_ERROR, f"the proxy refused: {error}{through}", Cause.REFUSED)
+        system = error.__cause__  # `streams` raises its errors from the system's own
+        cause = cause_of(system) if isinstance(system, OSError) else None
+        return Failure(Outcome.CONNECTION_ERROR, f"{error}{through}", cause)
 
     async def _perform(self, exchange: Exchange, payload: bytes) -> None:
         head, _, body = payload.partition(b"\r\n\r\n")

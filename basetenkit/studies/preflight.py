@@ -18,6 +18,7 @@ from ..display import html_table
 from ..endpoint import Endpoint
 from ..fields import redact_url
 from ..interpret import read
+from ..notes import restored
 from ..runs import run_sync
 
 _OPTIONS = "ignore_eos", "stream_options"
@@ -71,6 +72,7 @@ def preflight(
     config = _config(endpoint, task, request_params)
     run = run_sync(config)
     row = run.requests.row(0, named=True)
+    row["notes"] = restored(row["notes"])
     exchange = run.exchange(row["request_id"])
     sent, code = exchange.request.body, read(exchange, config.endpoint).error_code
     arrivals = run.chunks.select("arrival_s", "error_s").collect().rows()

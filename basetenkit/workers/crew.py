@@ -180,12 +180,16 @@ class Crew:
         assert self._tally is not None
         owned, phases = self._tally.owned_by(member.part)
         lost = ~np.isin(owned, np.concatenate([np.zeros(0, np.int64), *member.received]))
-        phases = [phase for phase, gone in zip(phases, lost, strict=True) if gone]
-        ids = [request_id(prefix(self._salt, level), int(n)) for n in owned[lost]]
+        named = prefix(self._salt, level)
+        requests = [
+            (request_id(named, int(n)), int(n), phase)
+            for n, phase, gone in zip(owned, phases, lost, strict=True)
+            if gone
+        ]
         message = f"the worker that sent it was lost ({member.lost}), and its response with it"
-        if ids:
-            self._batches.append(Received(*lost_rows(level, ids, phases, message)))
-        return {"worker": member.part + 1, "why": member.lost, "requests": len(ids), "sent": len(owned)}
+        if requests:
+            self._batches.append(Received(*lost_rows(level, requests, message)))
+        return {"worker": member.part + 1, "why": member.lost, "requests": len(requests), "sent": len(owned)}
 
     def enough(self) -> None:
         """The measured requests of this level that were sent so far are all it needs."""

@@ -29,8 +29,8 @@ class Received:
         return self.requests.height, self.chunks.height
 
     def numbers(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Each request's number within its level: the last part of its id."""
-        return self.requests["request_id"].str.extract(r"(\d+)$").cast(pl.Int64).to_numpy()
+        """Each request's number within its level."""
+        return self.requests["number"].to_numpy()
 
     def spans(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """(start_s, end_s) of each request that has both, shape (n, 2), on the level's clock."""

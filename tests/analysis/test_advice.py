@@ -8,6 +8,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.analysis.advice import NOT_READY, advise, held_back
+from basetenkit.types import Cause
 
 CHAT = bk.Endpoint(url="http://h/v1/chat/completions", model="m")
 PROMPT = bk.Endpoint(url="http://h/predict", request_format="prompt")
@@ -15,7 +16,7 @@ SENT = {"model": "m", "messages": [], "max_tokens": 8, "ignore_eos": True, "stre
 
 
 def row(message: str, status: int | None = 400, outcome: str = "http_error", **more: Any) -> dict[str, Any]:
-    empty = dict.fromkeys(("ttft_s", "batch_size", "output_tokens", "error_code", "notes"))
+    empty = dict.fromkeys(("ttft_s", "batch_size", "output_tokens", "error_code", "error_cause", "notes"))
     return {**empty, "outcome": outcome, "status": status, "error_message": message, "sent_s": 0.0} | {
         "output_tokens_target": 8,
         **more,
@@ -110,26 +111,23 @@ def test_other_words_are_not_taken_for_it(message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "outcome", "status", "words"),
+    ("cause", "outcome", "status", "words"),
     [
-        ("the TLS certificate of h:443 was not accepted: self-signed certificate", "connection_error", None, "verify="),
-        ("the TLS handshake with h:80 failed: WRONG_VERSION_NUMBER", "connection_error", None, "begins with http://"),
-        (
-            "the host name 'h' cannot be resolved: Name or service not known",
-            "connection_error",
-            None,
-            "Check the host name",
-        ),
-        ("no connection to h:9: Connection refused", "connection_error", None, "Check host and port"),
-        ("this machine's own limit, not the endpoint's: x", "connection_error", None, "says nothing of the endpoint"),
-        ("HTTP 307: the server redirects to https://h/x, …", "http_error", 307, "as Endpoint.url"),
-        ("HTTP 405", "http_error", 405, "takes no POST"),
+        (Cause.TLS_CERTIFICATE, "connection_error", None, "verify="),
+        (Cause.TLS_HANDSHAKE, "connection_error", None, "begins with http://"),
+        (Cause.UNRESOLVED, "connection_error", None, "Check the host name"),
+        (Cause.REFUSED, "connection_error", None, "Check host and port"),
+        (None, "connection_error", None, "Check host and port"),
+        (Cause.OWN_LIMIT, "connection_error", None, "says nothing of the endpoint"),
+        (None, "http_error", 307, "as Endpoint.url"),
+        (None, "http_error", 405, "takes no POST"),
     ],
 )
 def test_what_fails_before_an_answer_has_its_own_cure(
-    message: str, outcome: str, status: int | None, words: str
+    cause: Cause | None, outcome: str, status: int | None, words: str
 ) -> None:
-    assert words in said(message, status, outcome)[0]
+    found = row("no answer", status, outcome, error_cause=cause)
+    assert words in advise(found, bk.RunConfig(endpoint=CHAT), SENT)[0]
 
 
 def test_an_embeddings_url_that_is_asked_for_text_is_told() -> None:

@@ -12,9 +12,9 @@ import pytest
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
-from basetenkit.engine.limits import OWN_LIMIT
 from basetenkit.findings import RUN_FINDINGS, Finding, finding, note
 from basetenkit.notes import saved
+from basetenkit.types import Cause
 
 from .frames import failures, nothing, rows
 
@@ -54,9 +54,9 @@ def mixed(n_bad: int, outcome: str = "http_error") -> pl.DataFrame:
     return pl.concat([good, bad])
 
 
-def own_limit() -> pl.Expr:
-    failed = pl.col("outcome") != "ok"
-    return pl.when(failed).then(pl.lit(f"{OWN_LIMIT}no file descriptor is left"))
+def own_limit() -> list[pl.Expr]:
+    failed, said = pl.col("outcome") != "ok", {"error_message": "no file is left", "error_cause": Cause.OWN_LIMIT.value}
+    return [pl.when(failed).then(pl.lit(text)).alias(name) for name, text in said.items()]
 
 
 def refused(code: str) -> dict[str, Any]:
@@ -130,6 +130,7 @@ def talks(turns: list[int], failed: list[int], of: int = 3, repeat: int = 0) -> 
     return rows(
         len(sent),
         request_id=names,
+        number=[number for _, _, number in sent],
         conversation_id=[f"s-{repeat:03d}-{i * of:06d}" for i, _, _ in sent],
         turn=[turn + 1 for _, turn, _ in sent],
         outcome=bad,
@@ -157,7 +158,7 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "came_at_once": lambda: diagnosis(
         clean().with_columns(ttft_s=pl.when(pl.int_range(pl.len()) < 9).then("e2e_s").otherwise("ttft_s"))
     ),
-    "own_limits": lambda: diagnosis(mixed(3).with_columns(error_message=own_limit())),
+    "own_limits": lambda: diagnosis(mixed(3).with_columns(own_limit())),
     "unanswered": lambda: diagnosis(cut_short(waited=60.0, n=1)),
     "unfinished": lambda: diagnosis(cut_short(waited=0.3, n=1), entry={"ended_by": {"reason": "time", "seconds": 9.0}}),
     "precise": lambda: diagnosis(clean(), config(until={"e2e_s_p50": 0.05}), entry={"until": looked(True)}),

@@ -32,7 +32,7 @@ def test_the_peak_is_over_all_workers(
 
 def test_rows_tell_their_numbers_and_spans() -> None:
     rows = pl.DataFrame(
-        {"request_id": ["a1-000-000007", "a1-000-1000000"], "start_s": [0.5, 1.0], "end_s": [0.75, None]},
+        {"number": [7, 1_000_000], "start_s": [0.5, 1.0], "end_s": [0.75, None]},
         schema_overrides={"end_s": pl.Float64},
     )
     batch = Received(rows, pl.DataFrame({"x": [1, 2, 3]}))

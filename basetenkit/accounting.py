@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .findings import Note, note
+from .notes import Note, note
 from .types import Outcome
 
 # Finish reasons that are not the model's own: it was cut at the limit, or by a filter.

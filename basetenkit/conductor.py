@@ -27,10 +27,10 @@ from .errors import StoreError
 from .findings import Finding, finding
 from .loads import LevelKey
 from .looks import FIRST_LOOK
-from .notes import in_words
 from .outgoing import quota, request_head
 from .probe import Probe, nothing_answers
 from .reasons import Stop, StopReason
+from .row_notes import in_words
 from .run_plan import PlannedLevel
 from .stage import Batch, Stage, Status
 from .store import RunFolder

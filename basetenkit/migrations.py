@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 
 from .columns import NOTES
-from .findings import Note
-from .notes import in_words, saved
+from .notes import Note
 from .reasons import Stop, StopReason
+from .row_notes import in_words, saved
 from .types import Cause
 
 _ENDED_BY: tuple[tuple[StopReason, str, type], ...] = (

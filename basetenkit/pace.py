@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .findings import Note, note
+from .notes import Note, note
 from .parsing.response import ParsedResponse
 
 # Fifty thousand tokens a second: no model writes as fast. What comes at this pace was held back and then sent whole.

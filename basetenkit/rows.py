@@ -17,10 +17,10 @@ import polars as pl
 
 from .accounting import token_notes
 from .columns import CHUNK_SCHEMA, STORED
-from .findings import Note, note
-from .notes import packed, unpacked
+from .notes import Note, note
 from .pace import TokenCounts, pace
 from .parsing.response import ParsedResponse
+from .row_notes import packed, unpacked
 from .run_plan import PlannedLevel
 from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome, first_header
 

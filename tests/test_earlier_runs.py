@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.notes import noted
+from basetenkit.row_notes import noted
 
 SAVED = Path(__file__).parent / "data" / "0.1.0.dev0"
 

@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from basetenkit.findings import NOTES, RUN_FINDINGS, Finding, finding, note
+from basetenkit.findings import RUN_FINDINGS, Finding, finding
 from basetenkit.reasons import Stop, StopReason
 
 
@@ -22,13 +22,6 @@ def test_every_finding_is_a_sentence_with_its_names_filled_in(code: str) -> None
     assert found.sentence.startswith("D(1,1) at concurrency 1: ")
     assert f"D(1,1) at concurrency 1: {finding(code, **found.fields).sentence}" == found.sentence
     assert Finding.of(json.loads(json.dumps(found.saved()))) == found
-
-
-@pytest.mark.parametrize("code", NOTES)
-def test_every_note_begins_with_its_code(code: str) -> None:
-    found = note(code, **fields(NOTES[code]))
-    assert str(found) == f"{code}: {found.sentence}"
-    assert not re.search(r"[{}]", str(found))
 
 
 def test_an_unknown_code_is_an_error() -> None:

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from basetenkit.columns import SCHEMA
-from basetenkit.findings import Finding, note
+from basetenkit.findings import Finding
 from basetenkit.migrations import document, ended_by, noted, requests
-from basetenkit.notes import saved
+from basetenkit.notes import note
 from basetenkit.reasons import StopReason
+from basetenkit.row_notes import saved
 
 
 @pytest.mark.parametrize(

@@ -1,50 +1,29 @@
-"""The notes of rows: their codes and figures survive a frame and a file, and their words are made of them."""
+"""Notes: a code and figures, in words when they are shown."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+import string
 
-import polars as pl
+import pytest
 
-from basetenkit.columns import NOTES
-from basetenkit.findings import note
-from basetenkit.notes import figure, in_words, noted, packed, restored, unpacked
-
-ROWS = [
-    [],
-    [note("first_message", n=5, tokens=20), note("bom")],
-    [note("stray_line", text='a "quoted", {braced} ä'), note("over_max_tokens", value=60, limit=20, counted=61)],
-    [note("first_message", n=7, tokens=9)],
-]
+from basetenkit.notes import NOTES, note
 
 
-def frame() -> pl.DataFrame:
-    return pl.DataFrame({"notes": unpacked([packed(notes) for notes in ROWS])})
+@pytest.mark.parametrize("code", NOTES)
+def test_every_note_begins_with_its_code(code: str) -> None:
+    found = note(code, **fields(NOTES[code]))
+    assert str(found) == f"{code}: {found.sentence}"
+    assert not re.search(r"[{}]", str(found))
 
 
-def test_they_are_asked_by_code_and_figure_and_not_by_their_words() -> None:
-    found = frame().select(
-        noted("bom").alias("bom"),
-        noted("first_message").alias("first"),
-        figure("first_message", "n").alias("n"),
-        figure("over_max_tokens", "value").alias("value"),
-    )
-    assert found.rows() == [
-        (False, False, None, None),
-        (True, True, 5, None),
-        (False, False, None, 60),
-        (False, True, 7, None),
-    ]
-    missing = pl.DataFrame({"notes": [None]}, schema={"notes": NOTES})
-    assert missing.select(noted("bom").alias("x"), figure("bom", "n").alias("n")).row(0) == (False, None)
+def fields(template: str) -> dict[str, object]:
+    return {name: 1.0 for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-def test_their_words_are_those_of_the_notes_after_a_file_too(tmp_path: Path) -> None:
-    frame().write_parquet(tmp_path / "rows.parquet")
-    for rows in (frame(), pl.read_parquet(tmp_path / "rows.parquet")):
-        assert rows.select(in_words())["warnings"].to_list() == [[str(n) for n in notes] for notes in ROWS]
-        assert [restored(notes) for notes in rows["notes"]] == ROWS
-    assert frame().clear().select(in_words())["warnings"].to_list() == []
+def test_an_unknown_code_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        note("no_such")
 
 
 def test_a_count_above_the_limit_says_whether_it_was_used() -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from basetenkit.columns import CHUNK_SCHEMA, STORED
 from basetenkit.loads import ClosedLoop, LevelKey
-from basetenkit.notes import saved
 from basetenkit.parsing import parse_response
+from basetenkit.row_notes import saved
 from basetenkit.rows import Table, event_times, first_byte_ns
 from basetenkit.run_plan import PlannedLevel
 from basetenkit.types import Exchange, Failure, Outcome, Request

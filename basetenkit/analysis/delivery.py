@@ -9,8 +9,8 @@ import polars as pl
 
 from ..config import RunConfig
 from ..findings import Finding, finding
-from ..notes import figure, noted
 from ..pace import FIRST_SHARE
+from ..row_notes import figure, noted
 from .metrics import AT_ONCE, ONE_MOMENT, TEXT_TOKENS
 
 MOST = 0.5

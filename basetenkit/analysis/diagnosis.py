@@ -14,8 +14,8 @@ from ..config import RunConfig
 from ..endpoint import LOOPBACK
 from ..findings import Finding, finding
 from ..loads import LevelKey
-from ..notes import noted
 from ..reasons import Stop, StopReason, ended_for
+from ..row_notes import noted
 from ..scenario import CachedConversation, parse_scenario
 from ..types import Cause
 from ..workload.tokenizer import EMBEDDED

@@ -17,7 +17,7 @@ import polars as pl
 from ..accounting import AT_LIMIT, FILTERED, SPECIALS
 from ..display import Html, html_table
 from ..loads import LevelKey
-from ..notes import figure, noted
+from ..row_notes import figure, noted
 from .accounts import total
 from .chat_template import messages, template_tokens
 from .given import of_run

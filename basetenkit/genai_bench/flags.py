@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ..config import RunConfig
 from ..endpoint import KEY_VARIABLES, Endpoint
 from ..errors import ConfigError, Location
-from ..findings import note
+from ..notes import note
 from .shell import split
 
 # flags whose value is used

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from basetenkit.findings import Note, note
+from basetenkit.notes import Note, note
 from basetenkit.parsing.endings import failure_in, reason_in
 from basetenkit.parsing.failures import Report
 from basetenkit.parsing.usage import merge, normalise

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from basetenkit.findings import Note
+from basetenkit.notes import Note
 from basetenkit.parsing import encoding
 from basetenkit.parsing.body import Asked, read_body
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector

@@ -18,7 +18,7 @@ from ..display import html_table
 from ..endpoint import Endpoint
 from ..fields import redact_url
 from ..interpret import read
-from ..notes import restored
+from ..row_notes import restored
 from ..runs import run_sync
 
 _OPTIONS = "ignore_eos", "stream_options"

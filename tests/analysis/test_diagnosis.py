@@ -12,8 +12,9 @@ import pytest
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
-from basetenkit.findings import RUN_FINDINGS, Finding, finding, note
-from basetenkit.notes import saved
+from basetenkit.findings import RUN_FINDINGS, Finding, finding
+from basetenkit.notes import note
+from basetenkit.row_notes import saved
 from basetenkit.types import Cause
 
 from .frames import failures, nothing, rows

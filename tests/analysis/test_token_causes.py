@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from basetenkit.analysis.token_causes import CAUSES, causes_table, paid_table, token_causes, unexplained
-from basetenkit.findings import note
-from basetenkit.notes import saved
+from basetenkit.notes import note
+from basetenkit.row_notes import saved
 
 from .frames import Frames, failures, nothing, rows
 

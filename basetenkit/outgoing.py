@@ -13,6 +13,7 @@ from .config import RunConfig
 from .endpoint import Endpoint
 from .engine.clock import Poller, WallClock
 from .engine.connection import Timeouts
+from .engine.http_request import Head, HttpRequest
 from .engine.pool import Origin, Pool
 from .engine.retries import pause_before_again
 from .engine.via_httpx import HttpxPool
@@ -26,8 +27,8 @@ LOOK_AHEAD, LOOK_AHEAD_BYTES = 2048, 64 << 20
 STEADY_AHEAD = 16
 
 
-def request_head(endpoint: Endpoint) -> bytes:
-    """The request's head up to its request id and content length. It holds the key: never log it."""
+def request_head(endpoint: Endpoint) -> Head:
+    """What all requests to an endpoint have in common. It holds the key: never log it."""
     url = httpx.URL(endpoint.url)
     target, host = url.raw_path.decode("ascii"), url.netloc.decode("ascii")
     # Never `accept: application/json` on a stream: Truss then gathers all of it into one JSON string.
@@ -41,8 +42,7 @@ def request_head(endpoint: Endpoint) -> bytes:
     if authorization := endpoint.authorization():
         headers["authorization"] = authorization
     headers |= {name.lower(): value for name, value in endpoint.headers.items()}
-    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n").encode("latin-1", "replace")
+    return Head("POST", target, tuple(headers.items()))
 
 
 class Maker(Protocol):
@@ -71,7 +71,7 @@ class Source:
         self,
         config: RunConfig,
         sampler: Maker,
-        head: bytes,
+        head: Head,
         prefix: str,
         spend: Spend,
         *,
@@ -126,8 +126,8 @@ class Source:
         while len(self._ready) < count and self.refill():
             pass
 
-    def __call__(self, settled: bool = True) -> tuple[Request, bytes] | None:
-        """The next request and its bytes; `settled`: whether the load has settled. None where nothing is left to send."""
+    def __call__(self, settled: bool = True) -> tuple[Request, HttpRequest] | None:
+        """The next request, and as HTTP has it; `settled`: whether the load has settled. None where nothing is left to send."""
         if not self._ready:
             self._build()
         taken = self._spend.take(self._ready[0], None if self._stride is None else self._at, settled)
@@ -148,14 +148,13 @@ class Source:
         self._spend.swap(self._ready[0], request)
         return request
 
-    def _addressed(self, request: Request, number: int, phase: str) -> tuple[Request, bytes]:
-        """The request under its number and in its phase, and its bytes."""
+    def _addressed(self, request: Request, number: int, phase: str) -> tuple[Request, HttpRequest]:
+        """The request under its number and in its phase, and as HTTP has it."""
         request = replace(request, request_id=request_id(self._prefix, number), number=number, phase=phase)
-        tail = f"{ID_HEADER}: {request.request_id}\r\ncontent-length: {len(request.body)}\r\n\r\n".encode()
-        return request, self._head + tail + request.body
+        return request, HttpRequest(self._head, ((ID_HEADER, request.request_id),), request.body)
 
-    def again(self, exchange: Exchange, payload: bytes) -> tuple[float, Request, bytes] | None:
-        """(seconds to wait, the request as it goes again, its bytes) after a try in the warm-up; None where that was the last."""
+    def again(self, exchange: Exchange) -> tuple[float, Request, HttpRequest] | None:
+        """(seconds to wait, the request as it goes again, in HTTP) after a try in the warm-up; None where that was the last."""
         before = exchange.request
         if before.phase != "warmup" or before.attempt > self._config.warmup_retries:
             return None
@@ -166,8 +165,7 @@ class Source:
         attempt = before.attempt + 1
         request = replace(before, request_id=request_id(self._prefix, before.number, attempt), attempt=attempt)
         self._spend.promise(request)
-        old, new = (f"{ID_HEADER}: {x.request_id}\r\n".encode() for x in (before, request))
-        return pause, request, payload.replace(old, new, 1)
+        return pause, request, HttpRequest(self._head, ((ID_HEADER, request.request_id),), request.body)
 
 
 def request_id(prefix: str, number: int, attempt: int = 1) -> str:

@@ -16,6 +16,7 @@ from .analysis.advice import advise
 from .analysis.refusals import not_ready
 from .config import RunConfig
 from .engine.clock import Poller, mono
+from .engine.http_request import HttpRequest
 from .interpret import read
 from .outgoing import connections, quota, request_head
 from .run_plan import PlannedLevel
@@ -51,14 +52,14 @@ class Probe(Stage):
         self.prepare(Part(level, users=1))
         item = self._source()
         assert item is not None
-        request, payload = _shortened(*item, config=self._config, scenario=level.scenario)
+        request, message = _shortened(*item, config=self._config, scenario=level.scenario)
         exchange = Exchange(request, scheduled_ns=(now := mono()), start_ns=now)
         assert self._current is not None
         table = self._current.table
         table.start(now)
         pool = connections(endpoint, self._poller, self._wall)
         try:
-            await pool.exchange(exchange, payload)
+            await pool.exchange(exchange, message)
         finally:
             await pool.close()
             hide(exchange, self._secrets)
@@ -70,18 +71,18 @@ class Probe(Stage):
         return row | {"advice": advise(row, self._config, orjson.loads(request.body))}
 
 
-def _shortened(request: Request, payload: bytes, config: RunConfig, scenario: Scenario) -> tuple[Request, bytes]:
+def _shortened(
+    request: Request, message: HttpRequest, config: RunConfig, scenario: Scenario
+) -> tuple[Request, HttpRequest]:
     """The request under the phase "preflight", its output no longer than MOST_TOKENS if that is ours to say."""
     request = replace(request, phase=PHASE)
     key, asked = config.endpoint.max_tokens_key, request.output_tokens_target
     body = orjson.loads(request.body)
     ours = not scenario.needs_data and not any(name.startswith("min_") for name in body)
     if not ours or asked is None or asked <= MOST_TOKENS or body.get(key) != asked or key in config.request_params:
-        return request, payload
+        return request, message
     data = orjson.dumps(body | {key: MOST_TOKENS})
-    head = payload[: len(payload) - len(request.body)]
-    head = head.replace(b"content-length: %d\r\n" % len(request.body), b"content-length: %d\r\n" % len(data))
-    return replace(request, body=data, output_tokens_target=MOST_TOKENS), head + data
+    return replace(request, body=data, output_tokens_target=MOST_TOKENS), replace(message, body=data)
 
 
 def nothing_answers(row: dict[str, Any], waits: bool) -> bool:

@@ -21,6 +21,7 @@ from .config import RunConfig
 from .engine.backlog import Backlog, few_collections
 from .engine.clock import Poller, WallClock, mono
 from .engine.driver import Level
+from .engine.http_request import Head, HttpRequest
 from .engine.lag import LoopLag
 from .engine.pacer import schedule
 from .findings import Finding, finding
@@ -115,7 +116,7 @@ class Stage:
         config: RunConfig,
         tokenizer: Tokenizer,
         *,
-        head: bytes,
+        head: Head,
         salt: str,
         poller: Poller,
         tally: Tally,
@@ -162,7 +163,7 @@ class Stage:
             "stream": level.stream,
             "share": (part.part, part.parts),
         }
-        sent: tuple[bytes, str, Spend] = (self._head, prefix(self._salt, level), self._spend)
+        sent: tuple[Head, str, Spend] = (self._head, prefix(self._salt, level), self._spend)
         scheduled, users = level.load.scheduled, part.users
         if entries is not None and entries.conversations and scenario.needs_data:
             speaker = Speaker(config, scenario, entries.conversations, tokenizer.count, params=entries.params, **apart)
@@ -180,7 +181,7 @@ class Stage:
         backlog = Backlog(self._read, self._record, self._source.refill)
         source, follow = self._source, self._source.follow if isinstance(self._source, Turns) else None
 
-        def take() -> tuple[Request, bytes] | None:
+        def take() -> tuple[Request, HttpRequest] | None:
             backlog.wake()  # another is built for it
             if level.full:
                 source.begin_whole()

@@ -257,7 +257,7 @@ def hide(exchange: Exchange, secrets: Sequence[bytes]) -> None:
         text = secret.decode("utf-8", "replace")
         if any(text in value for _, value in exchange.headers):
             exchange.headers = [(name, value.replace(text, "***")) for name, value in exchange.headers]
-        if exchange.failure is not None and text in exchange.failure.message:
+        if exchange.failure is not None:
             exchange.failure = replace(exchange.failure, message=exchange.failure.message.replace(text, "***"))
 
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from .config import RunConfig
 from .engine.clock import mono
+from .engine.http_request import Head, HttpRequest
 from .outgoing import Source, Spend, request_id
 from .tally import MEASURED, WARMUP
 from .types import Exchange, Request
@@ -31,7 +32,7 @@ class Turns(Source):
         self,
         config: RunConfig,
         speaker: Speaker,
-        head: bytes,
+        head: Head,
         prefix: str,
         spend: Spend,
         *,
@@ -60,7 +61,7 @@ class Turns(Source):
                 self._build()
             yield self._times[self._speaker.begun[0].first]
 
-    def __call__(self, settled: bool = True) -> tuple[Request, bytes] | None:
+    def __call__(self, settled: bool = True) -> tuple[Request, HttpRequest] | None:
         if not self._ready:
             self._build()
         talk = self._speaker.begun[0]
@@ -76,7 +77,7 @@ class Turns(Source):
         talk.name = request_id(self._prefix, talk.numbers.start)
         return self._go(talk, request)
 
-    def _go(self, talk: Talk, request: Request) -> tuple[Request, bytes] | None:
+    def _go(self, talk: Talk, request: Request) -> tuple[Request, HttpRequest] | None:
         number = talk.numbers[talk.at - 1]
         phase = WARMUP if number < self._config.warmup_requests else talk.phase
         if talk.name is None or not self._spend.take_reserved(request, number, phase):
@@ -97,8 +98,8 @@ class Turns(Source):
         if future is not None and not future.done():
             future.set_result(text)
 
-    async def follow(self, exchange: Exchange, origin_ns: int) -> tuple[int, Request, bytes] | None:
-        """(when it was due in ns, the next turn, its bytes) once that is due; None where the conversation is over."""
+    async def follow(self, exchange: Exchange, origin_ns: int) -> tuple[int, Request, HttpRequest] | None:
+        """(when it was due in ns, the next turn, as HTTP has it) once that is due; None where the conversation is over."""
         talk = self._held.pop(exchange.request.conversation_id or "")
         if talk.at >= len(talk.numbers):
             self._give_up(talk, talk.at)

@@ -7,6 +7,7 @@ from typing import Any
 
 import basetenkit as bk
 from basetenkit.conductor import Conductor
+from basetenkit.engine.http_request import Head, HttpRequest
 from basetenkit.loads import ClosedLoop, OpenLoop
 from basetenkit.outgoing import Source, Spend, quota, request_head
 from basetenkit.preparation import open_document
@@ -27,21 +28,21 @@ def config(**kw: Any) -> bk.RunConfig:
     return bk.RunConfig(endpoint=endpoint, **({"steady": False, "preflight": False} | fields | kw))
 
 
-def source(c: bk.RunConfig, spend: Spend | None = None, head: bytes = b"HEAD\r\n", **apart: int) -> Source:
+def source(c: bk.RunConfig, spend: Spend | None = None, head: Head | None = None, **apart: int) -> Source:
     sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
     spend = spend or Spend()
     spend.tally.begin(quota(c, OpenLoop(1.0) if "stride" in apart else ClosedLoop(1)))
-    return Source(c, sampler, head, "abc-000", spend, **apart)
+    return Source(c, sampler, head or Head("POST", "/", ()), "abc-000", spend, **apart)
 
 
-def drawn(s: Source) -> list[tuple[Request, bytes]]:
+def drawn(s: Source) -> list[tuple[Request, HttpRequest]]:
     return list(iter(s, None))
 
 
 def head_lines(**fields: Any) -> tuple[str, dict[str, str]]:
     head = request_head(bk.Endpoint(**({"url": URL} | fields)))
-    assert head.endswith(b"\r\n")
-    first, *lines = head.decode("latin-1").removesuffix("\r\n").split("\r\n")
+    assert head.encoded.endswith(b"\r\n")
+    first, *lines = head.encoded.decode("latin-1").removesuffix("\r\n").split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
     assert len(headers) == len(lines), "a header stands twice"
     return first, headers

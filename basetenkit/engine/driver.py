@@ -16,13 +16,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from ..reasons import Stop, StopReason
 from ..types import Exchange, Failure, Outcome, Request
 from .clock import Poller, mono
+from .http_request import HttpRequest
 from .opening import is_full, patience, room
 from .pool import Gate, Pool, Turnstile
 from .via_httpx import HttpxPool
 
-Again = Callable[[Exchange, bytes], tuple[float, Request, bytes] | None]
-Follow = Callable[[Exchange, int], Awaitable[tuple[int, Request, bytes] | None]]
-Source = Callable[[], tuple[Request, bytes] | None]
+Again = Callable[[Exchange], tuple[float, Request, HttpRequest] | None]
+Follow = Callable[[Exchange, int], Awaitable[tuple[int, Request, HttpRequest] | None]]
+Source = Callable[[], tuple[Request, HttpRequest] | None]
 STAGGER_SHARE, WARM_UP_SHARE = 0.1, 0.2  # of a level's time at most
 LOOK_S = 0.005  # how often it is looked whether first bytes have come, while users begin
 HUNG_AFTER = 5  # times the longest response so far
@@ -41,7 +42,7 @@ class Level:
         *,
         max_seconds: float,
         warm_up_most: int = 0,
-        again: Again = lambda exchange, payload: None,
+        again: Again = lambda exchange: None,
         follow: Follow | None = None,
     ) -> None:
         self._pool, self._poller, self._source, self._done, self._again = pool, poller, source, done, again
@@ -198,13 +199,20 @@ class Level:
             self._spawn(self._send(*item, due=self.origin_ns + int(at * 1e9), start=mono()))
 
     async def _send(
-        self, request: Request, payload: bytes, *, due: int, start: int, gate: Gate | None = None, opens: bool = False
+        self,
+        request: Request,
+        message: HttpRequest,
+        *,
+        due: int,
+        start: int,
+        gate: Gate | None = None,
+        opens: bool = False,
     ) -> bool:
         """Sends one request, again where `again` says so, and then what `follow` says; False where the level was stopped. `opens`:
         whether it is a user's first."""
         while True:
-            exchange = await self._once(request, payload, due=due, start=start, gate=gate, opens=opens)
-            more = self._again(exchange, payload) if exchange is not None and not self._ending else None
+            exchange = await self._once(request, message, due=due, start=start, gate=gate, opens=opens)
+            more = self._again(exchange) if exchange is not None and not self._ending else None
             if exchange is None or (more is None and (self._follow is None or self._ending)):
                 return exchange is not None
             try:
@@ -213,18 +221,18 @@ class Level:
                 return False
             if following is None:
                 return True
-            (due, request, payload), start, gate, opens = following, mono(), None, False
+            (due, request, message), start, gate, opens = following, mono(), None, False
 
-    async def _next_turn(self, exchange: Exchange) -> tuple[int, Request, bytes] | None:
+    async def _next_turn(self, exchange: Exchange) -> tuple[int, Request, HttpRequest] | None:
         return None if self._follow is None else await self._follow(exchange, self.origin_ns)
 
     @staticmethod
-    async def _after_pause(seconds: float, request: Request, payload: bytes) -> tuple[int, Request, bytes]:
+    async def _after_pause(seconds: float, request: Request, message: HttpRequest) -> tuple[int, Request, HttpRequest]:
         await asyncio.sleep(seconds)
-        return mono(), request, payload
+        return mono(), request, message
 
     async def _once(
-        self, request: Request, payload: bytes, *, due: int, start: int, gate: Gate | None, opens: bool
+        self, request: Request, message: HttpRequest, *, due: int, start: int, gate: Gate | None, opens: bool
     ) -> Exchange | None:
         """One try; hands its exchange on, and gives it back unless the level was stopped meanwhile."""
         exchange = Exchange(request, scheduled_ns=due, start_ns=start)
@@ -235,11 +243,11 @@ class Level:
             self._opening.append(exchange)
         self.peak = max(self.peak, self.in_flight)
         try:
-            await self._pool.exchange(exchange, payload, gate)
+            await self._pool.exchange(exchange, message, gate)
         except asyncio.CancelledError:
             why = KEPT_ON if self.finished else self.stop_reason or "the run was cancelled"
-            message = f"the request was in flight when the level ended: {why}"
-            exchange.failure = Failure(Outcome.CANCELLED, message)
+            sentence = f"the request was in flight when the level ended: {why}"
+            exchange.failure = Failure(Outcome.CANCELLED, sentence)
             exchange.end_ns = exchange.end_ns or mono()
             return None
         finally:

@@ -17,6 +17,7 @@ from ..types import Exchange, Failure, Outcome
 from .clock import NoPoller, Poller, WallClock, enable_stamps, mono
 from .connection import Connection, Timeouts
 from .http1 import describe
+from .http_request import HttpRequest
 from .kept import met_the_end, name_kept
 from .limits import cause_of, own_limit
 from .redirects import forget, redirected
@@ -138,8 +139,8 @@ class Pool:
         self._lookup: asyncio.Task[list[AddrInfo]] | None = None
         self._looked_up = 0
 
-    async def exchange(self, exchange: Exchange, payload: bytes, gate: Gate | None = None) -> None:
-        """Sends `payload` and fills `exchange`; whatever happens stands in `exchange.failure`. Cancelling it closes the
+    async def exchange(self, exchange: Exchange, message: HttpRequest, gate: Gate | None = None) -> None:
+        """Sends `message` and fills `exchange`; whatever happens stands in `exchange.failure`. Cancelling it closes the
         connection, marks the exchange `cancelled`, and goes on as a cancellation. `gate`: where to wait, once connected,
         for the others of a wave."""
         connection: Connection | None = None
@@ -155,20 +156,22 @@ class Pool:
             if connection is not None and connection.closed:  # while it waited: nothing was written yet
                 self._all.discard(connection)
                 connection = await self.open(exchange)
+            data = message.encode()
             while connection is not None:
-                await connection.send(exchange, payload)
+                await connection.send(exchange, data)
                 if met_the_end(exchange, connection.kept):
                     self._all.discard(connection)
                     connection = await self._once_more(exchange)
                     continue
                 name_kept(exchange, connection.kept)
-                onward = redirected(exchange, payload, self._url)
+                onward = redirected(exchange, message, self._url)
                 if onward is None:
                     break
                 self.give_back(connection)
                 forget(exchange)
                 exchange.redirects += 1
-                payload, connection = onward, None
+                message, connection = onward, None
+                data = message.encode()
                 connection = await self.open(exchange)
         except asyncio.CancelledError:
             stopped = Failure(Outcome.CANCELLED, "the request was cancelled while it was in flight")

@@ -11,26 +11,26 @@ from __future__ import annotations
 import httpx
 
 from ..types import Exchange, first_header
+from .http_request import HttpRequest
 
 MOST = 5
 _KEEP_THE_METHOD = (307, 308)
 
 
-def redirected(exchange: Exchange, payload: bytes, origin: str) -> bytes | None:
-    """`payload` for where a finished exchange was sent on to, at the same `origin` ("https://host:port"); None where it was
+def redirected(exchange: Exchange, message: HttpRequest, origin: str) -> HttpRequest | None:
+    """`message` for where a finished exchange was sent on to, at the same `origin` ("https://host:port"); None where it was
     not sent on, or to somewhere that must not see the key, or too often."""
     if exchange.status not in _KEEP_THE_METHOD or exchange.failure is not None or exchange.redirects >= MOST:
         return None
     location = first_header(exchange.headers, "location")
-    method, target, rest = payload.split(b" ", 2)
     try:
         here = httpx.URL(origin)
-        there = here.join(target.decode("ascii")).join(location or "")
-    except (httpx.InvalidURL, UnicodeDecodeError, ValueError):
+        there = here.join(message.head.target).join(location or "")
+    except (httpx.InvalidURL, ValueError):
         return None
     if not location or _place(there) != _place(here):
         return None
-    return b" ".join((method, there.raw_path, rest))
+    return message.to(there.raw_path.decode("ascii"))
 
 
 def not_followed(exchange: Exchange) -> str | None:

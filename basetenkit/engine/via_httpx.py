@@ -18,6 +18,7 @@ from ..types import Cause, Exchange, Failure, Outcome
 from .clock import NoPoller, Poller, WallClock, mono
 from .connection import Timeouts
 from .http1 import BODY_LIMIT
+from .http_request import HttpRequest
 from .kept import name_kept
 from .limits import cause_of
 from .pool import Gate, tls_context
@@ -52,8 +53,8 @@ class HttpxPool:
             network_backend=Backend(self._poller),
         )
 
-    async def exchange(self, exchange: Exchange, payload: bytes, gate: Gate | None = None) -> None:
-        """Sends `payload` and fills `exchange`; whatever happens stands in `exchange.failure`. Cancelling it marks the exchange
+    async def exchange(self, exchange: Exchange, message: HttpRequest, gate: Gate | None = None) -> None:
+        """Sends `message` and fills `exchange`; whatever happens stands in `exchange.failure`. Cancelling it marks the exchange
         `cancelled`, and goes on as a cancellation. Nobody waits for the others of a wave: who connects when is httpcore's."""
         exchange.start_ns = exchange.start_ns or mono()
         if gate is not None:
@@ -61,7 +62,7 @@ class HttpxPool:
         self._poller.in_flight += 1
         try:
             async with asyncio.timeout(self._timeouts.total):
-                await self._perform(exchange, payload)
+                await self._perform(exchange, message)
         except asyncio.CancelledError:
             exchange.failure = exchange.failure or Failure(
                 Outcome.CANCELLED, "the request was cancelled while it was in flight"
@@ -93,18 +94,16 @@ class HttpxPool:
         cause = cause_of(system) if isinstance(system, OSError) else None
         return Failure(Outcome.CONNECTION_ERROR, f"{error}{through}", cause)
 
-    async def _perform(self, exchange: Exchange, payload: bytes) -> None:
-        head, _, body = payload.partition(b"\r\n\r\n")
-        line, *lines = head.split(b"\r\n")
-        headers = [(name, value.strip()) for name, _, value in (x.partition(b":") for x in lines)]
-        url, target = self._url, line.split(b" ")[1]
+    async def _perform(self, exchange: Exchange, message: HttpRequest) -> None:
+        headers = [(name.encode("latin-1", "replace"), v.encode("latin-1", "replace")) for name, v in message.headers]
+        url, target = self._url, message.head.target.encode("ascii")
         exchange.clock = "user"
         trace = _Trace(exchange, self._wall)
         request = httpcore.Request(
-            "POST",
+            message.head.method,
             httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=target),
             headers=headers,
-            content=body,
+            content=message.body,
             extensions={"trace": trace, "timeout": {"connect": self._timeouts.connect}},
         )
         try:

@@ -18,6 +18,7 @@ import polars as pl
 
 from ..config import RunConfig
 from ..engine.clock import mono
+from ..engine.http_request import Head
 from ..errors import WorkerError
 from ..findings import Finding, finding
 from ..outgoing import quota, request_id
@@ -40,7 +41,7 @@ OVERTIME_S = 60.0  # beyond max_seconds, for what is left to be read
 class Crew:
     """Levels sent by `config.workers` processes. All on the conductor's loop but `status` and `waiting`."""
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer, *, head: bytes, salt: str, spent: int) -> None:
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, *, head: Head, salt: str, spent: int) -> None:
         self._config, self._tokenizer, self._head, self._salt = config, tokenizer, head, salt
         self._spent = spent
         self._members: list[Member] = []

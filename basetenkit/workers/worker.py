@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from ..config import RunConfig
 from ..engine.clock import Poller, mono
+from ..engine.http_request import Head
 from ..preparation import allow_open_files
 from ..reasons import Stop
 from ..stage import Stage
@@ -65,7 +66,7 @@ class Worker:
             await self._perform(content["origin_ns"])
 
     def _begin(
-        self, *, config: RunConfig, head: bytes, salt: str, tally: Path, part: int, measured: Lexicon | None = None
+        self, *, config: RunConfig, head: Head, salt: str, tally: Path, part: int, measured: Lexicon | None = None
     ) -> None:
         self._tally_path = tally
         allow_open_files(config)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from basetenkit.engine.clock import Poller, mono
 from basetenkit.engine.connection import Timeouts
+from basetenkit.engine.http_request import Head, HttpRequest
 from basetenkit.engine.pool import Origin, Pool
 from basetenkit.types import Exchange, Request
 
@@ -31,14 +32,14 @@ def on_loop(work: Callable[[Poller], Awaitable[T]]) -> T:
     return result
 
 
-def payload(body: bytes = b"{}", request_id: str = "r") -> bytes:
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def payload(body: bytes = b"{}", request_id: str = "r") -> HttpRequest:
+    head = Head("POST", "/v1/chat/completions", (("host", "x"),))
+    return HttpRequest(head, (("x-request-id", request_id),), body)
 
 
 def exchange_all(
     url: str,
-    payloads: list[bytes],
+    payloads: list[HttpRequest],
     timeouts: Timeouts | None = None,
     verify: object = True,
     client_cert: str | None = None,

@@ -163,7 +163,7 @@ def test_a_large_request_is_sent_in_parts_and_its_upload_is_timed() -> None:
 
     with peer(answer) as p:
         (x,) = exchange_all(p.url, [payload(body)])
-        assert len(p.requests[0]) == len(payload(body))
+        assert len(p.requests[0]) == len(payload(body).encode())
     assert x.failure is None
     assert x.uploaded_ns is not None
     assert x.sent_ns is not None
@@ -279,7 +279,7 @@ def test_a_send_on_a_connection_that_is_closed_is_a_failure_and_no_exception() -
         connection = await pool.open(x)
         assert connection is not None
         connection.close()
-        await connection.send(x, payload())
+        await connection.send(x, payload().encode())
         await pool.close()
         return x
 
@@ -330,7 +330,7 @@ def test_what_the_kernel_hands_out_late_is_bounded_by_the_read_before() -> None:
         assert connection is not None
         news = asyncio.Event()
         connection.on_progress = news.set
-        over = connection.send(x, payload())
+        over = connection.send(x, payload().encode())
         await news.wait()
         await asyncio.sleep(0.02)
         now = mono()

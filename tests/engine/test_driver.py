@@ -10,6 +10,7 @@ from typing import Any
 
 from basetenkit.engine.clock import Poller
 from basetenkit.engine.driver import Level
+from basetenkit.engine.http_request import HttpRequest
 from basetenkit.engine.pool import SENDS_A_TURN, Origin, Pool
 from basetenkit.types import Exchange, Outcome, Request
 
@@ -38,7 +39,7 @@ def drive(
 ) -> tuple[list[Exchange], Level]:
     numbers = iter(range(total))
 
-    def source() -> tuple[Request, bytes] | None:
+    def source() -> tuple[Request, HttpRequest] | None:
         n = next(numbers, None)
         return None if n is None else (Request(str(n), b"{}", "s"), payload(request_id=str(n)))
 
@@ -122,7 +123,7 @@ def test_users_that_end_at_once_go_on_a_few_a_turn() -> None:
         loop = asyncio.get_running_loop()
         take = level._source
 
-        def source() -> tuple[Request, bytes] | None:
+        def source() -> tuple[Request, HttpRequest] | None:
             if len(asked) == users:
                 time.sleep(0.3)  # all answers have come when the loop looks again
             asked.append(turn)
@@ -189,7 +190,7 @@ def test_an_endpoint_that_lets_first_requests_wait_is_full_and_all_users_begin()
     async def go(level: Level) -> None:
         take = level._source
 
-        def source() -> tuple[Request, bytes] | None:
+        def source() -> tuple[Request, HttpRequest] | None:
             told.append(level.full)
             return take()
 

@@ -91,7 +91,7 @@ def test_the_system_says_whether_the_peer_took_the_request() -> None:
             connection = Connection(sock, poller=poller, **how)
             other.close()  # its end of file is here, and not yet read
             x = Exchange(Request("r", b"", "s"), start_ns=mono())
-            await connection.send(x, payload())
+            await connection.send(x, payload().encode())
             connection.close()
             return x
 

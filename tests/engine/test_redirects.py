@@ -5,12 +5,13 @@ import socket
 import pytest
 
 import basetenkit as bk
+from basetenkit.engine.http_request import Head, HttpRequest
 from basetenkit.engine.redirects import MOST, forget, redirected
 from basetenkit.types import Exchange, Failure, Outcome, Request
 
 from ..peer import OK, Peer, peer
 
-POST = b"POST /a/b?c=1 HTTP/1.1\r\nauthorization: Bearer k\r\n\r\n{}"
+POST = HttpRequest(Head("POST", "/a/b?c=1", (("authorization", "Bearer k"),)), (), b"{}")
 
 
 def answered(status: int, location: str | None) -> Exchange:
@@ -21,16 +22,16 @@ def answered(status: int, location: str | None) -> Exchange:
 @pytest.mark.parametrize(
     ("location", "target"),
     [
-        ("/x", b"/x"),
-        ("d", b"/a/d"),
-        ("?e=2", b"/a/b?e=2"),
-        ("http://h/x", b"/x"),
-        ("//h:80/y", b"/y"),
+        ("/x", "/x"),
+        ("d", "/a/d"),
+        ("?e=2", "/a/b?e=2"),
+        ("http://h/x", "/x"),
+        ("//h:80/y", "/y"),
     ],
 )
-def test_the_same_origin_is_followed_with_method_key_and_body(location: str, target: bytes) -> None:
+def test_the_same_origin_is_followed_with_method_key_and_body(location: str, target: str) -> None:
     for status in (307, 308):
-        assert redirected(answered(status, location), POST, "http://h:80") == POST.replace(b"/a/b?c=1", target)
+        assert redirected(answered(status, location), POST, "http://h:80") == POST.to(target)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
+from basetenkit.columns import CHUNK_SCHEMA, STORED
 from basetenkit.loads import ClosedLoop, LevelKey
 from basetenkit.outgoing import request_head
 from basetenkit.reasons import Stop, StopReason
@@ -100,7 +100,7 @@ def test_a_level_from_hello_to_done(worker: Process, tally: Tally, server: Any) 
     heard = worker.hears("done")
     frames = [frames for say, _, frames in heard if say == "rows"]
     rows, chunks = pl.concat([f[0] for f in frames]), pl.concat([f[1] for f in frames])
-    assert (dict(rows.schema), dict(chunks.schema)) == (SCHEMA, CHUNK_SCHEMA)
+    assert (dict(rows.schema), dict(chunks.schema)) == (STORED, CHUNK_SCHEMA)
     assert (rows.height, chunks.height) == (6, 30)
     assert (rows["outcome"] == "ok").all()
     assert rows["start_s"].min() >= 0  # type: ignore[operator]

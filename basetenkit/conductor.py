@@ -223,7 +223,7 @@ class Conductor:
     async def _tick(self, level: PlannedLevel) -> None:
         """Each second: the spool, and a look at whether an open loop's endpoint keeps up."""
         in_flight: list[int] = []
-        watched = self.config.stop_behind and level.load.scheduled
+        watched = self.config.stop_on_overload and level.load.scheduled
         while True:
             await asyncio.sleep(SPOOL_EVERY_S)
             status = self._place.status()

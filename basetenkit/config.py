@@ -9,7 +9,7 @@ Field descriptions and examples are the sentences that forms and errors show: th
 from __future__ import annotations
 
 import warnings
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -44,6 +44,11 @@ def _or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 AUTO = "auto"
 Requests = Annotated[int, Field(ge=1), WrapValidator(_or_auto), PlainSerializer(lambda n: n, return_type=Any)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+RENAMED = {  # the names that version 0.1.0.dev0 had; a config is still made with them, and a saved one read
+    "give_up_after": "abort_after_failures",
+    "stop_behind": "stop_on_overload",
+    "answers": "history_from",
+}
 UNTIL_MOST = 10_000  # requests of a level that goes on until it is precise, if nothing else is said
 Levels = BeforeValidator(as_levels)
 
@@ -68,6 +73,7 @@ class RunConfig(Model):
     """A whole run: the endpoint, what to send, under what load, within what limits."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
+    renamed: ClassVar = RENAMED
 
     endpoint: Endpoint = Field(description="an Endpoint, its URL, or its fields as a dict")
     task: Literal["text-to-text", "image-text-to-text", "text-to-embeddings"] = Field(
@@ -104,8 +110,8 @@ class RunConfig(Model):
         None,
         description="a path, a frame or a description (of a Hugging Face data set, too): what is sent, or whose words",
     )
-    answers: Literal["model", "dataset"] = Field(
-        "model", description="whose answers a conversation goes on from: the model's own, or those of the data set"
+    history_from: Literal["model", "dataset"] = Field(
+        "model", description="which assistant replies go into a conversation's history: the model's or the data set's"
     )
     steady: bool = Field(
         True,
@@ -129,8 +135,10 @@ class RunConfig(Model):
     slo: Annotated[dict[str, Annotated[Positive, BeforeValidator(as_seconds)]], BeforeValidator(_limits)] = Field(
         default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5} or {'ttft': '500ms'}"
     )
-    stop_behind: bool = Field(False, description="stop an open-loop level whose endpoint falls behind for good")
-    give_up_after: Count | None = Field(50, description="stop a level whose first N requests all fail; None: never")
+    stop_on_overload: bool = Field(False, description="stop an open-loop level if the requests in flight keep rising")
+    abort_after_failures: Count | None = Field(
+        50, description="stop a level if its first N requests all fail; None: never"
+    )
     preflight: bool = Field(
         True,
         description="begin with one request; if nothing answers it, stop the run there. False runs the levels all the same",

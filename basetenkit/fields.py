@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
@@ -83,6 +83,18 @@ class Model(BaseModel):
         extra="forbid", frozen=True, validate_default=False, hide_input_in_errors=True, strict=False
     )
 
+    renamed: ClassVar[dict[str, str]] = {}  # earlier name -> name, of fields that may still be given by the earlier one
+
+    @classmethod
+    def _by_todays_names(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given, under the fields' names of today. ConfigError if one is given by both of its names."""
+        twice = [old for old, new in cls.renamed.items() if old in given and new in given]
+        if twice:
+            raise ConfigError(
+                f"it is the earlier name of {cls.renamed[twice[0]]}; give one of the two", at=(cls.__name__, twice[0])
+            )
+        return {cls.renamed.get(name, name): value for name, value in given.items()}
+
     def __repr__(self) -> str:
         fields = (name for name in type(self).model_fields if self._differs(name))
         given = ", ".join(f"{name}={without_secrets(getattr(self, name))!r}" for name in fields)
@@ -126,6 +138,7 @@ class Model(BaseModel):
         """Scalars of numpy as Python's. A model within this one has the names of its fields as keys."""
         if not isinstance(data, dict):
             return data
+        data = cls._by_todays_names(data)
         for name, field in cls.model_fields.items():
             if name in data and _is_model(field.annotation):
                 _check_keys(data[name], (cls.__name__, name))
@@ -133,7 +146,8 @@ class Model(BaseModel):
 
     def with_(self, **changes: Any) -> Self:
         """A copy with other values in these fields, validated as the constructor validates them; secrets stay in it."""
-        return type(self)(**({name: getattr(self, name) for name in self.model_fields_set} | changes))
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**(given | self._by_todays_names(changes)))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy; what `update` changes is validated as the constructor validates it. ConfigError as there."""

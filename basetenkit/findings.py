@@ -88,7 +88,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "gave_up": (
         "the first {n} requests all failed, so the level was stopped; most often: {message}",
-        "Mend the cause, or set give_up_after=None to go on regardless.",
+        "Mend the cause, or set abort_after_failures=None to go on regardless.",
     ),
     "unfinished": (
         "{n} of {planned} planned requests did not end ({cut} cut, {unsent} never sent): {why}.",

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from .columns import NOTES
+from .config import RENAMED
 from .notes import Note
 from .reasons import Stop, StopReason
 from .row_notes import in_words, saved
@@ -36,6 +37,8 @@ def document(old: dict[str, Any]) -> dict[str, Any]:
     """The content of a run.json of any earlier version, as this version writes it. `old` may be changed."""
     if old["schema"] >= 2:
         return old
+    if isinstance(old.get("config"), dict):
+        old["config"] = {RENAMED.get(name, name): value for name, value in old["config"].items()}
     for level in old.get("levels", []):
         if isinstance(level.get("ended_by"), str):
             level["ended_by"] = ended_by(level["ended_by"]).saved()

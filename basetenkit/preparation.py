@@ -206,8 +206,11 @@ def open_document(
         document = folder.read_run()
         if missing := {"config", "metadata", "levels"} - document.keys():
             raise StoreError(f"{folder.run_file} is damaged: it has no {sorted(missing)[0]!r}; give a new folder")
-        if document["config"] != dumped:
-            changed = [k for k in dumped if document["config"].get(k) != dumped[k]]
+        defaults = RunConfig(endpoint=config.endpoint).model_dump(
+            mode="json"
+        )  # of fields that an earlier version did not have
+        saved = defaults | document["config"]
+        if changed := [name for name in dumped if saved[name] != dumped[name]]:
             raise StoreError(
                 f"{folder.path} holds another run: {', '.join(changed)} differ(s); give a new folder or the same config"
             )

@@ -1,8 +1,8 @@
 """The one request that a run begins with: does anybody answer?
 
-A dead endpoint costs one request then, and not give_up_after of each level. It is made like a request of the first level that is
-missing, with words of its own so that no cache knows the level's; it is sent from the run's own process, also if workers send the
-levels. Its row has the phase "preflight" and lies in a folder of its own: it is part of no level and of no figure.
+A dead endpoint costs one request then, and not abort_after_failures of each level. It is made like a request of the first level
+that is missing, with words of its own so that no cache knows the level's; it is sent from the run's own process, also if workers
+send the levels. Its row has the phase "preflight" and lies in a folder of its own: it is part of no level and of no figure.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ class StopReason(StrEnum):
 
 _TEXTS: dict[StopReason, str] = {
     StopReason.TIME: "max_seconds={seconds:g} was reached",
-    StopReason.FAILURES: "the first {requests} requests all failed (give_up_after)",
-    StopReason.OVERLOAD: "the endpoint fell behind: {early:.3g}, then {late:.3g} in flight (stop_behind)",
+    StopReason.FAILURES: "the first {requests} requests all failed (abort_after_failures)",
+    StopReason.OVERLOAD: "the endpoint fell behind: {early:.3g}, then {late:.3g} in flight (stop_on_overload)",
     StopReason.TOKENS: "the guard on tokens was reached",
     StopReason.STOPPED: "{why}",
     StopReason.NO_ANSWER: "nothing answers: {message}",

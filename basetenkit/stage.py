@@ -283,7 +283,7 @@ class Stage:
             status.last_error = row["error_message"]
         if self._config.capture == "all" or (self._config.capture == "errors" and not ok):
             self._capture(exchange, current)
-        limit = self._config.give_up_after
+        limit = self._config.abort_after_failures
         if (
             limit is not None
             and self._tally.finished >= limit

@@ -1,7 +1,7 @@
 """Counts over all who send a level: requests taken, tokens spent, how many ended and how many well, bytes kept.
 
 One sender counts in its own memory. Several processes count in one small file that all of them map: so a level's count, its
-guard on tokens and `give_up_after` hold exactly over all of them, and nobody has to ask a notebook's kernel, which may be
+guard on tokens and `abort_after_failures` hold exactly over all of them, and nobody has to ask a notebook's kernel, which may be
 busy. What several write (the next request's number) is changed under the file's lock, which the system releases when a process
 dies; all else has one writer and is only summed. The file also keeps who took which request, and in which phase: when a process
 is lost, that tells which requests are lost with it.

@@ -42,10 +42,10 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "task": "text-to-text", "tokenizer": "embedded", "scenarios": ["D(100,100)"], "concurrency": [1, 8],
         "request_rate": [], "arrival": "poisson", "burstiness": 1.0, "max_in_flight": None, "batch_size": [1],
         "max_requests": 200, "max_seconds": 600.0, "warmup_requests": 0, "warmup_retries": 5, "repeats": 1,
-        "dataset": None, "answers": "model",
+        "dataset": None, "history_from": "model",
         "steady": True, "until": {},
         "request_params": {}, "seed": 0, "salt": None, "workers": 0, "max_total_tokens": None, "capture": "errors",
-        "capture_limit_mb": 256, "slo": {}, "stop_behind": False, "give_up_after": 50, "preflight": True,
+        "capture_limit_mb": 256, "slo": {}, "stop_on_overload": False, "abort_after_failures": 50, "preflight": True,
     }  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def test_each_wrong_field_has_its_sentence() -> None:
             "salt": st.none() | st.text(max_size=8),
             "slo": st.dictionaries(st.sampled_from(["ttft_s", "tpot_s", "e2e_s"]), st.floats(0.001, 100)),
             "request_params": st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.none()),
-            "give_up_after": st.none() | st.integers(1, 99),
+            "abort_after_failures": st.none() | st.integers(1, 99),
         },
     )
 )
@@ -288,3 +288,23 @@ def test_each_error_has_its_place_beside_its_text() -> None:
 def test_an_error_without_a_place_is_its_text() -> None:
     error = ConfigError("give a folder")
     assert (error.errors, str(error)) == ([((), "give a folder")], "give a folder")
+
+
+RENAMED = [
+    ("give_up_after", "abort_after_failures", 7),
+    ("stop_behind", "stop_on_overload", True),
+    ("answers", "history_from", "dataset"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "value"), RENAMED)
+def test_a_field_may_be_given_by_its_earlier_name(old: str, new: str, value: Any) -> None:
+    made = config(**{old: value})
+    assert getattr(made, new) == value
+    assert made == config(**{new: value}) == RunConfig.model_validate_json(json.dumps({"endpoint": LOCAL, old: value}))
+    assert config().with_(**{old: value}) == made
+    assert made.with_(**{old: config().model_dump()[new]}) == config()
+    for text in (made.model_dump_json(), made.to_python(), repr(made)):
+        assert new in text
+        assert old not in text
+    assert f"RunConfig.{old}: it is the earlier name of {new}" in error_of(**{old: value, new: value})

@@ -119,7 +119,7 @@ def test_a_dead_endpoint_costs_one_request_and_says_why(
     assert codes(run) == ["nothing_answers"]
     assert message in run.findings[0].sentence
     assert cure in run.findings[0].cure
-    assert "give_up_after" not in str(run.findings[0])
+    assert "abort_after_failures" not in str(run.findings[0])
     assert run.fates["never_sent"].sum() == 12
     said = capsys.readouterr().err
     assert message in said

@@ -330,7 +330,9 @@ def test_a_401_is_a_row_with_the_servers_own_words() -> None:
 def test_a_level_whose_first_requests_all_fail_gives_up_and_says_why() -> None:
     endpoint = bk.Endpoint(url="http://127.0.0.1:9/")
     run = bk.run_sync(
-        bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, concurrency=2, max_requests=500, give_up_after=5)
+        bk.RunConfig(
+            steady=False, preflight=False, endpoint=endpoint, concurrency=2, max_requests=500, abort_after_failures=5
+        )
     )
     assert 5 <= run.requests.height < 20
     assert "gave_up" in [f.code for f in run.findings]

@@ -133,7 +133,7 @@ def test_halt_ends_one_level_and_stop_all_that_follow(server: Any) -> None:
 
 def test_failures_elsewhere_count_towards_giving_up(server: Any) -> None:
     tally = Tally()
-    refused = config(give_up_after=10, max_requests=500, concurrency=3)
+    refused = config(abort_after_failures=10, max_requests=500, concurrency=3)
 
     async def play(stage: Stage) -> None:
         tally.begin(quota(refused, CLOSED.load))

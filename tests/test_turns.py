@@ -125,7 +125,7 @@ def test_the_plan_cuts_the_last_conversation(server: Listener) -> None:
 
 def test_a_failure_in_the_answers_of_the_data_set_ends_it_too(server: Listener) -> None:
     own = [part for message in LISTS[1] for part in (message, {"role": "assistant", "content": "theirs"})]
-    run = held(server.url, [own], concurrency=1, warmup_requests=0, max_requests=3, answers="dataset")
+    run = held(server.url, [own], concurrency=1, warmup_requests=0, max_requests=3, history_from="dataset")
     assert server.came == [["fail0"], ["fail0", "theirs", "fail1"]]
     assert run.fates["never_sent"].to_list() == [1]
 

@@ -123,7 +123,7 @@ def _of_failures(
     uncut = failed.filter(pl.col("outcome") != "cancelled")
     message = (uncut if uncut.height else failed)["error_message"].drop_nulls().mode().sort().first() or "no message"
     if any(ended_for(x) is StopReason.FAILURES for x in entries):
-        yield finding("gave_up", where=where, n=config.give_up_after, message=message)
+        yield finding("gave_up", where=where, n=config.abort_after_failures, message=message)
     own = failed.filter(pl.col("error_cause") == Cause.OWN_LIMIT)
     if own.height:
         told = own["error_message"].mode().sort().first()

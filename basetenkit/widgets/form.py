@@ -33,7 +33,7 @@ _GROUPS = {
     "Endpoint": ("url", "model", "api_key", "request_format", "stream"),
     "What to send": ("task", "scenarios", "tokenizer", "request_params", "dataset", "batch_size"),
     "Load": ("concurrency", "request_rate", "max_requests", "warmup_requests", "repeats"),
-    "Limits": ("max_seconds", "timeout_s", "max_total_tokens", "give_up_after"),
+    "Limits": ("max_seconds", "timeout_s", "max_total_tokens", "abort_after_failures"),
 }
 _COMMANDS = ("genai-bench", "genai_bench", "basetenkit benchmark", "benchmark ")
 _FOLDS = ("Extras", "Load a config, a run or a command", "The JSON body that is sent", "The same in Python")

@@ -1,7 +1,7 @@
 """The parent's side of a run's workers: a Place of several processes.
 
 A level is shared out exactly: its users, or the arrivals of its one schedule, each to one worker; the number of its requests,
-its guard on tokens and `give_up_after` through the Tally. A worker that is lost (killed, crashed) loses its own requests and
+its guard on tokens and `abort_after_failures` through the Tally. A worker that is lost (killed, crashed) loses its own requests and
 no others: which those are stands in the Tally, so each still has a row, and a finding tells. The next level begins with a new
 worker in its place.
 """

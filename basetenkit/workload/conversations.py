@@ -1,8 +1,8 @@
 """Conversations: lists of messages out of a data set, and each one while it is being held.
 
 A list is cut into turns: each ends with a user's message, or with the results of a tool. A turn sends everything said so far.
-The assistant's part of that history is by default what the model itself said (`answers="model"`), because a server caches
-what it has produced and a user goes on from what was read; `answers="dataset"` puts the list's own answers there, so that
+The assistant's part of that history is by default what the model itself said (`history_from="model"`), because a server caches
+what it has produced and a user goes on from what was read; `history_from="dataset"` puts the list's own answers there, so that
 every model is sent the same bytes. If the list has no answer, the model's own serves either way. An answer of the list that
 calls a tool is always used, because the result behind it belongs to that call. What a list holds of the assistant before its
 first user's message is history from the start. What follows its last question asks nothing and is not sent.
@@ -216,7 +216,7 @@ class Speaker:
             self._add(talk, turn.call)
             return
         own = turn.answer
-        chosen = own if own is not None and self._config.answers == "dataset" else text
+        chosen = own if own is not None and self._config.history_from == "dataset" else text
         self._add(talk, {"role": "assistant", "content": chosen})
 
     def _add(self, talk: Talk, message: Message) -> None:

@@ -21,7 +21,7 @@ def measured(choose: Callable[[int], Fault | None], timeout_s: float = 60.0, **f
     with faulty(choose) as (server, _):
         endpoint = bk.Endpoint(url=server.url, model="m", timeout_s=timeout_s)
         load = {"scenarios": "D(10,2)", "slo": {"ttft_s": 0.5}, "max_requests": 2000, "max_seconds": 4} | fields
-        return bk.run_sync(bk.RunConfig(endpoint=endpoint, give_up_after=None, **load))
+        return bk.run_sync(bk.RunConfig(endpoint=endpoint, abort_after_failures=None, **load))
 
 
 def row(run: bk.Run) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def run_against(url: str, requests: int = 2 * IN_FLIGHT, timeout_s: float = TIME
         scenarios="D(10,5)",
         concurrency=IN_FLIGHT,
         max_requests=requests,
-        give_up_after=None,
+        abort_after_failures=None,
     )
     began = time.monotonic()
     run = bk.run_sync(config)
@@ -158,7 +158,7 @@ def test_everything_at_once_loses_no_row(tmp_path: Path) -> None:
             scenarios="D(10,5)",
             concurrency=IN_FLIGHT,
             max_requests=200,
-            give_up_after=None,
+            abort_after_failures=None,
         )
     )
     with restarting(lambda n: kinds[n % len(kinds)], context, up_s=1.2, down_s=0.02) as (port, met):

@@ -82,7 +82,7 @@ def test_a_split_and_a_column_are_the_ones_that_were_named(server: bk.emulator.E
 
 
 def test_conversations_are_held(server: bk.emulator.Emulator, folder: Path) -> None:
-    fields = {"scenarios": "RDC", "max_requests": 3, "answers": "dataset"}
+    fields = {"scenarios": "RDC", "max_requests": 3, "history_from": "dataset"}
     _, messages = sent(server, dataset=str(folder / "talks"), **fields)
     assert sorted([part["content"] for part in said] for said in messages) == [["a?"], ["a?", "b", "c?"], ["d?"]]
 

@@ -153,7 +153,7 @@ def test_a_level_whose_first_requests_all_fail_is_given_up_by_all() -> None:
         endpoint=endpoint,
         concurrency=[4, 2],
         max_requests=5000,
-        give_up_after=6,
+        abort_after_failures=6,
         workers=2,
     )
     run = bk.run_sync(c)

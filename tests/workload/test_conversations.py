@@ -68,9 +68,9 @@ def test_each_form_of_file_gives_its_conversations(tmp_path: Path, kind: str) ->
     assert (list(entries.conversations), entries.prompts) == ([TURNS], ["one"])
 
 
-@pytest.mark.parametrize(("answers", "heard"), [("model", "mine"), ("dataset", "theirs")])
-def test_the_history_holds_the_answers_that_were_chosen(answers: str, heard: str) -> None:
-    speaker = speaker_of("dataset", [TURNS], answers=answers)
+@pytest.mark.parametrize(("history_from", "heard"), [("model", "mine"), ("dataset", "theirs")])
+def test_the_history_holds_the_answers_that_were_chosen(history_from: str, heard: str) -> None:
+    speaker = speaker_of("dataset", [TURNS], history_from=history_from)
     request = speaker.request("r")
     talk = speaker.begun.popleft()
     assert json.loads(request.body)["messages"] == TALK[:2]
@@ -139,8 +139,8 @@ TOOLS = [
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
-@pytest.mark.parametrize(("answers", "heard"), [("dataset", "No."), ("model", "mine")])
-def test_a_history_with_tool_calls_is_sent_as_it_is(answers: str, heard: str, form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("history_from", "heard"), [("dataset", "No."), ("model", "mine")])
+def test_a_history_with_tool_calls_is_sent_as_it_is(history_from: str, heard: str, form: str, tmp_path: Path) -> None:
     path = tmp_path / f"h.{form}"
     if form == "parquet":
         pl.DataFrame({"messages": [TOOLS]}).write_parquet(path)
@@ -148,7 +148,7 @@ def test_a_history_with_tool_calls_is_sent_as_it_is(answers: str, heard: str, fo
         path.write_text(json.dumps({"messages": TOOLS}))
     entries = datasets.load(config(dataset=path, scenarios="dataset"))
     assert entries is not None
-    speaker = speaker_of("dataset", entries.conversations, answers=answers)
+    speaker = speaker_of("dataset", entries.conversations, history_from=history_from)
     bodies = [json.loads(speaker.request("r").body)["messages"]]
     talk = speaker.begun.popleft()
     for _ in range(2):

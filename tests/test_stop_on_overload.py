@@ -15,7 +15,7 @@ def test_a_level_whose_endpoint_falls_behind_stops_by_itself() -> None:
             request_rate=40,
             max_requests=4000,
             max_seconds=90,
-            stop_behind=True,
+            stop_on_overload=True,
             workers=2,
         )
         run = bk.run_sync(config)

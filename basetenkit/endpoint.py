@@ -6,8 +6,9 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import unquote_plus, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_serializer, field_validator, model_validator
@@ -65,6 +66,31 @@ class Endpoint(Model):
     )
     prompt_key: Text = Field("prompt", min_length=1, description="the prompt's key in the prompt format, e.g. 'prompt'")
     max_tokens_key: Text = Field("max_tokens", min_length=1, description="the limit's key, e.g. 'max_new_tokens'")
+
+    if TYPE_CHECKING:  # the fields again, with what each takes: pydantic's mypy plugin does not know `Endpoint(url)`
+
+        def __init__(
+            self,
+            url: str,
+            *,
+            model: str | None = None,
+            api_key: str | SecretStr | None = None,
+            auth_scheme: Literal["auto", "Api-Key", "Bearer", "none"] = "auto",
+            request_format: Literal["chat", "prompt"] = "chat",
+            stream: bool = True,
+            headers: Mapping[str, str] = ...,
+            verify: bool | str | Path = True,
+            client_cert: str | Path | None = None,
+            proxy: str | None = None,
+            http2: bool = False,
+            timeout_s: float | str | timedelta = 600.0,
+            connect_timeout_s: float | str | timedelta = 30.0,
+            first_byte_timeout_s: float | str | timedelta | None = None,
+            between_bytes_timeout_s: float | str | timedelta | None = None,
+            response_path: str | None = None,
+            prompt_key: str = "prompt",
+            max_tokens_key: str = "max_tokens",
+        ) -> None: ...
 
     @classmethod
     def baseten(

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
@@ -154,13 +154,15 @@ class Model(BaseModel):
         _check_keys(update, (type(self).__name__, "model_copy"))
         return super(Model, self.with_(**(update or {}))).model_copy(deep=deep)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._refuse_change(name)
-        super().__setattr__(name, value)
+    if not TYPE_CHECKING:  # so that a type checker reports an attribute that is not a field
 
-    def __delattr__(self, name: str) -> None:
-        self._refuse_change(name)
-        super().__delattr__(name)
+        def __setattr__(self, name: str, value: Any) -> None:
+            self._refuse_change(name)
+            super().__setattr__(name, value)
+
+        def __delattr__(self, name: str) -> None:
+            self._refuse_change(name)
+            super().__delattr__(name)
 
     def _refuse_change(self, name: str) -> None:
         if name.startswith("_"):

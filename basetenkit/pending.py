@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Coroutine, Generator
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 from .errors import NotAwaitedError
 
@@ -49,12 +49,14 @@ class Pending(Coroutine[Any, Any, T]):
     def _refuse(self, *_: Any) -> NoReturn:
         raise self.told()
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith(("_", "cr_")):  # what notebooks, debuggers and asyncio ask of any object
-            raise AttributeError(name)
-        raise self.told()
+    if not TYPE_CHECKING:  # so that a type checker reports these uses too
 
-    __getitem__ = __iter__ = __len__ = __contains__ = _refuse
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith(("_", "cr_")):  # what notebooks, debuggers and asyncio ask of any object
+                raise AttributeError(name)
+            raise self.told()
+
+        __getitem__ = __iter__ = __len__ = __contains__ = _refuse
 
     def __bool__(self) -> bool:
         return True

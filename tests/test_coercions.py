@@ -15,7 +15,7 @@ import basetenkit as bk
 from basetenkit.coercions import as_scenarios, as_seconds, metric_name
 from basetenkit.errors import ConfigError, StoreError
 
-LOCAL = {"url": "http://127.0.0.1:9/v1/chat/completions"}
+LOCAL: dict[str, Any] = {"url": "http://127.0.0.1:9/v1/chat/completions"}
 
 
 def config(**fields: Any) -> bk.RunConfig:
@@ -134,10 +134,10 @@ def test_any_other_number_is_refused_with_the_cure(field: str, value: Any) -> No
 
 
 def test_a_key_and_headers_may_be_numbers_and_are_not_shown() -> None:
-    endpoint = bk.Endpoint(**LOCAL, api_key=12345678, headers={"x-team": 7})
+    endpoint = bk.Endpoint(**LOCAL, api_key=12345678, headers={"x-team": 7})  # type: ignore[arg-type, dict-item]
     assert (endpoint.key({}), endpoint.headers) == ("12345678", {"x-team": "7"})
     with pytest.raises(ConfigError, match=r"^Endpoint\.api_key: .*use -r") as caught:
-        bk.Endpoint(**LOCAL, api_key=1234.5)
+        bk.Endpoint(**LOCAL, api_key=1234.5)  # type: ignore[arg-type]
     assert "1234" not in str(caught.value)
 
 
@@ -172,14 +172,15 @@ def test_a_run_saved_under_a_number_is_found_by_it(tmp_path: Path, monkeypatch: 
         small = config(concurrency=1, max_requests=3, scenarios="D(8,2)").with_(
             endpoint=endpoint, steady=False, preflight=False
         )
-        run = bk.run_sync(small, save_to=20261128)
+        named: Any = 20261128  # as papermill gives the name of a folder that is all digits
+        run = bk.run_sync(small, save_to=named)
     assert [p.name for p in tmp_path.iterdir()] == ["20261128"]
-    assert bk.load(20261128).requests.equals(run.requests)
-    assert bk.history(20261128).collect().height == 1
-    assert bk.judge(run, baseline=20261128).gates
-    run.save(5)
+    assert bk.load(named).requests.equals(run.requests)
+    assert bk.history(named).collect().height == 1
+    assert bk.judge(run, baseline=named).gates
+    run.save(5)  # type: ignore[arg-type]
     assert bk.report(5, "r.csv").read_text().count("\n") == 4
     with pytest.raises(ConfigError, match="use -r"):
-        bk.run_sync(small, save_to=1.5)
+        bk.run_sync(small, save_to=1.5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="use -r"):
         bk.judge(run, baseline=1.5)

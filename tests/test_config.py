@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from basetenkit.config import RunConfig
 from basetenkit.endpoint import Endpoint
 from basetenkit.errors import ConfigError
 
-LOCAL = {"url": "http://127.0.0.1:8000/predict"}
+LOCAL: dict[str, Any] = {"url": "http://127.0.0.1:8000/predict"}
 SECRET = "s3cr3t-value"
 
 
@@ -236,11 +237,15 @@ def test_an_endpoint_takes_its_url_without_a_name() -> None:
         with pytest.raises(ConfigError, match=r"^Endpoint[:.]"):
             Endpoint(*wrong)
     with pytest.raises(ConfigError, match="only url may be given without its name"):
-        Endpoint("http://h/p", url="http://h/p")
+        Endpoint("http://h/p", url="http://h/p")  # type: ignore[misc]
 
 
 def test_keys_that_are_no_names_are_told() -> None:
-    for door in (lambda: RunConfig(endpoint={5: 1}), lambda: RunConfig.model_validate({"endpoint": LOCAL, 5: 1})):
+    doors: tuple[Callable[[], object], ...] = (
+        lambda: RunConfig(endpoint={5: 1}),
+        lambda: RunConfig.model_validate({"endpoint": LOCAL, 5: 1}),
+    )
+    for door in doors:
         with pytest.raises(
             ConfigError, match=r"^RunConfig(\.endpoint)?: the key 5 is not the name of a field; keys are text$"
         ):
@@ -252,7 +257,7 @@ def test_a_ca_file_that_cannot_be_one_is_told(verify: Any) -> None:
     with pytest.raises(ConfigError, match=r"^Endpoint\.verify: .*there is no CA file") as caught:
         Endpoint(**LOCAL, verify=verify)
     assert len(str(caught.value)) < 400
-    assert [Endpoint(**LOCAL, verify=v).verify for v in (0, 1, False, True)] == [False, True, False, True]
+    assert [Endpoint(**(LOCAL | {"verify": v})).verify for v in (0, 1, False, True)] == [False, True, False, True]
 
 
 def test_a_config_cannot_be_changed_afterwards() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +116,14 @@ def test_the_url_of_a_model_on_baseten() -> None:
         Endpoint.baseten("abcd1234", environment="a", deployment="b")
     with pytest.raises(ConfigError, match="'https://x' is no model id"):
         Endpoint.baseten("https://x")
+
+
+def test_what_a_type_checker_sees_are_the_fields_in_their_order_with_their_defaults() -> None:
+    tree = ast.parse(Path(inspect.getfile(Endpoint)).read_text())
+    (written,) = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    fields = dict(Endpoint.model_fields)
+    assert [a.arg for a in written.args.args] == ["self", "url"]
+    assert fields.pop("url").is_required()
+    assert [a.arg for a in written.args.kwonlyargs] == list(fields)
+    defaults = [ast.literal_eval(value) for value in written.args.kw_defaults if value is not None]
+    assert defaults == [... if f.default_factory else f.default for f in fields.values()]

@@ -94,7 +94,7 @@ def test_its_signature_is_that_of_the_call() -> None:
 def test_compare_endpoints_tells_its_own_name(config: bk.RunConfig) -> None:
     found = bk.compare_endpoints(config, config)
     with pytest.raises(NotAwaitedError, match=r"await bk\.compare_endpoints\(\.\.\.\), or bk\.compare_endpoints_sync"):
-        _ = found.frame
+        _ = found.frame  # type: ignore[attr-defined]
     found.close()
 
 

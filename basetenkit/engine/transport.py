@@ -15,7 +15,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -24,8 +24,19 @@ from .clock import WallClock, mono
 from .connection import Connection, Timeouts
 from .pool import Origin, Pool
 
+if TYPE_CHECKING:
+    import httpx2
 
-class TimedTransport(httpx.AsyncBaseTransport):
+    class _AsyncBaseTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
+        """What a type checker sees: a transport of both libraries. When it runs httpx's class is enough: httpx2 does not check."""
+
+        async def handle_async_request(self, request: Any) -> Any: ...
+
+else:
+    _AsyncBaseTransport = httpx.AsyncBaseTransport
+
+
+class TimedTransport(_AsyncBaseTransport):
     """A transport for `httpx.AsyncClient` and `httpx2.AsyncClient` whose responses know when each byte came:
     `response.extensions["arrivals"]`, a list of (seconds since the send, proven error in s, end offset in the body), grows as
     the body is read. HTTP/1.1, no proxies."""
@@ -35,7 +46,7 @@ class TimedTransport(httpx.AsyncBaseTransport):
         self._pools: dict[tuple[str, str, int | None, Timeouts], Pool] = {}
         self._wall: WallClock | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: Any) -> Any:
         limits = request.extensions.get("timeout", {})
         timeouts = Timeouts(limits.get("connect"), limits.get("read"), limits.get("read"), None)
         self._wall = self._wall or WallClock()
@@ -50,13 +61,12 @@ class TimedTransport(httpx.AsyncBaseTransport):
         library = _library(request)
         stream = _stream_class(library)(pool, connection, exchange, request, await _payload(request))
         await stream.head()
-        response: httpx.Response = library.Response(
+        return library.Response(
             exchange.status or 0,
             headers=exchange.headers,
             stream=stream,
             extensions={"arrivals": stream.arrivals, "exchange": exchange},
         )
-        return response
 
     async def aclose(self) -> None:
         for pool in self._pools.values():

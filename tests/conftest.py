@@ -27,7 +27,7 @@ hypothesis.settings.register_profile("basetenkit", deadline=None)
 hypothesis.settings.load_profile("basetenkit")
 
 
-class ByFile(LoadScopeScheduling):
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
     """The tests of a file run in one process, one after the other, so that what a file sets up is set up once."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -35,7 +35,12 @@ def sweep(factor: float = 1.0, seed: int = 4) -> Frames:
         ttft = factor * (0.03 + tokens_in * 4e-5 + rng.gamma(3, 0.004 * level, n))
         e2e = ttft + tokens_out * (0.01 + 0.0006 * level) * factor
         start = np.sort(rng.uniform(0, float(e2e.sum()) / level, n))
-        common = {"scenario": "U(50,2000)/(12,60)", "level": level, "ttft_error_s": 0.0015, "e2e_error_s": 0.0015}
+        common: dict[str, Any] = {
+            "scenario": "U(50,2000)/(12,60)",
+            "level": level,
+            "ttft_error_s": 0.0015,
+            "e2e_error_s": 0.0015,
+        }
         counted = {
             f"{w}_tokens_{a}": t
             for w, t in (("input", tokens_in), ("output", tokens_out))
@@ -55,7 +60,10 @@ def sweep(factor: float = 1.0, seed: int = 4) -> Frames:
             **common,
         )
         bad = int(level) // 2
-        again = {"start_s": rng.uniform(0, start[-1], bad), "request_id": [f"{level:g}-bad{i}" for i in range(bad)]}
+        again: dict[str, Any] = {
+            "start_s": rng.uniform(0, start[-1], bad),
+            "request_id": [f"{level:g}-bad{i}" for i in range(bad)],
+        }
         parts += [ok, failures(bad, **common, **again, status=[(503, 429)[i % 2] for i in range(bad)])] if bad else [ok]
     frame = pl.concat(parts)
     return Frames(frame, _chunks(frame.filter(pl.col("outcome") == "ok"), rng))

@@ -33,7 +33,7 @@ def the_clock_has_its_socket() -> None:
 @pytest.fixture(autouse=True)
 def nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     left: list[str] = []
-    clean_up = asyncio.runners._cancel_all_tasks
+    clean_up = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]
 
     def look_first(loop: asyncio.AbstractEventLoop) -> None:
         tasks = map(repr, asyncio.all_tasks(loop))

@@ -28,7 +28,7 @@ def config(**kw: Any) -> bk.RunConfig:
     return bk.RunConfig(endpoint=endpoint, **({"steady": False, "preflight": False} | fields | kw))
 
 
-def source(c: bk.RunConfig, spend: Spend | None = None, head: Head | None = None, **apart: int) -> Source:
+def source(c: bk.RunConfig, spend: Spend | None = None, head: Head | None = None, **apart: Any) -> Source:
     sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
     spend = spend or Spend()
     spend.tally.begin(quota(c, OpenLoop(1.0) if "stride" in apart else ClosedLoop(1)))
@@ -46,6 +46,12 @@ def head_lines(**fields: Any) -> tuple[str, dict[str, str]]:
     headers = dict(line.split(": ", 1) for line in lines)
     assert len(headers) == len(lines), "a header stands twice"
     return first, headers
+
+
+def number(value: object) -> float:
+    """`value`, which must be an int or a float. The types of polars allow many more for a sum, a mean or an extreme."""
+    assert isinstance(value, int | float), f"{value!r} is not a number"
+    return value
 
 
 def conductor(c: bk.RunConfig, folder: Path) -> Conductor:

@@ -18,6 +18,8 @@ from basetenkit import scenario
 from basetenkit.columns import SCHEMA
 from basetenkit.findings import RUN_FINDINGS
 
+from .making import number
+
 GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
 
@@ -65,7 +67,7 @@ def test_the_scenario_is_read_drawn_and_run(server: Any, monkeypatch: pytest.Mon
     assert it == shown.Geometric(200, 50)
     assert scenario.parse_scenario(str(it)) == it
     rng = Random(1)
-    lengths = [it.sample(rng).input_tokens for _ in range(4000)]
+    lengths = [number(it.sample(rng).input_tokens) for _ in range(4000)]
     assert 185 < sum(lengths) / len(lengths) < 215
     rows = run(server, "G(20,5)").requests
     assert (rows["outcome"] == "ok").all()

@@ -155,6 +155,6 @@ def test_what_fits_several_paths_is_refused_before_anything_is_sent() -> None:
 def test_preflight_takes_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     with bk.emulator.serve(ttft_ms=1, itl_ms=0) as server:
         assert bk.preflight(server.url).ok
-        assert bk.preflight(bk.RunConfig(endpoint=bk.Endpoint(server.url))).ok  # type: ignore[arg-type]
+        assert bk.preflight(bk.RunConfig(endpoint=bk.Endpoint(server.url))).ok
     with pytest.raises(ConfigError, match="preflight: a list is not an endpoint"):
         bk.preflight([])  # type: ignore[arg-type]

@@ -45,8 +45,8 @@ def exchange(body: bytes = SSE, **more: Any) -> Exchange:
     for at, end in ((5, 0), (105, cut), (305, len(body))):
         reads.extend([sent + at * 1_000_000, sent + at * 1_000_000 - 10, 0, end])
     request = Request("r1", b'{"stream": true}', "D(1,1)", prompt="hi", output_tokens_target=9)
-    given = {"status": 200, "headers": list(HEADERS.items()), "body": bytearray(body), "sent_ns": sent} | more
-    return Exchange(**{"request": request, "reads": reads, **given})
+    given: dict[str, Any] = {"request": request, "reads": reads, "body": bytearray(body), "sent_ns": sent}
+    return Exchange(**(given | {"status": 200, "headers": list(HEADERS.items())} | more))
 
 
 def endpoint(**more: Any) -> bk.Endpoint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -65,6 +66,7 @@ def test_it_resumes_with_the_level_that_is_missing(
         document["config"]["endpoint"]["url"] = server.url
         (conversations / "run.json").write_text(json.dumps(document))
         endpoint = bk.Endpoint(url=server.url, model="m", auth_scheme="none")
+        names_of_then: dict[str, Any] = {"answers": "dataset", "give_up_after": 30}
         config = bk.RunConfig(
             endpoint=endpoint,
             dataset="talks.jsonl",
@@ -72,11 +74,10 @@ def test_it_resumes_with_the_level_that_is_missing(
             concurrency=[1, 2],
             max_requests=9,
             warmup_requests=2,
-            answers="dataset",
-            give_up_after=30,
             salt="s",
             steady=False,
             request_params={"max_tokens": 5},
+            **names_of_then,
         )
         run = bk.run_sync(config, save_to=conversations)
     again = bk.load(conversations)

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import nbformat
 import pytest
-from jupyter_client import KernelManager
 from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
 
 import basetenkit as bk
 

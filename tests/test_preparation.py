@@ -43,7 +43,10 @@ def folder(tmp_path: Path) -> RunFolder:
     ],
 )
 def test_what_this_version_runs_passes(task: str, scenario: str) -> None:
-    assert check_supported(config(task=task, scenarios=scenario)) is None
+    check_supported(config(task=task, scenarios=scenario))
+    for other in {"text-to-text", "text-to-embeddings", "image-text-to-text"} - {task}:
+        with pytest.raises(ConfigError, match=f"is not for the task '{other}'; it is for {task}"):
+            check_supported(config(task=other, scenarios=scenario))
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def answering(status: int, message: str = "no", location: str = "") -> Any:
     body = json.dumps({"error": {"message": message}}).encode()
     head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
     head += f"location: {location}\r\n" if location else ""
-    return peer(lambda sock, _: bool(sock.sendall(head.encode() + b"\r\n" + body)) or True)
+    return peer(lambda sock, _: sock.sendall(head.encode() + b"\r\n" + body))
 
 
 def run_against(what: dict[str, Any], **kw: Any) -> tuple[bk.Run, int]:

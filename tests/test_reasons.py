@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from basetenkit.reasons import Stop, StopReason, ended_for
 
-EACH = {
+EACH: dict[StopReason, dict[str, Any]] = {
     StopReason.TIME: {"seconds": 600.0},
     StopReason.FAILURES: {"requests": 50},
     StopReason.OVERLOAD: {"early": 10.0, "late": 20.0},

@@ -131,7 +131,7 @@ def test_a_table_may_learn_its_origin_late_and_hands_it_on() -> None:
 
 
 def test_an_inexact_read_widens_the_bound_by_how_early_it_may_have_been() -> None:
-    reads = [(50, 42, False, said("one")), (90, 81, False, said(" two") + DONE)]
+    reads: list[Read] = [(50, 42, False, said("one")), (90, 81, False, said(" two") + DONE)]
     row = row_of(exchange(reads))
     assert row["ttft_s"] == pytest.approx(0.050)
     assert row["ttft_error_s"] == pytest.approx(0.008 + 2e-6)
@@ -160,7 +160,7 @@ def test_no_error_is_negative_where_a_stamp_lies_before_its_earliest() -> None:
 
 
 def test_reasoning_starts_the_clock_and_content_has_its_own_figure() -> None:
-    reads = [
+    reads: list[Read] = [
         (30, 29, True, said(reasoning_content="hm")),
         (50, 49, True, said("yes")),
         (
@@ -247,7 +247,7 @@ def test_what_was_not_streamed_has_no_first_token_and_ends_with_its_last_body_by
             "usage": {"prompt_tokens": 5, "completion_tokens": 2},
         }
     ).encode()
-    reads = [(40, 39, True, body[:10]), (80, 72, False, body[10:]), (99, 98, True, b"")]
+    reads: list[Read] = [(40, 39, True, body[:10]), (80, 72, False, body[10:]), (99, 98, True, b"")]
     x = exchange(reads, headers=[("content-type", "application/json")])
     row = row_of(x, stream=False)
     assert row["outcome"] == "ok"
@@ -356,12 +356,13 @@ def test_the_first_body_byte_is_not_the_heads() -> None:
 
 def test_chunks_have_their_arrival_bound_and_place_in_the_text() -> None:
     table = Table(KEY, ORIGIN, words)
-    reasoned = [
+    reasoned: list[Read] = [
         (30, 25, True, said(reasoning_content="hm")),
         (50, 41, False, said("één") + said(" 😀")),
         (51, 50, True, DONE),
     ]
-    for i, reads in enumerate((STREAM, [], reasoned)):
+    streams: list[list[Read]] = [STREAM, [], reasoned]
+    for i, reads in enumerate(streams):
         x = exchange(reads, Request(f"r-{i}", b"", ""))
         table.add(x, parse_response(x.body, x.read_ends, headers=SSE))
     requests, chunks = table.frames()

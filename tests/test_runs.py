@@ -20,6 +20,8 @@ import basetenkit as bk
 from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
 from basetenkit.errors import ConfigError, MissingKeyError, StoreError
 
+from .making import number
+
 KEY = "planted-secret-key-0815"
 
 
@@ -342,7 +344,7 @@ def test_a_level_whose_first_requests_all_fail_gives_up_and_says_why() -> None:
 def test_a_guard_on_tokens_ends_a_level(server: Any) -> None:
     run = bk.run_sync(config(server, max_total_tokens=350, max_requests=100))
     assert 1 <= run.requests.height <= 5
-    total = run.requests["input_tokens"].sum() + run.requests["output_tokens"].sum()
+    total = number(run.requests["input_tokens"].sum()) + number(run.requests["output_tokens"].sum())
     assert total <= 350
     assert "tokens_spent" in [f.code for f in run.findings]
 

@@ -54,7 +54,7 @@ def unpacked(path: Path) -> bytes:
     if path.suffix == ".parquet":
         return data + values(pl.read_parquet(path))
     if path.suffix in (".ipc", ".arrow", ".feather"):
-        return data + values(pl.read_ipc(path, memory_map=False))
+        return data + values(pl.read_ipc(path))
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return data + b"".join(archive.read(name) for name in archive.namelist())

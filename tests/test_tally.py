@@ -110,8 +110,8 @@ def test_a_steady_closed_loop_has_load_before_and_after_its_measured_requests() 
     ]
     assert phases == [(0, WARMUP), (1, RAMP), (2, MEASURED), (3, MEASURED), (4, COOLDOWN)]
     tally.over()
-    assert not tally.measured_over
-    assert tally.take() == (5, COOLDOWN)
+    before = tally.measured_over
+    assert (before, tally.take()) == (False, (5, COOLDOWN))
     tally.over()
     assert tally.measured_over
     assert tally.take() is None

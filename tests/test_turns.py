@@ -17,6 +17,7 @@ import pytest
 
 import basetenkit as bk
 
+from .making import number
 from .workers.test_crew import until, workers_of
 
 LISTS = [[{"role": "user", "content": f"{name}{i}"} for i in range(3)] for name in ("good", "fail")]
@@ -149,7 +150,7 @@ def test_a_warm_up_turn_that_meets_a_sleeping_server_goes_again_and_then_the_con
 def test_a_limit_on_tokens_ends_a_conversation_before_the_turn_that_would_pass_it(server: Listener) -> None:
     one = {"concurrency": 1, "warmup_requests": 0, "max_requests": 3}
     spent = held(server.url, LISTS[:1], **one).requests.sort("turn")
-    enough = int(spent["input_tokens"].sum() + spent["output_tokens"][:2].sum())
+    enough = int(number(spent["input_tokens"].sum()) + number(spent["output_tokens"][:2].sum()))
     for limit, turns in ((enough, 3), (enough - 1, 2)):
         run = held(server.url, LISTS[:1], max_total_tokens=limit, **one)
         assert sorted(run.requests["turn"].to_list()) == [1, 2, 3][:turns]

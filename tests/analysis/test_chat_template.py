@@ -10,7 +10,8 @@ from basetenkit.analysis.chat_template import template_tokens
 
 def found(gaps: list[int], messages: list[int] | int = 1) -> list[int]:
     counts = [messages] * len(gaps) if isinstance(messages, int) else messages
-    return template_tokens(np.array(gaps), np.array(counts)).tolist()
+    tokens: list[int] = template_tokens(np.array(gaps), np.array(counts)).tolist()
+    return tokens
 
 
 def test_the_same_in_each_request_is_the_template_and_a_stray_request_is_not() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ def noisy(n: int = 400, seed: int = 1, factor: float = 1.0, **columns: object) -
     return rows(n, ttft_s=ttft, e2e_s=ttft + factor * rng.uniform(0.3, 0.5, n), **columns)
 
 
-def figure(found: bk.Comparison, metric: str) -> dict[str, float]:
+def figure(found: bk.Comparison, metric: str) -> dict[str, Any]:
     (row,) = found.frame.filter(pl.col("metric") == metric).to_dicts()
     return row
 

@@ -52,7 +52,7 @@ def test_the_interval_covers_and_is_many_times_narrower(n: int) -> None:
 def test_two_lengths_and_several_runs() -> None:
     rng = np.random.default_rng(5)
     x, out = series(rng, 300)
-    inputs = rng.integers(50, 500, 300)
+    inputs = rng.integers(50, 500, 300).astype(float)
     parts = np.repeat(np.arange(6), 50)
     found = controlled_mean(
         x + 1e-3 * inputs, {"input": inputs, "output": out}, {"input": 274.5, "output": MEAN}, parts

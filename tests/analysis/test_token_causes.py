@@ -10,6 +10,7 @@ from basetenkit.analysis.token_causes import CAUSES, causes_table, paid_table, t
 from basetenkit.notes import note
 from basetenkit.row_notes import saved
 
+from ..making import number
 from .frames import Frames, failures, nothing, rows
 
 
@@ -164,7 +165,9 @@ def test_the_causes_of_a_step_add_up_to_its_gap_and_the_table_says_which_are_kno
         ("output: reported → counted", "output_tokens_server", "output_tokens_client"),
     ):
         both = frame.drop_nulls([before, after])
-        assert found.filter(pl.col("step") == step)["tokens"].sum() == both[after].sum() - both[before].sum()
+        assert found.filter(pl.col("step") == step)["tokens"].sum() == number(both[after].sum()) - number(
+            both[before].sum()
+        )
     text = repr(causes_table(Frames(frame)))
     assert "the chat template" in text
     assert "NO" in text

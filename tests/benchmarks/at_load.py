@@ -81,7 +81,8 @@ class Least:
         self._loop.add_reader(self._sock.fileno(), self._readable)
 
     def send(self, payload: bytes) -> asyncio.Future[None]:
-        self._parser, self.body, self.reads = self._parse(self), bytearray(), []
+        self._parser, self.body = self._parse(self), bytearray()
+        self.reads: list[tuple[int, int]] = []  # (when in ns, bytes of the body by then)
         self._done = self._loop.create_future()
         if self._tls is not None:
             self._tls.write(payload)
@@ -174,7 +175,7 @@ def turn(who: str, users: int, requests: int, tls: bool) -> Figures:
     """One client against an endpoint of its own: its figures less the truth's."""
     import basetenkit as bk
 
-    options = {"ttft_ms": 50, "itl_ms": 20, "output_tokens": TOKENS, "role_frame": True, "tail_ms": 5}
+    options: dict[str, Any] = {"ttft_ms": 50, "itl_ms": 20, "output_tokens": TOKENS, "role_frame": True, "tail_ms": 5}
     with bk.emulator.serve(tls=tls, **options) as server:
         ca = str(server.ca_file or "")
         command = [__file__, "--least"] if who == "least" else ["-c", OURS]

@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-import virtual
-from queueing import HEAVY, MIXTURE, Load, World, capacity, simulate
-
 from basetenkit.analysis.behaviour import of_behaviour
 from basetenkit.analysis.paired import DIFFERS, judge_means, judge_p95
 from basetenkit.analysis.sweep import falls_behind
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.benchmarks import virtual
+from tests.benchmarks.queueing import HEAVY, MIXTURE, Load, World, capacity, simulate
 
 STATS = ("mean", "p50", "p95")
 FIGURES = (

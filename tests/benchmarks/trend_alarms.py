@@ -26,7 +26,7 @@ from basetenkit.analysis.watch import (
 SPREAD, DAYS, BEFORE = 0.05, 60, 30
 
 
-def noise(rng: np.random.Generator, n: int, memory: float = 0.0) -> Any:
+def noise(rng: np.random.Generator, n: int, memory: float = 0.0) -> np.ndarray[Any, np.dtype[np.float64]]:
     """A series of standard deviation SPREAD, each value `memory` of the one before and the rest its own."""
     own = rng.normal(0, SPREAD, n)
     series = own.copy()
@@ -57,7 +57,7 @@ def delay(rng: np.random.Generator, many: int, rise: float) -> tuple[int, int]:
         length = demanded(highest[:, day - 1])
         if highest[0, day - 1] > limit(length):
             later = series[: day + 10]
-            places = change_points(later, np.arange(len(later)) * 86400.0, length=length)
+            places = change_points(later, np.arange(len(later), dtype=float) * 86400.0, length=length)
             return day - BEFORE, min((abs(place - BEFORE) for place in places), default=DAYS)
     return DAYS, DAYS
 

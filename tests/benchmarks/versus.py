@@ -68,7 +68,9 @@ print(json.dumps({f"{m}_p{p}": s[f"{n}-p{p}"] * 1e3 for m, n in names.items() fo
 
 
 def last_line(out: str, _folder: Path) -> Figures:
-    return json.loads(out.strip().splitlines()[-1][out.strip().splitlines()[-1].index("{") :])
+    last = out.strip().splitlines()[-1]
+    found: Figures = json.loads(last[last.index("{") :])
+    return found
 
 
 def from_genai_bench(_out: str, folder: Path) -> Figures:

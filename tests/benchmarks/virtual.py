@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from queueing import arrivals
 
 from basetenkit.analysis.summary import summarise
 from basetenkit.analysis.window import mark_window
 from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
+
+from .queueing import arrivals
 
 
 def frames(

@@ -280,4 +280,5 @@ def test_it_speaks_tls_with_an_authority_of_its_own(payload: dict[str, Any]) -> 
         with pytest.raises(httpx.ConnectError, match="certificate"), client(server) as c:
             c.get("/health")
         assert [r["tokens"] for r in server.truth()["requests"]] == [300, 300]
+    assert server.ca_file is not None
     assert not Path(server.ca_file).exists()

@@ -230,6 +230,6 @@ def test_shares_of_failures_are_kept_to_and_drawn_by_the_seed() -> None:
 
 
 def test_a_failure_that_does_not_exist_is_told() -> None:
-    reply = say(Options(), CHAT, **{"x-emulator-fail": "explode"})
+    reply = say(Options(), CHAT, ROUTE, 1, **{"x-emulator-fail": "explode"})
     assert reply.status == 400
     assert "there is no failure 'explode'; there are http_500, " in body_of(reply)["error"]

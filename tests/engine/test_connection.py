@@ -58,6 +58,10 @@ def test_each_arrival_lies_within_its_bound_of_the_peers_write() -> None:
 
 
 def test_an_exchange_that_is_over_goes_without_the_collector() -> None:
+    def cut_off(sock: socket.socket, _request: bytes) -> bool:
+        sock.sendall(OK[:-3])
+        return False  # it closes
+
     def readers() -> int:
         return sum(isinstance(x, ResponseReader) for x in gc.get_objects())
 
@@ -66,7 +70,7 @@ def test_an_exchange_that_is_over_goes_without_the_collector() -> None:
     try:
         with peer(lambda sock, _: sock.sendall(OK)) as p:
             assert all(x.failure is None for x in exchange_all(p.url, [payload()] * 20))
-        with peer(lambda sock, _: bool(sock.sendall(OK[:-3]))) as p:  # False: it closes
+        with peer(cut_off) as p:
             (cut,) = exchange_all(p.url, [payload()])
         assert failure(cut)[0] is Outcome.INCOMPLETE
         left = readers()

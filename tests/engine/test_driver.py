@@ -12,6 +12,7 @@ from basetenkit.engine.clock import Poller
 from basetenkit.engine.driver import Level
 from basetenkit.engine.http_request import HttpRequest
 from basetenkit.engine.pool import SENDS_A_TURN, Origin, Pool
+from basetenkit.reasons import Stop, StopReason
 from basetenkit.types import Exchange, Outcome, Request
 
 from ..peer import END, HEAD, OK, chunk, peer
@@ -80,7 +81,7 @@ def test_what_is_in_flight_at_max_seconds_is_cancelled_and_told_and_not_lost() -
 
 def test_a_stop_while_connecting_still_leaves_one_exchange_a_request() -> None:
     async def go(level: Level) -> None:
-        asyncio.get_running_loop().call_later(0.2, level.stop, "stop() was called")
+        asyncio.get_running_loop().call_later(0.2, level.stop, Stop(StopReason.STOPPED, {"why": "stop() was called"}))
         await level.closed_loop(3)
 
     with socket.create_server(("127.0.0.1", 0), backlog=8) as silent:  # accepts, and says nothing within the handshake

@@ -24,9 +24,8 @@ ENDED = Failure(Outcome.CONNECTION_ERROR, "the server closed the connection with
 
 
 def ended(**fields: Any) -> Exchange:
-    return Exchange(
-        Request("r", b"", "s"), **({"sent_ns": 1_000, "end_ns": 2_000, "failure": ENDED, "not_taken": True} | fields)
-    )
+    given: dict[str, Any] = {"sent_ns": 1_000, "end_ns": 2_000, "failure": ENDED, "not_taken": True}
+    return Exchange(Request("r", b"", "s"), **(given | fields))
 
 
 @pytest.mark.parametrize(
@@ -87,8 +86,7 @@ def test_the_system_says_whether_the_peer_took_the_request() -> None:
             sock.setblocking(False)
             other, _ = listener.accept()
             loop = asyncio.get_running_loop()
-            how = {"loop": loop, "wall": WallClock(), "timeouts": Timeouts()}
-            connection = Connection(sock, poller=poller, **how)
+            connection = Connection(sock, loop=loop, poller=poller, wall=WallClock(), timeouts=Timeouts())
             other.close()  # its end of file is here, and not yet read
             x = Exchange(Request("r", b"", "s"), start_ns=mono())
             await connection.send(x, payload().encode())

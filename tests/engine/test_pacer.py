@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import random
 import statistics
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_the_mean_gap_is_one_over_the_rate_and_times_ascend(arrival: str) -> Non
     ("arrival", "kw", "cv"),
     [("poisson", {}, 1.0), ("constant", {}, 0.0), ("uniform", {}, 1 / 3**0.5), ("gamma", {"burstiness": 0.25}, 2.0)],
 )
-def test_the_spread_of_the_gaps_is_that_of_the_distribution(arrival: str, kw: dict[str, float], cv: float) -> None:
+def test_the_spread_of_the_gaps_is_that_of_the_distribution(arrival: str, kw: dict[str, Any], cv: float) -> None:
     found = gaps(arrival, **kw)
     assert statistics.pstdev(found) / statistics.fmean(found) == pytest.approx(cv, abs=0.08)
 

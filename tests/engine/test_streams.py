@@ -30,7 +30,7 @@ CONNECTION = [
 
 
 def taken(frames: Frames, stream: int) -> list[Read]:
-    return list(iter(lambda: frames.next(stream), None))  # type: ignore[arg-type]
+    return list(iter(lambda: frames.next(stream), None))
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 9, 10, 64, 10_000])

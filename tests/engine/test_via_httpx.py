@@ -100,7 +100,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def run(url: str, n: int = 6, **fields: Any) -> bk.Run:
-    endpoint = bk.Endpoint(url=url, model="m", api_key="sk-secret-of-the-endpoint", **fields)  # type: ignore[arg-type]
+    endpoint = bk.Endpoint(url=url, model="m", api_key="sk-secret-of-the-endpoint", **fields)
     return bk.run_sync(
         bk.RunConfig(
             steady=False,
@@ -258,7 +258,7 @@ def http2_server(folder: Path, writes: list[float]) -> Iterator[str]:
     config.bind = [f"127.0.0.1:{port}"]
     config.certfile = config.keyfile = str(folder / "server.pem")
     config.accesslog = config.errorlog = None
-    work = serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    work = serve(application, config, shutdown_trigger=stop.wait)
     thread = threading.Thread(target=lambda: (loop.run_until_complete(work), loop.close()), daemon=True)
     thread.start()
     try:

@@ -11,6 +11,7 @@ import pytest
 
 import basetenkit as bk
 
+from ..making import number
 from .server import BY_NAME, SLOW, Fault, faulty
 
 SILENT, DROPPED = BY_NAME["silence, no answer"], BY_NAME["reset before the headers"]
@@ -73,8 +74,8 @@ def test_timeouts_are_longer_than_the_limit_and_not_left_out() -> None:
     assert found["ttft_s_p99_low"] >= 0.4
     window = run.requests.filter(pl.col("in_window"))
     late = window.filter(pl.col("outcome") == "timeout")
-    hung, waited, over = late.height, late["end_s"] - late["sent_s"], window["e2e_s"].sum()
-    least, most = (over + waited.sum()) / window.height, (over + hung * waited.max()) / window.height
+    hung, waited, over = late.height, late["end_s"] - late["sent_s"], number(window["e2e_s"].sum())
+    least, most = (over + number(waited.sum())) / window.height, (over + hung * number(waited.max())) / window.height
     assert least * 0.999 <= found["e2e_s_mean"] <= most * 1.001
     assert found["e2e_s_mean_high"] is None
     assert found["goodput"] == pytest.approx(1 - hung / window.height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,7 +143,12 @@ def test_an_old_folder(tmp_path: Path) -> None:
 
 def test_batch_sizes_of_embeddings_are_levels_and_one_can_be_chosen(tmp_path: Path) -> None:
     for size in (1, 8, 24):
-        over = {"iteration_type": "batch_size", "num_concurrency": 1, "batch_size": size, "scenario": "E(64)"}
+        over: dict[str, Any] = {
+            "iteration_type": "batch_size",
+            "num_concurrency": 1,
+            "batch_size": size,
+            "scenario": "E(64)",
+        }
         name = f"E64_text-to-embeddings_batch_size_{size}_time_3s.json"
         write(tmp_path, name, [request(0.5, 0.5, 0)], **over)
     metadata(tmp_path, task="text-to-embeddings", traffic_scenario=["E(64)"], iteration_type="batch_size")

@@ -12,6 +12,8 @@ import basetenkit as bk
 from basetenkit.errors import ConfigError, StoreError
 from basetenkit.genai_bench.names import REQUEST
 
+from ..making import number
+
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[bk.Run]:
@@ -46,7 +48,7 @@ def test_its_totals_are_by_genai_benchs_definitions(run: bk.Run, tmp_path: Path)
     (name,) = (n for n in documents(folder) if n.startswith("D20_5_text-to-text_num_concurrency_2_time_"))
     document = json.loads((folder / name).read_text())
     totals, rows = document["aggregated_metrics"], run.requests.filter(phase="measured", scenario="D(20,5)", level=2.0)
-    spans = [part["end_s"].max() - part["start_s"].min() for _, part in rows.group_by("repeat")]  # type: ignore[operator]
+    spans = [number(part["end_s"].max()) - number(part["start_s"].min()) for _, part in rows.group_by("repeat")]
     assert totals["run_duration"] == pytest.approx(sum(spans))
     assert totals["requests_per_second"] == pytest.approx(12 / sum(spans))
     assert totals["mean_output_throughput_tokens_per_s"] == pytest.approx(60 / sum(spans))

@@ -18,7 +18,7 @@ def read(doc: Any, response_path: str | None = None, inputs: int | None = None) 
 
 
 def notes(out: Collector) -> set[str]:
-    return {note.partition(":")[0] for note in out.notes}
+    return {note.code for note in out.notes}
 
 
 def test_its_output_is_complete_with_the_last_byte() -> None:

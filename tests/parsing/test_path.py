@@ -43,4 +43,4 @@ def test_ends_and_counts_are_read_beside_it() -> None:
     assert not read(doc, "y", out, 0, 9)
     assert (out.texts, out.finished, out.finish_reason) == (["a"], True, "stop")
     assert out.usage == {"completion_tokens": 1}
-    assert out.notes == ["response_path: the text was taken from response_path x"]
+    assert [*map(str, out.notes)] == ["response_path: the text was taken from response_path x"]

@@ -122,6 +122,6 @@ def test_chunks_of_text_and_what_is_no_chunk() -> None:
     assert parse("hé").text == "hé"
     assert parse(["h", "é"]).event_texts == ["h", "é"]
     with pytest.raises(TypeError, match="a chunk is int"):
-        parse([1, 2])  # type: ignore[list-item]
+        parse([1, 2])
     with pytest.raises(TypeError, match="all or none"):
         parse([(0.1, b"a"), b"b"])

@@ -46,7 +46,7 @@ def test_the_echo_is_cut_and_events_of_nothing_else_are_no_output() -> None:
     out = collected("Once ", "upon a", " time")
     settle(out, "Once upon")
     assert (out.texts, out.starts, out.ends) == ([" a", " time"], [1, 2], [2, 3])
-    assert out.notes[0].startswith("echo:")
+    assert out.notes[0].code == "echo"
 
 
 def test_no_echo_in_reasoning_or_in_the_middle() -> None:
@@ -69,7 +69,7 @@ def test_choices() -> None:
     out.emit_other(1, "x", CONTENT, 5, 6)
     settle(out, None)
     assert out.texts == ["a", ""]
-    assert out.notes == ["several_choices: 2 choices came; the text is of choice 0, tokens are the sum"]
+    assert [*map(str, out.notes)] == ["several_choices: 2 choices came; the text is of choice 0, tokens are the sum"]
     alone = Collector(b"")
     alone.emit_other(3, "x", REASONING, 5, 6)
     settle(alone, None)

@@ -12,7 +12,7 @@ import basetenkit as bk
 pytestmark = pytest.mark.real
 
 
-def run(url: str, form: str = "output", stream: bool = True, request_format: str = "prompt", **kw: Any) -> pl.DataFrame:
+def run(url: str, form: str = "output", stream: bool = True, request_format: Any = "prompt", **kw: Any) -> pl.DataFrame:
     endpoint = bk.Endpoint(url=url, request_format=request_format, stream=stream, model="m")
     fields = {"scenarios": "D(20,6)", "concurrency": 3, "max_requests": 9, "request_params": {"form": form}}
     return bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **(fields | kw))).requests

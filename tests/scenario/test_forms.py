@@ -8,6 +8,8 @@ import pytest
 from basetenkit.errors import ScenarioError
 from basetenkit.scenario import Shape, Uniform, parse_scenario
 
+from ..making import number
+
 
 def test_half_a_least_is_refused() -> None:
     with pytest.raises(ScenarioError, match="both input_min and output_min"):
@@ -21,7 +23,7 @@ def test_a_constant_is_constant() -> None:
 def test_normal_lengths_have_their_mean_and_spread() -> None:
     rng, scenario = Random(1), parse_scenario("N(480,24)/(300,0)")
     shapes = [scenario.sample(rng) for _ in range(4000)]
-    lengths = [s.input_tokens for s in shapes]
+    lengths = [number(s.input_tokens) for s in shapes]
     # Four standard errors of a mean and of a spread over 4,000.
     assert abs(statistics.mean(lengths) - 480) < 4 * 24 / 4000**0.5
     assert abs(statistics.stdev(lengths) - 24) < 4 * 24 / 8000**0.5
@@ -31,8 +33,8 @@ def test_normal_lengths_have_their_mean_and_spread() -> None:
 def test_normal_lengths_are_never_below_one() -> None:
     rng, scenario = Random(1), parse_scenario("N(1,50)/(1,50)")
     shapes = [scenario.sample(rng) for _ in range(500)]
-    assert min(s.input_tokens for s in shapes) == 1
-    assert min(s.output_tokens for s in shapes) == 1
+    assert min(number(s.input_tokens) for s in shapes) == 1
+    assert min(number(s.output_tokens) for s in shapes) == 1
 
 
 @pytest.mark.parametrize(

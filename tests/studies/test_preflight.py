@@ -106,7 +106,7 @@ def test_each_refusal_has_the_sentence_that_helps(status: int, words: str) -> No
 
 def answering(head: str, body: bytes) -> contextlib.AbstractContextManager[Peer]:
     """A server that gives every request this answer."""
-    return peer(lambda sock, _: bool(sock.sendall(f"HTTP/1.1 {head}\r\n\r\n".encode() + body)) or True)
+    return peer(lambda sock, _: sock.sendall(f"HTTP/1.1 {head}\r\n\r\n".encode() + body))
 
 
 STREAM = b"".join(
@@ -151,7 +151,7 @@ def test_a_certificate_of_an_own_authority_is_cured_by_verify(tmp_path: Path) ->
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    with peer(lambda sock, _: bool(sock.sendall(OK)) or True, context) as p:
+    with peer(lambda sock, _: sock.sendall(OK), context) as p:
         url = p.url.replace("http:", "https:")
         assert "verify=" in bk.preflight(url).advice[0]
         assert bk.preflight(bk.Endpoint(url=url, verify=str(tmp_path / "ca.pem"), stream=False)).ok
@@ -183,7 +183,7 @@ def test_images_request_params_and_a_config_are_taken() -> None:
 
 @pytest.mark.parametrize("path", ["/v1/completions", "/predict"])
 def test_a_bare_prompt_on_openais_own_path_has_the_models_name(path: str) -> None:
-    with peer(lambda sock, _: bool(sock.sendall(OK)) or True) as p:
+    with peer(lambda sock, _: sock.sendall(OK)) as p:
         url = p.url.replace("/v1/chat/completions", path)
         bk.preflight(bk.Endpoint(url=url, model="m", request_format="prompt", stream=False))
         sent = json.loads(p.requests[0].partition(b"\r\n\r\n")[2])

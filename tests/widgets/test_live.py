@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from basetenkit.widgets.live import LiveView
 LEVELS = {"scenarios": "D(20,5)", "max_requests": 8}
 
 
-def config(server: bk.emulator.Server, **fields: object) -> bk.RunConfig:
+def config(server: bk.emulator.Emulator, **fields: Any) -> bk.RunConfig:
     return bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(url=server.url), **(LEVELS | fields))
 
 

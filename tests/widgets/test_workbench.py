@@ -78,7 +78,8 @@ def test_settings_change_the_parse_and_a_wrong_one_is_told() -> None:
     assert "is no count" in bench.message.value
     assert bench.case.max_tokens is None
     bench.max_tokens.value, bench.headers.value = "5", "x-api-key: hidden"
-    assert (bench.case.max_tokens, bench.case.headers) == (5, (("x-api-key", "***"),))
+    case = bench.case
+    assert (case.max_tokens, case.headers) == (5, (("x-api-key", "***"),))
 
 
 def test_what_is_pasted_takes_its_place() -> None:

@@ -128,7 +128,11 @@ def test_senders_share_one_order_of_conversations() -> None:
     assert sorted(first + second) == alone
 
 
-CALL = {"id": "k1", "type": "function", "function": {"name": "weather", "arguments": '{"town":"Turin"}'}}
+CALL: dict[str, Any] = {
+    "id": "k1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"town":"Turin"}'},
+}
 TOOLS = [
     said("user", "Rain in Turin?"),
     {"role": "assistant", "content": None, "tool_calls": [CALL]},

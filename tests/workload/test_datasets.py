@@ -277,7 +277,7 @@ def test_batches_of_other_apis_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", EACH)
 def test_rows_that_ask_nothing_are_left_out_and_counted(form: str, tmp_path: Path) -> None:
-    rows = [{"prompt": ""}, {"prompt": "What is ice?"}, {"prompt": " "}, {"prompt": None}]
+    rows: list[dict[str, Any]] = [{"prompt": ""}, {"prompt": "What is ice?"}, {"prompt": " "}, {"prompt": None}]
     given = in_each_form(rows, form, tmp_path)
     assert loaded(given).prompts == ["What is ice?"]
     assert told(given, scenarios="dataset").keys() == {"data_left_out"}

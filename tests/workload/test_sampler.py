@@ -207,7 +207,7 @@ def test_a_thousand_long_prompts_share_no_order_of_lines() -> None:
 @pytest.mark.parametrize("tokens", [2, 40])
 def test_senders_that_share_a_level_draw_its_shapes_and_no_prompt_twice(tokens: int) -> None:
     scenario, tokenizer = parse_scenario(f"U({tokens},{2 * tokens})/(1,900)"), load_tokenizer("embedded")
-    config = RunConfig(endpoint={"url": "http://127.0.0.1/"}, scenarios=str(scenario))  # type: ignore[arg-type]
+    config = RunConfig(endpoint={"url": "http://127.0.0.1/"}, scenarios=str(scenario))
 
     def drawn(part: int, parts: int, n: int) -> list[Any]:
         sampler = Sampler(config, scenario, tokenizer, salt="s", stream="x", share=(part, parts))
@@ -231,7 +231,7 @@ def test_a_shared_prefix_is_exactly_as_long_as_asked_for_and_shared(
 ) -> None:
     tokenizer = load_tokenizer(None) if family == "embedded" else trained(family, folder)
     scenario = parse_scenario(f"P({prefix},{own})/5")
-    config = RunConfig(endpoint={"url": "http://127.0.0.1/"}, scenarios=str(scenario))  # type: ignore[arg-type]
+    config = RunConfig(endpoint={"url": "http://127.0.0.1/"}, scenarios=str(scenario))
     senders = [Sampler(config, scenario, tokenizer, salt="s", stream="x", share=(i, 2)) for i in range(2)]
     requests = [sender.request(f"r-{i}") for sender in senders for i in range(30)]
     assert {r.input_tokens_client for r in requests} == {r.input_tokens_target for r in requests} == {prefix + own}

@@ -14,7 +14,7 @@ ROWS: list[dict[str, Any]] = [{"a": 1, "B c": [1]}, {"a": "x"}]
 
 
 def test_columns_of_rows_and_of_a_frame_are_the_same() -> None:
-    schema = {"a": pl.Object, "B c": pl.List(pl.Int64)}
+    schema: dict[str, Any] = {"a": pl.Object, "B c": pl.List(pl.Int64)}
     tables = [
         Table.of_rows(ROWS, "t"),
         Table.of_columns({"a": [1, "x"], "B c": [[1], None]}, "t"),

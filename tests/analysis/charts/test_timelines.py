@@ -8,6 +8,7 @@ import pytest
 
 from basetenkit.analysis import charts
 
+from ...making import number
 from ..frames import Frames, failures, rows
 from ..test_charts import data
 
@@ -30,9 +31,9 @@ def test_what_was_in_flight_is_its_mean_over_each_slice_and_all_tokens_are_somew
     frame = rows(100, start_s=np.arange(100.0), end_s=np.arange(100.0) + 0.5)
     slices = data(charts.activity(Frames(frame)), "in flight")[:-1]
     width = 99.5 / slices.height
-    assert slices["in flight"].mean() * 99.5 == pytest.approx(50, rel=1e-4)
-    assert slices["tokens/s"].sum() * width == pytest.approx(2000, rel=1e-4)
-    assert slices["requests/s"].sum() * width == pytest.approx(100, rel=1e-4)
+    assert number(slices["in flight"].mean()) * 99.5 == pytest.approx(50, rel=1e-4)
+    assert number(slices["tokens/s"].sum()) * width == pytest.approx(2000, rel=1e-4)
+    assert number(slices["requests/s"].sum()) * width == pytest.approx(100, rel=1e-4)
 
 
 def test_the_window_is_where_its_requests_were_started() -> None:

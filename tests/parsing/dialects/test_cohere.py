@@ -63,18 +63,21 @@ def test_whole_answers() -> None:
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
-def test_odd_values_raise_nothing(odd: Any) -> None:
-    read_all(
+def test_odd_values_are_no_output_and_no_count(odd: Any) -> None:
+    out = read_all(
         read,
         {"type": "content-delta", "delta": odd},
         part("content-delta", content=odd),
         part("tool-call-delta", tool_calls=odd),
     )
-    read_all(
+    assert (events(out), out.finished, out.finish_reason, out.usage, out.failed) == ([], False, None, None, None)
+    out = read_all(
         read,
         {"type": "message-end", "delta": {"usage": odd, "finish_reason": odd}},
         {"event_type": "stream-end", "response": odd},
     )
+    reason = odd if odd == "x" else None  # a text is a reason that we do not know
+    assert (events(out), out.finished, out.finish_reason, out.usage, out.failed) == ([], True, reason, None, None)
 
 
 def test_what_is_not_taken() -> None:

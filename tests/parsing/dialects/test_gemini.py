@@ -38,8 +38,12 @@ def test_the_count_includes_the_thoughts() -> None:
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
-def test_odd_values_raise_nothing(odd: Any) -> None:
-    read_all(read, {"candidates": [odd]}, said(odd), {"candidates": [{"content": odd, "finishReason": odd}]})
+def test_odd_values_are_no_output_and_no_count(odd: Any) -> None:
+    whole = {"candidates": [{"content": odd, "finishReason": odd}], "usageMetadata": odd}
+    out = read_all(read, {"candidates": [odd]}, said(odd), whole)
+    reason = odd if odd == "x" else None  # a text is a reason that we do not know
+    assert (events(out), out.others, out.finish_reason, out.failed) == ([], {}, reason, None)
+    assert out.usage == (odd if odd == {"a": 1} else None)
 
 
 def test_a_blocked_prompt_is_a_content_filters() -> None:

@@ -26,7 +26,7 @@ def test_more_special_tokens_than_the_end_mark_are_reported() -> None:
     last = {"token": {"text": "</s>", "special": True}, "generated_text": "a", "details": None}
     out = read_all(read, {"token": {"text": "a", "special": False}, "generated_text": None}, special, last)
     assert events(out) == [("a", "content")]
-    assert out.notes == [
+    assert [*map(str, out.notes)] == [
         "special_tokens: 2 token(s) of the response are marked as special: they are counted and are not in the text"
     ]
 

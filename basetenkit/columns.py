@@ -145,6 +145,8 @@ SCHEMA = {name: kind for name, (kind, _) in COLUMNS.items()}
 STORED = {name: kind for name, kind in SCHEMA.items() if name != "warnings"}  # those are made of `notes`
 CHUNK_SCHEMA = {name: kind for name, (kind, _) in CHUNK_COLUMNS.items()}
 
+LEVEL = ["scenario", "load", "level"]  # what figures are of
+UNIT = [*LEVEL, "repeat"]
 OPEN_LOOP = pl.col("load") == OpenLoop.kind  # rows of open loops
 
 

@@ -20,13 +20,12 @@ import polars as pl
 
 from .analysis.precision import Precision, precision
 from .analysis.sweep import rises
-from .analysis.window import mark_window
 from .config import RunConfig
 from .engine.clock import Poller
 from .errors import StoreError
 from .findings import Finding, finding
-from .loads import LevelKey
 from .looks import FIRST_LOOK
+from .manifest import LevelEntry, LevelReport, Manifest, UntilReached
 from .outgoing import quota, request_head
 from .probe import Probe, nothing_answers
 from .reasons import Stop, StopReason
@@ -36,6 +35,7 @@ from .stage import Batch, Stage, Status
 from .store import RunFolder
 from .tally import Tally
 from .types import Outcome
+from .window import mark_window
 from .workers.crew import Crew
 from .workload.tokenizer import Tokenizer
 
@@ -66,7 +66,7 @@ class Place(Protocol):
 
     def take(self) -> list[Batch]: ...
 
-    def report(self) -> dict[str, Any]: ...
+    def report(self) -> LevelReport: ...
 
     def notes(self) -> list[Finding]: ...
 
@@ -96,10 +96,10 @@ class Progress:
 class Conductor:
     """Runs the levels that are not done yet. `recorded` and `progress` may be read from another thread."""
 
-    def __init__(self, config: RunConfig, folder: RunFolder, tokenizer: Tokenizer, document: dict[str, Any]) -> None:
-        self.config, self.folder, self.document = config, folder, document
+    def __init__(self, config: RunConfig, folder: RunFolder, tokenizer: Tokenizer, manifest: Manifest) -> None:
+        self.config, self.folder, self.manifest = config, folder, manifest
         self.lock = threading.Lock()
-        self.notes: list[dict[str, Any]] = document["metadata"].setdefault("events", [])
+        self.notes = manifest.metadata.events
         self.stopped: Stop | None = None
         self._poller, self._key, self._tokenizer = Poller(), "", tokenizer
         self._now: PlannedLevel | None = None
@@ -113,7 +113,8 @@ class Conductor:
         self._write_error: StoreError | None = None
 
     def _make_place(self, tokenizer: Tokenizer) -> Place:
-        config, salt, head = self.config, self.document["metadata"]["salt"], request_head(self.config.endpoint)
+        config, head = self.config, request_head(self.config.endpoint)
+        salt = self.manifest.metadata.salt
         spent = _spent(self.folder)
         if config.workers:
             return Crew(config, tokenizer, head=head, salt=salt, spent=spent)
@@ -124,8 +125,8 @@ class Conductor:
     @property
     def progress(self) -> Progress:
         """Where the run is now; from any thread."""
-        levels = self.document["levels"]
-        done, status = sum(x["done"] for x in levels), self._place.status()
+        levels = self.manifest.levels
+        done, status = sum(entry.done for entry in levels), self._place.status()
         planned = 0 if self._now is None else quota(self.config, self._now.load).total
         counts = {name: getattr(status, name) for name in Status.__slots__}
         counts["outcomes"] = Counter(status.outcomes)
@@ -147,8 +148,8 @@ class Conductor:
 
     async def _levels(self) -> None:
         self.loop = asyncio.get_running_loop()
-        missing = [entry for entry in self.document["levels"] if not entry["done"]]
-        self.notes[:] = [note for note in self.notes if note["code"] not in (NOTHING_ANSWERS, PREFLIGHT_FAILED)]
+        missing = [entry for entry in self.manifest.levels if not entry.done]
+        self.notes[:] = [note for note in self.notes if note.code not in (NOTHING_ANSWERS, PREFLIGHT_FAILED)]
         try:
             if missing and self.config.preflight and self.stopped is None:
                 await self._ask(missing[0])
@@ -160,13 +161,13 @@ class Conductor:
                 await self._one(entry)
         finally:
             await self._place.close()
-        self.notes += [found.saved() for found in self._place.notes()]
+        self.notes += self._place.notes()
 
-    async def _ask(self, entry: dict[str, Any]) -> None:
+    async def _ask(self, entry: LevelEntry) -> None:
         """The request before the levels. If nothing answers it, the run is stopped, and its levels stay to be done."""
-        index = self.folder.unused(len(self.document["levels"]))
-        level = PlannedLevel(index, LevelKey.of(entry), entry["repeat"])
-        probe = Probe.of(self.config, self._tokenizer, self.document["metadata"]["salt"], self._poller)
+        index = self.folder.unused(len(self.manifest.levels))
+        level = PlannedLevel(index, entry.key, entry.repeat)
+        probe = Probe.of(self.config, self._tokenizer, self.manifest.metadata.salt, self._poller)
         self._asking = asyncio.ensure_future(probe.ask(level))
         row: dict[str, Any] = {}
         try:
@@ -188,14 +189,14 @@ class Conductor:
             dead = nothing_answers(row, waits)
             message = row["error_message"] or row["outcome"]
             told = {"message": message.rstrip("."), "advice": " ".join(row["advice"])}
-            self.notes.append(finding(NOTHING_ANSWERS if dead else PREFLIGHT_FAILED, **told).saved())
+            self.notes.append(finding(NOTHING_ANSWERS if dead else PREFLIGHT_FAILED, **told))
             if dead:
                 self._dead = message
                 self.stopped = Stop(StopReason.NO_ANSWER, {"message": message})
 
-    async def _one(self, entry: dict[str, Any]) -> None:
+    async def _one(self, entry: LevelEntry) -> None:
         """One level, whatever happens in it: its rows are in the folder and its entry says how it ended."""
-        level = PlannedLevel(entry["index"], LevelKey.of(entry), entry["repeat"])
+        level = entry.plan
         with self.lock:
             self.folder.set_aside(level.index)
         self._key, self._now, self._reached = str(level), level, None
@@ -215,10 +216,10 @@ class Conductor:
         report = self._place.report()
         if self.config.until:
             await asyncio.get_running_loop().run_in_executor(None, self._look, level)
-            report["until"] = None if self._reached is None else asdict(self._reached)
-        whole = report.pop("whole", True)
-        entry |= {"started_at": started, **report, "done": whole and self.stopped is None}
-        self.folder.write_run(self.document)
+            report.until = None if self._reached is None else UntilReached(**asdict(self._reached))
+        entry.take(report)
+        entry.started_at, entry.done = started, report.whole and self.stopped is None
+        self.folder.write_run(self.manifest)
 
     async def _tick(self, level: PlannedLevel) -> None:
         """Each second: the spool, and a look at whether an open loop's endpoint keeps up."""

@@ -22,6 +22,7 @@ from .config import RunConfig
 from .engine.clock import stamps_here
 from .errors import ConfigError, StoreError
 from .findings import Finding
+from .manifest import LevelEntry, Manifest, Metadata
 from .run_plan import levels_of, loads_of, scenarios_of
 from .scenario import FORMS, Image, ImagePrefix, ImageText, Scenario, parse_scenario
 from .store import RunFolder
@@ -197,45 +198,39 @@ def _available_memory() -> int | None:
         return None
 
 
-def open_document(
-    folder: RunFolder, config: RunConfig, tokenizer: str, events: Sequence[dict[str, Any]] = ()
-) -> dict[str, Any]:
-    """The run's document: of a folder begun before, with the levels that are missing; or a new one."""
+def open_manifest(folder: RunFolder, config: RunConfig, tokenizer: str, events: Sequence[Finding] = ()) -> Manifest:
+    """The run's manifest: of a folder begun before, with the levels that are missing; or a new one."""
     dumped = config.model_dump(mode="json")
     if folder.exists():
-        document = folder.read_run()
-        if missing := {"config", "metadata", "levels"} - document.keys():
-            raise StoreError(f"{folder.run_file} is damaged: it has no {sorted(missing)[0]!r}; give a new folder")
-        defaults = RunConfig(endpoint=config.endpoint).model_dump(
-            mode="json"
-        )  # of fields that an earlier version did not have
-        saved = defaults | document["config"]
+        manifest = folder.read_run()
+        # of fields that an earlier version did not have
+        defaults = RunConfig(endpoint=config.endpoint).model_dump(mode="json")
+        saved = defaults | manifest.config
         if changed := [name for name in dumped if saved[name] != dumped[name]]:
             raise StoreError(
                 f"{folder.path} holds another run: {', '.join(changed)} differ(s); give a new folder or the same config"
             )
         broken = {path.parent.name for path in folder.leave_out_broken() if not path.name.startswith("exchanges")}
-        for level in document["levels"]:
-            level["done"] = level["done"] and folder.level(level["index"]).name not in broken
-        return document
-    metadata = {
-        "salt": config.salt or secrets.token_hex(8),
-        "started_at": time.time(),
-        "tokenizer": tokenizer,
-        "key_sent": config.endpoint.authorization() is not None,
-        "events": list(events),
-        "versions": {"basetenkit": __version__, "python": platform.python_version(), "polars": pl.__version__},
-        "machine": {
+        for level in manifest.levels:
+            level.done = level.done and folder.level(level.index).name not in broken
+        return manifest
+    metadata = Metadata(
+        salt=config.salt or secrets.token_hex(8),
+        started_at=time.time(),
+        tokenizer=tokenizer,
+        key_sent=config.endpoint.authorization() is not None,
+        events=list(events),
+        versions={"basetenkit": __version__, "python": platform.python_version(), "polars": pl.__version__},
+        machine={
             "system": platform.system(),
             "release": platform.release(),
             "machine": platform.machine(),
             "cpus": _cpus(),
         },
-    }
-    levels = [{"index": level.index, **level.columns, "done": False, "sent": 0} for level in levels_of(config)]
-    document = {"config": dumped, "metadata": metadata, "levels": levels}
-    folder.write_run(document)
-    return document
+    )
+    manifest = Manifest(config=dumped, metadata=metadata, levels=[*map(LevelEntry.planned, levels_of(config))])
+    folder.write_run(manifest)
+    return manifest
 
 
 def _cpus() -> int | None:

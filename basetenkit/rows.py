@@ -24,7 +24,6 @@ from .row_notes import packed, unpacked
 from .run_plan import PlannedLevel
 from .types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome, first_header
 
-SCHEMA_VERSION = 2  # what earlier ones saved is read by `migrations`
 COUNTED_CHARACTERS = 1 << 20  # longer is no model's answer, and counting it would hold up all the others for seconds
 
 

@@ -25,7 +25,6 @@ import polars as pl
 from . import ending, waiting
 from .analysis import showing
 from .analysis.summary import summarise
-from .analysis.window import mark_window
 from .columns import SCHEMA
 from .conductor import NOTHING_ANSWERS, Conductor
 from .config import RunConfig
@@ -39,14 +38,16 @@ from .preparation import (
     check_ports,
     check_room,
     check_supported,
-    open_document,
+    open_manifest,
     say_data,
     say_limits,
 )
 from .progress import ProgressLine
 from .reasons import Stop, StopReason
 from .results import Run
+from .run_data import FolderSource
 from .store import RunFolder
+from .window import mark_window
 from .workload import datasets as data
 from .workload.tokenizer import load_tokenizer
 
@@ -66,10 +67,10 @@ class LiveRun:
         try:
             with self._folder.locked() if self._folder.durable else contextlib.nullcontext():
                 self._conductor.run()
-                document = self._conductor.document
-                document["metadata"]["ended_at"] = time.time()
-                self._folder.write_run(document)
-            run = Run(self._folder)
+                manifest = self._conductor.manifest
+                manifest.metadata.ended_at = time.time()
+                self._folder.write_run(manifest)
+            run = Run(FolderSource(self._folder))
             _last[:] = [run]
             self._future.set_result(run)
         except BaseException as error:
@@ -135,7 +136,7 @@ class LiveRun:
         return f"<LiveRun: {p['level']}, {p['finished']} of {p['planned']} requests, level {which} of {p['levels']}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return showing.live(self)
+        return showing.live(self.progress, self.done)
 
 
 def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
@@ -163,12 +164,12 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
     try:
         folder.create()
         check_room(config, folder)
-        document = open_document(folder, config, tokenizer.name, data_events)
+        manifest = open_manifest(folder, config, tokenizer.name, [*map(Finding.of, data_events)])
     except BaseException:
         if not durable:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    live = LiveRun(Conductor(config, folder, tokenizer, document), folder)
+    live = LiveRun(Conductor(config, folder, tokenizer, manifest), folder)
     ending.mind(live)
     return live
 
@@ -195,9 +196,8 @@ async def _until_done(live: LiveRun) -> Run:
 def _say_if_nothing_answers(live: LiveRun) -> None:
     """In a cell or a script, at once and in red: a run that measured nothing must not look like one that did."""
     for note in live._conductor.notes:
-        if live.done and note["code"] == NOTHING_ANSWERS:
-            told = Finding.of(note)
-            sys.stderr.write(f"basetenkit: {told.sentence} {told.cure}\n")
+        if live.done and note.code == NOTHING_ANSWERS:
+            sys.stderr.write(f"basetenkit: {note.sentence} {note.cure}\n")
 
 
 def _end(live: LiveRun, reason: str) -> None:
@@ -241,7 +241,7 @@ def _wait(live: LiveRun, interrupts: waiting.Interrupts) -> Run:
 
 def load(path: str | Path) -> Run:
     """The run saved in a folder. StoreError where there is none or it cannot be read."""
-    return Run(RunFolder(path))
+    return Run.load(path)
 
 
 def last_run() -> Run | None:

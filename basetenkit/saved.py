@@ -44,7 +44,7 @@ def add(app: typer.Typer, panel: str) -> None:
         app.command(rich_help_panel=panel)(command)
 
 
-def _open(folder: Path) -> Any:
+def _open(folder: Path) -> bk.Run:
     """The Run of a folder: one of ours, or one of genai-bench, read as `bk.read_genai_bench` reads it."""
     theirs = not (folder / RUN_FILE).exists() and (folder / METADATA).exists()
     return bk.read_genai_bench(folder) if theirs else bk.load(folder)
@@ -145,7 +145,7 @@ def _is_run(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (RUN_FILE, METADATA))
 
 
-def _draw(run: Any, out: Path, kind: str) -> list[Path]:
+def _draw(run: bk.Run, out: Path, kind: str) -> list[Path]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

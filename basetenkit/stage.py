@@ -27,6 +27,7 @@ from .engine.pacer import schedule
 from .findings import Finding, finding
 from .interpret import read
 from .loads import ClosedLoop
+from .manifest import LevelReport
 from .outgoing import LOOK_AHEAD, Source, Spend, connections, quota
 from .reasons import Stop, StopReason
 from .rows import Reading, Table
@@ -319,22 +320,21 @@ class Stage:
         self._current = Recorded(batch.table.successor())
         return [batch]
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> LevelReport:
         """How the level went: counts, why it ended, and what it took of this process."""
         level = self._level
-        counts: dict[str, Any] = {
-            "sent": 0,
-            "peak_in_flight": 0,
-            "held_back": 0,
-            "ended_by": _saved(self._stopped),
-            "cut_s": None,
-        }
-        if level is not None:
-            counts = {"sent": level.sent, "peak_in_flight": level.peak, "held_back": level.held_back}
-            counts |= {"ended_by": _saved(level.stop_reason), "cut_s": level.cut_s}
-        counts |= {"tokens_guard": self._tally.reached, "goal": self._tally.goal}
-        measured = {"cpu_share": self._lag.cpu_share, "loop_lag_p99_s": self._lag.p99_s}
-        return counts | {"seconds": self._status.seconds} | measured
+        return LevelReport(
+            sent=0 if level is None else level.sent,
+            peak_in_flight=0 if level is None else level.peak,
+            held_back=0 if level is None else level.held_back,
+            ended_by=self._stopped if level is None else level.stop_reason,
+            cut_s=None if level is None else level.cut_s,
+            tokens_guard=self._tally.reached,
+            goal=self._tally.goal,
+            seconds=self._status.seconds,
+            cpu_share=self._lag.cpu_share,
+            loop_lag_p99_s=self._lag.p99_s,
+        )
 
     def notes(self) -> list[Finding]:
         """What a reader of the run must know beside its rows."""
@@ -344,7 +344,3 @@ class Stage:
         if self._wall.steps:
             found.append(finding("clock_stepped", step_ms=max(abs(step) for _, step in self._wall.steps) / 1e6))
         return found
-
-
-def _saved(stop: Stop | None) -> dict[str, Any] | None:
-    return None if stop is None else stop.saved()

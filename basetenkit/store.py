@@ -31,7 +31,7 @@ from .coercions import as_path
 from .columns import CHUNK_SCHEMA, SCHEMA
 from .errors import StoreError
 from .fields import looks_secret, without_secrets
-from .rows import SCHEMA_VERSION
+from .manifest import SCHEMA_VERSION, Manifest
 from .types import Cause, Exchange, Failure, Outcome, Request
 
 RUN_FILE, LOCK_FILE = "run.json", "lock"
@@ -51,7 +51,7 @@ EXCHANGE_SCHEMA: dict[str, pl.DataType] = {
     "batch_size": pl.Int64(),
 }
 _VERSION = {"basetenkit_schema": str(SCHEMA_VERSION)}
-_SCHEMAS = {"requests": SCHEMA, "chunks": CHUNK_SCHEMA, "exchanges": EXCHANGE_SCHEMA}
+SCHEMAS = {"requests": SCHEMA, "chunks": CHUNK_SCHEMA, "exchanges": EXCHANGE_SCHEMA}
 _ROWS_AT_ONCE = {"requests": 2_000, "chunks": 250_000, "exchanges": 200}  # held in memory while parts are put together
 
 
@@ -111,32 +111,22 @@ class RunFolder:
         finally:
             os.close(handle)
 
-    def write_run(self, document: dict[str, Any]) -> None:
-        document = {"schema": SCHEMA_VERSION, **document}
+    def write_run(self, manifest: Manifest) -> None:
         try:
-            write_whole(self.run_file, orjson.dumps(document, option=orjson.OPT_INDENT_2), self.durable)
+            write_whole(self.run_file, manifest.to_json(), self.durable)
         except OSError as error:
             raise _readable_os_error(self.path, error, "written") from None
 
-    def read_run(self) -> dict[str, Any]:
-        """What run.json says, as this version writes it; StoreError where it is missing, no JSON, or of a newer schema."""
+    def read_run(self) -> Manifest:
+        """What run.json says; StoreError if it is missing, damaged, or of a newer schema."""
         try:
-            document = json.loads(self.run_file.read_bytes())
+            return Manifest.from_json(self.run_file.read_bytes(), self.run_file)
         except FileNotFoundError:
             theirs = (self.path / "experiment_metadata.json").is_file()
             cure = "; it is a result folder of genai-bench: bk.read_genai_bench(folder) reads it" if theirs else ""
             raise StoreError(f"{self.path} is no run folder: it has no {RUN_FILE}{cure}") from None
         except OSError as error:
             raise _readable_os_error(self.path, error, "read") from None
-        except ValueError as error:
-            raise StoreError(f"{self.run_file} is damaged: it is no JSON ({error})") from None
-        if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
-            raise StoreError(f"{self.run_file} is no run of basetenkit: it has no schema version")
-        if document["schema"] > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.path} is of schema {document['schema']}, newer than this version reads ({SCHEMA_VERSION})"
-            )
-        return migrations.document(document)
 
     def level(self, index: int) -> Path:
         return self.path / "levels" / f"{index:03d}"
@@ -164,7 +154,7 @@ class RunFolder:
 
     def compact(self, index: int) -> None:
         """Makes one part of each kind out of a level's parts. Where it appears, it stands for the others."""
-        for kind in _SCHEMAS:
+        for kind in SCHEMAS:
             parts = self.parts(kind, index)
             if len(parts) > 1:
                 beside = self.level(index) / f".{kind}.new"
@@ -197,7 +187,7 @@ class RunFolder:
 
     def scan(self, kind: str, index: int | None = None) -> pl.LazyFrame:
         """All rows of one kind, lazily, in the order of the levels; of the level `index` alone if it is given."""
-        schema = _SCHEMAS[kind]
+        schema = SCHEMAS[kind]
         parts = self.parts(kind, index)
         if not parts:
             return pl.LazyFrame(schema=schema)
@@ -206,7 +196,7 @@ class RunFolder:
 
     def leave_out_broken(self) -> list[Path]:
         """Leaves out the parts that cannot be read, and returns them; each one's footer is looked at."""
-        for path in [p for kind in _SCHEMAS for p in self.parts(kind)]:
+        for path in [p for kind in SCHEMAS for p in self.parts(kind)]:
             try:
                 pl.read_parquet_schema(path)
             except (pl.exceptions.PolarsError, OSError):

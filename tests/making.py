@@ -10,7 +10,7 @@ from basetenkit.conductor import Conductor
 from basetenkit.engine.http_request import Head, HttpRequest
 from basetenkit.loads import ClosedLoop, OpenLoop
 from basetenkit.outgoing import Source, Spend, quota, request_head
-from basetenkit.preparation import open_document
+from basetenkit.preparation import open_manifest
 from basetenkit.scenario import parse_scenario
 from basetenkit.store import RunFolder
 from basetenkit.types import Request
@@ -57,4 +57,4 @@ def number(value: object) -> float:
 def conductor(c: bk.RunConfig, folder: Path) -> Conductor:
     run_folder = RunFolder(folder, durable=True)
     run_folder.create()
-    return Conductor(c, run_folder, load_tokenizer("embedded"), open_document(run_folder, c, "embedded"))
+    return Conductor(c, run_folder, load_tokenizer("embedded"), open_manifest(run_folder, c, "embedded"))

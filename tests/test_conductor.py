@@ -105,9 +105,9 @@ def test_rows_can_be_read_from_another_thread_while_they_are_spooled(server: Any
     thread.join()
     assert failed == []
     assert seen == sorted(seen)
-    sent = [level["sent"] for level in it.document["levels"]]
+    sent = [level.sent for level in it.manifest.levels]
     assert rows_of(it) == sum(sent) >= 6
-    assert [level["done"] for level in it.document["levels"]] == [True, True]
+    assert [level.done for level in it.manifest.levels] == [True, True]
     assert [len(it.folder.parts("requests", i)) for i in (0, 1)] == [1, 1]
 
 
@@ -118,9 +118,9 @@ def rows_of(it: Conductor) -> int:
 def test_a_level_knows_how_it_ended_and_its_peak(server: Any, tmp_path: Path) -> None:
     it = conductor(config(url=server.url, concurrency=[3], max_requests=9, warmup_requests=2), tmp_path / "r")
     it.run()
-    (level,) = it.document["levels"]
-    assert (level["sent"], level["peak_in_flight"], level["held_back"], level["ended_by"]) == (11, 3, 0, None)
-    assert level["seconds"] > 0
+    (level,) = it.manifest.levels
+    assert (level.sent, level.peak_in_flight, level.held_back, level.ended_by) == (11, 3, 0, None)
+    assert (level.seconds or 0) > 0
     assert it.progress.finished == it.progress.outcomes["ok"] == 11
     assert it.progress.output_tokens == 55
     assert it.progress.as_dict()["levels_done"] == 1
@@ -133,7 +133,7 @@ def test_a_conductor_stopped_before_it_begins_sends_nothing(server: Any, tmp_pat
     it.run()
     assert server.truth()["requests"] == []
     assert rows_of(it) == 0
-    assert not it.document["levels"][0]["done"]
+    assert not it.manifest.levels[0].done
 
 
 @pytest.mark.parametrize(("capture", "kept"), [("none", 0), ("errors", 0), ("all", 6)])
@@ -152,15 +152,15 @@ def test_errors_are_captured_and_what_has_no_room_is_counted(server: Any, tmp_pa
     none_fits = conductor(config(url=server.url, capture="all", capture_limit_mb=0), tmp_path / "full")
     none_fits.run()
     assert none_fits.folder.scan("exchanges").collect().height == 0
-    assert none_fits.notes == [finding("capture_full", n=6, limit=0).saved()]
+    assert none_fits.notes == [finding("capture_full", n=6, limit=0)]
 
 
 def test_a_guard_reached_in_one_level_leaves_nothing_for_the_next(server: Any, tmp_path: Path) -> None:
     it = conductor(config(url=server.url, concurrency=[1, 2], max_total_tokens=80), tmp_path / "r")
     it.run()
-    first, second = it.document["levels"]
-    assert (first["sent"], second["sent"]) == (3, 0)  # 25 tokens each, and then no room for another
-    assert first["tokens_guard"]
+    first, second = it.manifest.levels
+    assert (first.sent, second.sent) == (3, 0)  # 25 tokens each, and then no room for another
+    assert first.tokens_guard
     assert rows_of(it) == 3
 
 

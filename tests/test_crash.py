@@ -19,7 +19,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.errors import ConfigError, StoreError
-from basetenkit.rows import SCHEMA_VERSION
+from basetenkit.manifest import SCHEMA_VERSION
 
 LEVELS = [2, 4]
 HEADER = """

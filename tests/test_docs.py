@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.columns import CHUNK_COLUMNS, COLUMNS
+from basetenkit.run_data import RunData
 from basetenkit.scenario import FORMS, grammar
 from basetenkit.workload import conversations, datasets, hub_data, marks, writer
 
@@ -35,13 +37,15 @@ def _signature(thing: Any) -> str:
 
 
 def _members(thing: Any) -> list[tuple[str, str, str]]:
-    """(name, signature, docstring) of what a class itself defines in public."""
+    """(name, signature, docstring) of what a class itself defines in public; a Run has what its data have, too."""
     out = []
-    for name, value in vars(thing).items():
-        inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+    defined = {**(vars(RunData) if thing is bk.Run else {}), **vars(thing)}
+    for name, value in defined.items():
+        attribute = isinstance(value, property | cached_property)
+        inner = value.fget if isinstance(value, property) else getattr(value, "__func__", getattr(value, "func", value))
         doc = inspect.getdoc(inner) if inspect.isfunction(inner) else None
         if not name.startswith("_") and doc:
-            out.append((name, "" if isinstance(value, property) else _signature(inner), doc))
+            out.append((name, "" if attribute else _signature(inner), doc))
     return out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.errors import ConfigError, StoreError
-from basetenkit.preparation import OPEN_FILES_SPARE, PORT_RANGE, check_ports, check_room, check_supported, open_document
+from basetenkit.preparation import OPEN_FILES_SPARE, PORT_RANGE, check_ports, check_room, check_supported, open_manifest
 from basetenkit.store import RunFolder
 
 KEY = "planted-key-2718"
@@ -140,22 +139,20 @@ def test_an_open_loop_without_a_bound_asks_for_what_is_spare_only() -> None:
 
 
 def test_a_new_document_is_written_and_has_what_is_needed_to_go_on(folder: RunFolder) -> None:
-    document = open_document(folder, config(repeats=2), "embedded")
-    assert [(x["level"], x["repeat"], x["done"], x["sent"]) for x in document["levels"]] == [
+    manifest = open_manifest(folder, config(repeats=2), "embedded")
+    assert [(x.level, x.repeat, x.done, x.sent) for x in manifest.levels] == [
         (1.0, 0, False, 0),
         (2.0, 0, False, 0),
         (1.0, 1, False, 0),
         (2.0, 1, False, 0),
     ]
-    metadata = document["metadata"]
-    assert len(metadata["salt"]) == 16
-    assert (metadata["tokenizer"], metadata["key_sent"]) == ("embedded", True)
-    assert metadata["versions"]["basetenkit"] == bk.__version__
-    assert metadata["machine"]["cpus"] >= 1
+    metadata = manifest.metadata
+    assert len(metadata.salt) == 16
+    assert (metadata.tokenizer, metadata.key_sent) == ("embedded", True)
+    assert metadata.versions["basetenkit"] == bk.__version__
+    assert metadata.machine["cpus"]
     written = folder.read_run()
-    assert written["config"] == document["config"]
-    assert written["levels"] == document["levels"]
-    assert KEY not in json.dumps(written)
+    assert written.as_dict() == manifest.as_dict()
     assert KEY not in folder.run_file.read_text()
 
 
@@ -163,31 +160,31 @@ def test_a_salt_that_is_given_is_taken_and_else_it_is_fresh(tmp_path: Path) -> N
     def salt(name: str, **kw: Any) -> str:
         folder = RunFolder(tmp_path / name)
         folder.create()
-        return str(open_document(folder, config(**kw), "embedded")["metadata"]["salt"])
+        return str(open_manifest(folder, config(**kw), "embedded").metadata.salt)
 
     assert salt("a", salt="mine") == "mine"
     assert salt("b") != salt("c")
 
 
 def test_whether_a_key_goes_along_is_noted(folder: RunFolder) -> None:
-    document = open_document(folder, config(endpoint={"auth_scheme": "none"}), "embedded")
-    assert document["metadata"]["key_sent"] is False
+    manifest = open_manifest(folder, config(endpoint={"auth_scheme": "none"}), "embedded")
+    assert manifest.metadata.key_sent is False
 
 
 def test_the_same_config_goes_on_with_the_same_salt_and_what_is_done(folder: RunFolder) -> None:
-    first = open_document(folder, config(), "embedded")
-    first["levels"][0] |= {"done": True, "sent": 7}
+    first = open_manifest(folder, config(), "embedded")
+    first.levels[0].done, first.levels[0].sent = True, 7
     folder.write_run(first)
-    again = open_document(folder, config(), "embedded")
-    assert again["metadata"] == first["metadata"]
-    assert [x["done"] for x in again["levels"]] == [True, False]
+    again = open_manifest(folder, config(), "embedded")
+    assert again.metadata == first.metadata
+    assert [x.done for x in again.levels] == [True, False]
 
 
 def test_another_key_is_still_the_same_run(folder: RunFolder) -> None:
-    first = open_document(folder, config(), "embedded")
+    first = open_manifest(folder, config(), "embedded")
     other = bk.Endpoint(url=URL, api_key="another", headers={"x-token": "another"})
-    again = open_document(folder, bk.RunConfig(endpoint=other, scenarios="D(10,5)", concurrency=[1, 2]), "embedded")
-    assert again["metadata"]["salt"] == first["metadata"]["salt"]
+    again = open_manifest(folder, bk.RunConfig(endpoint=other, scenarios="D(10,5)", concurrency=[1, 2]), "embedded")
+    assert again.metadata.salt == first.metadata.salt
 
 
 @pytest.mark.parametrize(
@@ -202,24 +199,24 @@ def test_another_key_is_still_the_same_run(folder: RunFolder) -> None:
 def test_another_config_is_refused_and_what_differs_is_named(
     folder: RunFolder, changed: dict[str, Any], names: str
 ) -> None:
-    open_document(folder, config(), "embedded")
+    open_manifest(folder, config(), "embedded")
     before = folder.run_file.read_bytes()
     with pytest.raises(StoreError, match=f"holds another run: {names} differ"):
-        open_document(folder, config(**changed), "embedded")
+        open_manifest(folder, config(**changed), "embedded")
     assert folder.run_file.read_bytes() == before
 
 
 def test_a_damaged_document_is_told_and_not_overwritten(folder: RunFolder) -> None:
     folder.run_file.write_text("{")
     with pytest.raises(StoreError, match="is damaged: it is no JSON"):
-        open_document(folder, config(), "embedded")
+        open_manifest(folder, config(), "embedded")
     assert folder.run_file.read_text() == "{"
 
 
 def test_a_document_that_lacks_its_parts_is_told(folder: RunFolder) -> None:
     folder.run_file.write_text('{"schema": 1}')
     with pytest.raises(StoreError, match=r"run\.json is damaged: it has no .config.; give a new folder"):
-        open_document(folder, config(), "embedded")
+        open_manifest(folder, config(), "embedded")
 
 
 def test_a_url_whose_secret_was_left_out_is_not_sent() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.window import RULE
 from basetenkit.errors import ConfigError
+from basetenkit.window import RULE
 
 from .analysis.frames import rows
 from .analysis.saved import save

@@ -12,6 +12,7 @@ import pytest
 
 from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
 from basetenkit.errors import StoreError
+from basetenkit.manifest import Manifest, Metadata
 from basetenkit.store import RunFolder, exchange_frame, exchange_from_row, write_whole
 from basetenkit.types import Exchange, Failure, Outcome, Request
 
@@ -24,7 +25,7 @@ def rows(*ids: str) -> pl.DataFrame:
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     folder.create()
-    folder.write_run({"levels": []})
+    folder.write_run(Manifest(config={}, metadata=Metadata(), levels=[]))
     return folder
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from .metrics import AROUND, LEVEL, OUTCOMES
+from ..columns import LEVEL
+from .metrics import AROUND, OUTCOMES
 
 
 def fates(rows: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:

@@ -18,14 +18,14 @@ from typing import Any
 
 import polars as pl
 
-from ..coercions import as_path, is_path
+from ..columns import LEVEL
 from ..display import Html, html_table, show
-from ..errors import ConfigError
 from ..loads import LevelKey, OpenLoop
+from ..run_data import RunData
 from ..types import Estimate
-from .given import refuse_pending
-from .history import SavedRun
-from .metrics import LEVEL, METRICS, headline
+from . import figures
+from .given import Given, as_run
+from .metrics import METRICS, headline
 from .summary import summary_schema
 
 THE_DAY = (
@@ -88,18 +88,19 @@ class Comparison:
         return "\n".join([repr(self._table()), *self.words])
 
 
-def compare(a: Any, b: Any) -> Comparison:
+def compare(a: Given, b: Given) -> Comparison:
     """Two runs (Run, or the folder of a saved one): difference and ratio of each metric, a (scenario, load, level), with
     intervals. Nothing says which of the two is better beyond chance: made at different times, the day may be the cause.
 
     ConfigError where `a` or `b` is neither; StoreError where a folder is no run.
     """
-    first, second = _run(a, "a"), _run(b, "b")
-    keys = [[LevelKey.of(row) for row in run.summary.select(LEVEL).iter_rows(named=True)] for run in (first, second)]
+    first, second = as_run(a, "compare: a"), as_run(b, "compare: b")
+    summaries = [figures.summary(run) for run in (first, second)]
+    keys = [[LevelKey.of(row) for row in summary.select(LEVEL).iter_rows(named=True)] for summary in summaries]
     rows = [
         row
-        for of_a in first.summary.iter_rows(named=True)
-        for of_b in second.summary.iter_rows(named=True)
+        for of_a in summaries[0].iter_rows(named=True)
+        for of_b in summaries[1].iter_rows(named=True)
         if _key(of_a) == _key(of_b)
         for row in _level(of_a, of_b)
     ]
@@ -107,20 +108,9 @@ def compare(a: Any, b: Any) -> Comparison:
     only_b = [str(k) for k in keys[1] if k not in keys[0]]
     settings = _settings(first, second)
     words = list(_words(first, second, rows, only_a, only_b, settings))
-    ok = [{_key(row): row["ok"] for row in run.summary.iter_rows(named=True)} for run in (first, second)]
+    ok = [{_key(row): row["ok"] for row in summary.iter_rows(named=True)} for summary in summaries]
     successes = {key: (ok[0][key], ok[1][key]) for key in ok[0] if key in ok[1]}
     return Comparison(pl.DataFrame(rows, schema=_schema()), only_a, only_b, settings, words, successes)
-
-
-def _run(given: Any, name: str) -> Any:
-    refuse_pending(given)
-    if is_path(given):
-        run = SavedRun(as_path(given, f"compare: {name}"))
-        _ = run.document
-        return run
-    if not hasattr(given, "summary") or not hasattr(given, "config"):
-        raise ConfigError(f"compare: {name} is a {type(given).__name__}; give a Run, or the folder of a saved one")
-    return given
 
 
 def _schema() -> dict[str, Any]:
@@ -138,7 +128,7 @@ def _due(name: str) -> str:
     return f"{headline(metric[0], OpenLoop.kind)}_{metric[1]}" if metric[0] in METRICS else name
 
 
-def figures() -> dict[str, tuple[str, str]]:
+def comparable() -> dict[str, tuple[str, str]]:
     """Each figure of a summary that has an interval -> (its unit, which way is better), in the summary's order."""
     out = {}
     for name in [c for c in summary_schema() if f"{c}_low" in summary_schema()]:
@@ -148,7 +138,7 @@ def figures() -> dict[str, tuple[str, str]]:
 
 
 def _level(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for name, (unit, better) in figures().items():
+    for name, (unit, better) in comparable().items():
         one, two = (Estimate(*(row[f"{name}{end}"] for end in _BOUNDED)) for row in (a, b))
         if one.value is None and two.value is None:
             continue
@@ -192,7 +182,7 @@ def signed(row: Mapping[str, Any], name: str, factor: float = 1, sign: str = "+"
     return text[0] if low is None and high is None else f"{text[0]} ({text[1]} to {text[2]})"
 
 
-def _settings(a: Any, b: Any) -> dict[str, tuple[Any, Any]]:
+def _settings(a: RunData, b: RunData) -> dict[str, tuple[Any, Any]]:
     flat = []
     for run in (a, b):
         config = run.config.model_dump(mode="json")
@@ -201,7 +191,12 @@ def _settings(a: Any, b: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _words(
-    a: Any, b: Any, rows: list[dict[str, Any]], only_a: list[str], only_b: list[str], settings: Mapping[str, Any]
+    a: RunData,
+    b: RunData,
+    rows: list[dict[str, Any]],
+    only_a: list[str],
+    only_b: list[str],
+    settings: Mapping[str, Any],
 ) -> Iterator[str]:
     yield THE_DAY.format(apart=_apart(a, b))
     if not rows:
@@ -215,8 +210,8 @@ def _words(
         yield "The shares of failed or late requests differ: latencies are of those that succeeded, in each run another part."
 
 
-def _apart(a: Any, b: Any) -> str:
-    at = [run.metadata.get("started_at") for run in (a, b)]
+def _apart(a: RunData, b: RunData) -> str:
+    at = [run.manifest.metadata.started_at for run in (a, b)]
     if None in at:
         return "when is not recorded"
-    return " and ".join(f"{datetime.fromtimestamp(x, UTC):%Y-%m-%d %H:%M} UTC" for x in at)
+    return " and ".join(f"{datetime.fromtimestamp(x, UTC):%Y-%m-%d %H:%M} UTC" for x in at if x is not None)

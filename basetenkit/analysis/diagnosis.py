@@ -4,17 +4,17 @@ of them is true."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import polars as pl
 
-from ..columns import is_open_loop
+from ..columns import LEVEL, is_open_loop
 from ..config import RunConfig
 from ..endpoint import LOOPBACK
 from ..findings import Finding, finding
 from ..loads import LevelKey
-from ..reasons import Stop, StopReason, ended_for
+from ..manifest import LevelEntry, Manifest, Metadata
+from ..reasons import Stop, StopReason
 from ..row_notes import noted
 from ..scenario import CachedConversation, parse_scenario
 from ..types import Cause
@@ -22,7 +22,7 @@ from ..workload.tokenizer import EMBEDDED
 from .behaviour import flat_throughput, near_capacity, of_behaviour
 from .clock_error import BOUNDED, error_name
 from .delivery import of_delivery, too_long
-from .metrics import AROUND, LEVEL, PERCENTILES
+from .metrics import AROUND, PERCENTILES
 
 TOKENS_DIFFER = 0.10
 BOUND_SHARE = 0.05
@@ -32,15 +32,15 @@ TEMPLATE_TOKENS, ALIKE_TOKENS = 100, 4
 
 
 def diagnose(
-    requests: pl.DataFrame, summary: pl.DataFrame, config: RunConfig, document: dict[str, Any], left_out: list[str]
+    requests: pl.DataFrame, summary: pl.DataFrame, config: RunConfig, manifest: Manifest, left_out: list[str]
 ) -> list[Finding]:
     """The findings of a run, gravest first: of the whole, then of each (scenario, load, level)."""
-    found = list(_of_the_run(config, document, left_out))
+    found = list(_of_the_run(config, manifest, left_out))
     planned = requests.filter(~pl.col("phase").is_in(AROUND))
     for key, rows in planned.group_by(LEVEL, maintain_order=True):
-        where = str(LevelKey.of(rows.row(0, named=True)))
-        entries = [x for x in document["levels"] if (x["scenario"], x["load"], x["level"]) == key]
-        found += _of_a_level(where, rows, entries, config, document["metadata"])
+        level = LevelKey.of(rows.row(0, named=True))
+        where, entries = str(level), manifest.of_level(level)
+        found += _of_a_level(where, rows, entries, config, manifest.metadata)
         figures = summary.filter(pl.all_horizontal(pl.col(c) == k for c, k in zip(LEVEL, key, strict=True)))
         found += _of_the_clock(where, figures, config.workers)
         found += _of_tails(where, rows, figures)
@@ -59,30 +59,29 @@ def diagnose(
     return sorted(found, key=lambda f: order.index(f.code) if f.code in order else len(order))
 
 
-def _of_the_run(config: RunConfig, document: dict[str, Any], left_out: list[str]) -> Iterator[Finding]:
-    undone = [x for x in document["levels"] if not x["done"]]
-    events = [Finding.of(event) for event in document["metadata"].get("events", [])]
+def _of_the_run(config: RunConfig, manifest: Manifest, left_out: list[str]) -> Iterator[Finding]:
+    undone = [entry for entry in manifest.levels if not entry.done]
+    events = manifest.metadata.events
     yield from events
     if (undone or left_out) and not any(event.code == "nothing_answers" for event in events):
-        what = [f"{len(undone)} of {len(document['levels'])} level(s) are not done"] if undone else []
+        what = [f"{len(undone)} of {len(manifest.levels)} level(s) are not done"] if undone else []
         what += [f"{len(left_out)} file(s) could not be read ({', '.join(left_out)})"] if left_out else []
         yield finding("stopped_early", what="; ".join(what))
     endpoint = config.endpoint
     if endpoint.verify is False:
         yield finding("verify_off")
     host = endpoint.host
-    sends_key = document["metadata"].get("key_sent", False)
+    sends_key = manifest.metadata.key_sent
     if sends_key and urlsplit(endpoint.url).scheme == "http" and host not in LOOPBACK:
         yield finding("key_in_clear", host=host)
-    for level in document["levels"]:
-        where = str(LevelKey.of(level))
-        for x in level.get("workers_lost", []):
-            told = {"worker": x["worker"], "workers": config.workers, "why": x["why"], "n": x["requests"]}
-            yield finding("worker_lost", where=where, **told)
+    for entry in manifest.levels:
+        for lost in entry.workers_lost:
+            told = {"worker": lost.worker, "workers": config.workers, "why": lost.why, "n": lost.requests}
+            yield finding("worker_lost", where=str(entry.key), **told)
 
 
 def _of_a_level(
-    where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig, about: dict[str, Any]
+    where: str, rows: pl.DataFrame, entries: list[LevelEntry], config: RunConfig, about: Metadata
 ) -> Iterator[Finding]:
     ok = rows.filter(pl.col("outcome") == "ok")
     yield from _of_failures(where, rows, ok, entries, config)
@@ -92,9 +91,9 @@ def _of_a_level(
         return
     # A limit that a row of a data set has is not a length that its answer must reach.
     fixed = config.dataset is None or parse_scenario(ok["scenario"][0]).fixed_output
-    yield from _of_tokens(where, ok, about["tokenizer"], fixed or bool(config.request_params.get("ignore_eos")))
+    yield from _of_tokens(where, ok, about.tokenizer, fixed or bool(config.request_params.get("ignore_eos")))
     yield from _of_the_cache(where, ok)
-    yield from _of_stamps(where, rows, about.get("timed_by"))
+    yield from _of_stamps(where, rows, about.timed_by)
     when_known = rows["start_s"].count() > 0  # not in what another tool measured
     if when_known:
         yield from of_behaviour(where, rows)
@@ -102,7 +101,7 @@ def _of_a_level(
     uncut = rows.filter(pl.col("phase") == "measured")["in_window"].all() and not config.steady
     if when_known and uncut and not is_open_loop(rows):
         yield finding("window_uncut", where=where, need=int(10 * rows["level"][0]))
-    held = sum(x.get("held_back", 0) for x in entries)
+    held = sum(entry.held_back for entry in entries)
     if held:
         yield finding("in_flight_capped", where=where, limit=config.max_in_flight, n=held)
     # a guard that holds requests back is no lag of the client's
@@ -113,16 +112,16 @@ def _of_a_level(
 
 
 def _of_failures(
-    where: str, rows: pl.DataFrame, ok: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig
+    where: str, rows: pl.DataFrame, ok: pl.DataFrame, entries: list[LevelEntry], config: RunConfig
 ) -> Iterator[Finding]:
     failed = rows.filter(pl.col("outcome") != "ok")
-    if any(x.get("tokens_guard") for x in entries):
+    if any(entry.tokens_guard for entry in entries):
         yield finding("tokens_spent", where=where, limit=config.max_total_tokens)
     if not failed.height:
         return
     uncut = failed.filter(pl.col("outcome") != "cancelled")
     message = (uncut if uncut.height else failed)["error_message"].drop_nulls().mode().sort().first() or "no message"
-    if any(ended_for(x) is StopReason.FAILURES for x in entries):
+    if any(x.ended_by is not None and x.ended_by.reason is StopReason.FAILURES for x in entries):
         yield finding("gave_up", where=where, n=config.abort_after_failures, message=message)
     own = failed.filter(pl.col("error_cause") == Cause.OWN_LIMIT)
     if own.height:
@@ -200,35 +199,37 @@ def _shared_at_most(prefix: int) -> pl.Expr:
     return prefix * (server / client).clip(lower_bound=1) + template + ALIKE_TOKENS
 
 
-def _of_the_plan(where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig) -> Iterator[Finding]:
+def _of_the_plan(where: str, rows: pl.DataFrame, entries: list[LevelEntry], config: RunConfig) -> Iterator[Finding]:
     """Of what was planned and did not end, and of how precise a level was to become."""
-    planned = sum((x.get("goal") or config.requests_of(LevelKey.of(x).load)) for x in entries)
+    planned = sum(entry.goal or config.requests_of(entry.key.load) for entry in entries)
     planned += config.warmup_requests * len(entries)
     first = rows.filter(pl.col("attempt").fill_null(1) == 1)
     cut, unsent = (rows["outcome"] == "cancelled").sum(), planned - first.height
-    if entries and (cut or unsent > 0) and all(x["done"] for x in entries):
-        guarded = any(x.get("tokens_guard") for x in entries)
-        why = next((x["ended_by"] for x in entries if x.get("ended_by")), None)
-        why = why or (Stop(StopReason.TOKENS).saved() if guarded else "they were lost")
+    if entries and (cut or unsent > 0) and all(entry.done for entry in entries):
+        guarded = any(entry.tokens_guard for entry in entries)
+        ended = next(
+            (entry.ended_by for entry in entries if entry.ended_by), Stop(StopReason.TOKENS) if guarded else None
+        )
+        why = "they were lost" if ended is None else ended.saved()
         yield finding(
             "unfinished", where=where, n=cut + max(unsent, 0), planned=planned, cut=cut, unsent=max(unsent, 0), why=why
         )
     for entry in entries:
-        if found := entry.get("until"):
+        if found := entry.until:
             said = [
                 f"{name} {'without an upper bound' if half is None else f'±{half:.1%}'} (±{config.until[name]:.1%} asked for)"
-                for name, half in found["reached"].items()
+                for name, half in found.reached.items()
             ]
-            code = "precise" if found["enough"] else "not_precise"
-            yield finding(code, where=where, n=found["n"], reached=", ".join(said))
+            code = "precise" if found.enough else "not_precise"
+            yield finding(code, where=where, n=found.n, reached=", ".join(said))
 
 
 def _of_conversations(
-    where: str, rows: pl.DataFrame, entries: list[dict[str, Any]], config: RunConfig
+    where: str, rows: pl.DataFrame, entries: list[LevelEntry], config: RunConfig
 ) -> Iterator[Finding]:
     """Of conversations that a failed turn ended, and the turns of theirs that were never sent. A conversation's numbers end
     where the next one's begin; where the last one's do is known only in a level that went to its end."""
-    cut = {x["repeat"] for x in entries if x.get("ended_by") or x.get("tokens_guard") or not x["done"]}
+    cut = {x.repeat for x in entries if x.ended_by or x.tokens_guard or not x.done}
     total = config.requests_of(LevelKey.of(rows.row(0, named=True)).load) + config.warmup_requests
     talks = (
         rows.filter(pl.col("conversation_id").is_not_null())

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from ..columns import SCHEMA
+from ..columns import LEVEL, SCHEMA
 from ..display import INK, PALETTE, enable_charts
 from ..errors import ConfigError
 from ..loads import LevelKey
-from .metrics import LEVEL
+from ..run_data import RunData
 
 if TYPE_CHECKING:
     import altair as alt
@@ -48,16 +48,16 @@ def altair() -> Any:
     return altair
 
 
-def rows(run: Any) -> pl.DataFrame:
+def rows(run: RunData | pl.DataFrame) -> pl.DataFrame:
     """All rows with `series`, their level's name; columns that an older file lacks are null."""
-    frame: pl.DataFrame = run if isinstance(run, pl.DataFrame) else run.requests
+    frame = run if isinstance(run, pl.DataFrame) else run.rows
     if not {"scenario", "load", "level", "outcome"} <= set(frame.columns):
         raise ConfigError("this frame has no rows of requests; give a Run, its folder, or run.requests")
     lacking = [pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items() if name not in frame.columns]
     return labelled(frame.with_columns(lacking))
 
 
-def gaps(run: Any, rows: pl.DataFrame) -> pl.DataFrame:
+def gaps(run: RunData | pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """`series`, `index` and `gap` (s) of each output chunk but the first of the window's successes; empty without chunks. Of a
     run of very many, every so manieth request of a level, by start; `drawn` says which."""
     lacking = {"request_id", "index", "arrival_s"}

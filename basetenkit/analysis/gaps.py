@@ -16,10 +16,11 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
+from ..columns import LEVEL, UNIT
 from ..errors import StoreError
 from ..types import Estimate
 from . import statistics as st
-from .metrics import AT_ONCE, LEVEL, UNIT, Values
+from .metrics import AT_ONCE, Values
 
 ROWS_AT_ONCE = 500_000
 HELD = 4_000_000

@@ -13,17 +13,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from ..columns import LEVEL
 from ..display import html_table
 from ..errors import ConfigError, GateError
 from ..loads import LevelKey
+from ..run_data import RunData
+from . import figures
 from . import statistics as st
 from .comparison import compare, signed
-from .given import as_run
-from .metrics import LEVEL, METRICS, headline
+from .given import Given, as_run
+from .metrics import METRICS, headline
 from .token_causes import unexplained
 
 GOODPUT, ERRORS, UNFINISHED, TOLERANCE = 0.99, 0.01, 0.01, 0.2
@@ -77,14 +81,14 @@ class Judgement:
 
 
 def judge(
-    run: Any,
+    run: Given,
     *,
     goodput: float = GOODPUT,
     max_error_rate: float = ERRORS,
     max_unfinished: float | None = UNFINISHED,
-    baseline: Any = None,
+    baseline: Given | None = None,
     tolerance: float = TOLERANCE,
-    history: Any = None,
+    history: str | Path | pl.LazyFrame | None = None,
 ) -> Judgement:
     """The gates of a Run or of its folder, at each level: the share of planned requests that were cut or never sent, at most
     `max_unfinished` (None: no such gate, for levels that are meant to end by time); the share of failures, at most
@@ -93,28 +97,28 @@ def judge(
     `history` is given (a folder of saved runs, or `bk.history` of one), each of GUARDED no worse than the next of those runs
     should be. ConfigError if a limit is no share or the runs have no level in common; StoreError if the baseline's folder is no
     run, or the history's is no folder."""
-    run = as_run(run, "judge")
+    data = as_run(run, "judge")
     limits = {"goodput": goodput, "max_error_rate": max_error_rate, "max_unfinished": max_unfinished}
     for name, value in limits.items():
         if value is not None and not 0 <= value <= 1:
             raise ConfigError(f"judge: {name}={value}; a share from 0 to 1, e.g. 0.99")
     if tolerance < 0:
         raise ConfigError(f"judge: tolerance={tolerance}; a share of the baseline's figure, e.g. 0.2 for 20%")
-    gates = [] if max_unfinished is None else list(unfinished(run, max_unfinished))
-    gates += [*failures(run, max_error_rate), *slo(run, goodput)]
-    gates += against(run, baseline, tolerance) if baseline is not None else ()
-    return Judgement((*gates, *(_by_history(run, history) if history is not None else ())))
+    gates = [] if max_unfinished is None else list(unfinished(data, max_unfinished))
+    gates += [*failures(data, max_error_rate), *slo(data, goodput)]
+    gates += against(data, baseline, tolerance) if baseline is not None else ()
+    return Judgement((*gates, *(_by_history(data, history) if history is not None else ())))
 
 
-def _by_history(run: Any, runs: Any) -> Iterator[Gate]:
+def _by_history(run: RunData, runs: str | Path | pl.LazyFrame) -> Iterator[Gate]:
     from .history_gates import from_history  # it makes gates, too, by what is in this file
 
     return from_history(run, runs)
 
 
-def unfinished(run: Any, most: float = UNFINISHED) -> Iterator[Gate]:
+def unfinished(run: RunData, most: float = UNFINISHED) -> Iterator[Gate]:
     """At each level the share of planned requests that were cut when the level ended, or never sent."""
-    for row in run.fates.iter_rows(named=True):
+    for row in figures.fates(run).iter_rows(named=True):
         cut, unsent, where = row["cancelled"], max(row["never_sent"], 0), str(LevelKey.of(row))
         share = (cut + unsent) / row["planned"] if row["planned"] else 0.0
         sentence = (
@@ -125,12 +129,12 @@ def unfinished(run: Any, most: float = UNFINISHED) -> Iterator[Gate]:
         yield Gate("unfinished", where, f"{share:.1%}", f"at most {most:.1%}", verdict, sentence)
 
 
-def failures(run: Any, most: float = ERRORS) -> Iterator[Gate]:
+def failures(run: RunData, most: float = ERRORS) -> Iterator[Gate]:
     """At each level the share of requests that failed, of all measured ones that were not cut: those that a window leaves out,
     which no latency is of, count here."""
     judged = run.requests.filter((pl.col("phase") == "measured") & (pl.col("outcome") != "cancelled"))
     judged = judged.sort("repeat", "start_s")
-    for row in run.summary.select(LEVEL).iter_rows(named=True):
+    for row in figures.summary(run).select(LEVEL).iter_rows(named=True):
         part = judged.filter(pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL))
         bad = st.fraction((part["outcome"] != "ok").to_numpy(), part["repeat"].to_numpy())
         where, limit = str(LevelKey.of(row)), f"at most {most:.1%}"
@@ -140,12 +144,12 @@ def failures(run: Any, most: float = ERRORS) -> Iterator[Gate]:
         yield _share_gate(named, bad.value, bad.low, bad.high, part.height, most)
 
 
-def slo(run: Any, goodput: float = GOODPUT) -> Iterator[Gate]:
+def slo(run: RunData, goodput: float = GOODPUT) -> Iterator[Gate]:
     """At each level the share of requests within every limit of the config's `slo`; no gate if it has none."""
     if not run.config.slo:
         return
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
-    for row in run.summary.iter_rows(named=True):
+    for row in figures.summary(run).iter_rows(named=True):
         kept, low, high, where = row["goodput"], row["goodput_low"], row["goodput_high"], str(LevelKey.of(row))
         found = "an unknown share" if kept is None else "all" if kept == 1 else f"{kept:.1%}"
         found += _between(low, high)
@@ -209,9 +213,9 @@ def _seen_share(n: float, most: float) -> str:
     return f"{float(inverse(hits, max(n - hits, 0) + 1, POWER)):.1%} bad or more"
 
 
-def accounted(run: Any, most: float) -> Iterator[Gate]:
+def accounted(run: RunData, most: float) -> Iterator[Gate]:
     """At each level the share of the reported tokens for which no cause is known, as `token_causes` has it."""
-    for row in run.summary.iter_rows(named=True):
+    for row in figures.summary(run).iter_rows(named=True):
         of_level = pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL)
         share, where = unexplained(run.requests.filter(of_level)), str(LevelKey.of(row))
         verdict = FAIL if share is None or share > most else PASS
@@ -220,7 +224,7 @@ def accounted(run: Any, most: float) -> Iterator[Gate]:
         yield Gate("unexplained tokens", where, found, f"at most {most:.2%}", verdict, sentence)
 
 
-def against(run: Any, baseline: Any, tolerance: float = TOLERANCE) -> Iterator[Gate]:
+def against(run: RunData, baseline: Given, tolerance: float = TOLERANCE) -> Iterator[Gate]:
     """Each guarded figure as a ratio to the baseline's, at each level that both have. A figure that cannot be known fails if fewer
     requests succeeded than in the baseline: what hung has no latency."""
     found = compare(baseline, run)

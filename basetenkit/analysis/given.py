@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import polars as pl
@@ -12,22 +13,23 @@ import polars as pl
 from ..coercions import as_path, is_path, metric_name
 from ..errors import ConfigError
 from ..pending import Pending
+from ..run_data import RunData
 
+Given = RunData | str | Path  # a run, or the folder of a saved one
+Rows = Given | pl.DataFrame | pl.LazyFrame
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def as_run(given: Any, where: str) -> Any:
-    """The Run that was given, or that is saved in the folder that was. `where` begins the ConfigError for anything else;
+def as_run(given: object, where: str) -> RunData:
+    """The run that was given, or that is saved in the folder that was. `where` begins the ConfigError for anything else;
     StoreError if the folder is not a saved run; NotAwaitedError for `bk.run(config)` without `await`."""
     refuse_pending(given)
-    if is_path(given):
-        import basetenkit  # by its public name: what a folder opens as is decided in the storey above
-
-        return basetenkit.load(as_path(given, where))
-    if not hasattr(type(given), "requests") and not hasattr(given, "requests"):  # the class's: it reads no rows
-        raise ConfigError(f"{where} takes a Run, not {type(given).__name__}; or the folder of a saved one")
-    return given
+    if isinstance(given, RunData):
+        return given
+    if isinstance(given, str | Path) or is_path(given):
+        return RunData.load(as_path(given, where))
+    raise ConfigError(f"{where} takes a Run, not {type(given).__name__}; or the folder of a saved one")
 
 
 def figure_name(name: Any, known: Iterable[str], where: str) -> str:
@@ -39,18 +41,29 @@ def figure_name(name: Any, known: Iterable[str], where: str) -> str:
     raise ConfigError(f"{where}: metric={name!r} is no figure of the summary; e.g. {', '.join(near)}")
 
 
-def refuse_pending(given: Any) -> None:
+def refuse_pending(given: object) -> None:
     """NotAwaitedError if `given` is a call that was not awaited."""
     if isinstance(given, Pending):
         raise given.told()
 
 
-def of_run(function: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
-    """Lets a function of a run take the folder of a saved one; frames go through as they are."""
+def of_run(function: Callable[Concatenate[RunData, P], T]) -> Callable[Concatenate[Given, P], T]:
+    """Lets a function of a run take the folder of a saved one."""
 
     @wraps(function)
-    def call(run: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        frame = isinstance(run, pl.DataFrame | pl.LazyFrame)
-        return function(run if frame else as_run(run, function.__name__), *args, **kwargs)
+    def call(run: Given, *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(as_run(run, function.__name__), *args, **kwargs)
+
+    return call  # type: ignore[return-value]  # it takes `run` by its name, too
+
+
+def of_rows(function: Callable[Concatenate[RunData | pl.DataFrame, P], T]) -> Callable[Concatenate[Rows, P], T]:
+    """Lets a function of a run or of its rows take the folder of a saved run."""
+
+    @wraps(function)
+    def call(run: Rows, *args: P.args, **kwargs: P.kwargs) -> T:
+        if isinstance(run, pl.LazyFrame):
+            return function(run.collect(), *args, **kwargs)
+        return function(run if isinstance(run, pl.DataFrame) else as_run(run, function.__name__), *args, **kwargs)
 
     return call  # type: ignore[return-value]  # it takes `run` by its name, too

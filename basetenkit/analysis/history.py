@@ -18,13 +18,13 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from ..coercions import as_path
-from ..config import RunConfig
+from ..columns import LEVEL
 from ..errors import BasetenkitError, StoreError
+from ..manifest import Manifest
+from ..run_data import RunData
 from ..scenario import parse_scenario
 from ..store import RUN_FILE, RunFolder
-from .metrics import LEVEL
 from .summary import summarise, summary_schema
-from .window import mark_window
 
 SCAN_ROWS, KEPT = 2_000, 10_000
 _ENDPOINT = {"url": pl.String(), "model": pl.String(), "request_format": pl.String(), "stream": pl.Boolean()}
@@ -43,55 +43,38 @@ _DESCRIPTION = {*_ABOUT, *_ENDPOINT, *_CONFIG, *_BATCH, *LEVEL}
 
 
 @dataclass(frozen=True)
-class SavedRun:
-    """What a saved run's folder says, below `Run`: its document, rows and summary. StoreError where it is no run."""
+class _Saved:
+    """One folder of a history. `run`: None if `problem` says what is wrong with it."""
 
     path: Path
+    run: RunData | None
+    problem: str = ""
 
-    @cached_property
-    def folder(self) -> RunFolder:
-        folder = RunFolder(self.path)
-        folder.leave_out_broken()
-        return folder
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        document = RunFolder(self.path).read_run()
-        for name, kind in (("config", dict), ("metadata", dict), ("levels", list)):
-            if not isinstance(document.get(name), kind):
-                raise StoreError(f"{self.path / RUN_FILE} is damaged: it has no {name!r}")
-        return document
+    @classmethod
+    def at(cls, path: Path) -> _Saved:
+        try:
+            return cls(path, RunData.load(path))
+        except BasetenkitError as error:
+            return cls(path, None, str(error))
 
     @property
-    def metadata(self) -> dict[str, Any]:
-        metadata: dict[str, Any] = self.document["metadata"]
-        return metadata
+    def started_at(self) -> float | None:
+        return None if self.run is None else self.run.manifest.metadata.started_at
 
-    @cached_property
-    def config(self) -> RunConfig:
-        return RunConfig.model_validate(self.document["config"])
 
-    @cached_property
-    def requests(self) -> pl.DataFrame:
-        return mark_window(self.folder.scan("requests").collect())
-
-    @cached_property
-    def summary(self) -> pl.DataFrame:
-        return self.figures(chunks=True)
-
-    def figures(self, chunks: bool) -> pl.DataFrame:
-        """The summary; without `chunks` its inter-token latencies are null, and it costs a tenth. It is made once in a process,
-        as long as the run's files stay as they are."""
-        files = [self.folder.run_file, *self.folder.parts("requests"), *(self.folder.parts("chunks") if chunks else [])]
-        seen = tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
-        return _summary(self.path.resolve(), seen, chunks)
+def _summary(path: Path, chunks: bool) -> pl.DataFrame:
+    """The summary; without `chunks` its inter-token latencies are null, and it costs a tenth. It is made once in a process,
+    as long as the run's files stay as they are."""
+    folder = RunFolder(path)
+    files = [folder.run_file, *folder.parts("requests"), *(folder.parts("chunks") if chunks else [])]
+    seen = tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+    return _made(path.resolve(), seen, chunks)
 
 
 @lru_cache(maxsize=KEPT)
-def _summary(path: Path, _files: tuple[tuple[str, int, int], ...], chunks: bool) -> pl.DataFrame:
-    run = SavedRun(path)
-    slo, levels = run.document["config"].get("slo") or {}, run.document["levels"]
-    return summarise(run.requests, run.folder.scan("chunks") if chunks else None, slo, levels)
+def _made(path: Path, _files: tuple[tuple[str, int, int], ...], chunks: bool) -> pl.DataFrame:
+    run = RunData.load(path)
+    return summarise(run.rows, run.chunks if chunks else None, run.config.slo, run.manifest.levels)
 
 
 def history(path: str | Path) -> pl.LazyFrame:
@@ -138,7 +121,7 @@ class _Query:
     def judged(self) -> set[str]:
         return set() if self.predicate is None else set(self.predicate.meta.root_names())
 
-    def of(self, run: SavedRun) -> pl.DataFrame:
+    def of(self, run: _Saved) -> pl.DataFrame:
         """The rows of one run. What its description alone excludes is left out before a figure of it is made."""
         frame = _described(run, self.schema)
         figures = self.asked - _DESCRIPTION
@@ -168,11 +151,10 @@ def _batches(root: Path, query: _Query, most: int | None, size: int) -> Iterator
     yield pl.concat(parts) if parts else pl.DataFrame(schema=dict(query.schema)).select(query.names)
 
 
-def _by_date(root: Path) -> list[SavedRun]:
+def _by_date(root: Path) -> list[_Saved]:
     """The runs under a folder by their start, then those folders that are none or cannot be read."""
-    runs = sorted(_run_folders(root), key=lambda p: p.as_posix())
-    dated = [(_started(run), run) for run in map(SavedRun, runs)]
-    return [run for _, run in sorted(dated, key=lambda d: (d[0] is None, d[0] or 0.0))]
+    runs = map(_Saved.at, sorted(_run_folders(root), key=lambda p: p.as_posix()))
+    return sorted(runs, key=lambda run: (run.started_at is None, run.started_at or 0.0))
 
 
 def _run_folders(root: Path) -> Iterator[Path]:
@@ -186,27 +168,21 @@ def _run_folders(root: Path) -> Iterator[Path]:
         yield from below or [folder]
 
 
-def _started(run: SavedRun) -> float | None:
+def _described(saved: _Saved, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """A row per (scenario, load, level) with what run.json says and no figure; or one row that says what is wrong."""
+    run = saved.run
+    if run is None:
+        return _problem(saved, saved.problem, schema)
     try:
-        at = run.metadata.get("started_at")
-    except BasetenkitError:
-        return None
-    return float(at) if isinstance(at, int | float) else None
-
-
-def _described(run: SavedRun, schema: Mapping[str, Any]) -> pl.DataFrame:
-    """A row a (scenario, load, level) with what run.json says and no figure; or one row that says what is wrong."""
-    try:
-        about = _about(run)
-        levels = {tuple(x[k] for k in LEVEL): None for x in run.document["levels"]}
+        about = _about(saved.path, run.manifest)
+        levels = dict.fromkeys(entry.key for entry in run.manifest.levels)
         if not levels:
-            return _problem(run, f"{run.path / RUN_FILE} has no level", schema)
-        config = run.document["config"]
-        rows = [about | _batch(config, str(key[0])) | dict(zip(LEVEL, key, strict=True)) for key in levels]
+            return _problem(saved, f"{saved.path / RUN_FILE} has no level", schema)
+        rows = [about | _batch(run.manifest.config, key.scenario) | key.columns for key in levels]
         return pl.DataFrame([{k: row.get(k) for k in schema} for row in rows], schema=dict(schema), strict=False)
-    except (BasetenkitError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+    except (BasetenkitError, KeyError, TypeError, ValueError, AttributeError, pl.exceptions.PolarsError) as error:
         what = str(error) if isinstance(error, BasetenkitError) else f"run.json is damaged ({error!r})"
-        return _problem(run, what, schema)
+        return _problem(saved, what, schema)
 
 
 def _batch(config: Mapping[str, Any], scenario: str) -> dict[str, int | None]:
@@ -218,22 +194,22 @@ def _batch(config: Mapping[str, Any], scenario: str) -> dict[str, int | None]:
     return {"batch_size": sizes.pop() if len(sizes) == 1 else None}
 
 
-def _problem(run: SavedRun, what: str, schema: Mapping[str, Any]) -> pl.DataFrame:
+def _problem(run: _Saved, what: str, schema: Mapping[str, Any]) -> pl.DataFrame:
     row = {"run": str(run.path), "problem": what}
     return pl.DataFrame([{k: row.get(k) for k in schema}], schema=dict(schema))
 
 
-def _about(run: SavedRun) -> dict[str, Any]:
-    config, metadata, levels = run.document["config"], run.metadata, run.document["levels"]
-    at = _started(run)
+def _about(path: Path, manifest: Manifest) -> dict[str, Any]:
+    config, metadata, at = manifest.config, manifest.metadata, manifest.metadata.started_at
     out: dict[str, Any] = {
-        "run": str(run.path),
+        "run": str(path),
         "started_at": None if at is None else datetime.fromtimestamp(at, UTC),
-        "complete": all(x.get("done") for x in levels),
-        "version": (metadata.get("versions") or {}).get("basetenkit"),
-        "salt": metadata.get("salt"),
+        "complete": all(entry.done for entry in manifest.levels),
+        "version": metadata.versions.get("basetenkit"),
+        "salt": metadata.salt or None,
     }
-    out |= {name: (config.get("endpoint") or {}).get(name) for name in _ENDPOINT}
+    endpoint = config.get("endpoint")
+    out |= {name: endpoint.get(name) if isinstance(endpoint, dict) else None for name in _ENDPOINT}
     for name, dtype in _CONFIG.items():
         value = config.get(name)
         as_text = dtype == pl.String() and value is not None and not isinstance(value, str)
@@ -241,13 +217,12 @@ def _about(run: SavedRun) -> dict[str, Any]:
     return out
 
 
-def _with_figures(run: SavedRun, described: pl.DataFrame, chunks: bool) -> pl.DataFrame:
+def _with_figures(run: _Saved, described: pl.DataFrame, chunks: bool) -> pl.DataFrame:
     """The described levels with their figures; null where a level has no rows."""
     try:
-        figures = run.figures(chunks)
+        figures, left_out = _summary(run.path, chunks), [] if run.run is None else run.run.left_out
     except (pl.exceptions.PolarsError, OSError) as error:
         return _problem(run, f"its rows cannot be read: {error}", described.schema)
-    left_out = [str(p.relative_to(run.path)) for p in sorted(run.folder.left_out)]
     if left_out:
         described = described.with_columns(
             complete=pl.lit(False), problem=pl.lit(f"left out, for it cannot be read: {', '.join(left_out)}")

@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..columns import LEVEL
 from ..display import interval
 from ..loads import KINDS, LevelKey
+from ..run_data import RunData
+from . import figures
 from . import statistics as st
-from .comparison import figures
+from .comparison import comparable
 from .gates import FAIL, INCONCLUSIVE, PASS, Gate, figure_title, guarded
 from .history import history
-from .metrics import LEVEL
 from .next_run import LEAST_HISTORY, next_interval
 from .scales import Scaled, filled, own_errors, scaled
 from .watch import change_points
@@ -32,12 +34,12 @@ SAME = ("url", "model", "request_format", "stream", "request_params")
 _ENDPOINT = ("url", "model", "request_format", "stream")
 
 
-def from_history(run: Any, runs: str | Path | pl.LazyFrame) -> Iterator[Gate]:
+def from_history(run: RunData, runs: str | Path | pl.LazyFrame) -> Iterator[Gate]:
     """At each level a gate per guarded figure, against the runs before this one that have its endpoint, request parameters,
     scenario and load. `runs`: a folder of saved runs, or `bk.history` of one. StoreError if there is no such folder."""
     before = _before(run, runs)
     pairs = []
-    for row in run.summary.iter_rows(named=True):
+    for row in figures.summary(run).iter_rows(named=True):
         same = before.filter(pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL)).sort("started_at")
         names = [name for name in guarded(row["load"]) if row[name] is not None or same[name].count()]
         pairs += [(row, name, same) for name in names]
@@ -49,13 +51,13 @@ def from_history(run: Any, runs: str | Path | pl.LazyFrame) -> Iterator[Gate]:
         yield _gate(row, name, same, 1 - ALPHA / len(pairs))
 
 
-def _before(run: Any, runs: str | Path | pl.LazyFrame) -> pl.DataFrame:
+def _before(run: RunData, runs: str | Path | pl.LazyFrame) -> pl.DataFrame:
     """The complete runs of the history of the same configuration that began before this one."""
     lazy = runs if isinstance(runs, pl.LazyFrame) else history(runs)
     config = run.config.model_dump(mode="json")
     values = {name: config["endpoint"].get(name) for name in _ENDPOINT}
     values["request_params"] = json.dumps(config["request_params"])
-    at = run.metadata.get("started_at")
+    at = run.manifest.metadata.started_at
     kept = lazy.filter(pl.col("problem").is_null() & pl.col("complete"))
     kept = kept.filter(pl.all_horizontal(pl.col(name).eq_missing(pl.lit(values[name])) for name in SAME))
     if at is not None:
@@ -80,7 +82,7 @@ def _gate(row: Mapping[str, Any], name: str, same: pl.DataFrame, level: float) -
             f"{where}: {title} has {len(on.x)} earlier run(s) since it last changed; a gate needs {LEAST_HISTORY}."
         )
         return Gate(f"{title} / history", where, found, "", INCONCLUSIVE, sentence)
-    lower = figures()[name][1] == "lower"
+    lower = comparable()[name][1] == "lower"
     usual, exact = (next_interval(on.x, errors, own, level) for own in (None, 0.0))
     limits = [_limit(on, expected, lower) for expected in (usual, exact)]
     wide = st.Z975 * _own_error(row, name, same) > (usual.high or 0.0) - (usual.value or 0.0)
@@ -94,7 +96,7 @@ def _gate(row: Mapping[str, Any], name: str, same: pl.DataFrame, level: float) -
 
 
 def _unit(name: str) -> tuple[float, str]:
-    unit, _ = figures()[name]
+    unit, _ = comparable()[name]
     return (1e3, " ms") if unit == "s" else (1.0, f" {unit}" if unit else "")
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..columns import LEVEL, UNIT
 from ..errors import ConfigError
 from ..types import Outcome
 from . import statistics as st
-from .metrics import LEVEL, UNIT
 
 BASE, TOKEN, QUEUE = "base", "seconds per prompt token", "queue"
 TERMS = {

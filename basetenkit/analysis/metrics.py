@@ -21,8 +21,6 @@ from ..types import Estimate, Outcome
 from . import statistics as st
 from .survival import censored_quantile
 
-LEVEL = ["scenario", "load", "level"]
-UNIT = [*LEVEL, "repeat"]
 WORDS = (
     "text",
     "notes",

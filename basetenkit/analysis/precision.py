@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from ..errors import ConfigError
 from ..looks import FIRST_LOOK, next_look
+from ..manifest import LevelEntry
 from .summary import summarise, summary_schema
 
 # Half of an interval over the figure, with 200 requests: the least and the most of the simulated levels of docs/intervals.md that
@@ -74,7 +74,7 @@ def precision(
     chunks: pl.LazyFrame | None,
     until: Mapping[str, float],
     slo: Mapping[str, float] | None = None,
-    levels: Sequence[Mapping[str, Any]] = (),
+    levels: Sequence[LevelEntry] = (),
 ) -> Precision:
     """How precise the figures of one level are by now. `rows`: those of one (scenario, load, level), with `in_window` set; the
     others are as in `summarise`."""

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import is_open_loop
+from ..columns import LEVEL, is_open_loop
+from ..manifest import LevelEntry
 from ..types import Estimate
 from . import statistics as st
-from .metrics import AT_ONCE, CENSORED, LEVEL, METRICS, Metric, felt, headline
+from .metrics import AT_ONCE, CENSORED, METRICS, Metric, felt, headline
 from .relaxation import without_bottom
 from .stretches import Counts, Stretch, counted, stretches, tokens_as_they_came
 
@@ -25,17 +26,17 @@ def named(name: str, estimate: Estimate) -> dict[str, Any]:
 
 
 def rates(
-    rows: pl.DataFrame, chunks: pl.LazyFrame | None = None, levels: Sequence[Mapping[str, Any]] = ()
+    rows: pl.DataFrame, chunks: pl.LazyFrame | None = None, levels: Sequence[LevelEntry] = ()
 ) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Throughput of each (scenario, load, level): what came in its stretch of time (see `stretches`), over that time.
 
-    `rows`: run.requests; `chunks`: run.chunks, for when tokens came; `levels`: run.metadata["levels"]. A rate is null if the
+    `rows`: run.requests; `chunks`: run.chunks, for when tokens came; `levels`: run.manifest.levels. A rate is null if the
     tokens of a response are not known: counting them as none would halve it in silence. For an open loop also `offered_per_s`,
     what was due in the same time, and `served_share`, the share of it that was served.
     """
     parts = dict(rows.group_by(LEVEL, maintain_order=True))
     of = {
-        key: stretches(part, [x for x in levels if tuple(x.get(k) for k in LEVEL) == key])
+        key: stretches(part, [entry for entry in levels if tuple(entry.key.columns.values()) == key])
         for key, part in parts.items()
     }
     tokens = tokens_as_they_came(rows, chunks, of)

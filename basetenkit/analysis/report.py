@@ -18,9 +18,10 @@ from typing import Any
 from ..coercions import as_path
 from ..display import Html, describe, html_table, picture
 from ..errors import ConfigError, StoreError
-from . import charts, workbook
+from ..run_data import RunData
+from . import charts, figures, workbook
 from .clock_error import BOUNDED, error_name
-from .given import as_run
+from .given import Given, as_run
 from .tables import findings_table, overview, tokens
 
 PICTURES_MAX = 2_000_000  # bytes; as base64 a third more, and the file stays below 3 MB
@@ -54,22 +55,19 @@ figure { margin: 1.5em 0; } img { max-width: 100%; height: auto; background: #ff
 """
 
 
-def report(run: Any, path: str | Path) -> Path:
+def report(run: Given, path: str | Path) -> Path:
     """Writes a Run's report and returns where: `.html` (one file that opens offline, under 3 MB), `.xlsx` (sheets Summary, Metrics,
     Requests, Fates, Findings, Tokens, Config) or `.csv` (the requests, a row each, no text that a spreadsheet takes for a formula).
     No secret is in any. A file that is there already is replaced, whole.
 
     ConfigError where `run` is no Run or the suffix is another; StoreError where the file cannot be written.
     """
-    target, run = as_path(path, "report"), as_run(run, "report")
-    missing = [name for name in ("requests", "summary", "fates", "findings", "metadata") if not hasattr(run, name)]
-    if missing:
-        raise ConfigError(f"report takes a Run, not {type(run).__name__}; a saved one is bk.load(folder)")
+    target, data = as_path(path, "report"), as_run(run, "report")
     makers = {".html": page, ".xlsx": workbook.sheets, ".csv": workbook.comma_separated}
     make = makers.get(target.suffix.lower())
     if make is None:
         raise ConfigError(f"report: {target.name!r} should end in {', '.join(makers)}")
-    _write(target, make(run))
+    _write(target, make(data))
     return target
 
 
@@ -88,9 +86,9 @@ def _write(target: Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
 
 
-def page(run: Any) -> bytes:
+def page(run: RunData) -> bytes:
     """The report as one HTML document in UTF-8."""
-    about = run.metadata
+    about = figures.metadata(run)
     title = f"basetenkit: {_endpoint(about).get('model') or 'a run'}"
     body = "".join(_sections(run, about))
     document = (
@@ -103,7 +101,7 @@ def page(run: Any) -> bytes:
     return document.encode("utf-8", "replace")
 
 
-def _sections(run: Any, about: Mapping[str, Any]) -> Iterator[str]:
+def _sections(run: RunData, about: Mapping[str, Any]) -> Iterator[str]:
     lacking = workbook.unmeasured(run.requests)
     yield _section(
         "Summary",
@@ -111,7 +109,7 @@ def _sections(run: Any, about: Mapping[str, Any]) -> Iterator[str]:
         overview(run),
     )
     yield _section("What to know before reading the figures", "", findings_table(run))
-    yield _section("What became of every request planned", "", html_table(run.fates.to_dicts()))
+    yield _section("What became of every request planned", "", html_table(figures.fates(run).to_dicts()))
     yield _section("Tokens", "The same tokens by four accounts.", tokens(run))
     yield f"<section><h2>Charts</h2>{''.join(_pictures(run))}</section>"
     yield _section("How wrong the clock can be", clock_words(about), None)
@@ -139,13 +137,13 @@ def clock_words(about: Mapping[str, Any]) -> str:
     return f"How far the clock can be off: {'; '.join(told)}.{by}"
 
 
-def _head(run: Any, about: Mapping[str, Any]) -> str:
+def _head(run: RunData, about: Mapping[str, Any]) -> str:
     at = about.get("started_at")
     when = (
         f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC" if isinstance(at, int | float) else "at a time unknown"
     )
     url = _endpoint(about).get("url") or "an endpoint unknown"
-    whole = "" if getattr(run, "complete", True) else " The run is not complete."
+    whole = "" if figures.complete(run) else " The run is not complete."
     return f"{run.requests.height:,} requests to {url}, begun {when}.{whole}"
 
 
@@ -162,7 +160,7 @@ def _said(words: str) -> str:
     return f"<p>{html.escape(words)}</p>" if words else ""
 
 
-def _pictures(run: Any) -> Iterator[str]:
+def _pictures(run: RunData) -> Iterator[str]:
     used = 0
     for draw in CHARTS:
         spec = draw(run).to_dict()

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..columns import LEVEL
 from . import statistics as st
 from .gaps import Gaps, gaps
-from .metrics import LEVEL, METRICS, WORDS, Values, observations, percentile
+from .metrics import METRICS, WORDS, Values, observations, percentile
 
 PERCENTILES = (25, 50, 75, 90, 95, 99)
 _COUNTS = ("input_tokens", "output_tokens", "output_chunks")

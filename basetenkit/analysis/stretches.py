@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import is_open_loop
-from .metrics import LEVEL, UNIT
+from ..columns import LEVEL, UNIT, is_open_loop
+from ..manifest import LevelEntry
 from .statistics import LEAST
 
 PARTS = 20
@@ -40,13 +40,13 @@ class Stretch:
         return self.until_s - self.from_s
 
 
-def stretches(rows: pl.DataFrame, entries: Sequence[Mapping[str, Any]] = ()) -> list[Stretch]:
+def stretches(rows: pl.DataFrame, entries: Sequence[LevelEntry] = ()) -> list[Stretch]:
     """One for each repeat of a level that has any. `rows`: all of the level's; `entries`: its entries of
-    run.metadata["levels"]. An open loop that was shorter than its own responses has none: see `too_short`."""
+    run.manifest.levels. An open loop that was shorter than its own responses has none: see `too_short`."""
     return [found for found, short in _all(rows, entries) if not short]
 
 
-def too_short(rows: pl.DataFrame, entries: Sequence[Mapping[str, Any]] = ()) -> Stretch | None:
+def too_short(rows: pl.DataFrame, entries: Sequence[LevelEntry] = ()) -> Stretch | None:
     """What is left of an open loop after it has filled, when that is less than half of the time in which requests were sent:
     its rates would be of the filling. None if every repeat is long enough."""
     return next((found for found, short in _all(rows, entries) if short), None)
@@ -68,19 +68,19 @@ def sending(rows: pl.DataFrame) -> list[tuple[Stretch, bool]]:
     return out
 
 
-def _all(rows: pl.DataFrame, entries: Sequence[Mapping[str, Any]]) -> list[tuple[Stretch, bool]]:
-    known = {entry.get("repeat"): entry for entry in entries}
+def _all(rows: pl.DataFrame, entries: Sequence[LevelEntry]) -> list[tuple[Stretch, bool]]:
+    known = {entry.repeat: entry for entry in entries}
     rows = rows.filter(pl.col("start_s").is_not_null() & (pl.col("phase") != "preflight"))
     out = []
     for (repeat,), part in rows.group_by("repeat", maintain_order=True):
-        found = _of_repeat(part, known.get(repeat, {}))
+        found = _of_repeat(part, known.get(repeat))
         if found is not None and found[1] > found[0]:
             first, until, short = found
             out.append((Stretch(repeat, first, until), short))
     return out
 
 
-def _of_repeat(part: pl.DataFrame, entry: Mapping[str, Any]) -> tuple[float, float, bool] | None:
+def _of_repeat(part: pl.DataFrame, entry: LevelEntry | None) -> tuple[float, float, bool] | None:
     """(from, until, whether the level was shorter than its responses)."""
     inside = part.filter("in_window")
     first, last = _number(inside["start_s"].min()), _number(inside["start_s"].max())
@@ -115,10 +115,10 @@ def _from_its_start(part: pl.DataFrame, cut: float) -> bool:
     return cut - (_number(ok["end_s"].max()) or 0.0) > max(2 * longest, SILENT * cut)
 
 
-def _cut(part: pl.DataFrame, entry: Mapping[str, Any]) -> float | None:
+def _cut(part: pl.DataFrame, entry: LevelEntry | None) -> float | None:
     """When a level was ended with measured requests in flight or unsent: what had come by then is all there is."""
     ended = part.filter((pl.col("outcome") == "cancelled") & (pl.col("phase") == "measured"))["end_s"].max()
-    known = _number(entry.get("cut_s"))
+    known = None if entry is None else entry.cut_s
     return _number(ended) if known is None else known
 
 

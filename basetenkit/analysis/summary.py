@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ..columns import is_open_loop
+from ..columns import LEVEL, is_open_loop
+from ..manifest import LevelEntry
 from ..types import Estimate
 from . import relaxation
 from . import statistics as st
 from .clock_error import BOUNDED, clock_errors, error_name, within_the_clock
 from .covariates import CONTROLLED, of_window
 from .gaps import Gaps, gaps
-from .metrics import AROUND, LEVEL, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, percentile
+from .metrics import AROUND, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, percentile
 from .rates import named, rates, shares
 from .survival import restricted_mean
 
-LOCAL = {"loop_lag_p99_s": "loop_lag_p99_s", "cpu_share": "cpu_share"}  # summary column -> key of a level's entry
 TOKENS = [
     "input_tokens",
     "output_tokens",
@@ -39,13 +39,13 @@ def summarise(
     rows: pl.DataFrame,
     chunks: pl.LazyFrame | None = None,
     slo: Mapping[str, float] | None = None,
-    levels: Sequence[Mapping[str, Any]] = (),
+    levels: Sequence[LevelEntry] = (),
     *,
     controlled: bool = True,
 ) -> pl.DataFrame:
     """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%); tokens; the clock's error.
 
-    `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.metadata["levels"], for the time
+    `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.manifest.levels, for the time
     that was measured and how busy this client was. What cannot be measured is null. A sum of tokens is over all successful
     requests of the window: it is null if one of them lacks that count, and the column that ends in `_n` says how many have it.
 
@@ -56,12 +56,18 @@ def summarise(
     between, flows = gaps(rows, chunks), rates(rows, chunks, levels)
     found = []
     for key, level in rows.group_by(LEVEL, maintain_order=True):
-        entries = [x for x in levels if tuple(x.get(k) for k in LEVEL) == key]
+        entries = [entry for entry in levels if tuple(entry.key.columns.values()) == key]
         figures = _level(level.sort("repeat", "start_s"), between.get(key), slo or {}, controlled) | flows[key]
-        local = {c: max((x[k] for x in entries if x.get(k) is not None), default=None) for c, k in LOCAL.items()}
+        local = {name: max((x for x in values if x is not None), default=None) for name, values in _local(entries)}
         found.append(dict(zip(LEVEL, key, strict=True)) | figures | local)
     schema: dict[str, Any] = summary_schema()
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in found], schema=schema)
+
+
+def _local(entries: Sequence[LevelEntry]) -> Iterator[tuple[str, list[float | None]]]:
+    """How busy this client was in each repeat, under the names of the summary's columns."""
+    yield "loop_lag_p99_s", [entry.loop_lag_p99_s for entry in entries]
+    yield "cpu_share", [entry.cpu_share for entry in entries]
 
 
 def summary_schema() -> dict[str, Any]:
@@ -79,7 +85,14 @@ def summary_schema() -> dict[str, Any]:
     schema |= {f"{name}_mean_how": pl.String for name in CONTROLLED} | {"offered_per_s": pl.Float64}
     schema |= {f"{name}{end}": pl.Int64 for name in TOKENS for end in ("", "_n")}
     bounds = [error_name(name, p) for name in BOUNDED for p in (50, 99)]
-    last = ("clock_error_p50_s", "clock_error_p99_s", *bounds, "rtt_s_p50", "network_share_ttft_p50", *LOCAL)
+    last = (
+        "clock_error_p50_s",
+        "clock_error_p99_s",
+        *bounds,
+        "rtt_s_p50",
+        "network_share_ttft_p50",
+        *(name for name, _ in _local(())),
+    )
     return schema | dict.fromkeys(last, pl.Float64)
 
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ..columns import LEVEL
 from ..display import Html, html_table, interval, show
 from ..loads import KINDS, LevelKey
+from ..run_data import RunData
+from . import figures
 from .accounts import token_table
 from .clock_error import bounded, error_name
 from .given import of_run
 from .history import history
-from .metrics import LEVEL, METRICS, PERCENTILES, headline
+from .metrics import METRICS, PERCENTILES, headline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,17 +35,17 @@ def _cell(row: Mapping[str, Any], name: str, factor: float = 1.0) -> str:
 
 
 @of_run
-def overview(run: Any) -> Html:
+def overview(run: RunData) -> Html:
     """One row a level: requests, latencies in ms (of an open loop from when a request was due), throughput, each with its 95%
     interval, and the clock's proven error."""
     return html_table(overview_rows(run))
 
 
 @of_run
-def overview_rows(run: Any) -> list[dict[str, Any]]:
+def overview_rows(run: RunData) -> list[dict[str, Any]]:
     """What `overview` shows, for who shows it otherwise: title -> what stands there, a level."""
-    embeddings = _embeddings(run.summary)
-    return [_overview_row(row, embeddings) for row in run.summary.iter_rows(named=True)]
+    embeddings = _embeddings(figures.summary(run))
+    return [_overview_row(row, embeddings) for row in figures.summary(run).iter_rows(named=True)]
 
 
 def _embeddings(summary: pl.DataFrame) -> bool:
@@ -63,10 +66,10 @@ def _overview_row(row: Mapping[str, Any], embeddings: bool) -> dict[str, Any]:
 
 
 @of_run
-def latencies(run: Any) -> Html:
+def latencies(run: RunData) -> Html:
     """One row a level and latency: its mean and percentiles in ms with their 95% intervals, and the clock's proven error."""
     rows = []
-    for row in run.summary.iter_rows(named=True):
+    for row in figures.summary(run).iter_rows(named=True):
         for name in ("ttft_s", "first_content_s", "tpot_s", "itl_s", "e2e_s"):
             metric = METRICS[headline(name, row["load"])]
             if row[f"{metric.name}_p50"] is None or (name == "first_content_s" and _same(row, metric.name)):
@@ -87,11 +90,11 @@ def _same(row: Mapping[str, Any], content: str) -> bool:
 
 
 @of_run
-def service(run: Any) -> Html:
+def service(run: RunData) -> Html:
     """One row a level: the share of requests within every limit of the config's `slo`, and the share that failed."""
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
     rows = []
-    for row in run.summary.iter_rows(named=True):
+    for row in figures.summary(run).iter_rows(named=True):
         shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "requests": row["sent"]}
         shown[f"within {limits}, %" if limits else "no slo was set"] = _cell(row, "goodput", 1e2)
         rows.append(shown | {"failed, %": _cell(row, "error_rate", 1e2)})
@@ -115,7 +118,7 @@ def past(folder: str | Path, n: int = 10) -> Html:
 
 
 @of_run
-def tokens(run: Any) -> Html:
+def tokens(run: RunData) -> Html:
     """Tokens per level and direction by the four accounts, and the difference between what was reported and what was counted,
     over the requests that have both. A sum of fewer requests than were successful says of how many it is."""
     rows = []
@@ -138,13 +141,13 @@ def _of_requests(row: Mapping[str, Any], name: str, count: str) -> Any:
 
 
 @of_run
-def findings_table(run: Any) -> Html:
+def findings_table(run: RunData) -> Html:
     """The findings: what, and what to do."""
-    return html_table([{"finding": f.code, "what": f.sentence, "what to do": f.cure} for f in run.findings])
+    return html_table([{"finding": f.code, "what": f.sentence, "what to do": f.cure} for f in figures.findings(run)])
 
 
 @of_run
-def samples(run: Any, n: int = 5) -> pl.DataFrame:
+def samples(run: RunData, n: int = 5) -> pl.DataFrame:
     """The first `n` rows, with the columns that one looks at first."""
     first = [
         "request_id",
@@ -157,4 +160,4 @@ def samples(run: Any, n: int = 5) -> pl.DataFrame:
         "token_source",
         "error_message",
     ]
-    return run.requests.select(first).head(n)  # type: ignore[no-any-return]
+    return run.requests.select(first).head(n)

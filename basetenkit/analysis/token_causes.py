@@ -15,13 +15,14 @@ from typing import Any
 import polars as pl
 
 from ..accounting import AT_LIMIT, FILTERED, SPECIALS
+from ..columns import LEVEL
 from ..display import Html, html_table
 from ..loads import LevelKey
 from ..row_notes import figure, noted
+from ..run_data import RunData
 from .accounts import total
 from .chat_template import messages, template_tokens
 from .given import of_run
-from .metrics import LEVEL
 
 # code -> (what it is, whether it explains its tokens)
 CAUSES: dict[str, tuple[str, bool]] = {
@@ -171,7 +172,7 @@ def unexplained(rows: pl.DataFrame) -> float | None:
 
 
 @of_run
-def causes_table(run: Any) -> Html:
+def causes_table(run: RunData) -> Html:
     """The causes for a person to read, those without an explanation marked."""
     rows = []
     for row in token_causes(run.requests).iter_rows(named=True):
@@ -188,7 +189,7 @@ def causes_table(run: Any) -> Html:
 
 
 @of_run
-def paid_table(run: Any) -> Html:
+def paid_table(run: RunData) -> Html:
     """Tokens of the requests that did not succeed, one row per level, outcome and phase: the input tokens of those that were
     sent, what came before the end by the server's count or the tokenizer's, and what share of all output tokens that is.
     Requests of other phases than "measured" were paid for, too: each such row names its phase. Null where nothing was counted."""

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..columns import LEVEL
+from ..run_data import RunData
 from ..workload.tokenizer import Tokenizer, load_tokenizer
 from .given import of_run
-from .metrics import LEVEL
 
 _SCHEMA: dict[Any, Any] = {
     "request_id": pl.String(),
@@ -30,7 +31,7 @@ _SCHEMA: dict[Any, Any] = {
 
 
 @of_run
-def token_gaps(run: Any, tokenizer: str | Tokenizer | None = None) -> pl.DataFrame:
+def token_gaps(run: RunData, tokenizer: str | Tokenizer | None = None) -> pl.DataFrame:
     """One row an output chunk of a successful request in the window: request_id, scenario, load, level, index, tokens (those
     that its text completes), gap_s (since the chunk before; null for the first), per_token_s (gap_s / tokens), low_s and high_s
     (each of its tokens' latencies lies between: low_s is 0 where there are several).

@@ -25,7 +25,7 @@ from ..display import PALETTE, Html, html_table, interval, show
 from ..loads import load_of
 from . import drawing as d
 from . import statistics as st
-from .comparison import figures
+from .comparison import comparable
 from .gates import figure_title
 from .given import figure_name
 from .history import history
@@ -110,7 +110,7 @@ class Trends:
         return layers.facet(row=row).properties(title=title)  # type: ignore[no-any-return]
 
     def _unit(self) -> tuple[float, str]:
-        unit, _ = figures()[self.metric]
+        unit, _ = comparable()[self.metric]
         return (1e3, "ms") if unit == "s" else (1.0, unit)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -132,7 +132,7 @@ def trends(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequ
     series together and however often you look.
     ConfigError where there is no such figure; StoreError where there is no such folder.
     """
-    metric = figure_name(metric, figures(), "trends")
+    metric = figure_name(metric, comparable(), "trends")
     frame = _scan(runs, metric, list(by))
     usable = pl.col("problem").is_null() & pl.col("complete") & pl.col("value").is_not_null()
     kept = frame.filter(usable).sort("started_at")

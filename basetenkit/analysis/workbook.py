@@ -15,6 +15,8 @@ from typing import Any
 
 import polars as pl
 
+from ..run_data import RunData
+from . import figures
 from .accounts import token_table
 
 CELL_MAX, ROWS_MAX = 32_767, 1_048_576  # Excel's own limits
@@ -30,21 +32,21 @@ _FORMULA = r"^[=+\-@\t\r\n]"
 DATE = "yyyy-mm-dd hh:mm:ss.000"
 
 
-def sheets(run: Any, most: int = ROWS_MAX) -> bytes:
+def sheets(run: RunData, most: int = ROWS_MAX) -> bytes:
     """The workbook: Summary, Metrics, Requests, Fates, Findings, Tokens, Config. Times are UTC; null is an empty cell; a table with
     more than `most` rows is cut, and its last row says by how many."""
     import xlsxwriter
 
-    about = list(flat(run.metadata))
+    about = list(flat(figures.metadata(run)))
     lacking = unmeasured(run.requests)
     if lacking:
         about.insert(0, ("not measured in any request", ", ".join(lacking)))
-    findings = [(f.code, f.sentence, f.cure) for f in run.findings]
+    findings = [(f.code, f.sentence, f.cure) for f in figures.findings(run)]
     tables: dict[str, tuple[Sequence[str], Iterator[Sequence[Any]]]] = {
-        "Summary": _of(run.summary),
-        "Metrics": _of(run.spread),
+        "Summary": _of(figures.summary(run)),
+        "Metrics": _of(figures.spread(run)),
         "Requests": _of(run.requests),
-        "Fates": _of(run.fates),
+        "Fates": _of(figures.fates(run)),
         "Findings": (("code", "sentence", "cure"), iter(findings)),
         "Tokens": _of(token_table(run.requests)),
         "Config": (("name", "value"), iter(about)),
@@ -57,7 +59,7 @@ def sheets(run: Any, most: int = ROWS_MAX) -> bytes:
     return out.getvalue()
 
 
-def comma_separated(run: Any) -> bytes:
+def comma_separated(run: RunData) -> bytes:
     """The requests as CSV in UTF-8, warnings joined. A text that a spreadsheet would take for a formula, as it begins with one of
     = + - @ or a tab or line end, has an apostrophe before it; null is an empty cell."""
     rows = run.requests.drop("notes").with_columns(pl.col("warnings").list.join(" | "))

@@ -11,8 +11,8 @@ import json
 import math
 import re
 import shlex
-import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -26,11 +26,12 @@ from ..config import RunConfig
 from ..endpoint import Endpoint
 from ..errors import ConfigError, StoreError
 from ..fields import without_secrets
+from ..findings import Finding, finding
 from ..loads import ClosedLoop, OpenLoop
+from ..manifest import LevelEntry, Manifest, Metadata
 from ..pace import AT_ONCE_S
 from ..results import Run
 from ..scenario import parse_scenario
-from ..store import RunFolder
 from .flags import TASKS
 from .names import BEGINS, READ, SCALED
 
@@ -73,22 +74,14 @@ def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model
     for file in files:
         _fill(file, OpenLoop.kind if rates else ClosedLoop.kind)
     config = _config(about, files, words, rates)
-    document = {
-        "config": config.model_dump(mode="json"),
-        "levels": _levels(files, config),
-        "metadata": {
-            "tokenizer": str(about.get("server_model_tokenizer") or "unknown"),
-            "timed_by": "genai-bench",
-            "genai_bench": {"metadata": about, "levels": [_totals(f) for f in files]},
-            "events": list(_events(files)),
-        },
-    }
-    kept = RunFolder(tempfile.mkdtemp(prefix="basetenkit-"), durable=False)
-    kept.create()
-    kept.write_run(document)
-    for index, file in enumerate(files):
-        kept.write_part(index, 1, "requests", pl.DataFrame(file.rows, schema=STORED))
-    return Run(kept)
+    metadata = Metadata(
+        tokenizer=str(about.get("server_model_tokenizer") or "unknown"),
+        timed_by="genai-bench",
+        genai_bench={"metadata": about, "levels": [_totals(f) for f in files]},
+        events=list(_events(files)),
+    )
+    manifest = Manifest(config=config.model_dump(mode="json"), metadata=metadata, levels=_levels(files, config))
+    return Run.of_frames(manifest, pl.concat([pl.DataFrame(file.rows, schema=STORED) for file in files]))
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -243,18 +236,10 @@ def _config(about: dict[str, Any], files: list[_File], words: list[str], rates: 
     )
 
 
-def _levels(files: list[_File], config: RunConfig) -> list[dict[str, Any]]:
+def _levels(files: list[_File], config: RunConfig) -> list[LevelEntry]:
     load = OpenLoop.kind if config.request_rate else ClosedLoop.kind
     return [
-        {
-            "index": i,
-            "scenario": f.scenario,
-            "load": load,
-            "level": f.level,
-            "repeat": 0,
-            "done": True,
-            "sent": len(f.rows),
-        }
+        LevelEntry(index=i, scenario=f.scenario, load=load, level=f.level, repeat=0, done=True, sent=len(f.rows))
         for i, f in enumerate(files)
     ]
 
@@ -263,11 +248,11 @@ def _totals(file: _File) -> dict[str, Any]:
     return {k: v for k, v in file.document["aggregated_metrics"].items() if k != "stats"}
 
 
-def _events(files: list[_File]) -> Any:
-    """What was put right, as events that become findings."""
+def _events(files: list[_File]) -> Iterator[Finding]:
+    """What was put right, as findings."""
     for code in ("ms", "ttft", "empty", "zero"):
         if n := sum(f.repaired[code] for f in files):
-            yield {"code": f"genai_bench_{code}", "fields": {"n": n}}
+            yield finding(f"genai_bench_{code}", n=n)
     wrong = 0
     lost = 0
     for file in files:
@@ -276,7 +261,7 @@ def _events(files: list[_File]) -> Any:
         wrong += abs(float(totals.get("error_rate") or 0) - failed / max(len(file.rows), 1)) > FAKED_WITHIN_S
         lost += max(int(totals.get("num_requests") or 0) - len(file.rows), 0)
     if wrong:
-        yield {"code": "genai_bench_error_rate", "fields": {"n": wrong, "files": len(files)}}
+        yield finding("genai_bench_error_rate", n=wrong, files=len(files))
     if lost:
-        yield {"code": "genai_bench_lost", "fields": {"n": lost}}
-    yield {"code": "genai_bench", "fields": {"files": len(files)}}
+        yield finding("genai_bench_lost", n=lost)
+    yield finding("genai_bench", files=len(files))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from ..engine.clock import mono
 from ..engine.http_request import Head
 from ..errors import WorkerError
 from ..findings import Finding, finding
+from ..manifest import LevelReport, LostWorker, WorkerReport
 from ..outgoing import quota, request_id
-from ..reasons import Stop, StopReason, ended_for
+from ..reasons import Stop, StopReason
 from ..rows import lost_rows
 from ..run_plan import PlannedLevel
 from ..stage import Batch, Part, Status, prefix
@@ -50,7 +52,7 @@ class Crew:
         self._stopped: Stop | None = None
         self._tally: Tally | None = None
         self._notes: dict[Member, list[Finding]] = {}
-        self._report: dict[str, Any] = {}
+        self._report: LevelReport | None = None
 
     def spend(self, tokens: int) -> None:
         """Counts tokens that were spent before the workers start, in the guard on tokens."""
@@ -104,7 +106,7 @@ class Crew:
     async def level(self, level: PlannedLevel) -> None:
         """Shares a level out, starts all at one moment, and returns when each is done or lost."""
         assert self._tally is not None
-        self._report, self._batches, self._active = {}, [], []
+        self._report, self._batches, self._active = None, [], []
         await self._replace_lost()
         parts = self._parts(level)
         self._tally.begin(quota(self._config, level.load), len(parts))
@@ -142,8 +144,9 @@ class Crew:
             self._tally.forget(member.part)
             return
         self._notes[member] = [Finding.of(note) for note in done["notes"]]
-        if ended_for(done["report"]) is StopReason.FAILURES:  # for all, so the others end as well
-            self.halt(Stop.of(done["report"]["ended_by"]))
+        ended_by = LevelReport.model_validate(done["report"]).ended_by
+        if ended_by is not None and ended_by.reason is StopReason.FAILURES:  # for all, so the others end as well
+            self.halt(ended_by)
 
     def _hear(self, member: Member, say: str, content: dict[str, Any], frames: list[pl.DataFrame]) -> None:
         """Rows as they come; everything else the member keeps for those who wait for it."""
@@ -155,29 +158,34 @@ class Crew:
 
     def _take_stock(self, level: PlannedLevel) -> None:
         """What the level came to, over all; the requests that went with a lost worker get their rows."""
-        reports = [m.answers["done"]["report"] for m in self._active if "done" in m.answers]
+        done = [m.answers["done"]["report"] for m in self._active if "done" in m.answers]
+        reports = [LevelReport.model_validate(report) for report in done]
         lost = [self._lose(m, level) for m in self._active if m.lost is not None]
         whole = not lost or (not level.load.scheduled and bool(reports))
-        ended_by = next((r["ended_by"] for r in reports if r["ended_by"]), None)
+        ended_by = next((r.ended_by for r in reports if r.ended_by), None)
         if not reports:
-            ended_by = (self._stopped or Stop(StopReason.WORKERS_LOST)).saved()
+            ended_by = self._stopped or Stop(StopReason.WORKERS_LOST)
         assert self._tally is not None
-        self._report = {
-            "sent": sum(r["sent"] for r in reports) + sum(x["sent"] for x in lost),
-            "peak_in_flight": peak_in_flight([span for m in self._active for span in m.spans]),
-            "held_back": sum(r["held_back"] for r in reports),
-            "ended_by": ended_by,
-            "cut_s": min((r["cut_s"] for r in reports if r["cut_s"] is not None), default=None),
-            "tokens_guard": self._tally.reached,
-            "goal": self._tally.goal,
-            "seconds": max((r["seconds"] for r in reports), default=None),
-            **{name: _worst(reports, name) for name in ("cpu_share", "loop_lag_p99_s")},
-            "workers": [{k: r[k] for k in ("sent", "cpu_share", "loop_lag_p99_s")} for r in reports],
-            "workers_lost": [{k: x[k] for k in ("worker", "why", "requests")} for x in lost],
-            "whole": whole,
-        }
+        self._report = LevelReport(
+            sent=sum(r.sent for r in reports) + sum(sent for _, sent in lost),
+            peak_in_flight=peak_in_flight([span for m in self._active for span in m.spans]),
+            held_back=sum(r.held_back for r in reports),
+            ended_by=ended_by,
+            cut_s=min((r.cut_s for r in reports if r.cut_s is not None), default=None),
+            tokens_guard=self._tally.reached,
+            goal=self._tally.goal,
+            seconds=_largest(r.seconds for r in reports),
+            cpu_share=_largest(r.cpu_share for r in reports),
+            loop_lag_p99_s=_largest(r.loop_lag_p99_s for r in reports),
+            workers=[
+                WorkerReport(sent=r.sent, cpu_share=r.cpu_share, loop_lag_p99_s=r.loop_lag_p99_s) for r in reports
+            ],
+            workers_lost=[worker for worker, _ in lost],
+            whole=whole,
+        )
 
-    def _lose(self, member: Member, level: PlannedLevel) -> dict[str, Any]:
+    def _lose(self, member: Member, level: PlannedLevel) -> tuple[LostWorker, int]:
+        """Gives the requests that went with a worker their rows; says what was lost, and how many requests it had sent."""
         assert self._tally is not None
         owned, phases = self._tally.owned_by(member.part)
         lost = ~np.isin(owned, np.concatenate([np.zeros(0, np.int64), *member.received]))
@@ -190,7 +198,7 @@ class Crew:
         message = f"the worker that sent it was lost ({member.lost}), and its response with it"
         if requests:
             self._batches.append(Received(*lost_rows(level, requests, message)))
-        return {"worker": member.part + 1, "why": member.lost, "requests": len(requests), "sent": len(owned)}
+        return LostWorker(worker=member.part + 1, why=member.lost, requests=len(requests)), len(owned)
 
     def enough(self) -> None:
         """The measured requests of this level that were sent so far are all it needs."""
@@ -233,8 +241,8 @@ class Crew:
         taken, self._batches = self._batches, []
         return taken
 
-    def report(self) -> dict[str, Any]:
-        return dict(self._report)
+    def report(self) -> LevelReport:
+        return self._report or LevelReport()
 
     def notes(self) -> list[Finding]:
         """Those of all workers as one: bytes not kept add up, of the clock's steps the largest stands."""
@@ -256,6 +264,6 @@ class Crew:
         await asyncio.gather(*(loop.run_in_executor(None, member.close) for member in members))
 
 
-def _worst(reports: list[dict[str, Any]], name: str) -> float | None:
+def _largest(figures: Iterable[float | None]) -> float | None:
     """The largest of a figure over the workers: the busiest one limits what can be trusted."""
-    return max((r[name] for r in reports if r[name] is not None), default=None)
+    return max((figure for figure in figures if figure is not None), default=None)

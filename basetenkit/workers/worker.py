@@ -87,7 +87,7 @@ class Worker:
             await asyncio.wait([reports])
         await self._send_rows(stage)
         self._say_status(stage)
-        self._say("done", report=stage.report(), notes=[note.saved() for note in stage.notes()])
+        self._say("done", report=stage.report().model_dump(mode="json"), notes=[note.saved() for note in stage.notes()])
 
     async def _report(self, stage: Stage) -> None:
         turn = 0

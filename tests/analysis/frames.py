@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from basetenkit.analysis.summary import summarise
-from basetenkit.analysis.window import mark_window
-from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
+from basetenkit.columns import CHUNK_SCHEMA, SCHEMA, UNIT
+from basetenkit.config import RunConfig
+from basetenkit.findings import Finding
+from basetenkit.manifest import LevelEntry, Manifest, Metadata
+from basetenkit.results import Run
+from basetenkit.run_data import FrameSource
+from basetenkit.window import mark_window
 
 
 def rows(n: int, **columns: Any) -> pl.DataFrame:
@@ -82,18 +86,24 @@ def chunks_of(requests: pl.DataFrame, gaps: list[float]) -> pl.DataFrame:
     return frame.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in CHUNK_SCHEMA.items())
 
 
-@dataclass
-class Frames:
-    """What charts and tables ask of a run: its frames."""
+class Frames(Run):
+    """A run of these frames, whose column `in_window` stays as it is."""
 
-    requests: pl.DataFrame
-    chunk_frame: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CHUNK_SCHEMA))
-    findings: list[Any] = field(default_factory=list)
+    def __init__(
+        self, requests: pl.DataFrame, chunk_frame: pl.DataFrame | None = None, events: Sequence[Finding] = ()
+    ) -> None:
+        self.chunk_frame = pl.DataFrame(schema=CHUNK_SCHEMA) if chunk_frame is None else chunk_frame
+        manifest = manifest_of(requests)
+        manifest.metadata.events = list(events)
+        super().__init__(FrameSource(manifest, {"requests": requests, "chunks": self.chunk_frame}), None)
 
-    @property
-    def chunks(self) -> pl.LazyFrame:
-        return self.chunk_frame.lazy()
 
-    @property
-    def summary(self) -> pl.DataFrame:
-        return summarise(self.requests, self.chunks)
+def manifest_of(requests: pl.DataFrame, **config: Any) -> Manifest:
+    """The manifest of a run that went to its end: a level per (scenario, load, level, repeat) of the rows."""
+    endpoint = {"url": "http://127.0.0.1:9/v1/chat/completions", "model": "m"}
+    measured = requests.filter(pl.col("phase") == "measured")
+    config.setdefault("max_requests", max(measured.group_by(UNIT).len()["len"].to_list(), default=1))
+    told = RunConfig(endpoint=endpoint, **({"steady": False, "preflight": False} | config)).model_dump(mode="json")
+    keys = requests.select(UNIT).unique(maintain_order=True).drop_nulls().iter_rows(named=True)
+    levels = [LevelEntry(index=index, **key, done=True) for index, key in enumerate(keys)]
+    return Manifest(config=told, metadata=Metadata(tokenizer="embedded"), levels=levels)

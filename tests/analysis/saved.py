@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 import basetenkit as bk
+from basetenkit.manifest import LevelEntry, Manifest, Metadata
 from basetenkit.store import RunFolder
 
 
@@ -20,11 +21,11 @@ def save(path: Path, frame: pl.DataFrame, chunks: pl.DataFrame | None = None, at
     folder.create()
     levels = []
     for index, (key, part) in enumerate(frame.group_by("scenario", "load", "level", "repeat", maintain_order=True)):
-        named = dict(zip(("scenario", "load", "level", "repeat"), key, strict=True))
-        levels.append({"index": index, **named, "done": True, "sent": part.height, "loop_lag_p99_s": 0.002})
+        named: dict[str, Any] = dict(zip(("scenario", "load", "level", "repeat"), key, strict=True))
+        levels.append(LevelEntry(index=index, **named, done=True, sent=part.height, loop_lag_p99_s=0.002))
         folder.write_part(index, 1, "requests", part)
         if chunks is not None:
             folder.write_part(index, 1, "chunks", chunks.join(part.select("request_id"), on="request_id", how="semi"))
-    metadata = {"salt": "s", "started_at": at, "tokenizer": "embedded", "versions": {"basetenkit": "0.1"}}
-    folder.write_run({"config": config.model_dump(mode="json"), "metadata": metadata, "levels": levels})
+    metadata = Metadata(salt="s", started_at=at, tokenizer="embedded", versions={"basetenkit": "0.1"})
+    folder.write_run(Manifest(config=config.model_dump(mode="json"), metadata=metadata, levels=levels))
     return path

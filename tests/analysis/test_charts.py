@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from basetenkit.analysis import charts
-from basetenkit.analysis.window import mark_window
 from basetenkit.columns import SCHEMA
 from basetenkit.display import describe, render
+from basetenkit.window import mark_window
 
 from .frames import Frames, chunks_of, failures, nothing, rows
 

@@ -13,6 +13,7 @@ import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
 from basetenkit.findings import RUN_FINDINGS, Finding, finding
+from basetenkit.manifest import Manifest
 from basetenkit.notes import note
 from basetenkit.row_notes import saved
 from basetenkit.types import Cause
@@ -45,8 +46,9 @@ def diagnosis(
 ) -> list[Finding]:
     keys = frame.select("scenario", "load", "level", "repeat").unique(maintain_order=True).iter_rows(named=True)
     levels = [{"done": True, "ended_by": None} | key | (entry or {}) for key in keys]
-    document = {"levels": levels, "metadata": {"tokenizer": "embedded"} | (metadata or {})}
-    return diagnose(frame, summarise(frame), settings or config(), document, left_out or [])
+    document = {"config": {}, "levels": levels, "metadata": {"tokenizer": "embedded"} | (metadata or {})}
+    manifest = Manifest.model_validate(document)
+    return diagnose(frame, summarise(frame), settings or config(), manifest, left_out or [])
 
 
 def mixed(n_bad: int, outcome: str = "http_error") -> pl.DataFrame:

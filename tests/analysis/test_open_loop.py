@@ -12,6 +12,7 @@ from scipy import stats
 from basetenkit.analysis import statistics as st
 from basetenkit.analysis.metrics import headline
 from basetenkit.analysis.summary import summarise
+from basetenkit.manifest import LevelEntry
 
 from .frames import rows
 
@@ -115,24 +116,11 @@ def test_ten_runs_through_a_drift_cover_the_truth() -> None:
 
 
 def test_the_networks_share_and_how_busy_this_client_was() -> None:
+    key: dict[str, Any] = {"scenario": "D(100,20)", "load": "concurrency"}
     entries = [
-        {
-            "scenario": "D(100,20)",
-            "load": "concurrency",
-            "level": 1.0,
-            "repeat": 0,
-            "loop_lag_p99_s": 0.001,
-            "cpu_share": 0.2,
-        },
-        {
-            "scenario": "D(100,20)",
-            "load": "concurrency",
-            "level": 1.0,
-            "repeat": 1,
-            "loop_lag_p99_s": None,
-            "cpu_share": 0.4,
-        },
-        {"scenario": "D(100,20)", "load": "concurrency", "level": 2.0, "repeat": 0, "loop_lag_p99_s": 9.0},
+        LevelEntry(**key, level=1.0, repeat=0, loop_lag_p99_s=0.001, cpu_share=0.2),
+        LevelEntry(**key, level=1.0, repeat=1, loop_lag_p99_s=None, cpu_share=0.4),
+        LevelEntry(**key, level=2.0, repeat=0, loop_lag_p99_s=9.0),
     ]
     got = one(rows(40, rtt_s=0.02), levels=entries)
     assert got["network_share_ttft_p50"] == pytest.approx(0.2)

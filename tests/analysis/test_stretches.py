@@ -11,14 +11,15 @@ import pytest
 from basetenkit.analysis.stretches import PARTS, Stretch, counted, stretches, tokens_as_they_came, too_short
 from basetenkit.analysis.summary import summarise
 from basetenkit.columns import CHUNK_SCHEMA
+from basetenkit.manifest import LevelEntry
 
 from .frames import rows
 
 KEY = ("D(100,20)", "concurrency", 1.0)
 
 
-def entry(**times: float | None) -> dict[str, Any]:
-    return {"scenario": KEY[0], "load": KEY[1], "level": KEY[2], "repeat": 0} | times
+def entry(**times: float | None) -> LevelEntry:
+    return LevelEntry.model_validate({"scenario": KEY[0], "load": KEY[1], "level": KEY[2], "repeat": 0} | times)
 
 
 def chunks(*of: tuple[str, float, int | None, int | None]) -> pl.DataFrame:

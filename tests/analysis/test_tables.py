@@ -66,7 +66,7 @@ def test_an_account_without_figures_is_a_dash() -> None:
 
 def test_what_a_server_said_does_not_run_in_a_finding() -> None:
     run = Frames(
-        rows(1), findings=[finding("preflight_failed", message="<script>alert(1)</script>", advice="Mend <b>it</b>.")]
+        rows(1), events=[finding("preflight_failed", message="<script>alert(1)</script>", advice="Mend <b>it</b>.")]
     )
     assert "<script" not in markup(findings_table(run))
     assert "&lt;b&gt;it&lt;/b&gt;" in markup(findings_table(run))

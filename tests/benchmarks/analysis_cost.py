@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
+from basetenkit.manifest import Manifest
 from tests.analysis.frames import chunks_of, rows
 
 
@@ -48,14 +49,15 @@ def main() -> None:
     levels = [
         {"scenario": "D(100,20)", "load": "concurrency", "level": 64.0, "repeat": 0, "done": True, "ended_by": None}
     ]
-    document = {"levels": levels, "metadata": {"tokenizer": "embedded"}}
+    document = {"config": {}, "levels": levels, "metadata": {"tokenizer": "embedded"}}
+    manifest = Manifest.model_validate(document)
     summary = summarise(frame)
     slo = {"ttft_s": 0.5, "e2e_s": 5.0}
     for title, what in {
         "summary": lambda: summarise(frame, slo=slo),
         "summary, 200 cut": lambda: summarise(cut, slo=slo),
         "summary with chunks": lambda: summarise(frame, chunks.lazy(), slo),
-        "findings": lambda: diagnose(frame, summary, config, document, []),
+        "findings": lambda: diagnose(frame, summary, config, manifest, []),
     }.items():
         cpu, wall = clocked(what)
         print(f"{title:22}{cpu:8.3f} s CPU {wall:8.3f} s")

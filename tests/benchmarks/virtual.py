@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from basetenkit.analysis.summary import summarise
-from basetenkit.analysis.window import mark_window
 from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
+from basetenkit.manifest import LevelEntry
+from basetenkit.window import mark_window
 
 from .queueing import arrivals
 
@@ -85,5 +86,7 @@ def summary(
 ) -> dict[str, Any]:
     """The one row of the product's summary over the repeats of one level."""
     rows = marked(pl.concat([p[0] for p in parts]))
-    (row,) = summarise(rows, pl.concat([p[1] for p in parts]).lazy(), slo, [p[2] for p in parts]).to_dicts()
+    (row,) = summarise(
+        rows, pl.concat([p[1] for p in parts]).lazy(), slo, [LevelEntry.model_validate(p[2]) for p in parts]
+    ).to_dicts()
     return row

@@ -1,7 +1,7 @@
 """A run, or a frame of rows -> altair charts. Each is drawn from frames aggregated in polars, so that 100,000 requests draw
 as fast as 100 and the chart stays small. Where there is nothing to draw, the chart says in a sentence what is missing.
 
-Every function takes a Run (anything with `.requests` and `.chunks`) or a frame in its schema; `comparison` takes what `compare`
+Every function takes a Run, the folder of a saved one, or a frame of its rows; `comparison` takes what `compare`
 gives, and `trend` a history. docs/gallery.md shows them all.
 """
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ...display import PALETTE
+from ...run_data import RunData
 from .. import drawing as d
-from ..given import of_run
+from ..given import of_rows
 from ..latency_model import BASE, QUEUE, TOKEN
 from ..latency_model import explain_latency as explained
 
@@ -19,8 +20,8 @@ ALL = "all levels together"
 _PANELS = {BASE: (1e3, "base, ms"), TOKEN: (1e6, "per 1,000 prompt tokens, ms"), QUEUE: (1e3, "per other request, ms")}
 
 
-@of_run
-def explain_latency(run: Any) -> alt.Chart:
+@of_rows
+def explain_latency(run: RunData | pl.DataFrame) -> alt.Chart:
     """The parts of TTFT per level, a panel per part: what remains without a prompt and without other requests, what 1,000 prompt
     tokens add, and what each other request in flight adds; dots with 95% intervals, a colour per quantile of TTFT."""
     a, rows = d.altair(), d.rows(run)

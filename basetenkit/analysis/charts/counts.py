@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from ...display import PALETTE
+from ...run_data import RunData
 from .. import drawing as d
-from ..given import of_run
+from ..given import of_rows
 from ..metrics import AROUND, OUTCOMES
 from ..survival import cumulative_incidence
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 WAITING, POINTS = "still waiting", 32
 
 
-@of_run
-def token_ledger(run: Any) -> alt.Chart:
+@of_rows
+def token_ledger(run: RunData | pl.DataFrame) -> alt.Chart:
     """Mean tokens per request by the four accounts: asked for, reported by the server, counted by the tokenizer, output chunks.
     The bars of one direction are of the same requests: those that have every count that any request of the level has."""
     a, rows = d.altair(), d.rows(run)
@@ -72,8 +73,8 @@ def _alike(columns: list[str]) -> pl.Expr:
     return pl.all_horizontal(pl.col(c).is_not_null() | (pl.col(c).count().over("series") == 0) for c in columns)
 
 
-@of_run
-def outcomes_over_time(run: Any) -> alt.Chart:
+@of_rows
+def outcomes_over_time(run: RunData | pl.DataFrame) -> alt.Chart:
     """What had become of the measured requests by each moment after their send: the share that had ended, by outcome, and the
     share that still waited, per level.
 
@@ -132,8 +133,8 @@ def _incidence(part: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-@of_run
-def outcome_bars(run: Any) -> alt.Chart:
+@of_rows
+def outcome_bars(run: RunData | pl.DataFrame) -> alt.Chart:
     """How every planned request that was sent has ended, per level. Requests that only kept the load on are not counted."""
     a, rows = d.altair(), d.rows(run)
     rows = rows.filter(~pl.col("phase").is_in(AROUND))
@@ -159,8 +160,8 @@ def outcome_bars(run: Any) -> alt.Chart:
     return chart.properties(title="Outcomes", width=d.WIDTH, height=a.Step(28))  # type: ignore[no-any-return]
 
 
-@of_run
-def error_shares(run: Any) -> alt.Chart:
+@of_rows
+def error_shares(run: RunData | pl.DataFrame) -> alt.Chart:
     """The share of requests that failed at each level, by HTTP status or, where none came, by outcome. Of all that were sent
     and measured, less those that were cut when a level ended."""
     a, rows = d.altair(), d.window(d.rows(run))

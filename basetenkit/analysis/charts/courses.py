@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ...run_data import RunData
 from .. import drawing as d
-from ..given import of_run
+from ..given import of_rows
 
 if TYPE_CHECKING:
     import altair as alt
@@ -20,8 +21,8 @@ _SPREAD = (
 )
 
 
-@of_run
-def ttft_by_input(run: Any) -> alt.Chart:
+@of_rows
+def ttft_by_input(run: RunData | pl.DataFrame) -> alt.Chart:
     """Time to first token (ms, or s from 10 s on) against input tokens: median, and p10 to p90 as a bar, of the requests in each
     class of lengths; a colour a level."""
     a, rows = d.altair(), d.rows(run)
@@ -45,8 +46,8 @@ def ttft_by_input(run: Any) -> alt.Chart:
     return (bars + dots).properties(title=a.Title(title, subtitle=words), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 
-@of_run
-def itl_course(run: Any) -> alt.Chart:
+@of_rows
+def itl_course(run: RunData | pl.DataFrame) -> alt.Chart:
     """Gaps between output chunks (ms) over the course of the response: median, and p10 to p90 as a band, by the place of the
     chunk that ends the gap; a colour a level. Late places are of long responses only."""
     a, rows = d.altair(), d.rows(run)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
+from ...columns import UNIT
 from ...loads import OpenLoop
+from ...run_data import RunData
 from ...types import Estimate
 from .. import drawing as d
 from ..clock_error import bounded, errors_of, quantile_of, within_the_clock
-from ..given import figure_name, of_run
-from ..metrics import METRICS, UNIT, headline, observed, percentile
+from ..given import figure_name, of_rows
+from ..metrics import METRICS, headline, observed, percentile
 
 if TYPE_CHECKING:
     import altair as alt
@@ -27,8 +29,8 @@ Since = Literal["due", "send"]
 _MARKS = {"series": pl.String, "p": pl.String} | dict.fromkeys(("x", "low", "high", "early", "mark_share"), pl.Float64)
 
 
-@of_run
-def latency_ecdf(run: Any, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
+@of_rows
+def latency_ecdf(run: RunData | pl.DataFrame, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
     """The share of requests at or below each value of a latency (ms, or s from 10 s on), a curve a level, with p50, p90 and p99,
     their 95% intervals, and the band of the clock's proven error (where no request was cut). In an open loop a latency counts
     from when its request was due; `since="send"`: from the send."""
@@ -134,8 +136,8 @@ def _counted_from(rows: pl.DataFrame, metric: str, since: Since) -> str:
     return headline(metric, OpenLoop.kind) if since == "due" and set(rows["load"]) == {OpenLoop.kind} else metric
 
 
-@of_run
-def latency_histogram(run: Any, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
+@of_rows
+def latency_histogram(run: RunData | pl.DataFrame, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
     """How often each value of a latency (ms, or s from 10 s on) came, a level below the other; p50, p90 and p99 as rules with
     their 95% intervals shaded, and the clock's error as a darker band left of each rule. `since`: as in `latency_ecdf`."""
     a, rows = d.altair(), d.rows(run)
@@ -151,8 +153,8 @@ def latency_histogram(run: Any, metric: str = "ttft_s", since: Since = "due") ->
     return d.histogram(a, title, words, values, d.order(rows), unit, "requests", marks)
 
 
-@of_run
-def inter_token(run: Any) -> alt.Chart:
+@of_rows
+def inter_token(run: RunData | pl.DataFrame) -> alt.Chart:
     """The gaps between output chunks (ms), a level below the other. A chunk may hold several tokens: then a gap is of several."""
     a, rows = d.altair(), d.rows(run)
     title = "Inter-token latency"

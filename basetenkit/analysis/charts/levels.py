@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from ...coercions import metric_name
-from ...columns import OPEN_LOOP, SCHEMA
+from ...columns import LEVEL, OPEN_LOOP
 from ...errors import ConfigError, ScenarioError
 from ...loads import LevelKey, OpenLoop
+from ...run_data import RunData
 from ...scenario import parse_scenario
 from .. import drawing as d
-from ..given import of_run
-from ..metrics import LEVEL, METRICS, headline
+from .. import figures
+from ..given import of_rows
+from ..metrics import METRICS, headline
 from ..summary import summarise, summary_schema
 
 if TYPE_CHECKING:
@@ -27,9 +29,9 @@ AGAINST = {
 }
 
 
-@of_run
+@of_rows
 def serving_curve(
-    run: Any, metric: str | None = None, percentile: int | str = 50, against: str | None = None
+    run: RunData | pl.DataFrame, metric: str | None = None, percentile: int | str = 50, against: str | None = None
 ) -> alt.Chart:
     """A metric (a percentile, or its "mean") against throughput, a point a level, with the 95% interval of each where it is known.
 
@@ -71,10 +73,9 @@ def serving_curve(
     return (bars + line + names).properties(title=a.Title(title, subtitle=words), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 
-def _summary(run: Any) -> pl.DataFrame:
-    if not isinstance(run, pl.DataFrame) and set(SCHEMA) <= set(run.requests.columns):
-        frame: pl.DataFrame = run.summary
-        return frame
+def _summary(run: RunData | pl.DataFrame) -> pl.DataFrame:
+    if isinstance(run, RunData):
+        return figures.summary(run)
     return summarise(d.rows(run).with_columns(pl.col("in_window").fill_null(True)))
 
 

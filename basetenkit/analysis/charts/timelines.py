@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from ...columns import LEVEL
+from ...run_data import RunData
 from .. import drawing as d
-from ..given import of_run
-from ..metrics import LEVEL, OUTCOMES
+from ..given import of_rows
+from ..metrics import OUTCOMES
 
 if TYPE_CHECKING:
     import altair as alt
@@ -19,8 +21,8 @@ SLICES, LEAST_SLICES = 480, 12  # of all levels together, and of one
 MEASURES = ("in flight", "tokens/s", "requests/s")
 
 
-@of_run
-def waterfall(run: Any) -> alt.Chart:
+@of_rows
+def waterfall(run: RunData | pl.DataFrame) -> alt.Chart:
     """Each request as a bar from its send to its end, the wait for its first token in a paler colour. Of failures and of
     successes at most 120 each, evenly over the run."""
     a, rows = d.altair(), d.rows(run)
@@ -63,8 +65,8 @@ def waterfall(run: Any) -> alt.Chart:
     return chart
 
 
-@of_run
-def activity(run: Any) -> alt.Chart:
+@of_rows
+def activity(run: RunData | pl.DataFrame) -> alt.Chart:
     """Requests in flight, output tokens/s and requests/s (of what ended successfully, at its end) in slices of each level's time
     (s since its start; the mean of repeats), with the starts of the measured window shaded. tokens/s is null where the tokens of
     a success are not known."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from basetenkit.analysis.window import mark_window
+from basetenkit.window import mark_window
 
-from .frames import rows
+from .analysis.frames import rows
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ..columns import OPEN_LOOP
-from ..errors import ConfigError
-from .metrics import UNIT
+from .columns import OPEN_LOOP, UNIT
+from .errors import ConfigError
 
 RULE = (
     "every measured request of a steady level; otherwise without the first 2C and the last C requests of a closed-loop level C "

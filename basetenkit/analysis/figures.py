@@ -1,0 +1,95 @@
+"""The figures of a run, each made once: free functions of a RunData. `Run` has them as attributes."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+
+import polars as pl
+from pydantic import JsonValue
+
+from ..columns import LEVEL
+from ..findings import Finding
+from ..run_data import RunData
+from . import accounts, clock_error, diagnosis
+from . import spread as spreads
+from . import summary as summaries
+
+T = TypeVar("T")
+
+
+def once(make: Callable[[RunData], T]) -> Callable[[RunData], T]:
+    """Keeps what a function makes of a run, as long as the run is there."""
+    made: weakref.WeakKeyDictionary[RunData, T] = weakref.WeakKeyDictionary()
+
+    @wraps(make)
+    def of(run: RunData) -> T:
+        if run not in made:
+            made[run] = make(run)
+        return made[run]
+
+    return of
+
+
+@once
+def summary(run: RunData) -> pl.DataFrame:
+    """One row per (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%)."""
+    return summaries.summarise(run.rows, run.chunks, run.config.slo, run.manifest.levels)
+
+
+@once
+def spread(run: RunData) -> pl.DataFrame:
+    """One row per (scenario, load, level, metric): n, min, max, mean, stddev, sum, p25 to p99 of what was measured."""
+    return spreads.spread(run.rows, run.chunks)
+
+
+@once
+def planned(run: RunData) -> pl.DataFrame:
+    """Requests planned, warm-up among them, per (scenario, load, level). A level that was precise enough planned no more."""
+    config = run.config
+    rows = [
+        {**entry.key.columns, "planned": config.warmup_requests + (entry.goal or config.requests_of(entry.key.load))}
+        for entry in run.manifest.levels
+    ]
+    schema = {"scenario": pl.String(), "load": pl.String(), "level": pl.Float64(), "planned": pl.Int64()}
+    again = run.rows.filter(pl.col("attempt") > 1).group_by(LEVEL).agg(planned=pl.len().cast(pl.Int64))
+    frame = pl.concat([pl.DataFrame(rows, schema=schema), again])
+    return frame.group_by(LEVEL, maintain_order=True).agg(pl.col("planned").sum())
+
+
+@once
+def fates(run: RunData) -> pl.DataFrame:
+    """What became of every planned request, per (scenario, load, level): sent, each outcome, never sent; adds up. Beside them
+    the requests that were sent around the planned ones: preflight, ramp, cooldown."""
+    return accounts.fates(run.rows, planned(run))
+
+
+@once
+def findings(run: RunData) -> list[Finding]:
+    """What a reader of the figures must know: code, sentence, cure."""
+    return diagnosis.diagnose(run.rows, summary(run), run.config, run.manifest, run.left_out)
+
+
+def metadata(run: RunData) -> dict[str, JsonValue]:
+    """Config, versions, machine, clock, measurement error, salt, and how each level went; no secret."""
+    document = run.manifest.as_dict()
+    about, levels = document["metadata"], document["levels"]
+    measured = clock_error.clock_errors(run.rows.filter("in_window"))
+    clocks = dict(run.rows["clock"].drop_nulls().value_counts().iter_rows())
+    more: dict[str, JsonValue] = {
+        "config": document["config"],
+        "levels": levels,
+        "clock": {"requests": clocks, **measured},
+        "window": str(run.window),
+    }
+    return (about if isinstance(about, dict) else {}) | more
+
+
+def complete(run: RunData) -> bool:
+    """Whether every planned request was sent and ended by itself: False if the run was stopped, killed or interrupted, if a
+    level was ended with requests in flight or unsent, or if a part of the run cannot be read."""
+    if not all(entry.done for entry in run.manifest.levels) or run.left_out:
+        return False
+    return not fates(run).select((pl.col("cancelled") + pl.col("never_sent").clip(0)).sum()).item()

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from .coercions import as_path
-from .display import html_table
 from .errors import ConfigError, StoreError
-from .fields import looks_secret, redact_url
 from .parsing import ParsedResponse, parse_response
 from .parsing.transcripts import take
+from .secrets import looks_secret, redact_url
 from .store import write_whole
+from .tables import html_table
 from .types import END, READ_WIDTH, STAMP, Exchange, Failure, Outcome
 
 if TYPE_CHECKING:

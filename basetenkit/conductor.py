@@ -1,6 +1,6 @@
 """A run from its first level to its last, on a thread and loop of its own.
 
-A level is sent from a Place: the Stage on this very thread, or a Crew of processes. The conductor goes from level to level,
+A level is sent from a Executor: the Stage on this very thread, or a Crew of processes. The conductor goes from level to level,
 keeps the folder and its document, and knows of the rows only that there are some to be written.
 """
 
@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -23,15 +23,16 @@ from .analysis.sweep import rises
 from .config import RunConfig
 from .engine.clock import Poller
 from .errors import StoreError
-from .findings import Finding, finding
+from .executor import Batch, Executor, Status
+from .findings import finding
 from .looks import FIRST_LOOK
-from .manifest import LevelEntry, LevelReport, Manifest, UntilReached
+from .manifest import LevelEntry, Manifest, UntilReached
 from .outgoing import quota, request_head
 from .probe import Probe, nothing_answers
 from .reasons import Stop, StopReason
 from .row_notes import in_words
 from .run_plan import PlannedLevel
-from .stage import Batch, Stage, Status
+from .stage import Stage
 from .store import RunFolder
 from .tally import Tally
 from .types import Outcome
@@ -43,34 +44,6 @@ T = TypeVar("T")
 NOTHING_ANSWERS, PREFLIGHT_FAILED = "nothing_answers", "preflight_failed"
 SPOOL_EVERY_S = 1.0
 ROWS_IN_MEMORY, CHUNKS_IN_MEMORY = 20_000, 2_000_000
-
-
-class Place(Protocol):
-    """Where levels are sent from. All of it is called on the conductor's loop but `status` and `waiting`."""
-
-    async def open(self) -> None: ...
-
-    def spend(self, tokens: int) -> None: ...
-
-    async def level(self, level: PlannedLevel) -> None: ...
-
-    def stop(self, stop: Stop) -> None: ...
-
-    def halt(self, stop: Stop) -> None: ...
-
-    def enough(self) -> None: ...
-
-    def status(self) -> Status: ...
-
-    def waiting(self) -> list[Batch]: ...
-
-    def take(self) -> list[Batch]: ...
-
-    def report(self) -> LevelReport: ...
-
-    def notes(self) -> list[Finding]: ...
-
-    async def close(self) -> None: ...
 
 
 @dataclass
@@ -112,7 +85,7 @@ class Conductor:
         self._writing: asyncio.Future[None] | None = None
         self._write_error: StoreError | None = None
 
-    def _make_place(self, tokenizer: Tokenizer) -> Place:
+    def _make_place(self, tokenizer: Tokenizer) -> Executor:
         config, head = self.config, request_head(self.config.endpoint)
         salt = self.manifest.metadata.salt
         spent = _spent(self.folder)

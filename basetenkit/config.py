@@ -27,9 +27,10 @@ from .addresses import completed
 from .coercions import as_levels, as_plain, as_scenarios, as_seconds, as_text, from_json, is_path, metric_name
 from .config_code import to_python
 from .endpoint import Endpoint, Seconds, Text
-from .fields import Model, redact_url, told_apart, without_secrets
+from .fields import Model
 from .loads import Load
 from .scenario import parse_scenario
+from .secrets import fingerprint, redact, redact_url
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SLO_LIMITS = ("ttft_s", "first_content_s", "tpot_s", "e2e_s")
@@ -227,8 +228,8 @@ class RunConfig(Model):
 
     @field_serializer("request_params")
     def _dump_params(self, params: dict[str, Any]) -> Any:
-        return without_secrets(params)
+        return redact(params)
 
     @field_serializer("dataset", when_used="json")
     def _dump_dataset(self, dataset: Any) -> Any:
-        return dataset if isinstance(dataset, (str, dict, type(None))) else told_apart(dataset)
+        return dataset if isinstance(dataset, (str, dict, type(None))) else fingerprint(dataset)

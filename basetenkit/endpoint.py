@@ -16,7 +16,8 @@ from pydantic import BeforeValidator, Field, SecretStr, field_serializer, field_
 from .addresses import of_baseten
 from .coercions import RAW, as_plain, as_seconds, as_text, as_text_values
 from .errors import ConfigError, MissingKeyError
-from .fields import Model, looks_secret, redact_url
+from .fields import Model
+from .secrets import looks_secret, redact_url
 
 KEY_VARIABLES = ("MODEL_API_KEY", "BASETEN_API_KEY")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}

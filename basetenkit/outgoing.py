@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import httpx
 
-from . import __version__
 from .config import RunConfig
 from .endpoint import Endpoint
 from .engine.clock import Poller, WallClock
@@ -20,6 +19,7 @@ from .engine.via_httpx import HttpxPool
 from .loads import Load
 from .tally import COOLDOWN, RAMP, Quota, Tally
 from .types import Exchange, Request
+from .version import __version__
 
 ID_HEADER = "x-baseten-customer-request-id"  # not x-request-id: some servers refuse one that is no UUID
 # Whole bodies wait: so many, or so many bytes of them, as a body with images is of megabytes.

@@ -31,12 +31,10 @@ from .config import RunConfig
 from .errors import ConfigError
 from .findings import Finding
 from .forking import check_not_forked, mark_used
+from .limits import allow_open_files, check_ports, check_room
 from .outgoing import request_head
 from .pending import awaited
 from .preparation import (
-    allow_open_files,
-    check_ports,
-    check_room,
     check_supported,
     open_manifest,
     say_data,

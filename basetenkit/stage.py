@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
@@ -24,6 +23,7 @@ from .engine.driver import Level
 from .engine.http_request import Head, HttpRequest
 from .engine.lag import LoopLag
 from .engine.pacer import schedule
+from .executor import Batch, Status
 from .findings import Finding, finding
 from .interpret import read
 from .loads import ClosedLoop
@@ -45,17 +45,6 @@ from .workload.tokenizer import Tokenizer
 LOOK_EVERY_S, LOOKS_A_SECOND = 0.05, 20
 
 
-class Batch(Protocol):
-    """Rows that were recorded and are written nowhere yet."""
-
-    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]: ...
-
-    def exchanges(self) -> pl.DataFrame | None: ...
-
-    @property
-    def size(self) -> tuple[int, int]: ...
-
-
 @dataclass(slots=True, eq=False)
 class Recorded:
     """A Batch as a stage fills it: (rows, chunks) in `size`."""
@@ -72,19 +61,6 @@ class Recorded:
     @property
     def size(self) -> tuple[int, int]:
         return len(self.table), self.table.chunk_count
-
-
-@dataclass(slots=True)
-class Status:
-    """Counts of the present level, so far."""
-
-    sent: int = 0
-    finished: int = 0
-    in_flight: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    output_tokens: int = 0
-    seconds: float = 0.0
-    last_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ from . import migrations
 from .coercions import as_path
 from .columns import CHUNK_SCHEMA, SCHEMA
 from .errors import StoreError
-from .fields import looks_secret, without_secrets
 from .manifest import SCHEMA_VERSION, Manifest
+from .secrets import looks_secret, redact
 from .types import Cause, Exchange, Failure, Outcome, Request
 
 RUN_FILE, LOCK_FILE = "run.json", "lock"
@@ -281,7 +281,7 @@ def _body_to_keep(body: bytes) -> bytes:
         sent = orjson.loads(body)
     except orjson.JSONDecodeError:
         return body
-    kept = without_secrets(sent)
+    kept = redact(sent)
     return body if kept == sent else orjson.dumps(kept)
 
 

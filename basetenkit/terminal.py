@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .fields import redact_url
+from .secrets import redact_url
 from .store import RunFolder, exchange_from_row
 
 SAID = "What is printed"

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 
 from basetenkit.coercions import as_list, from_json
 from basetenkit.errors import ConfigError, MissingKeyError
-from basetenkit.fields import Model, looks_secret, redact_url
+from basetenkit.fields import Model
+from basetenkit.secrets import looks_secret, redact_url
 
 
 class Inner(Model):

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from basetenkit.fields import told_apart
 from basetenkit.frames import columns_of, plain
+from basetenkit.secrets import fingerprint
 from basetenkit.workload.datasets import load
 
 from .making import config
@@ -51,7 +51,7 @@ class Arrow:
 def test_whatever_has_arrows_interface() -> None:
     data = Arrow(pl.DataFrame({"messages": [TALK], "max_tokens": [7]}))
     assert entries(data).conversations[0][0].said == (TALK[0],)
-    assert told_apart(data) == told_apart(pl.DataFrame({"messages": [TALK], "max_tokens": [7]}))
+    assert fingerprint(data) == fingerprint(pl.DataFrame({"messages": [TALK], "max_tokens": [7]}))
 
 
 def test_pandas_with_missing_values_and_arrays_in_cells() -> None:
@@ -62,8 +62,8 @@ def test_pandas_with_missing_values_and_arrays_in_cells() -> None:
     assert entries(frame).params == [{"max_tokens": 7}]
     talks = pandas.DataFrame({"messages": [np.array(TALK, object)]})
     assert entries(talks).conversations[0][0].said == (TALK[0],)
-    assert told_apart(frame)["rows"] == 2
-    assert told_apart(frame) == told_apart(frame.copy()) != told_apart(frame.head(1))
+    assert fingerprint(frame)["rows"] == 2
+    assert fingerprint(frame) == fingerprint(frame.copy()) != fingerprint(frame.head(1))
 
 
 def test_what_is_no_frame_is_none() -> None:
@@ -80,5 +80,5 @@ def test_what_is_no_frame_is_none() -> None:
 
 def test_arrays_are_told_apart_by_what_they_hold() -> None:
     first, second = np.array(["a", "b"]), np.array(["a", "c"])
-    assert told_apart(first) == told_apart(first.copy()) != told_apart(second)
-    assert (told_apart(first)["rows"], told_apart(first)["columns"]) == (2, ["prompt"])
+    assert fingerprint(first) == fingerprint(first.copy()) != fingerprint(second)
+    assert (fingerprint(first)["rows"], fingerprint(first)["columns"]) == (2, ["prompt"])

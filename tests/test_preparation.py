@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.errors import ConfigError, StoreError
-from basetenkit.preparation import OPEN_FILES_SPARE, PORT_RANGE, check_ports, check_room, check_supported, open_manifest
+from basetenkit.preparation import check_supported, open_manifest
 from basetenkit.store import RunFolder
 
 KEY = "planted-key-2718"
@@ -102,42 +100,6 @@ def test_what_it_does_not_run_is_told_in_one_sentence(fields: dict[str, Any], se
     assert str(caught.value) == sentence
 
 
-def limited(soft: int, hard: int, **fields: Any) -> str:
-    """What `allow_open_files` says and leaves behind, in a process whose limit is lowered: it cannot be raised again."""
-    code = f"""
-import resource
-import basetenkit as bk
-from basetenkit.preparation import allow_open_files
-config = bk.RunConfig(endpoint=bk.Endpoint(url={URL!r}), **{fields!r})
-resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
-try:
-    allow_open_files(config)
-    print(*resource.getrlimit(resource.RLIMIT_NOFILE))
-except bk.errors.ConfigError as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def test_the_soft_limit_on_open_files_is_raised_as_far_as_needed_and_no_lower() -> None:
-    assert limited(100, 400, concurrency=[1, 200]) == f"{200 + OPEN_FILES_SPARE} 400"
-    assert limited(100, 400, concurrency=[2]) == "100 400"
-    assert limited(100, 400, concurrency=[336]) == "400 400"
-
-
-def test_more_connections_than_files_may_be_open_are_refused_by_the_name_of_their_field() -> None:
-    told = "open files are needed and the limit is 400 (ulimit -n); at most 336 fit"
-    assert limited(100, 400, concurrency=[1, 337]) == f"RunConfig.concurrency: 401 {told}"
-    fields = {"request_rate": 5, "max_in_flight": 1000}
-    assert limited(100, 400, **fields) == f"RunConfig.max_in_flight: 1064 {told}"
-
-
-def test_an_open_loop_without_a_bound_asks_for_what_is_spare_only() -> None:
-    assert limited(30, 400, request_rate=5) == f"{OPEN_FILES_SPARE} 400"
-
-
 def test_a_new_document_is_written_and_has_what_is_needed_to_go_on(folder: RunFolder) -> None:
     manifest = open_manifest(folder, config(repeats=2), "embedded")
     assert [(x.level, x.repeat, x.done, x.sent) for x in manifest.levels] == [
@@ -223,31 +185,3 @@ def test_a_url_whose_secret_was_left_out_is_not_sent() -> None:
     saved = bk.RunConfig(endpoint=bk.Endpoint(url="http://127.0.0.1:9/v1?token=abc")).model_dump_json()
     with pytest.raises(ConfigError, match="give the whole URL again"):
         bk.start(bk.RunConfig.model_validate_json(saved))
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        (
-            {"max_requests": 10**9, "max_seconds": 86_400.0, "repeats": 1000, "scenarios": "D(10,1000)"},
-            r"max_requests: .* GB on the disk of",
-        ),
-        ({"concurrency": 100_000, "scenarios": "D(10,1000000)"}, r"concurrency: .* GB of memory"),
-    ],
-)
-def test_a_plan_that_cannot_fit_is_told(folder: RunFolder, fields: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        check_room(config(**fields), folder)
-
-
-def test_a_plan_that_its_time_limit_keeps_small_is_let_through(folder: RunFolder) -> None:
-    check_room(config(max_requests=10**9, max_seconds=5.0), folder)
-
-
-def test_more_connections_than_this_machine_has_ports_are_refused_before_the_start() -> None:
-    low, high = map(int, PORT_RANGE.read_text().split())
-    check_ports(config(concurrency=[high - low + 1]))
-    for fields in ({"concurrency": [1, high - low + 2]}, {"request_rate": 5, "max_in_flight": high - low + 2}):
-        with pytest.raises(ConfigError, match=f"this machine has {high - low + 1} local ports") as caught:
-            check_ports(config(**({"concurrency": []} | fields)))
-        assert list(fields)[-1] in str(caught.value)

@@ -22,7 +22,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.config import RunConfig
-from basetenkit.fields import without_secrets
+from basetenkit.secrets import redact
 
 from .peer import peer
 
@@ -129,7 +129,7 @@ def test_what_only_sounds_like_a_secret_stays() -> None:
     )
     hidden = {"a": [{"Api-Key": "s"}], "token": "t", "token_count": 5, "api_keys": ["s", 7]}
     shown = {"a": [{"Api-Key": "***"}], "token": "***", "token_count": 5, "api_keys": ["***", 7]}
-    assert without_secrets(hidden) == shown
+    assert redact(hidden) == shown
 
 
 def test_what_a_server_could_give_away_is_known_in_each_form() -> None:

@@ -19,9 +19,9 @@ from typing import Any
 import polars as pl
 
 from ..columns import LEVEL
-from ..display import Html, html_table, show
 from ..loads import LevelKey, OpenLoop
 from ..run_data import RunData
+from ..tables import Html, html_table, show
 from ..types import Estimate
 from . import figures
 from .given import Given, as_run

@@ -15,11 +15,11 @@ from typing import Any
 import polars as pl
 
 from ..config import RunConfig
-from ..display import html_table, show
 from ..errors import ConfigError
 from ..looks import FIRST_LOOK
 from ..run_plan import PlannedLevel, levels_of, scenarios_of
 from ..scenario import Scenario, parse_scenario
+from ..tables import html_table, show
 from .precision import BOUNDED, DEPEND, TYPICAL
 
 _DRAWS = 200

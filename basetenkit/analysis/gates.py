@@ -19,10 +19,10 @@ from typing import Any
 import polars as pl
 
 from ..columns import LEVEL
-from ..display import html_table
 from ..errors import ConfigError, GateError
 from ..loads import LevelKey
 from ..run_data import RunData
+from ..tables import html_table
 from . import figures
 from . import statistics as st
 from .comparison import compare, signed

@@ -17,9 +17,9 @@ import numpy as np
 import polars as pl
 
 from ..columns import LEVEL
-from ..display import interval
 from ..loads import KINDS, LevelKey
 from ..run_data import RunData
+from ..tables import interval
 from . import figures
 from . import statistics as st
 from .comparison import comparable

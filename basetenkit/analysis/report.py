@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ..coercions import as_path
-from ..display import Html, describe, html_table, picture
+from ..display import describe, picture
 from ..errors import ConfigError, StoreError
 from ..run_data import RunData
+from ..tables import Html, html_table
 from . import charts, figures, workbook
 from .clock_error import BOUNDED, error_name
 from .given import Given, as_run

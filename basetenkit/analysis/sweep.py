@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..display import Html, html_table
 from ..loads import OpenLoop, load_of
+from ..tables import Html, html_table
 from ..types import Estimate
 from .metrics import headline
 from .statistics import LEAST, batch_means, drift_of, mann_kendall

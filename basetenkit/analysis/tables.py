@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ..columns import LEVEL
-from ..display import Html, html_table, interval, show
 from ..loads import KINDS, LevelKey
 from ..run_data import RunData
+from ..tables import Html, html_table, interval, show
 from . import figures
 from .accounts import token_table
 from .clock_error import bounded, error_name

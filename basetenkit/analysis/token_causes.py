@@ -16,10 +16,10 @@ import polars as pl
 
 from ..accounting import AT_LIMIT, FILTERED, SPECIALS
 from ..columns import LEVEL
-from ..display import Html, html_table
 from ..loads import LevelKey
 from ..row_notes import figure, noted
 from ..run_data import RunData
+from ..tables import Html, html_table
 from .accounts import total
 from .chat_template import messages, template_tokens
 from .given import of_run

@@ -21,8 +21,9 @@ import numpy as np
 import polars as pl
 
 from ..columns import OPEN_LOOP
-from ..display import PALETTE, Html, html_table, interval, show
+from ..display import PALETTE
 from ..loads import load_of
+from ..tables import Html, html_table, interval, show
 from . import drawing as d
 from . import statistics as st
 from .comparison import comparable

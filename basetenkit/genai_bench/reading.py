@@ -25,13 +25,13 @@ from ..columns import SCHEMA, STORED
 from ..config import RunConfig
 from ..endpoint import Endpoint
 from ..errors import ConfigError, StoreError
-from ..fields import without_secrets
 from ..findings import Finding, finding
 from ..loads import ClosedLoop, OpenLoop
 from ..manifest import LevelEntry, Manifest, Metadata
 from ..pace import AT_ONCE_S
 from ..results import Run
 from ..scenario import parse_scenario
+from ..secrets import redact
 from .flags import TASKS
 from .names import BEGINS, READ, SCALED
 
@@ -100,7 +100,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _cleaned(about: dict[str, Any]) -> dict[str, Any]:
     """Without what may be secret, and with null where "None" stands for it."""
-    kept = {k: v for k, v in without_secrets(about).items() if k not in ("auth_config", "experiment_folder_name")}
+    kept = {k: v for k, v in redact(about).items() if k not in ("auth_config", "experiment_folder_name")}
     return {k: None if v == "None" else v for k, v in kept.items()}
 
 

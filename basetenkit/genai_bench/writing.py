@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .. import __version__
 from ..analysis.given import refuse_pending
 from ..coercions import as_path
 from ..errors import ConfigError, StoreError
 from ..results import Run
 from ..scenario import parse_scenario
 from ..store import write_whole
+from ..version import __version__
 from .names import BEGINS, REQUEST, STATS
 from .reading import METADATA
 

@@ -18,10 +18,10 @@ import polars as pl
 from .. import emulator
 from ..analysis import drawing
 from ..config import RunConfig
-from ..display import Html, html_table
 from ..endpoint import Endpoint
 from ..results import Run
 from ..runs import run_sync
+from ..tables import Html, html_table
 
 if TYPE_CHECKING:
     import altair as alt

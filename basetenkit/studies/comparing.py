@@ -24,13 +24,13 @@ from ..analysis.metrics import METRICS, headline
 from ..analysis.paired import EQUAL, MORE, P95, Verdict, judge_means, judge_p95
 from ..coercions import as_path, metric_name
 from ..config import RunConfig
-from ..display import Html, html_table
 from ..errors import ConfigError
 from ..pending import awaited
 from ..progress import ProgressLine
 from ..results import Run
 from ..run_plan import loads_of
 from ..runs import start
+from ..tables import Html, html_table
 from ..waiting import wait_for
 
 LEAST_PAIRS, LEAST_SECONDS, LEAST_WAVES = 10, 30.0, 3

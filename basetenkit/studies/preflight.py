@@ -14,12 +14,12 @@ import orjson
 
 from ..analysis.advice import advise
 from ..config import RunConfig
-from ..display import html_table
 from ..endpoint import Endpoint
-from ..fields import redact_url
 from ..interpret import read
 from ..row_notes import restored
 from ..runs import run_sync
+from ..secrets import redact_url
+from ..tables import html_table
 
 _OPTIONS = "ignore_eos", "stream_options"
 _SCENARIOS = {"text-to-text": "D(16,8)", "image-text-to-text": "I(64,64)", "text-to-embeddings": "E(16)"}

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from ..errors import ConfigError
-from ..fields import looks_secret, redact_url, without_secrets
+from ..secrets import looks_secret, redact, redact_url
 
 MASK = "***"
 _BESIDE = {"flex": "1 1 200px", "min_width": "0"}
@@ -147,7 +147,7 @@ def masked(text: str) -> str:
     command. A URL's user goes, too."""
     with contextlib.suppress(ValueError):
         found = json.loads(text)
-        kept = without_secrets(found)
+        kept = redact(found)
         return text if kept == found else json.dumps(kept)
     if re.fullmatch(r"\w+://\S+", text):
         with contextlib.suppress(ValueError):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..display import interval, show
+from ..tables import interval, show
 
 LATENCIES = (("ttft_s", "TTFT"), ("tpot_s", "TPOT"), ("e2e_s", "E2E"))
 _PERCENTILES = ("p50", "p90", "p99")

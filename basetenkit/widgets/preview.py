@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from ..config import RunConfig
-from ..fields import without_secrets
 from ..run_plan import levels_of
+from ..secrets import redact
 from ..workload import datasets
 from ..workload.conversations import Speaker
 from ..workload.sampler import Sampler
@@ -27,4 +27,4 @@ def first_body(config: RunConfig) -> str:
         maker = Speaker(config, scenario, entries.conversations, tokenizer.count, **own)
     else:
         maker = Sampler(config, scenario, tokenizer, salt=salt, stream="0", entries=entries)
-    return json.dumps(without_secrets(orjson.loads(maker.request("").body)), indent=2, ensure_ascii=False)
+    return json.dumps(redact(orjson.loads(maker.request("").body)), indent=2, ensure_ascii=False)

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..analysis.response_charts import messages_frame
 from ..cases import ParserCase
-from ..display import html_table
 from ..parsing import ParsedResponse
+from ..tables import html_table
 from ..types import Kind
 from .workbench_source import Source
 

@@ -1,4 +1,4 @@
-"""The parent's side of a run's workers: a Place of several processes.
+"""The parent's side of a run's workers: an Executor of several processes.
 
 A level is shared out exactly: its users, or the arrivals of its one schedule, each to one worker; the number of its requests,
 its guard on tokens and `abort_after_failures` through the Tally. A worker that is lost (killed, crashed) loses its own requests and
@@ -21,13 +21,14 @@ from ..config import RunConfig
 from ..engine.clock import mono
 from ..engine.http_request import Head
 from ..errors import WorkerError
+from ..executor import Batch, Status
 from ..findings import Finding, finding
 from ..manifest import LevelReport, LostWorker, WorkerReport
 from ..outgoing import quota, request_id
 from ..reasons import Stop, StopReason
 from ..rows import lost_rows
 from ..run_plan import PlannedLevel
-from ..stage import Batch, Part, Status, prefix
+from ..stage import Part, prefix
 from ..tally import Tally
 from ..workload.lexicon import lexicon
 from ..workload.tokenizer import Tokenizer

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from ..config import RunConfig
 from ..engine.clock import Poller, mono
 from ..engine.http_request import Head
-from ..preparation import allow_open_files
+from ..limits import allow_open_files
 from ..reasons import Stop
 from ..stage import Stage
 from ..tally import Tally

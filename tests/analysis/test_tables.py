@@ -9,8 +9,8 @@ import polars as pl
 
 import basetenkit as bk
 from basetenkit.analysis.tables import findings_table, latencies, overview, past, samples, service, tokens
-from basetenkit.display import Html
 from basetenkit.findings import finding
+from basetenkit.tables import Html
 
 from .frames import Frames, chunks_of, failures, nothing, rows
 from .saved import save

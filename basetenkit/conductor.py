@@ -20,14 +20,14 @@ import polars as pl
 
 from .analysis.precision import Precision, precision
 from .analysis.sweep import rises
-from .config import RunConfig
 from .engine.clock import Poller
 from .errors import StoreError
 from .executor import Batch, Executor, Status
 from .findings import finding
 from .looks import FIRST_LOOK
 from .manifest import LevelEntry, Manifest, UntilReached
-from .outgoing import quota, request_head
+from .outgoing import quota
+from .prepared import Prepared
 from .probe import Probe, nothing_answers
 from .reasons import Stop, StopReason
 from .row_notes import in_words
@@ -38,7 +38,6 @@ from .tally import Tally
 from .types import Outcome
 from .window import mark_window
 from .workers.crew import Crew
-from .workload.tokenizer import Tokenizer
 
 T = TypeVar("T")
 NOTHING_ANSWERS, PREFLIGHT_FAILED = "nothing_answers", "preflight_failed"
@@ -69,37 +68,35 @@ class Progress:
 class Conductor:
     """Runs the levels that are not done yet. `recorded` and `progress` may be read from another thread."""
 
-    def __init__(self, config: RunConfig, folder: RunFolder, tokenizer: Tokenizer, manifest: Manifest) -> None:
-        self.config, self.folder, self.manifest = config, folder, manifest
+    def __init__(self, prepared: Prepared, folder: RunFolder, manifest: Manifest) -> None:
+        self.config, self.folder, self.manifest = prepared.config, folder, manifest
         self.lock = threading.Lock()
         self.notes = manifest.metadata.events
         self.stopped: Stop | None = None
-        self._poller, self._key, self._tokenizer = Poller(), "", tokenizer
+        self._poller, self._key, self._prepared = Poller(), "", prepared
         self._now: PlannedLevel | None = None
         self._reached: Precision | None = None
         self._asking: asyncio.Task[dict[str, Any]] | None = None
         self._dead: str | None = None
-        self._place = self._make_place(tokenizer)
+        self._executor = self._make_executor()
         self._unwritten: list[Batch] = []
         self._parts = itertools.count(1)
         self._writing: asyncio.Future[None] | None = None
         self._write_error: StoreError | None = None
 
-    def _make_place(self, tokenizer: Tokenizer) -> Executor:
-        config, head = self.config, request_head(self.config.endpoint)
-        salt = self.manifest.metadata.salt
-        spent = _spent(self.folder)
-        if config.workers:
-            return Crew(config, tokenizer, head=head, salt=salt, spent=spent)
+    def _make_executor(self) -> Executor:
+        salt, spent = self.manifest.metadata.salt, _spent(self.folder)
+        if self.config.workers:
+            return Crew(self._prepared, salt=salt, spent=spent)
         tally = Tally()
         tally.spend(spent)
-        return Stage(config, tokenizer, head=head, salt=salt, poller=self._poller, tally=tally)
+        return Stage(self._prepared, salt=salt, poller=self._poller, tally=tally)
 
     @property
     def progress(self) -> Progress:
         """Where the run is now; from any thread."""
         levels = self.manifest.levels
-        done, status = sum(entry.done for entry in levels), self._place.status()
+        done, status = sum(entry.done for entry in levels), self._executor.status()
         planned = 0 if self._now is None else quota(self.config, self._now.load).total
         counts = {name: getattr(status, name) for name in Status.__slots__}
         counts["outcomes"] = Counter(status.outcomes)
@@ -117,7 +114,7 @@ class Conductor:
         self.stopped = self.stopped or stop
         if self._asking is not None:
             self._asking.cancel()
-        self._place.stop(stop)
+        self._executor.stop(stop)
 
     async def _levels(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -127,20 +124,20 @@ class Conductor:
             if missing and self.config.preflight and self.stopped is None:
                 await self._ask(missing[0])
             if missing and self.stopped is None:
-                await self._place.open()
+                await self._executor.open()
             for entry in missing:
                 if self.stopped is not None:
                     break
                 await self._one(entry)
         finally:
-            await self._place.close()
-        self.notes += self._place.notes()
+            await self._executor.close()
+        self.notes += self._executor.notes()
 
     async def _ask(self, entry: LevelEntry) -> None:
         """The request before the levels. If nothing answers it, the run is stopped, and its levels stay to be done."""
         index = self.folder.unused(len(self.manifest.levels))
         level = PlannedLevel(index, entry.key, entry.repeat)
-        probe = Probe.of(self.config, self._tokenizer, self.manifest.metadata.salt, self._poller)
+        probe = Probe.of(self._prepared, self.manifest.metadata.salt, self._poller)
         self._asking = asyncio.ensure_future(probe.ask(level))
         row: dict[str, Any] = {}
         try:
@@ -156,7 +153,7 @@ class Conductor:
                 self._write(index, batches)
         if self._write_error is not None:
             raise self._write_error
-        self._place.spend(sum(row.get(name) or 0 for name in ("input_tokens", "output_tokens")))
+        self._executor.spend(sum(row.get(name) or 0 for name in ("input_tokens", "output_tokens")))
         if row and row["outcome"] != Outcome.OK:
             waits = bool(self.config.warmup_requests and self.config.warmup_retries)
             dead = nothing_answers(row, waits)
@@ -176,7 +173,7 @@ class Conductor:
         ticker = asyncio.ensure_future(self._tick(level))
         started = time.time()
         try:
-            await self._place.level(level)
+            await self._executor.level(level)
         finally:
             ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):  # its own; anything else that ended it is told
@@ -186,7 +183,7 @@ class Conductor:
             raise self._write_error
         with self.lock:  # another thread may be reading the parts that this puts together
             self.folder.compact(level.index)
-        report = self._place.report()
+        report = self._executor.report()
         if self.config.until:
             await asyncio.get_running_loop().run_in_executor(None, self._look, level)
             report.until = None if self._reached is None else UntilReached(**asdict(self._reached))
@@ -200,20 +197,20 @@ class Conductor:
         watched = self.config.stop_on_overload and level.load.scheduled
         while True:
             await asyncio.sleep(SPOOL_EVERY_S)
-            status = self._place.status()
+            status = self._executor.status()
             in_flight.append(status.in_flight)
             if watched and (found := rises(in_flight, status.sent)):
-                self._place.halt(Stop(StopReason.OVERLOAD, {"early": float(found[0]), "late": float(found[1])}))
+                self._executor.halt(Stop(StopReason.OVERLOAD, {"early": float(found[0]), "late": float(found[1])}))
             if self.config.until and status.finished - self.config.warmup_requests >= self._next_look:
                 await asyncio.get_running_loop().run_in_executor(None, self._look, level)
                 if self._reached is not None and self._reached.enough:
-                    self._place.enough()
-            rows, chunks = (sum(n) for n in zip(*(b.size for b in self._place.waiting()), (0, 0), strict=True))
+                    self._executor.enough()
+            rows, chunks = (sum(n) for n in zip(*(b.size for b in self._executor.waiting()), (0, 0), strict=True))
             big = rows > ROWS_IN_MEMORY or chunks > CHUNKS_IN_MEMORY
             if rows and (self.folder.durable or big):
                 await self._flush(level.index)
             if self._write_error is not None:
-                self._place.stop(Stop(StopReason.NOT_WRITTEN, {"message": str(self._write_error)}))
+                self._executor.stop(Stop(StopReason.NOT_WRITTEN, {"message": str(self._write_error)}))
 
     @property
     def _next_look(self) -> int:
@@ -235,7 +232,7 @@ class Conductor:
         if self._writing is not None:
             await asyncio.shield(self._writing)
         with self.lock:
-            batches = self._place.take()
+            batches = self._executor.take()
             self._unwritten += batches
         if batches:
             try:
@@ -265,7 +262,7 @@ class Conductor:
         for last in (False, False, True):
             with self.lock:
                 stored = self.folder.scan("requests"), self.folder.scan("chunks")
-                batches = [*self._unwritten, *self._place.waiting()]
+                batches = [*self._unwritten, *self._executor.waiting()]
             frames = [batch.frames() for batch in batches]
             requests = [stored[0], *(f[0].lazy().with_columns(in_words()) for f in frames)]
             try:

@@ -18,13 +18,41 @@ from .config import RunConfig
 from .engine.clock import stamps_here
 from .errors import ConfigError, StoreError
 from .findings import Finding
+from .limits import allow_open_files, check_ports
 from .manifest import LevelEntry, Manifest, Metadata
+from .outgoing import request_head
+from .prepared import Prepared
 from .run_plan import levels_of
 from .scenario import FORMS, Image, ImagePrefix, ImageText, Scenario, parse_scenario
 from .store import RunFolder
 from .version import __version__
+from .workload import datasets
 from .workload.images import check_size
 from .workload.payload import carries_own_text
+from .workload.tokenizer import load_tokenizer
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Checks all that can be checked before anything is sent, and reads the tokenizer and the data set: once. ConfigError, or
+    another error in one sentence, if the run cannot begin; a warning if its times or its data are not what they seem."""
+    check_supported(config)
+    head = request_head(config.endpoint)  # a missing key is told now
+    entries = datasets.load(config)
+    events = datasets.events(config, entries)
+    tokenizer = load_tokenizer(config.tokenizer)
+    check_ports(config)
+    allow_open_files(config)
+    say_limits(config)
+    say_data(events)
+    return Prepared(
+        config,
+        tokenizer,
+        head,
+        entries,
+        secrets=tuple(config.endpoint.secrets()),
+        levels=tuple(levels_of(config)),
+        events=tuple(map(Finding.of, events)),
+    )
 
 
 def check_supported(config: RunConfig) -> None:
@@ -65,7 +93,7 @@ def say_limits(config: RunConfig) -> None:
     warnings.warn(
         f"{why}: times are those at which Python read the bytes, and each row's error says by how much they may be late "
         "(some milliseconds, more with many requests in flight or a busy kernel); workers=1 keeps the kernel's work apart",
-        stacklevel=3,
+        stacklevel=4,
     )
 
 
@@ -73,7 +101,7 @@ def say_data(events: Sequence[dict[str, Any]]) -> None:
     """A warning before anything is sent for each part of a data set that was meant to be sent and is not."""
     for event in events:
         if event.get("lost"):
-            warnings.warn(str(Finding.of(event)), stacklevel=3)
+            warnings.warn(str(Finding.of(event)), stacklevel=4)
 
 
 def _check_data(scenario: Scenario, config: RunConfig) -> None:
@@ -109,8 +137,9 @@ def _check_batch(config: RunConfig) -> None:
         )
 
 
-def open_manifest(folder: RunFolder, config: RunConfig, tokenizer: str, events: Sequence[Finding] = ()) -> Manifest:
+def open_manifest(folder: RunFolder, prepared: Prepared) -> Manifest:
     """The run's manifest: of a folder begun before, with the levels that are missing; or a new one."""
+    config = prepared.config
     dumped = config.model_dump(mode="json")
     if folder.exists():
         manifest = folder.read_run()
@@ -128,9 +157,9 @@ def open_manifest(folder: RunFolder, config: RunConfig, tokenizer: str, events: 
     metadata = Metadata(
         salt=config.salt or secrets.token_hex(8),
         started_at=time.time(),
-        tokenizer=tokenizer,
+        tokenizer=prepared.tokenizer.name,
         key_sent=config.endpoint.authorization() is not None,
-        events=list(events),
+        events=list(prepared.events),
         versions={"basetenkit": __version__, "python": platform.python_version(), "polars": pl.__version__},
         machine={
             "system": platform.system(),
@@ -139,7 +168,7 @@ def open_manifest(folder: RunFolder, config: RunConfig, tokenizer: str, events: 
             "cpus": _cpus(),
         },
     )
-    manifest = Manifest(config=dumped, metadata=metadata, levels=[*map(LevelEntry.planned, levels_of(config))])
+    manifest = Manifest(config=dumped, metadata=metadata, levels=[*map(LevelEntry.planned, prepared.levels)])
     folder.write_run(manifest)
     return manifest
 

@@ -18,14 +18,14 @@ from .config import RunConfig
 from .engine.clock import Poller, mono
 from .engine.http_request import HttpRequest
 from .interpret import read
-from .outgoing import connections, quota, request_head
+from .outgoing import connections, quota
+from .prepared import Prepared
 from .run_plan import PlannedLevel
 from .scenario import Scenario
 from .stage import Part, Stage
 from .store import hide
 from .tally import Tally
 from .types import Cause, Exchange, Outcome, Request
-from .workload.tokenizer import Tokenizer
 
 PHASE = "preflight"
 MOST_TOKENS = 128  # of output: a long answer would only keep the run waiting
@@ -37,13 +37,12 @@ class Probe(Stage):
     """A stage that sends one request. `level`: the level that the request is made like; its index names the row's folder."""
 
     @classmethod
-    def of(cls, config: RunConfig, tokenizer: Tokenizer, salt: str, poller: Poller) -> Probe:
+    def of(cls, prepared: Prepared, salt: str, poller: Poller) -> Probe:
         alone = {"max_requests": 1, "warmup_requests": 0, "steady": False, "until": {}, "max_total_tokens": None}
-        known = {name: value for name, value in alone.items() if name in type(config).model_fields}
+        config = prepared.config
         # Another seed and salt: lengths as the scenario draws them, and other words than the level's own first request has.
-        single = config.model_copy(update=known | {"seed": -1 - config.seed})
-        head = request_head(config.endpoint)
-        return cls(single, tokenizer, head=head, salt=f"{salt}-{PHASE}", poller=poller, tally=Tally())
+        single = config.model_copy(update=alone | {"seed": -1 - config.seed})
+        return cls(replace(prepared, config=single), salt=f"{salt}-{PHASE}", poller=poller, tally=Tally())
 
     async def ask(self, level: PlannedLevel) -> dict[str, Any]:
         """Sends it and keeps its row, which `take` hands over; gives the row, with `error_code` and `advice` beside it."""

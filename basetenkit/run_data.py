@@ -39,6 +39,9 @@ class Source(Protocol):
     @property
     def left_out(self) -> list[str]: ...
 
+    @property
+    def path(self) -> Path | None: ...
+
     def scan(self, kind: str) -> pl.LazyFrame: ...
 
     def save(self, target: Path) -> None: ...
@@ -51,6 +54,10 @@ class FolderSource:
         self.folder, self.manifest = folder, folder.read_run()
         if not folder.durable:
             weakref.finalize(self, shutil.rmtree, folder.path, ignore_errors=True)
+
+    @property
+    def path(self) -> Path | None:
+        return self.folder.path
 
     @cached_property
     def left_out(self) -> list[str]:
@@ -73,6 +80,7 @@ class FrameSource:
     manifest: Manifest
     frames: dict[str, pl.DataFrame]
     left_out: list[str] = field(default_factory=list)
+    path: Path | None = None
 
     def scan(self, kind: str) -> pl.LazyFrame:
         schema, frame = SCHEMAS[kind], self.frames.get(kind)
@@ -151,6 +159,11 @@ class RunData:
     def config(self) -> RunConfig:
         """The run's configuration, less its secrets."""
         return RunConfig.model_validate(self.manifest.config)
+
+    @property
+    def path(self) -> Path | None:
+        """The folder that it was read from, or that it was spooled to; None for frames in memory."""
+        return self._source.path
 
     @property
     def left_out(self) -> list[str]:

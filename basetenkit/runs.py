@@ -29,25 +29,16 @@ from .columns import SCHEMA
 from .conductor import NOTHING_ANSWERS, Conductor
 from .config import RunConfig
 from .errors import ConfigError
-from .findings import Finding
 from .forking import check_not_forked, mark_used
-from .limits import allow_open_files, check_ports, check_room
-from .outgoing import request_head
+from .limits import check_room
 from .pending import awaited
-from .preparation import (
-    check_supported,
-    open_manifest,
-    say_data,
-    say_limits,
-)
+from .preparation import open_manifest, prepare
 from .progress import ProgressLine
 from .reasons import Stop, StopReason
 from .results import Run
 from .run_data import FolderSource
 from .store import RunFolder
 from .window import mark_window
-from .workload import datasets as data
-from .workload.tokenizer import load_tokenizer
 
 _last: list[Run] = []
 
@@ -149,25 +140,18 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
     check_not_forked()
     mark_used()
     config = config.with_whole_url()
-    check_supported(config)
-    request_head(config.endpoint)  # a missing key is told now
-    data_events = data.events(config, data.load(config))  # and what is wrong with a data set
-    tokenizer = load_tokenizer(config.tokenizer)
-    check_ports(config)
-    allow_open_files(config)
-    say_limits(config)
-    say_data(data_events)
+    prepared = prepare(config)
     durable = save_to is not None
     folder = RunFolder(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), durable)
     try:
         folder.create()
         check_room(config, folder)
-        manifest = open_manifest(folder, config, tokenizer.name, [*map(Finding.of, data_events)])
+        manifest = open_manifest(folder, prepared)
     except BaseException:
         if not durable:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    live = LiveRun(Conductor(config, folder, tokenizer, manifest), folder)
+    live = LiveRun(Conductor(prepared, folder, manifest), folder)
     ending.mind(live)
     return live
 

@@ -29,6 +29,7 @@ from .interpret import read
 from .loads import ClosedLoop
 from .manifest import LevelReport
 from .outgoing import LOOK_AHEAD, Source, Spend, connections, quota
+from .prepared import Prepared
 from .reasons import Stop, StopReason
 from .rows import Reading, Table
 from .run_plan import PlannedLevel
@@ -36,11 +37,8 @@ from .store import exchange_frame, hide
 from .tally import COOLDOWN, MEASURED, RAMP, Tally, share
 from .turns import Turns
 from .types import Exchange, Outcome, Request
-from .workload import datasets
 from .workload.conversations import Speaker
-from .workload.lexicon import Lexicon
 from .workload.sampler import Sampler
-from .workload.tokenizer import Tokenizer
 
 LOOK_EVERY_S, LOOKS_A_SECOND = 0.05, 20
 
@@ -90,21 +88,18 @@ class Stage:
 
     def __init__(
         self,
-        config: RunConfig,
-        tokenizer: Tokenizer,
+        prepared: Prepared,
         *,
-        head: Head,
         salt: str,
         poller: Poller,
         tally: Tally,
-        measured: Lexicon | None = None,
     ) -> None:
-        self._config, self._tokenizer, self._head, self._salt = config, tokenizer, head, salt
-        self._measured, self._entries = measured, datasets.load(config)
+        config = prepared.config
+        self._config, self._tokenizer, self._head, self._salt = config, prepared.tokenizer, prepared.head, salt
+        self._measured, self._entries, self._secrets = prepared.lexicon, prepared.entries, prepared.secrets
         self._poller, self._wall, self._tally = poller, WallClock(), tally
         self._spend = Spend(config.max_total_tokens, tally)
         self._status, self._lag = Status(), LoopLag(poller)
-        self._secrets = config.endpoint.secrets()
         self._level: Level | None = None
         self._stopped: Stop | None = None
         self._current: Recorded | None = None

@@ -11,9 +11,12 @@ from basetenkit.engine.http_request import Head, HttpRequest
 from basetenkit.loads import ClosedLoop, OpenLoop
 from basetenkit.outgoing import Source, Spend, quota, request_head
 from basetenkit.preparation import open_manifest
+from basetenkit.prepared import Prepared
+from basetenkit.run_plan import levels_of
 from basetenkit.scenario import parse_scenario
 from basetenkit.store import RunFolder
 from basetenkit.types import Request
+from basetenkit.workload import datasets
 from basetenkit.workload.sampler import Sampler
 from basetenkit.workload.tokenizer import load_tokenizer
 
@@ -26,6 +29,18 @@ def config(**kw: Any) -> bk.RunConfig:
     endpoint = kw.pop("endpoint", None) or bk.Endpoint(url=kw.pop("url", URL), model="m", api_key=KEY)
     fields: dict[str, Any] = {"scenarios": "D(20,5)", "concurrency": 2, "max_requests": 6, "salt": "s"}
     return bk.RunConfig(endpoint=endpoint, **({"steady": False, "preflight": False} | fields | kw))
+
+
+def ready(c: bk.RunConfig) -> Prepared:
+    """What `prepare` makes of a config, without looking at this machine."""
+    return Prepared(
+        c,
+        load_tokenizer(c.tokenizer),
+        request_head(c.endpoint),
+        datasets.load(c),
+        secrets=tuple(c.endpoint.secrets()),
+        levels=tuple(levels_of(c)),
+    )
 
 
 def source(c: bk.RunConfig, spend: Spend | None = None, head: Head | None = None, **apart: Any) -> Source:
@@ -57,4 +72,4 @@ def number(value: object) -> float:
 def conductor(c: bk.RunConfig, folder: Path) -> Conductor:
     run_folder = RunFolder(folder, durable=True)
     run_folder.create()
-    return Conductor(c, run_folder, load_tokenizer("embedded"), open_manifest(run_folder, c, "embedded"))
+    return Conductor(ready(c), run_folder, open_manifest(run_folder, ready(c)))

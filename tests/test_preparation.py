@@ -12,6 +12,8 @@ from basetenkit.errors import ConfigError, StoreError
 from basetenkit.preparation import check_supported, open_manifest
 from basetenkit.store import RunFolder
 
+from .making import ready
+
 KEY = "planted-key-2718"
 URL = "http://127.0.0.1:9/v1/chat/completions"
 
@@ -101,7 +103,7 @@ def test_what_it_does_not_run_is_told_in_one_sentence(fields: dict[str, Any], se
 
 
 def test_a_new_document_is_written_and_has_what_is_needed_to_go_on(folder: RunFolder) -> None:
-    manifest = open_manifest(folder, config(repeats=2), "embedded")
+    manifest = open_manifest(folder, ready(config(repeats=2)))
     assert [(x.level, x.repeat, x.done, x.sent) for x in manifest.levels] == [
         (1.0, 0, False, 0),
         (2.0, 0, False, 0),
@@ -122,30 +124,30 @@ def test_a_salt_that_is_given_is_taken_and_else_it_is_fresh(tmp_path: Path) -> N
     def salt(name: str, **kw: Any) -> str:
         folder = RunFolder(tmp_path / name)
         folder.create()
-        return str(open_manifest(folder, config(**kw), "embedded").metadata.salt)
+        return str(open_manifest(folder, ready(config(**kw))).metadata.salt)
 
     assert salt("a", salt="mine") == "mine"
     assert salt("b") != salt("c")
 
 
 def test_whether_a_key_goes_along_is_noted(folder: RunFolder) -> None:
-    manifest = open_manifest(folder, config(endpoint={"auth_scheme": "none"}), "embedded")
+    manifest = open_manifest(folder, ready(config(endpoint={"auth_scheme": "none"})))
     assert manifest.metadata.key_sent is False
 
 
 def test_the_same_config_goes_on_with_the_same_salt_and_what_is_done(folder: RunFolder) -> None:
-    first = open_manifest(folder, config(), "embedded")
+    first = open_manifest(folder, ready(config()))
     first.levels[0].done, first.levels[0].sent = True, 7
     folder.write_run(first)
-    again = open_manifest(folder, config(), "embedded")
+    again = open_manifest(folder, ready(config()))
     assert again.metadata == first.metadata
     assert [x.done for x in again.levels] == [True, False]
 
 
 def test_another_key_is_still_the_same_run(folder: RunFolder) -> None:
-    first = open_manifest(folder, config(), "embedded")
+    first = open_manifest(folder, ready(config()))
     other = bk.Endpoint(url=URL, api_key="another", headers={"x-token": "another"})
-    again = open_manifest(folder, bk.RunConfig(endpoint=other, scenarios="D(10,5)", concurrency=[1, 2]), "embedded")
+    again = open_manifest(folder, ready(bk.RunConfig(endpoint=other, scenarios="D(10,5)", concurrency=[1, 2])))
     assert again.metadata.salt == first.metadata.salt
 
 
@@ -161,24 +163,24 @@ def test_another_key_is_still_the_same_run(folder: RunFolder) -> None:
 def test_another_config_is_refused_and_what_differs_is_named(
     folder: RunFolder, changed: dict[str, Any], names: str
 ) -> None:
-    open_manifest(folder, config(), "embedded")
+    open_manifest(folder, ready(config()))
     before = folder.run_file.read_bytes()
     with pytest.raises(StoreError, match=f"holds another run: {names} differ"):
-        open_manifest(folder, config(**changed), "embedded")
+        open_manifest(folder, ready(config(**changed)))
     assert folder.run_file.read_bytes() == before
 
 
 def test_a_damaged_document_is_told_and_not_overwritten(folder: RunFolder) -> None:
     folder.run_file.write_text("{")
     with pytest.raises(StoreError, match="is damaged: it is no JSON"):
-        open_manifest(folder, config(), "embedded")
+        open_manifest(folder, ready(config()))
     assert folder.run_file.read_text() == "{"
 
 
 def test_a_document_that_lacks_its_parts_is_told(folder: RunFolder) -> None:
     folder.run_file.write_text('{"schema": 1}')
     with pytest.raises(StoreError, match=r"run\.json is damaged: it has no .config.; give a new folder"):
-        open_manifest(folder, config(), "embedded")
+        open_manifest(folder, ready(config()))
 
 
 def test_a_url_whose_secret_was_left_out_is_not_sent() -> None:

@@ -26,7 +26,7 @@ def test_frames_in_memory_and_their_folder_are_the_same_run(tmp_path: Path) -> N
     run = in_memory()
     run.save(tmp_path / "r")
     again = bk.load(tmp_path / "r")
-    assert again.requests.equals(run.requests)
+    assert again.requests.drop("warnings").equals(run.requests.drop("warnings"))
     assert again.chunks.collect().equals(run.chunks.collect())
     assert again.summary.equals(run.summary)
     assert again.manifest.as_dict() == run.manifest.as_dict()

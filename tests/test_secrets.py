@@ -226,6 +226,19 @@ def test_a_server_that_repeats_what_it_was_sent_gives_nothing_away(tmp_path: Pat
     assert "/v1/chat/completions" in hidden
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nor_does_it_give_away_a_key_of_the_environment_whoever_sends(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_API_KEY", SECRETS["environment"])
+    with peer(reflect) as server:
+        made = config(server.url, endpoint={"api_key": None, "headers": {}}, workers=workers)
+        run = bk.run_sync(made, save_to=tmp_path / "run")
+        assert any(SECRETS["environment"].encode() in request for request in server.requests)
+        assert leaking_files(tmp_path) == {}
+        assert leaks(everything_it_says(run).encode()) == []
+
+
 def test_the_workbench_sends_no_secret_to_the_front_end() -> None:
     with bk.emulator.serve(ttft_ms=3, itl_ms=1) as server:
         bench = bk.ResponseWorkbench(bk.run_sync(config(server.url)))

@@ -11,14 +11,13 @@ import pytest
 import basetenkit as bk
 from basetenkit.engine.clock import Poller, mono
 from basetenkit.loads import ClosedLoop, LevelKey, OpenLoop
-from basetenkit.outgoing import quota, request_head, timeouts
+from basetenkit.outgoing import quota, timeouts
 from basetenkit.reasons import Stop, StopReason
 from basetenkit.run_plan import PlannedLevel
 from basetenkit.stage import Part, Stage
 from basetenkit.tally import Tally
-from basetenkit.workload.tokenizer import load_tokenizer
 
-from .making import URL, config
+from .making import URL, config, ready
 
 CLOSED = PlannedLevel(0, LevelKey("D(20,5)", ClosedLoop(3)))
 OPEN = PlannedLevel(1, LevelKey("D(20,5)", OpenLoop(100.0)))
@@ -38,8 +37,7 @@ def staged(c: bk.RunConfig, play: Callable[[Stage], Any], tally: Tally | None = 
     poller = Poller()
 
     async def main() -> Stage:
-        head = request_head(c.endpoint)
-        stage = Stage(c, load_tokenizer(None), head=head, salt="salt-1234", poller=poller, tally=tally or Tally())
+        stage = Stage(ready(c), salt="salt-1234", poller=poller, tally=tally or Tally())
         await play(stage)
         return stage
 
@@ -64,9 +62,9 @@ def test_a_level_gives_its_rows_once_and_says_how_it_went(server: Any) -> None:
     assert sorted(requests["request_id"]) == [f"salt-123-000-{i:06d}" for i in range(7)]
     assert stage.take() == []
     report = stage.report()
-    assert (report["sent"], report["peak_in_flight"], report["ended_by"], report["tokens_guard"]) == (7, 3, None, False)
-    assert report["loop_lag_p99_s"] > 0
-    assert 0 < report["cpu_share"] < 2
+    assert (report.sent, report.peak_in_flight, report.ended_by, report.tokens_guard) == (7, 3, None, False)
+    assert (report.loop_lag_p99_s or 0) > 0
+    assert 0 < (report.cpu_share or 0) < 2
     status = stage.status()
     assert (status.finished, status.in_flight, status.outcomes["ok"], status.output_tokens) == (7, 0, 7, 35)
     assert stage.notes() == []
@@ -119,15 +117,15 @@ def test_halt_ends_one_level_and_stop_all_that_follow(server: Any) -> None:
         loop = asyncio.get_running_loop()
         loop.call_later(0.3, stage.halt, HALTED)
         await stage.level(CLOSED)
-        assert stage.report()["ended_by"] == {"reason": "stopped", "why": "halted"}
+        assert stage.report().ended_by == HALTED
         loop.call_later(0.3, stage.stop, HALTED)
         await stage.level(CLOSED)
-        assert stage.report()["sent"] > 0
+        assert stage.report().sent > 0
         stage.take()
         await stage.level(CLOSED)
 
     stage = staged(c, play)
-    assert stage.report()["sent"] == 0
+    assert stage.report().sent == 0
     assert stage.take() == []
 
 
@@ -143,8 +141,8 @@ def test_failures_elsewhere_count_towards_giving_up(server: Any) -> None:
         await stage.perform()
 
     stage = staged(refused, play, tally)
-    assert stage.report()["ended_by"] == {"reason": "failures", "requests": 10}
-    assert 2 <= stage.report()["sent"] < 10
+    assert stage.report().ended_by == Stop(StopReason.FAILURES, {"requests": 10})
+    assert 2 <= stage.report().sent < 10
 
 
 def test_the_engines_limits_are_the_endpoints() -> None:

@@ -17,21 +17,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..config import RunConfig
 from ..engine.clock import mono
-from ..engine.http_request import Head
 from ..errors import WorkerError
 from ..executor import Batch, Status
 from ..findings import Finding, finding
 from ..manifest import LevelReport, LostWorker, WorkerReport
 from ..outgoing import quota, request_id
+from ..prepared import Prepared
 from ..reasons import Stop, StopReason
 from ..rows import lost_rows
 from ..run_plan import PlannedLevel
 from ..stage import Part, prefix
 from ..tally import Tally
 from ..workload.lexicon import lexicon
-from ..workload.tokenizer import Tokenizer
 from .member import Member
 from .received import Received, peak_in_flight
 
@@ -44,8 +42,8 @@ OVERTIME_S = 60.0  # beyond max_seconds, for what is left to be read
 class Crew:
     """Levels sent by `config.workers` processes. All on the conductor's loop but `status` and `waiting`."""
 
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer, *, head: Head, salt: str, spent: int) -> None:
-        self._config, self._tokenizer, self._head, self._salt = config, tokenizer, head, salt
+    def __init__(self, prepared: Prepared, *, salt: str, spent: int) -> None:
+        self._prepared, self._config, self._salt = prepared, prepared.config, salt
         self._spent = spent
         self._members: list[Member] = []
         self._active: list[Member] = []
@@ -72,8 +70,17 @@ class Crew:
     async def _greet(self, members: list[Member]) -> None:
         """Tells each what the run is, on threads: a greeting waits in its pipe until the worker has been loaded."""
         assert self._tally is not None
-        loop, content = asyncio.get_running_loop(), {"config": self._config, "head": self._head, "salt": self._salt}
-        content |= {"tally": self._tally.path, "measured": await loop.run_in_executor(None, lexicon, self._tokenizer)}
+        loop, ready = asyncio.get_running_loop(), self._prepared
+        words = await loop.run_in_executor(None, lexicon, ready.tokenizer)
+        content = {
+            "config": ready.config.model_copy(update={"dataset": None}),  # its entries were read already
+            "entries": ready.entries,
+            "head": ready.head,
+            "secrets": ready.secrets,
+            "lexicon": words,
+            "salt": self._salt,
+            "tally": self._tally.path,
+        }
 
         def greet(member: Member) -> None:
             member.tell("hello", part=member.part, **content)

@@ -19,12 +19,11 @@ from typing import Any, BinaryIO
 
 from ..config import RunConfig
 from ..engine.clock import Poller, mono
-from ..engine.http_request import Head
 from ..limits import allow_open_files
+from ..prepared import Prepared
 from ..reasons import Stop
 from ..stage import Stage
 from ..tally import Tally
-from ..workload.lexicon import Lexicon
 from ..workload.tokenizer import load_tokenizer
 from . import messages
 
@@ -65,15 +64,13 @@ class Worker:
         elif word == "go":
             await self._perform(content["origin_ns"])
 
-    def _begin(
-        self, *, config: RunConfig, head: Head, salt: str, tally: Path, part: int, measured: Lexicon | None = None
-    ) -> None:
+    def _begin(self, *, config: RunConfig, salt: str, tally: Path, part: int, **read: Any) -> None:
+        """`read`: what the parent has read and this process need not: see `Prepared`."""
         self._tally_path = tally
         allow_open_files(config)
         tokenizer, counts = load_tokenizer(config.tokenizer), Tally(part, config.workers, tally)
-        self._stage = Stage(
-            config, tokenizer, head=head, salt=salt, poller=self._poller, tally=counts, measured=measured
-        )
+        prepared = Prepared(config, tokenizer, **read)
+        self._stage = Stage(prepared, salt=salt, poller=self._poller, tally=counts)
         self._say("ready", mono_ns=mono())
 
     async def _perform(self, origin_ns: int) -> None:

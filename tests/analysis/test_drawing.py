@@ -21,7 +21,8 @@ def test_a_level_is_called_by_its_scenario_and_load() -> None:
 
 def test_a_run_and_its_frame_give_the_same_rows() -> None:
     frame = rows(3)
-    assert d.rows(Frames(frame)).equals(d.rows(frame))
+    of_run = d.rows(Frames(frame)).drop("text", "warnings")
+    assert of_run.equals(d.rows(frame).select(of_run.columns))
     assert d.rows(nothing()).height == 0
 
 

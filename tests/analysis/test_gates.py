@@ -173,7 +173,7 @@ def test_tokens_without_a_known_cause_have_a_gate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"goodput": 1.5}, {"max_error_rate": -1}, {"tolerance": -0.1}])
-def test_a_wrong_limit_is_one_sentence(tmp_path: Path, wrong: dict[str, float]) -> None:
+def test_a_wrong_limit_is_one_sentence(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         judge(saved(tmp_path / "a", n=10), **wrong)
 

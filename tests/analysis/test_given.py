@@ -61,7 +61,7 @@ def test_what_else_takes_a_run_takes_its_folder(folder: Path, tmp_path: Path) ->
 def test_what_is_no_run_is_refused(folder: Path, tmp_path: Path) -> None:
     for wrong in (None, 5j, [folder], {"a": 1}):
         with pytest.raises(ConfigError, match=r"^latency_ecdf takes a Run, not \w+; or the folder"):
-            bk.charts.latency_ecdf(wrong)
+            bk.charts.latency_ecdf(wrong)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="is no run folder"):
         tables.overview(tmp_path)
     for frame in (bk.load(folder).summary, pl.DataFrame({"a": [1]})):

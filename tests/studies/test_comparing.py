@@ -74,7 +74,9 @@ def test_a_pair_has_the_same_prompts_and_lengths(found: bk.EndpointComparison) -
 
 
 def test_each_block_is_kept_as_a_run(found: bk.EndpointComparison) -> None:
-    root = found.runs[0]._folder.path.parent
+    folder = found.runs[0].path
+    assert folder is not None
+    root = folder.parent
     history = bk.history(root).select("run", "sent", "problem").collect()
     assert history.height == 18
     assert history["problem"].null_count() == 18

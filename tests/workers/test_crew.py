@@ -104,7 +104,8 @@ def test_a_schedule_is_one_schedule_whoever_sends_it(run: bk.Run) -> None:
 
 
 def test_it_is_loaded_as_any_run_and_the_key_is_nowhere(run: bk.Run) -> None:
-    folder = run._folder.path
+    folder = run.path
+    assert folder is not None
     again = bk.load(folder)
     assert again.requests.equals(run.requests)
     assert again.reparse()["changed"].list.len().sum() == 0

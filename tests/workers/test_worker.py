@@ -82,7 +82,8 @@ def greet(worker: Process, tally: Tally, url: str, **kw: Any) -> list[tuple[str,
     config = bk.RunConfig(
         steady=False, preflight=False, endpoint=bk.Endpoint(url=url, model="m", api_key=KEY), **(fields | kw)
     )
-    worker.tell("hello", config=config, head=request_head(config.endpoint), salt="s", tally=tally.path, part=0)
+    head, secrets = request_head(config.endpoint), tuple(config.endpoint.secrets())
+    worker.tell("hello", config=config, head=head, secrets=secrets, salt="s", tally=tally.path, part=0)
     return worker.hears("ready")
 
 

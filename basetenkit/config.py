@@ -78,9 +78,9 @@ class RunConfig(Model):
 
     endpoint: Endpoint = Field(description="an Endpoint, its URL, or its fields as a dict")
     task: Literal["text-to-text", "image-text-to-text", "text-to-embeddings"] = Field(
-        "text-to-text", description="what is sent: text, images with text, or texts to embed"
+        default="text-to-text", description="what is sent: text, images with text, or texts to embed"
     )
-    tokenizer: Text | None = Field("embedded", description="'embedded', a local folder or file, or a hub id")
+    tokenizer: Text | None = Field(default="embedded", description="'embedded', a local folder or file, or a hub id")
     scenarios: Annotated[list[str], BeforeValidator(as_scenarios)] = Field(
         default_factory=lambda: ["D(100,100)"],
         description="traffic scenarios, e.g. 'D(100,100)' or ['N(480,240)/(300,150)']; mixed: '0.7*D(100,50)+0.3*P(1000,20)/50'; "
@@ -92,42 +92,55 @@ class RunConfig(Model):
     request_rate: Annotated[list[Positive], Levels] = Field(
         default_factory=list, description="requests a second, above 0, e.g. 2.5 or [1, 2]: each level is a run"
     )
-    arrival: Literal["poisson", "constant", "uniform", "gamma"] = Field("poisson", description="gaps between arrivals")
-    burstiness: Positive = Field(1.0, description="shape of gamma arrivals: 1 is Poisson, below 1 burstier")
-    max_in_flight: Count | None = Field(None, description="the most requests in flight in an open loop, or None")
+    arrival: Literal["poisson", "constant", "uniform", "gamma"] = Field(
+        default="poisson", description="gaps between arrivals"
+    )
+    burstiness: Positive = Field(default=1.0, description="shape of gamma arrivals: 1 is Poisson, below 1 burstier")
+    max_in_flight: Count | None = Field(
+        default=None, description="the most requests in flight in an open loop, or None"
+    )
     batch_size: Annotated[list[Count], Levels] = Field(
         default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]: each is a level"
     )
     max_requests: Requests = Field(
-        200, description="measured requests of each level and repeat, e.g. 200; 'auto': at least 10 times the level"
+        default=200,
+        description="measured requests of each level and repeat, e.g. 200; 'auto': at least 10 times the level",
     )
-    max_seconds: Seconds = Field(600.0, description="seconds that a level may take at most, e.g. 600")
-    warmup_requests: Annotated[int, Field(ge=0)] = Field(0, description="requests before the measured ones, e.g. 8")
+    max_seconds: Seconds = Field(default=600.0, description="seconds that a level may take at most, e.g. 600")
+    warmup_requests: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="requests before the measured ones, e.g. 8"
+    )
     warmup_retries: Annotated[int, Field(ge=0, le=20)] = Field(
-        5, description="how often a warm-up request is sent again after a 429, 502, 503 or 529, or without a connection"
+        default=5,
+        description="how often a warm-up request is sent again after a 429, 502, 503 or 529, or without a connection",
     )
-    repeats: Count = Field(1, description="how often each level is run, e.g. 10")
+    repeats: Count = Field(default=1, description="how often each level is run, e.g. 10")
     dataset: Any = Field(
-        None,
+        default=None,
         description="a path, a frame or a description (of a Hugging Face data set, too): what is sent, or whose words",
     )
     history_from: Literal["model", "dataset"] = Field(
-        "model", description="which assistant replies go into a conversation's history: the model's or the data set's"
+        default="model",
+        description="which assistant replies go into a conversation's history: the model's or the data set's",
     )
     steady: bool = Field(
-        True,
+        default=True,
         description="keep the load on before the first and after the last measured request, so that all of them meet the same "
         "load; False sends the measured requests only",
     )
     request_params: Params = Field(
         default_factory=dict, description="further payload fields, e.g. {'temperature': 0.7}"
     )
-    seed: int = Field(0, description="a whole number; the same seed and salt give the same requests")
-    salt: Text | None = Field(None, description="None for a fresh one each run, or a string for the same bytes again")
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="0 for a thread in this process, N for processes")
-    max_total_tokens: Count | None = Field(None, description="the most tokens a run may spend, or None")
-    capture: Literal["none", "errors", "all"] = Field("errors", description="whose raw bytes are kept")
-    capture_limit_mb: Annotated[int, Field(ge=0)] = Field(256, description="megabytes of raw bytes kept a run")
+    seed: int = Field(default=0, description="a whole number; the same seed and salt give the same requests")
+    salt: Text | None = Field(
+        default=None, description="None for a fresh one each run, or a string for the same bytes again"
+    )
+    workers: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="0 for a thread in this process, N for processes"
+    )
+    max_total_tokens: Count | None = Field(default=None, description="the most tokens a run may spend, or None")
+    capture: Literal["none", "errors", "all"] = Field(default="errors", description="whose raw bytes are kept")
+    capture_limit_mb: Annotated[int, Field(ge=0)] = Field(default=256, description="megabytes of raw bytes kept a run")
     until: Annotated[dict[str, Share], BeforeValidator(from_json)] = Field(
         default_factory=dict,
         description="end a level when half the interval of a figure is within this share of it, e.g. {'ttft_s_p95': 0.05}; "
@@ -136,12 +149,14 @@ class RunConfig(Model):
     slo: Annotated[dict[str, Annotated[Positive, BeforeValidator(as_seconds)]], BeforeValidator(_limits)] = Field(
         default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5} or {'ttft': '500ms'}"
     )
-    stop_on_overload: bool = Field(False, description="stop an open-loop level if the requests in flight keep rising")
+    stop_on_overload: bool = Field(
+        default=False, description="stop an open-loop level if the requests in flight keep rising"
+    )
     abort_after_failures: Count | None = Field(
-        50, description="stop a level if its first N requests all fail; None: never"
+        default=50, description="stop a level if its first N requests all fail; None: never"
     )
     preflight: bool = Field(
-        True,
+        default=True,
         description="begin with one request; if nothing answers it, stop the run there. False runs the levels all the same",
     )
 

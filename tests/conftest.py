@@ -3,7 +3,9 @@ is skipped: a missing tool fails."""
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -20,6 +22,11 @@ CHROMIUM = os.environ.get("BASETENKIT_CHROMIUM") or shutil.which("chromium") or 
 BROWSER = "needs Chromium: `apt-get install chromium`, or set BASETENKIT_CHROMIUM to where it is"
 NEEDED = {"test_genai_bench.py": ("genai-bench",), "test_hub_data.py": ("datasets",)}
 REAL = f"needs the real model servers: `{servers.HOW}`"
+# What says in a test file that its tests start a server or a process, wait, draw, or repeat something at random many times.
+SLOW = re.compile(
+    r"emulator\.serve|\bsubprocess\b|\bsocket\b|\bpeer\b|\bserving\b|\bfaulty\b|\bthreading\b|\basyncio\.run|\bpapermill\b"
+    r"|\brun_sync\b|\bbk\.(run|start|calibrate|preflight|report)\b|\bcharts?\b|\bgallery\b|\bdefault_rng\b|\bRandom\b"
+)
 TOGETHER = ("tests/real/", "tests/browser/")  # a group each: one process starts the servers, or a browser
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -40,10 +47,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """None beside this process if only files were named; otherwise more than there are cores: many tests wait for a server."""
+    """None beside this process if only files were named; otherwise one more than there are cores: many tests wait."""
     if all(Path(name.partition("::")[0]).is_file() for name in config.args):
         return 0
-    return max(2, os.cpu_count() or 1)
+    return max(2, os.cpu_count() or 1) + 1
+
+
+@functools.cache
+def fast(path: Path) -> bool:
+    return not SLOW.search(path.read_text())
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m fast` the other files are not even imported."""
+    skipped = (
+        config.option.markexpr == "fast" and collection_path.name.startswith("test_") and not fast(collection_path)
+    )
+    return True if skipped else None
 
 
 def may_open_raw_sockets() -> bool:
@@ -55,6 +75,9 @@ def may_open_raw_sockets() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if fast(item.path):
+            item.add_marker("fast")
     items.sort(key=lambda item: not item.nodeid.startswith(TOGETHER))  # the largest groups first
     if os.environ.get("CI"):
         return

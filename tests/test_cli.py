@@ -1,7 +1,10 @@
-"""The command line as it is used: a process of its own, against the embedded endpoint."""
+"""The command line as it is used, against the embedded endpoint: each command once as a process of its own, its other forms in
+this one."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -18,6 +21,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
+from basetenkit.cli import main
 
 KEY = "planted-key-4711"
 SETTINGS = ["MODEL_API_KEY", "BASETEN_API_KEY", "LOG_LEVEL"]
@@ -31,6 +35,22 @@ def environment(**more: str) -> dict[str, str]:
 def call(*args: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
     env = environment(**more)
     return subprocess.run([*COMMAND, *args], capture_output=True, text=True, env=env, cwd=cwd, check=False, timeout=120)
+
+
+def here(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """`call` without a process: to start one takes longer than what most commands do."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        for name in SETTINGS:
+            patch.delenv(name, raising=False)
+        for name, value in more.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["basetenkit", *args])
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -96,15 +116,15 @@ def test_a_gate_that_failed_is_told_by_the_exit_code(server: Any, tmp_path: Path
 
 
 def test_wrong_usage_is_one_sentence(server: Any, tmp_path: Path) -> None:
-    here = ["--save-to", str(tmp_path / "r")]
-    one_sentence(call(*flags(server, scenario="Q(1,2)"), *here), "Q(1,2)")
-    one_sentence(call(*flags(server), *here, "--slo", "ttft_s"), "is no NAME=SECONDS")
-    one_sentence(call(*flags(server), *here, "--slo", "speed=1"), "speed")
-    one_sentence(call(*flags(server), *here, "--experiment-base-dir", "x"), "not both")
-    one_sentence(call("preflight", "no-url"), "it is no http or https URL")
-    one_sentence(call("compare", str(tmp_path), str(tmp_path)), str(tmp_path))
+    save = ["--save-to", str(tmp_path / "r")]
+    one_sentence(call(*flags(server, scenario="Q(1,2)"), *save), "Q(1,2)")
+    one_sentence(here(*flags(server), *save, "--slo", "ttft_s"), "is no NAME=SECONDS")
+    one_sentence(here(*flags(server), *save, "--slo", "speed=1"), "speed")
+    one_sentence(here(*flags(server), *save, "--experiment-base-dir", "x"), "not both")
+    one_sentence(here("preflight", "no-url"), "it is no http or https URL")
+    one_sentence(here("compare", str(tmp_path), str(tmp_path)), str(tmp_path))
     assert not (tmp_path / "r").exists()
-    assert call("dance").returncode == 2
+    assert here("dance").returncode == 2
 
 
 @pytest.mark.baseten("debug")
@@ -113,7 +133,8 @@ def test_debug_shows_bodies_without_the_key(server: Any, tmp_path: Path) -> None
     assert done.returncode == 0
     rows = bk.load(tmp_path / "r").requests
     assert done.stderr.count('"messages"') == rows.height
-    assert done.stderr.count("data: [DONE]") == (rows["outcome"] == "ok").sum() >= 2
+    # What kept the load on may have been cancelled when all of its answer had come.
+    assert 2 <= (rows["outcome"] == "ok").sum() <= done.stderr.count("data: [DONE]") <= rows.height
     assert KEY not in done.stderr + done.stdout
 
 
@@ -136,7 +157,7 @@ def test_a_flag_that_does_nothing_is_said(server: Any, tmp_path: Path) -> None:
     said = call(*command, str(tmp_path / "a"))
     assert said.returncode == 0
     assert "basetenkit: flag_idle: --spawn-rate does nothing here" in said.stderr
-    assert call(*command, str(tmp_path / "b"), "--quiet").stderr == ""
+    assert here(*command, str(tmp_path / "b"), "--quiet").stderr == ""
 
 
 def test_an_interrupt_saves_first(server: Any, tmp_path: Path) -> None:
@@ -166,7 +187,7 @@ def test_an_interrupt_saves_first(server: Any, tmp_path: Path) -> None:
 def test_preflight(server: Any) -> None:
     well = call("preflight", server.url, "--model", "m", MODEL_API_KEY=KEY)
     assert (well.returncode, "sent as Bearer" in well.stdout) == (0, True)
-    wrong = call("preflight", server.url, "--api-key", KEY + "-wrong", "--json")
+    wrong = here("preflight", server.url, "--api-key", KEY + "-wrong", "--json")
     said = json.loads(wrong.stdout)
     assert (wrong.returncode, said["status"], said["ok"]) == (1, 401, False)
     assert said["advice"]
@@ -186,9 +207,9 @@ def test_compare(server: Any, tmp_path: Path) -> None:
         bk.run_sync(config, save_to=tmp_path / name)
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     assert "b - a" in call("compare", a, b).stdout
-    said = json.loads(call("compare", a, b, "--json").stdout)
+    said = json.loads(here("compare", a, b, "--json").stdout)
     assert {row["metric"] for row in said["frame"]} >= {"ttft_s_p50", "e2e_s_p50"}
-    assert call("compare", a, b, "--quiet").stdout == ""
+    assert here("compare", a, b, "--quiet").stdout == ""
 
 
 def test_plot(saved: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
@@ -198,7 +219,7 @@ def test_plot(saved: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Pa
     drawn = sorted((tmp_path / "charts").iterdir())
     assert {p.name for p in drawn} >= {"latency_ecdf.svg", "serving_curve.svg", "waterfall.svg"}
     assert all("<svg" in p.read_text() for p in drawn)
-    one_sentence(call("plot", str(saved[0]), str(tmp_path), "--kind", "bmp"), "html, svg, png, json")
+    one_sentence(here("plot", str(saved[0]), str(tmp_path), "--kind", "bmp"), "html, svg, png, json")
 
 
 def test_report_and_excel(saved: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
@@ -206,19 +227,19 @@ def test_report_and_excel(saved: tuple[Path, subprocess.CompletedProcess[str]], 
     done = call("report", run, str(page))
     assert (done.returncode, done.stdout) == (0, f"wrote {page}\n")
     assert "<svg" in page.read_text() or "<img" in page.read_text()
-    assert json.loads(call("excel", run, str(book), "--json").stdout) == {"written": str(book)}
+    assert json.loads(here("excel", run, str(book), "--json").stdout) == {"written": str(book)}
     assert zipfile.is_zipfile(book)
-    assert call("report", run, str(page), "--quiet").stdout == ""
-    one_sentence(call("report", run, str(tmp_path / "r.pdf")), "should end in .html, .xlsx, .csv")
-    one_sentence(call("excel", run, str(page)), "should end in .xlsx")
-    one_sentence(call("report", str(tmp_path), str(page)), "is no run folder")
-    one_sentence(call("report", run, str(tmp_path / "none" / "r.html")), "cannot be written")
+    assert here("report", run, str(page), "--quiet").stdout == ""
+    one_sentence(here("report", run, str(tmp_path / "r.pdf")), "should end in .html, .xlsx, .csv")
+    one_sentence(here("excel", run, str(page)), "should end in .xlsx")
+    one_sentence(here("report", str(tmp_path), str(page)), "is no run folder")
+    one_sentence(here("report", run, str(tmp_path / "none" / "r.html")), "cannot be written")
 
 
 def test_doctor_and_help() -> None:
     found = json.loads(call("doctor", "--json", MODEL_API_KEY=KEY).stdout)
     assert (found["basetenkit"], found["MODEL_API_KEY is set"]) == (bk.__version__, True)
-    said = call("doctor", MODEL_API_KEY=KEY).stdout
+    said = here("doctor", MODEL_API_KEY=KEY).stdout
     assert "MODEL_API_KEY is set    yes" in said
     assert KEY not in said + json.dumps(found)
     shown = call("--help").stdout
@@ -226,8 +247,8 @@ def test_doctor_and_help() -> None:
         assert f" {name} " in shown
     for panel in ("Measure", "Saved runs", "Around it"):
         assert f" {panel} " in shown
-    assert "--num-concurrency" in call("benchmark", "--help").stdout
-    assert "--ttft-ms" in call("emulator", "--help").stdout
+    assert "--num-concurrency" in here("benchmark", "--help").stdout
+    assert "--ttft-ms" in here("emulator", "--help").stdout
 
 
 def test_the_emulator_serves_until_told_to_end() -> None:

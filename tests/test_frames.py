@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas
 import polars as pl
-import pytest
 
 from basetenkit.frames import columns_of, plain
 from basetenkit.secrets import fingerprint
@@ -55,7 +55,6 @@ def test_whatever_has_arrows_interface() -> None:
 
 
 def test_pandas_with_missing_values_and_arrays_in_cells() -> None:
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"prompt": ["a", None], "max_tokens": [7, None], "tags": [np.array(["x"]), None]})
     columns = columns_of(frame)
     assert columns == {"prompt": ["a", None], "max_tokens": [7.0, None], "tags": [["x"], None]}

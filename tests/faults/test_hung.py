@@ -25,6 +25,12 @@ def measured(choose: Callable[[int], Fault | None], timeout_s: float = 60.0, **f
         return bk.run_sync(bk.RunConfig(endpoint=endpoint, abort_after_failures=None, **load))
 
 
+def over_the_level(run: bk.Run, rate: float, limit_s: float) -> bool:
+    """Whether `rate` is that of all its successes over the whole level, which ends at its limit or as soon after as it can."""
+    ok, took = (run.requests["outcome"] == "ok").sum(), run.requests["end_s"].max() - run.requests["start_s"].min()  # type: ignore[operator]
+    return bool(ok / max(took, limit_s) * 0.98 <= rate <= ok / limit_s * 1.02)
+
+
 def row(run: bk.Run) -> dict[str, Any]:
     return run.summary.row(0, named=True)
 
@@ -36,7 +42,7 @@ def test_a_server_that_freezes_is_as_fast_as_what_it_completed(load: dict[str, A
     run = measured(lambda n: SLOW if n < 150 else SILENT, steady=steady, **load)
     found, ok = row(run), (run.requests["outcome"] == "ok").sum()
     assert ok == 150
-    assert found["requests_per_s"] == pytest.approx(ok / 4, rel=0.02)
+    assert over_the_level(run, found["requests_per_s"], 4)
     assert found["goodput"] < 0.99
     assert not run.complete
     fates = run.fates.row(0, named=True)
@@ -46,9 +52,10 @@ def test_a_server_that_freezes_is_as_fast_as_what_it_completed(load: dict[str, A
 
 
 def test_a_server_that_freezes_fails_against_a_good_baseline(tmp_path: Path) -> None:
-    good = measured(lambda n: SLOW, max_requests=150, concurrency=8)
+    good = measured(lambda n: SLOW, max_requests=150, max_seconds=60, concurrency=8)
     assert bk.judge(good).missed == []
-    frozen = measured(lambda n: SLOW if n < 100 else SILENT, max_requests=150, max_seconds=3, concurrency=8)
+    took = good.requests["end_s"].max() - good.requests["start_s"].min()  # type: ignore[operator]
+    frozen = measured(lambda n: SLOW if n < 100 else SILENT, max_requests=150, max_seconds=3 * took, concurrency=8)
     judged = bk.judge(frozen, baseline=good, max_unfinished=None)
     assert any("E2E" in s or "latency" in s for s in judged.missed)
     assert any("throughput" in s for s in judged.missed)
@@ -57,8 +64,7 @@ def test_a_server_that_freezes_fails_against_a_good_baseline(tmp_path: Path) -> 
 def test_requests_that_hang_are_in_the_rate_and_in_the_gates() -> None:
     """Every third request gets no answer: four users are stuck after a few requests, and the rest is never sent."""
     run = measured(lambda n: SILENT if n % 3 == 2 else SLOW, max_requests=200, max_seconds=3, concurrency=4)
-    ok = (run.requests["outcome"] == "ok").sum()
-    assert row(run)["requests_per_s"] == pytest.approx(ok / 3, rel=0.02)
+    assert over_the_level(run, row(run)["requests_per_s"], 3)
     assert row(run)["e2e_s_p99"] is None
     assert len(bk.judge(run).missed) >= 1
 

@@ -23,7 +23,7 @@ def config(url: str, **fields: Any) -> bk.RunConfig:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[Any, Any]]:
-    with bk.emulator.serve(ttft_ms=10, itl_ms=1) as fast, bk.emulator.serve(ttft_ms=30, itl_ms=1) as slow:
+    with bk.emulator.serve(ttft_ms=20, itl_ms=1) as fast, bk.emulator.serve(ttft_ms=80, itl_ms=1) as slow:
         yield fast, slow
 
 
@@ -39,7 +39,7 @@ def test_a_slower_endpoint_differs(found: bk.EndpointComparison) -> None:
     assert found.verdict == "differs"
     assert found.sentence.startswith("Differed in this comparison. Time to first token: B / A = ")
     (ttft,) = found.frame.filter((pl.col("metric") == "ttft_s") & (pl.col("of") == "block means")).to_dicts()
-    assert 1.5 < ttft["ratio"] < 3.5
+    assert 1.5 < ttft["ratio"] < 4.5
     assert ttft["low"] < ttft["ratio"] < ttft["high"]
     assert ttft["pairs"] == 6
     assert set(found.frame["metric"]) == {"ttft_s", "tpot_s", "e2e_s", "output_tokens_per_s"}
@@ -85,7 +85,7 @@ def test_each_block_is_kept_as_a_run(found: bk.EndpointComparison) -> None:
 
 def test_the_same_endpoint_twice_and_blocks_by_a_pilot(servers: tuple[Any, Any]) -> None:
     same = config(servers[0].url)
-    result = asyncio.run(bk.compare_endpoints(same, same, pairs=2, block_seconds=0.15, margin=0.9))
+    result = asyncio.run(bk.compare_endpoints(same, same, pairs=2, block_seconds=0.5, margin=0.9))
     assert result.verdict != "differs"
     assert result.blocks["sent"][0] >= 10
     assert result.blocks["seconds"].min() > 0.1  # type: ignore[operator]

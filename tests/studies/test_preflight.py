@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ KEY = "planted-key-4711"
 
 
 def test_an_endpoint_that_works_says_what_it_speaks() -> None:
-    with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
+    with bk.emulator.serve(ttft_ms=5, itl_ms=25) as server:  # so slow that on a busy machine, too, no two come as one
         found = bk.preflight(bk.Endpoint(url=server.url, model="m", api_key=KEY))
         assert len(server.truth()["requests"]) == 1
     assert found.ok
@@ -105,8 +106,14 @@ def test_each_refusal_has_the_sentence_that_helps(status: int, words: str) -> No
 
 
 def answering(head: str, body: bytes) -> contextlib.AbstractContextManager[Peer]:
-    """A server that gives every request this answer."""
-    return peer(lambda sock, _: sock.sendall(f"HTTP/1.1 {head}\r\n\r\n".encode() + body))
+    """A server that gives every request this answer, all of it at once, as late as a gateway does that holds it back. It waits
+    much longer than a client on a busy machine is late: the client then knows that this was not its own doing."""
+
+    def answer(sock: socket.socket, _request: bytes) -> None:
+        time.sleep(0.3)
+        sock.sendall(f"HTTP/1.1 {head}\r\n\r\n".encode() + body)
+
+    return peer(answer)
 
 
 STREAM = b"".join(

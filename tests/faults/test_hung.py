@@ -25,9 +25,13 @@ def measured(choose: Callable[[int], Fault | None], timeout_s: float = 60.0, **f
         return bk.run_sync(bk.RunConfig(endpoint=endpoint, abort_after_failures=None, **load))
 
 
+def elapsed_s(run: bk.Run) -> float:
+    return number(run.requests["end_s"].max()) - number(run.requests["start_s"].min())
+
+
 def over_the_level(run: bk.Run, rate: float, limit_s: float) -> bool:
     """Whether `rate` is that of all its successes over the whole level, which ends at its limit or as soon after as it can."""
-    ok, took = (run.requests["outcome"] == "ok").sum(), run.requests["end_s"].max() - run.requests["start_s"].min()  # type: ignore[operator]
+    ok, took = (run.requests["outcome"] == "ok").sum(), elapsed_s(run)
     return bool(ok / max(took, limit_s) * 0.98 <= rate <= ok / limit_s * 1.02)
 
 
@@ -54,7 +58,7 @@ def test_a_server_that_freezes_is_as_fast_as_what_it_completed(load: dict[str, A
 def test_a_server_that_freezes_fails_against_a_good_baseline(tmp_path: Path) -> None:
     good = measured(lambda n: SLOW, max_requests=150, max_seconds=60, concurrency=8)
     assert bk.judge(good).missed == []
-    took = good.requests["end_s"].max() - good.requests["start_s"].min()  # type: ignore[operator]
+    took = elapsed_s(good)
     frozen = measured(lambda n: SLOW if n < 100 else SILENT, max_requests=150, max_seconds=3 * took, concurrency=8)
     judged = bk.judge(frozen, baseline=good, max_unfinished=None)
     assert any("E2E" in s or "latency" in s for s in judged.missed)

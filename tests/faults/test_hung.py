@@ -31,7 +31,7 @@ def elapsed_s(run: bk.Run) -> float:
 
 def over_the_level(run: bk.Run, rate: float, limit_s: float) -> bool:
     """Whether `rate` is that of all its successes over the whole level, which ends at its limit or as soon after as it can."""
-    ok, took = (run.requests["outcome"] == "ok").sum(), elapsed_s(run)
+    ok, took = int((run.requests["outcome"] == "ok").sum()), elapsed_s(run)
     return bool(ok / max(took, limit_s) * 0.98 <= rate <= ok / limit_s * 1.02)
 
 

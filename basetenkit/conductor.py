@@ -18,13 +18,11 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from .analysis.precision import Precision, precision
-from .analysis.sweep import rises
+from .analysis.precision import Precision
 from .engine.clock import Poller
 from .errors import StoreError
 from .executor import Batch, Executor, Status
 from .findings import finding
-from .looks import FIRST_LOOK
 from .manifest import LevelEntry, Manifest, UntilReached
 from .outgoing import quota
 from .prepared import Prepared
@@ -33,6 +31,7 @@ from .reasons import Stop, StopReason
 from .row_notes import in_words
 from .run_plan import PlannedLevel
 from .stage import Stage
+from .stop_conditions import PrecisionReached, Seen, StopRequest, each_second, first_stop
 from .store import RunFolder
 from .tally import Tally
 from .types import Outcome
@@ -72,10 +71,11 @@ class Conductor:
         self.config, self.folder, self.manifest = prepared.config, folder, manifest
         self.lock = threading.Lock()
         self.notes = manifest.metadata.events
-        self.stopped: Stop | None = None
+        self._stop = StopRequest()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._poller, self._key, self._prepared = Poller(), "", prepared
         self._now: PlannedLevel | None = None
-        self._reached: Precision | None = None
+        self._precision = PrecisionReached(self.config)
         self._asking: asyncio.Task[dict[str, Any]] | None = None
         self._dead: str | None = None
         self._executor = self._make_executor()
@@ -109,24 +109,36 @@ class Conductor:
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(self._poller)) as runner:
             runner.run(self._levels())
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop was asked for, so that levels are left undone."""
+        return self._stop.made is not None
+
+    def ask_to_stop(self, stop: Stop) -> None:
+        """Cancels what is in flight and sends no more; from any thread."""
+        self._stop.ask(stop)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just closed: the run is over
+                self._loop.call_soon_threadsafe(self.stop, stop)
+
     def stop(self, stop: Stop) -> None:
         """Cancels what is in flight and sends no more; on the loop's thread."""
-        self.stopped = self.stopped or stop
+        self._stop.ask(stop)
         if self._asking is not None:
             self._asking.cancel()
         self._executor.stop(stop)
 
     async def _levels(self) -> None:
-        self.loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         missing = [entry for entry in self.manifest.levels if not entry.done]
         self.notes[:] = [note for note in self.notes if note.code not in (NOTHING_ANSWERS, PREFLIGHT_FAILED)]
         try:
-            if missing and self.config.preflight and self.stopped is None:
+            if missing and self.config.preflight and not self.stopped:
                 await self._ask(missing[0])
-            if missing and self.stopped is None:
+            if missing and not self.stopped:
                 await self._executor.open()
             for entry in missing:
-                if self.stopped is not None:
+                if self.stopped:
                     break
                 await self._one(entry)
         finally:
@@ -143,7 +155,7 @@ class Conductor:
         try:
             row = await self._asking
         except asyncio.CancelledError:  # by `stop`; its row says so
-            if self.stopped is None:
+            if not self.stopped:
                 raise
         finally:
             self._asking = None
@@ -162,14 +174,14 @@ class Conductor:
             self.notes.append(finding(NOTHING_ANSWERS if dead else PREFLIGHT_FAILED, **told))
             if dead:
                 self._dead = message
-                self.stopped = Stop(StopReason.NO_ANSWER, {"message": message})
+                self._stop.ask(Stop(StopReason.NO_ANSWER, {"message": message}))
 
     async def _one(self, entry: LevelEntry) -> None:
         """One level, whatever happens in it: its rows are in the folder and its entry says how it ended."""
         level = entry.plan
         with self.lock:
             self.folder.set_aside(level.index)
-        self._key, self._now, self._reached = str(level), level, None
+        self._key, self._now, self._precision = str(level), level, PrecisionReached(self.config)
         ticker = asyncio.ensure_future(self._tick(level))
         started = time.time()
         try:
@@ -186,24 +198,25 @@ class Conductor:
         report = self._executor.report()
         if self.config.until:
             await asyncio.get_running_loop().run_in_executor(None, self._look, level)
-            report.until = None if self._reached is None else UntilReached(**asdict(self._reached))
+            reached = self._precision.reached
+            report.until = None if reached is None else UntilReached(**asdict(reached))
         entry.take(report)
-        entry.started_at, entry.done = started, report.whole and self.stopped is None
+        entry.started_at, entry.done = started, report.whole and not self.stopped
         self.folder.write_run(self.manifest)
 
     async def _tick(self, level: PlannedLevel) -> None:
-        """Each second: the spool, and a look at whether an open loop's endpoint keeps up."""
+        """Each second: the spool, and whether there is reason to end the level."""
         in_flight: list[int] = []
-        watched = self.config.stop_on_overload and level.load.scheduled
+        conditions = each_second(self.config, level.load)
         while True:
             await asyncio.sleep(SPOOL_EVERY_S)
             status = self._executor.status()
             in_flight.append(status.in_flight)
-            if watched and (found := rises(in_flight, status.sent)):
-                self._executor.halt(Stop(StopReason.OVERLOAD, {"early": float(found[0]), "late": float(found[1])}))
-            if self.config.until and status.finished - self.config.warmup_requests >= self._next_look:
+            if stop := first_stop(conditions, Seen(status, status.sent, in_flight)):
+                self._executor.halt(stop)
+            if self._precision.due(status.finished):
                 await asyncio.get_running_loop().run_in_executor(None, self._look, level)
-                if self._reached is not None and self._reached.enough:
+                if self._precision.enough:
                     self._executor.enough()
             rows, chunks = (sum(n) for n in zip(*(b.size for b in self._executor.waiting()), (0, 0), strict=True))
             big = rows > ROWS_IN_MEMORY or chunks > CHUNKS_IN_MEMORY
@@ -212,20 +225,16 @@ class Conductor:
             if self._write_error is not None:
                 self._executor.stop(Stop(StopReason.NOT_WRITTEN, {"message": str(self._write_error)}))
 
-    @property
-    def _next_look(self) -> int:
-        return FIRST_LOOK if self._reached is None else self._reached.next_look
-
     def _look(self, level: PlannedLevel) -> None:
         """How precise the level's figures are by now; beside the loop, as it takes a while."""
 
         def of_level(rows: pl.LazyFrame, chunks: pl.LazyFrame) -> Precision:
             same = [pl.col(name) == value for name, value in level.key.columns.items()]
-            mine = mark_window(rows.filter(same).drop("text").collect())
+            mine = mark_window(rows.filter(same).drop("text", "warnings").collect())
             theirs = chunks.join(mine.lazy().select("request_id"), on="request_id", how="semi")
-            return precision(mine, theirs, self.config.until, self.config.slo)
+            return self._precision.look(mine, theirs)
 
-        self._reached = self.recorded(of_level)
+        self.recorded(of_level)
 
     async def _flush(self, index: int) -> None:
         """Writes what was recorded since the last time as one part, on a thread of its own; one write at a time."""

@@ -12,6 +12,7 @@ from .findings import Finding
 from .manifest import LevelReport
 from .reasons import Stop
 from .run_plan import PlannedLevel
+from .types import Outcome
 
 
 class Batch(Protocol):
@@ -36,6 +37,10 @@ class Status:
     output_tokens: int = 0
     seconds: float = 0.0
     last_error: str | None = None
+
+    @property
+    def successes(self) -> int:
+        return self.outcomes[Outcome.OK]
 
 
 class Executor(Protocol):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .endpoint import Endpoint
 from .engine.redirects import not_followed
 from .parsing.response import ParsedResponse, parse_response
@@ -13,17 +11,19 @@ from .types import Exchange, Failure, Outcome
 def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
     """What an exchange's bytes mean. A defect of the parser costs its response, never the row."""
     request = exchange.request
-    arguments: dict[str, Any] = {
-        "status": exchange.status or 0,
-        "headers": exchange.headers,
-        "stream": endpoint.stream and request.batch_size is None,  # embeddings come whole
-        "response_path": endpoint.response_path,
-        "prompt": request.prompt,
-        "max_tokens": request.output_tokens_target,
-        "inputs": request.batch_size,
-    }
     try:
-        parsed = parse_response(exchange.body, exchange.read_ends, failure=exchange.failure, **arguments)
+        parsed = parse_response(
+            exchange.body,
+            exchange.read_ends,
+            status=exchange.status or 0,
+            headers=exchange.headers,
+            failure=exchange.failure,
+            stream=endpoint.stream and request.batch_size is None,  # embeddings come whole
+            response_path=endpoint.response_path,
+            prompt=request.prompt,
+            max_tokens=request.output_tokens_target,
+            inputs=request.batch_size,
+        )
         parsed.error_message = not_followed(exchange) or parsed.error_message
         return parsed
     except Exception as error:

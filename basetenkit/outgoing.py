@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -12,11 +14,13 @@ from .config import RunConfig
 from .endpoint import Endpoint
 from .engine.clock import Poller, WallClock
 from .engine.connection import Timeouts
+from .engine.driver import Follow
 from .engine.http_request import Head, HttpRequest
 from .engine.pool import Origin, Pool
 from .engine.retries import pause_before_again
 from .engine.via_httpx import HttpxPool
 from .loads import Load
+from .stop_conditions import TokenLimit
 from .tally import COOLDOWN, RAMP, Quota, Tally
 from .types import Exchange, Request
 from .version import __version__
@@ -88,6 +92,18 @@ class Source:
         self._ready: deque[Request] = deque()
         self._ready_bytes = 0
         self._at, self._stride = first, stride
+
+    @property
+    def follow(self) -> Follow | None:
+        """What gives the request that follows on an exchange, once it is due; None if each request stands alone."""
+        return None
+
+    def due(self, times: Iterator[float]) -> Iterator[float]:
+        """Of the times of a schedule, in s since the level's start, those at which this sender has a request to begin."""
+        return itertools.islice(times, self._at, None, self._stride)
+
+    def answered(self, request: Request, text: str | None) -> None:
+        """Is told what a response said, when it has been read; None where it failed. Nothing depends on it here."""
 
     @property
     def _left(self) -> int:
@@ -176,7 +192,7 @@ class Spend:
     """The guard on tokens: counts what was promised to requests in flight, then what they really took; over all senders."""
 
     def __init__(self, limit: int | None = None, tally: Tally | None = None) -> None:
-        self.limit, self.tally = limit, tally or Tally()
+        self._limit, self.tally = TokenLimit(limit), tally or Tally()
 
     @staticmethod
     def _promised(request: Request) -> int:
@@ -185,11 +201,11 @@ class Spend:
     def take(self, request: Request, at: int | None = None, settled: bool = True) -> tuple[int, str] | None:
         """The number and phase under which `request` may go, its tokens promised; None where all are taken or the limit forbids
         it."""
-        return self.tally.take(self._promised(request), self.limit, at, settled)
+        return self.tally.take(self._promised(request), self._limit, at, settled)
 
     def take_reserved(self, request: Request, number: int, phase: str) -> bool:
         """Whether `request` may go under a number that was reserved for it."""
-        return self.tally.take_reserved(number, phase, self._promised(request), self.limit)
+        return self.tally.take_reserved(number, phase, self._promised(request), self._limit)
 
     def promise(self, request: Request) -> None:
         """The tokens of one that goes again, whatever the limit: the row of the try before gave its own back."""
@@ -211,9 +227,15 @@ def connections(endpoint: Endpoint, poller: Poller, wall: WallClock) -> Pool | H
     if not endpoint.by_httpx:
         origin = Origin.of(endpoint.url, endpoint.verify, endpoint.client_cert)
         return Pool(origin, timeouts(endpoint), poller=poller, wall=wall)
-    how: dict[str, Any] = {"proxy": endpoint.proxy, "http2": endpoint.http2, "verify": endpoint.verify}
     return HttpxPool(
-        endpoint.url, timeouts(endpoint), client_cert=endpoint.client_cert, poller=poller, wall=wall, **how
+        endpoint.url,
+        timeouts(endpoint),
+        proxy=endpoint.proxy,
+        http2=endpoint.http2,
+        verify=endpoint.verify,
+        client_cert=endpoint.client_cert,
+        poller=poller,
+        wall=wall,
     )
 
 

@@ -101,16 +101,15 @@ class LiveRun:
 
     def stop(self, reason: str = "stop() was called") -> None:
         """Stops at once and keeps what finished; what is in flight becomes `cancelled`. Returns without waiting."""
-        stop = Stop(StopReason.STOPPED, {"why": reason})
-        self._conductor.stopped = self._conductor.stopped or stop
-        loop = getattr(self._conductor, "loop", None)
-        if loop is not None and not self.done:
-            with contextlib.suppress(RuntimeError):  # the loop has just closed: the run is over
-                loop.call_soon_threadsafe(self._conductor.stop, stop)
+        self._conductor.ask_to_stop(Stop(StopReason.STOPPED, {"why": reason}))
 
     def wait(self, timeout: float) -> None:
         """Waits until the engine has ended, in s at most `timeout`; raises nothing."""
         self._thread.join(timeout)
+
+    async def wait_async(self, timeout: float) -> None:
+        """`wait` for a coroutine: other tasks of its loop go on."""
+        await asyncio.wait([asyncio.wrap_future(self._future)], timeout=timeout)
 
     def result(self, timeout: float | None = None) -> Run:
         """Waits for the end, in s at most `timeout` (TimeoutError), and gives the Run."""
@@ -167,7 +166,7 @@ async def _until_done(live: LiveRun) -> Run:
     try:
         while not live.done:
             line.show(live.progress)
-            await asyncio.wait([asyncio.wrap_future(live._future)], timeout=0.25)
+            await live.wait_async(0.25)
         return live.result()
     finally:
         _end(live, "the awaiting task was cancelled")

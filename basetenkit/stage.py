@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import polars as pl
 
@@ -20,7 +18,7 @@ from .config import RunConfig
 from .engine.backlog import Backlog, few_collections
 from .engine.clock import Poller, WallClock, mono
 from .engine.driver import Level
-from .engine.http_request import Head, HttpRequest
+from .engine.http_request import HttpRequest
 from .engine.lag import LoopLag
 from .engine.pacer import schedule
 from .executor import Batch, Status
@@ -30,9 +28,10 @@ from .loads import ClosedLoop
 from .manifest import LevelReport
 from .outgoing import LOOK_AHEAD, Source, Spend, connections, quota
 from .prepared import Prepared
-from .reasons import Stop, StopReason
+from .reasons import Stop
 from .rows import Reading, Table
 from .run_plan import PlannedLevel
+from .stop_conditions import Seen, StopRequest, TimeLimit, after_failures, first_stop
 from .store import exchange_frame, hide
 from .tally import COOLDOWN, MEASURED, RAMP, Tally, share
 from .turns import Turns
@@ -101,7 +100,7 @@ class Stage:
         self._spend = Spend(config.max_total_tokens, tally)
         self._status, self._lag = Status(), LoopLag(poller)
         self._level: Level | None = None
-        self._stopped: Stop | None = None
+        self._stopped, self._seen, self._after_failures = StopRequest(), Seen(tally), after_failures(config)
         self._current: Recorded | None = None
         self._not_captured = 0
 
@@ -130,28 +129,43 @@ class Stage:
     def _source_of(self, part: Part) -> Source:
         config, level, tokenizer, entries = self._config, part.level, self._tokenizer, self._entries
         scenario = level.scenario
-        apart: dict[str, Any] = {
-            "salt": self._salt,
-            "stream": level.stream,
-            "share": (part.part, part.parts),
-        }
-        sent: tuple[Head, str, Spend] = (self._head, prefix(self._salt, level), self._spend)
-        scheduled, users = level.load.scheduled, part.users
+        salt, stream, own = self._salt, level.stream, (part.part, part.parts)
+        named, scheduled, users = prefix(self._salt, level), level.load.scheduled, part.users
         if entries is not None and entries.conversations and scenario.needs_data:
-            speaker = Speaker(config, scenario, entries.conversations, tokenizer.count, params=entries.params, **apart)
-            return Turns(config, speaker, *sent, scheduled=scheduled, openings=users)
-        apart |= {"measured": self._measured, "entries": entries}
-        sampler = Sampler(config, scenario, tokenizer, **apart)
+            speaker = Speaker(
+                config,
+                scenario,
+                entries.conversations,
+                tokenizer.count,
+                params=entries.params,
+                salt=salt,
+                stream=stream,
+                share=own,
+            )
+            return Turns(config, speaker, self._head, named, self._spend, scheduled=scheduled, openings=users)
+        sampler = Sampler(
+            config, scenario, tokenizer, salt=salt, stream=stream, share=own, measured=self._measured, entries=entries
+        )
         around = sampler.beside("around") if config.steady else None
         stride = part.parts if scheduled else None
-        return Source(config, sampler, *sent, first=part.part, stride=stride, openings=users, around=around)
+        return Source(
+            config,
+            sampler,
+            self._head,
+            named,
+            self._spend,
+            first=part.part,
+            stride=stride,
+            openings=users,
+            around=around,
+        )
 
     async def perform(self, origin_ns: int | None = None) -> None:
         """Sends what was prepared, from `origin_ns` on (CLOCK_MONOTONIC; None: at once); returns when each request has its row."""
         endpoint, poller = self._config.endpoint, self._poller
         pool = connections(endpoint, poller, self._wall)
         backlog = Backlog(self._read, self._record, self._source.refill)
-        source, follow = self._source, self._source.follow if isinstance(self._source, Turns) else None
+        source = self._source
 
         def take() -> tuple[Request, HttpRequest] | None:
             backlog.wake()  # another is built for it
@@ -165,10 +179,10 @@ class Stage:
             backlog.add(exchange)
             self._finish_if_over()
 
-        limit = self._config.max_seconds
+        limit = TimeLimit(self._config.max_seconds)
         most = self._tally.goal // 2 + self._config.warmup_requests
         again = source.again
-        level = Level(pool, poller, take, done, max_seconds=limit, warm_up_most=most, again=again, follow=follow)
+        level = Level(pool, poller, take, done, limit=limit, warm_up_most=most, again=again, follow=source.follow)
         with few_collections():
             if origin_ns is not None:
                 await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
@@ -179,7 +193,7 @@ class Stage:
             watching = asyncio.ensure_future(self._watch())
             self._lag.start()
             try:
-                if self._stopped is None:
+                if self._stopped.made is None:
                     await self._send(level)
                 await backlog.drained()
             finally:
@@ -192,17 +206,14 @@ class Stage:
         part, planned = self._part, self._part.level
         if isinstance(planned.load, ClosedLoop):
             steady = self._config.steady and part.users > 1
-            known = planned.scenario.fixed_output and not isinstance(self._source, Turns)
+            known = planned.scenario.fixed_output and self._source.follow is None
             few = steady and known and self._config.endpoint.stream
             await level.closed_loop(part.users, staggered=steady and not known, few=few)
         else:
             config = self._config
             rng = random.Random(f"{config.seed}:{planned.key.scenario}:{planned.stream}")
             due = schedule(planned.load.rate, config.arrival, burstiness=config.burstiness, rng=rng)
-            own: Iterator[float] = itertools.islice(due, part.part, None, part.parts)
-            if isinstance(self._source, Turns):
-                own = self._source.due(due)
-            await level.open_loop(own, part.max_in_flight)
+            await level.open_loop(self._source.due(due), part.max_in_flight)
 
     async def _watch(self) -> None:
         """Looks at the wall clock, and whether the other senders' measured requests are over, too."""
@@ -218,7 +229,7 @@ class Stage:
 
     def stop(self, stop: Stop) -> None:
         """Cancels what is in flight and sends no more, of this level and of any later."""
-        self._stopped = self._stopped or stop
+        self._stopped.ask(stop)
         if self._level is not None:
             self._level.stop(stop)
 
@@ -244,8 +255,7 @@ class Stage:
         row = current.table.append(reading)
         ok = row["outcome"] == Outcome.OK
         self._spend.settle(exchange.request, row)
-        if isinstance(self._source, Turns):
-            self._source.answered(exchange.request, row["text"] if ok else None)
+        self._source.answered(exchange.request, row["text"] if ok else None)
         self._tally.ended(ok)
         if row["phase"] not in (RAMP, COOLDOWN):
             status.finished += 1
@@ -255,14 +265,8 @@ class Stage:
             status.last_error = row["error_message"]
         if self._config.capture == "all" or (self._config.capture == "errors" and not ok):
             self._capture(exchange, current)
-        limit = self._config.abort_after_failures
-        if (
-            limit is not None
-            and self._tally.finished >= limit
-            and not self._tally.successes
-            and self._level is not None
-        ):
-            self._level.stop(Stop(StopReason.FAILURES, {"requests": limit}))
+        if not ok and self._level is not None and (stop := first_stop(self._after_failures, self._seen)):
+            self._level.stop(stop)
 
     def _capture(self, exchange: Exchange, current: Recorded) -> None:
         size = len(exchange.body) + len(exchange.reads) * 8 + len(exchange.request.body)
@@ -298,7 +302,7 @@ class Stage:
             sent=0 if level is None else level.sent,
             peak_in_flight=0 if level is None else level.peak,
             held_back=0 if level is None else level.held_back,
-            ended_by=self._stopped if level is None else level.stop_reason,
+            ended_by=self._stopped.made if level is None else level.stop_reason,
             cut_s=None if level is None else level.cut_s,
             tokens_guard=self._tally.reached,
             goal=self._tally.goal,

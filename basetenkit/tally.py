@@ -26,6 +26,9 @@ from typing import Any
 
 import numpy as np
 
+from .stop_conditions import TokenLimit
+
+NO_LIMIT = TokenLimit()
 PHASES = WARMUP, RAMP, MEASURED, COOLDOWN = ("warmup", "ramp", "measured", "cooldown")
 _TAKEN, _REACHED, _WARMUP, _GOAL, _STEADY, _SCHEDULED, _MEASURED, _FIRST, _COMMON = range(9)
 _TOKENS, _ENDED, _OK, _KEPT, _OWN_MEASURED, _OWN_OVER, _DRY, _OWN = range(8)
@@ -156,12 +159,12 @@ class Tally:
         return numbers, MEASURED if phase == WARMUP else phase
 
     def take(
-        self, promised: int = 0, limit: int | None = None, at: int | None = None, settled: bool = True
+        self, promised: int = 0, limit: TokenLimit = NO_LIMIT, at: int | None = None, settled: bool = True
     ) -> tuple[int, str] | None:
         """The number of the next request (`at` where a schedule says it) and its phase; None where none is left, or where
         `promised` more tokens would pass `limit`. `settled`: whether the load has settled, so that measuring may begin."""
         with self._locked():
-            if limit is not None and self.tokens + promised > limit:
+            if limit.forbids(promised, self):
                 self._words[_REACHED] = 1
                 return None
             number = self.taken if at is None else at
@@ -175,10 +178,10 @@ class Tally:
             self._own_it(number, phase)
         return number, phase
 
-    def take_reserved(self, number: int, phase: str, promised: int = 0, limit: int | None = None) -> bool:
+    def take_reserved(self, number: int, phase: str, promised: int = 0, limit: TokenLimit = NO_LIMIT) -> bool:
         """Whether the request under a number that was reserved may go, its tokens promised; False where `limit` forbids it."""
         with self._locked():
-            if limit is not None and self.tokens + promised > limit:
+            if limit.forbids(promised, self):
                 self._words[_REACHED] = 1
                 return False
             self.spend(promised)

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from .config import RunConfig
 from .engine.clock import mono
+from .engine.driver import Follow
 from .engine.http_request import Head, HttpRequest
 from .outgoing import Source, Spend, request_id
 from .tally import MEASURED, WARMUP
@@ -98,7 +99,11 @@ class Turns(Source):
         if future is not None and not future.done():
             future.set_result(text)
 
-    async def follow(self, exchange: Exchange, origin_ns: int) -> tuple[int, Request, HttpRequest] | None:
+    @property
+    def follow(self) -> Follow | None:
+        return self._next_turn
+
+    async def _next_turn(self, exchange: Exchange, origin_ns: int) -> tuple[int, Request, HttpRequest] | None:
         """(when it was due in ns, the next turn, as HTTP has it) once that is due; None where the conversation is over."""
         talk = self._held.pop(exchange.request.conversation_id or "")
         if talk.at >= len(talk.numbers):

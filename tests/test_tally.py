@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from basetenkit.stop_conditions import TokenLimit
 from basetenkit.tally import COOLDOWN, MEASURED, RAMP, WARMUP, Quota, Tally, share
 
 
@@ -61,11 +62,11 @@ def test_a_schedule_says_the_number_of_each(shared: Tally) -> None:
 
 def test_a_limit_on_tokens_holds_over_all(shared: Tally) -> None:
     a, b = part(shared, 0), part(shared, 1)
-    assert [t.take(40, 100) is not None for t in (a, b, a)] == [True, True, False]
+    assert [t.take(40, TokenLimit(100)) is not None for t in (a, b, a)] == [True, True, False]
     assert shared.reached
     assert shared.tokens == 80
     b.spend(-20)  # 20 of the 40 promised were not taken
-    assert a.take(40, 100) == (2, MEASURED)
+    assert a.take(40, TokenLimit(100)) == (2, MEASURED)
     assert shared.tokens == 100
 
 
@@ -80,7 +81,7 @@ def test_the_outcomes_and_the_bytes_kept_add_up(shared: Tally) -> None:
 def test_a_new_level_begins_at_zero_and_the_counts_of_the_run_go_on(shared: Tally) -> None:
     a = part(shared, 0)
     a.take(10)
-    a.take(10, 12)
+    a.take(10, TokenLimit(12))
     a.ended(True)
     a.over()
     assert a.keep(90, 100)

@@ -69,6 +69,14 @@ class Poller(selectors.DefaultSelector):
         self._waiting: Ready = []
         self._looked = 0
 
+    def begin(self) -> None:
+        """One more response is awaited: the loop looks at its sockets more often."""
+        self.in_flight += 1
+
+    def end(self) -> None:
+        """A response that was awaited is over."""
+        self.in_flight -= 1
+
     def hasten(self, fd: int) -> None:
         """From now on a registered `fd` is handed out before others; until `relax`, which must come before it is closed."""
         if self._ahead is not None:
@@ -143,7 +151,11 @@ class NoPoller:
     previous = 0
     returned = 0
     glanced = 0
-    in_flight = 0
+
+    def begin(self) -> None:
+        """Nothing: whose loop it is decides how often it looks."""
+
+    end = begin
 
     def hasten(self, fd: int) -> None:
         """Nothing: whose loop it is decides what is read first."""

@@ -84,7 +84,7 @@ class Connection:
         """Writes `payload` (head and body, whole) and starts reading its response into `exchange`."""
         self._reader = ResponseReader(exchange, self._crlf_apart)
         self._done = done = self._loop.create_future()
-        self._poller.in_flight += 1
+        self._poller.begin()
         exchange.clock = "kernel" if self._recv else "user"
         try:
             data = payload if self._tls is None else self._tls.encrypt(payload)
@@ -276,7 +276,7 @@ class Connection:
         assert reader is not None
         assert done is not None
         self._reader = self._done = None
-        self._poller.in_flight -= 1
+        self._poller.end()
         self._calm(self._hasty)
         if self._timer is not None:
             self._timer.cancel()

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
 
-from ..reasons import Stop, StopReason
+from ..reasons import Stop
 from ..types import Exchange, Failure, Outcome, Request
 from .clock import Poller, mono
 from .http_request import HttpRequest
@@ -30,6 +31,16 @@ HUNG_AFTER = 5  # times the longest response so far
 KEPT_ON = "it kept the load on until every measured request had ended"
 
 
+class Limit(Protocol):
+    """The time of a level: so many seconds, and the stop that is made when they are over."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def stop(self) -> Stop: ...
+
+
 class Level:
     """One (scenario, load, level, repeat) while it is being sent."""
 
@@ -40,13 +51,13 @@ class Level:
         source: Source,
         done: Callable[[Exchange], None],
         *,
-        max_seconds: float,
+        limit: Limit,
         warm_up_most: int = 0,
         again: Again = lambda exchange: None,
         follow: Follow | None = None,
     ) -> None:
         self._pool, self._poller, self._source, self._done, self._again = pool, poller, source, done, again
-        self._max_seconds, self._follow, self._warm_up_most = max_seconds, follow, warm_up_most
+        self._limit, self._follow, self._warm_up_most = limit, follow, warm_up_most
         self._tasks: set[asyncio.Task[None]] = set()
         self.origin_ns = mono()
         self.sent = self.in_flight = self.peak = self.held_back = 0
@@ -85,7 +96,7 @@ class Level:
             answered = sum(map(_answered, self._opening))
             waited = slowest > 0 and waits / 1e9 > patience(slowest / 1e9)
             self.full = waited and is_full(answered)
-            late = now - self.origin_ns > STAGGER_SHARE * self._max_seconds * 1e9
+            late = now - self.origin_ns > STAGGER_SHARE * self._limit.seconds * 1e9
             more = min(users if late or waited else room(users, begun - answered), users - begun)
             for _ in range(more):
                 self._spawn(self._user(None, onward, opens=True))
@@ -95,7 +106,7 @@ class Level:
     async def _others(self, users: int, onward: Turnstile) -> None:
         """Begins all users but the first, at even distances."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._first_over.wait(), self._max_seconds * STAGGER_SHARE)
+            await asyncio.wait_for(self._first_over.wait(), self._limit.seconds * STAGGER_SHARE)
         spread, began = (mono() - self.origin_ns) / 1e9, mono()
         for n in range(1, users):
             await asyncio.sleep(max(spread * n / users - (mono() - began) / 1e9, 0))
@@ -126,7 +137,7 @@ class Level:
         """Whether an open loop has gone on for twice the longest response so far, those in flight among them; at the latest after
         its share of the level's time, or when as many requests were sent as are let."""
         gone, oldest = mono() - self.origin_ns, next(iter(self._flying.values()), None)
-        if gone >= WARM_UP_SHARE * self._max_seconds * 1e9 or self.sent >= self._warm_up_most:
+        if gone >= WARM_UP_SHARE * self._limit.seconds * 1e9 or self.sent >= self._warm_up_most:
             return True
         longest = max(self._longest_ns, 0 if oldest is None else mono() - oldest)
         return self._longest_ns > 0 and gone >= 2 * longest
@@ -137,7 +148,7 @@ class Level:
 
     async def _run(self, begin: Callable[[], object]) -> None:
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._max_seconds, self.stop, Stop(StopReason.TIME, {"seconds": self._max_seconds}))
+        timer = loop.call_later(self._limit.seconds, self.stop, self._limit.stop)
         begin()
         try:
             while self._tasks:

@@ -59,7 +59,7 @@ class HttpxPool:
         exchange.start_ns = exchange.start_ns or mono()
         if gate is not None:
             gate.leave()
-        self._poller.in_flight += 1
+        self._poller.begin()
         try:
             async with asyncio.timeout(self._timeouts.total):
                 await self._perform(exchange, message)
@@ -81,7 +81,7 @@ class HttpxPool:
                 raise
             exchange.failure = exchange.failure or _broken(exchange, error)
         finally:
-            self._poller.in_flight -= 1
+            self._poller.end()
             exchange.end_ns = exchange.end_ns or mono()
 
     def _unconnected(self, error: Exception) -> Failure:

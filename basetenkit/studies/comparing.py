@@ -9,7 +9,6 @@ one-sided tests; Schuirmann 1987): that no difference was found is not that ther
 
 from __future__ import annotations
 
-import asyncio
 import math
 import random
 import secrets
@@ -218,7 +217,7 @@ async def _run(config: RunConfig, folder: Path | None, line: ProgressLine | None
         while not live.done:
             if line is not None:
                 line.show(live.progress | {"level": where})
-            await asyncio.wait([asyncio.wrap_future(live._future)], timeout=0.25)
+            await live.wait_async(0.25)
         return live.result()
     finally:
         if not live.done:

@@ -28,9 +28,11 @@ from ..reasons import Stop, StopReason
 from ..rows import lost_rows
 from ..run_plan import PlannedLevel
 from ..stage import Part, prefix
+from ..stop_conditions import StopRequest
 from ..tally import Tally
 from ..workload.lexicon import lexicon
 from .member import Member
+from .messages import Hello
 from .received import Received, peak_in_flight
 
 LEAD_NS = 30_000_000
@@ -48,7 +50,7 @@ class Crew:
         self._members: list[Member] = []
         self._active: list[Member] = []
         self._batches: list[Batch] = []
-        self._stopped: Stop | None = None
+        self._stopped = StopRequest()
         self._tally: Tally | None = None
         self._notes: dict[Member, list[Finding]] = {}
         self._report: LevelReport | None = None
@@ -70,20 +72,14 @@ class Crew:
     async def _greet(self, members: list[Member]) -> None:
         """Tells each what the run is, on threads: a greeting waits in its pipe until the worker has been loaded."""
         assert self._tally is not None
-        loop, ready = asyncio.get_running_loop(), self._prepared
+        loop, ready, path = asyncio.get_running_loop(), self._prepared, self._tally.path
+        assert path is not None
         words = await loop.run_in_executor(None, lexicon, ready.tokenizer)
-        content = {
-            "config": ready.config.model_copy(update={"dataset": None}),  # its entries were read already
-            "entries": ready.entries,
-            "head": ready.head,
-            "secrets": ready.secrets,
-            "lexicon": words,
-            "salt": self._salt,
-            "tally": self._tally.path,
-        }
+        config = ready.config.model_copy(update={"dataset": None})  # its entries were read already
+        hello = Hello(config, ready.head, self._salt, path, ready.entries, ready.secrets, words)
 
         def greet(member: Member) -> None:
-            member.tell("hello", part=member.part, **content)
+            member.tell("hello", run=hello, part=member.part)
 
         await asyncio.gather(*(loop.run_in_executor(None, greet, member) for member in members))
 
@@ -123,7 +119,7 @@ class Crew:
             member.begin_level()
             member.tell("prepare", part=part)
         await asyncio.gather(*(self._said(m, "built", START_WITHIN_S) for m in self._active))
-        if self._stopped is None:
+        if self._stopped.made is None:
             origin = mono() + LEAD_NS
             for member in self._active:
                 member.tell("go", origin_ns=origin)
@@ -172,7 +168,7 @@ class Crew:
         whole = not lost or (not level.load.scheduled and bool(reports))
         ended_by = next((r.ended_by for r in reports if r.ended_by), None)
         if not reports:
-            ended_by = self._stopped or Stop(StopReason.WORKERS_LOST)
+            ended_by = self._stopped.made or Stop(StopReason.WORKERS_LOST)
         assert self._tally is not None
         self._report = LevelReport(
             sent=sum(r.sent for r in reports) + sum(sent for _, sent in lost),
@@ -220,7 +216,7 @@ class Crew:
 
     def stop(self, stop: Stop) -> None:
         """Reaches all at once; one that does not end within STOP_WITHIN_S is ended."""
-        self._stopped = self._stopped or stop
+        self._stopped.ask(stop)
         for member in self._members:
             member.tell("stop", stop=stop)
         asyncio.get_running_loop().call_later(STOP_WITHIN_S, self._end_the_deaf)

@@ -12,10 +12,17 @@ import io
 import pickle
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 import polars as pl
+
+from ..config import RunConfig
+from ..engine.http_request import Head
+from ..workload.datasets import Entries
+from ..workload.lexicon import Lexicon
 
 _COUNT, _LENGTH = struct.Struct("<I"), struct.Struct("<Q")
 
@@ -41,6 +48,19 @@ def read(stream: BinaryIO) -> Iterator[list[bytes]]:
 def _exactly(stream: BinaryIO, size: int) -> bytes | None:
     data = stream.read(size)
     return data if len(data) == size else None
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a worker is told first. Of `Prepared`, what the parent has read and a worker need not read again; `tally`: the file."""
+
+    config: RunConfig
+    head: Head
+    salt: str
+    tally: Path
+    entries: Entries | None = None
+    secrets: tuple[bytes, ...] = ()
+    lexicon: Lexicon | None = None
 
 
 def order(word: str, **content: Any) -> list[bytes]:

@@ -17,7 +17,6 @@ import threading
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..config import RunConfig
 from ..engine.clock import Poller, mono
 from ..limits import allow_open_files
 from ..prepared import Prepared
@@ -56,7 +55,7 @@ class Worker:
 
     async def _do(self, word: str, content: dict[str, Any]) -> None:
         if word == "hello":
-            self._begin(**content)
+            self._begin(content["run"], content["part"])
         elif word == "prepare":
             assert self._stage is not None
             self._stage.prepare(content["part"])
@@ -64,13 +63,12 @@ class Worker:
         elif word == "go":
             await self._perform(content["origin_ns"])
 
-    def _begin(self, *, config: RunConfig, salt: str, tally: Path, part: int, **read: Any) -> None:
-        """`read`: what the parent has read and this process need not: see `Prepared`."""
-        self._tally_path = tally
+    def _begin(self, run: messages.Hello, part: int) -> None:
+        config, self._tally_path = run.config, run.tally
         allow_open_files(config)
-        tokenizer, counts = load_tokenizer(config.tokenizer), Tally(part, config.workers, tally)
-        prepared = Prepared(config, tokenizer, **read)
-        self._stage = Stage(prepared, salt=salt, poller=self._poller, tally=counts)
+        tokenizer, counts = load_tokenizer(config.tokenizer), Tally(part, config.workers, run.tally)
+        prepared = Prepared(config, tokenizer, run.head, run.entries, run.secrets, lexicon=run.lexicon)
+        self._stage = Stage(prepared, salt=run.salt, poller=self._poller, tally=counts)
         self._say("ready", mono_ns=mono())
 
     async def _perform(self, origin_ns: int) -> None:

@@ -61,7 +61,7 @@ class Sampler:
             scenario.sample(Random(0))
             raise ScenarioError(f'scenario "{scenario}": requests cannot be made for it yet')
         self._config, self._scenario, self._tokenizer = config, scenario, tokenizer
-        self._how: dict[str, Any] = {"salt": salt, "stream": stream, "share": share}
+        self._salt, self._stream, self._share = salt, stream, share
         self._shapes = Random(repr(("shapes", config.seed, str(scenario), stream)))
         self._skip, self._parts = share
         apart = () if self._parts == 1 else share
@@ -79,9 +79,15 @@ class Sampler:
 
     def beside(self, name: str) -> Sampler:
         """Another sampler of the same level: the same lengths to be expected and the same prefixes, other requests."""
-        how = self._how | {"stream": f"{self._how['stream']}:{name}"}
         other = Sampler(
-            self._config, self._scenario, self._tokenizer, **how, measured=self._lexicon, entries=self._entries
+            self._config,
+            self._scenario,
+            self._tokenizer,
+            salt=self._salt,
+            stream=f"{self._stream}:{name}",
+            share=self._share,
+            measured=self._lexicon,
+            entries=self._entries,
         )
         other._prefix_seed, other._prefixes = self._prefix_seed, self._prefixes
         return other

@@ -13,6 +13,7 @@ from basetenkit.engine.driver import Level
 from basetenkit.engine.http_request import HttpRequest
 from basetenkit.engine.pool import SENDS_A_TURN, Origin, Pool
 from basetenkit.reasons import Stop, StopReason
+from basetenkit.stop_conditions import TimeLimit
 from basetenkit.types import Exchange, Outcome, Request
 
 from ..peer import END, HEAD, OK, chunk, peer
@@ -47,7 +48,7 @@ def drive(
     async def work(poller: Poller) -> tuple[list[Exchange], Level]:
         done: list[Exchange] = []
         pool = Pool(Origin.of(url), poller=poller)
-        level = Level(pool, poller, source, done.append, max_seconds=max_seconds)
+        level = Level(pool, poller, source, done.append, limit=TimeLimit(max_seconds))
         await go(level)
         await pool.close()
         return done, level

@@ -56,12 +56,12 @@ def test_one_that_cannot_even_begin_is_told_by_its_last_words(tmp_path: Path, mo
 def test_one_that_fails_at_what_it_was_told_is_ended_and_told_by_its_sentence() -> None:
     async def main() -> str | None:
         member = await made()
-        member.tell("hello", nobody="knows this")
+        member.tell("hello", run="nobody knows this", part=0)
         assert await member.said("ready", 30) is None
         member.close()
         return member.lost
 
-    assert "unexpected keyword argument 'nobody'" in (asyncio.run(main()) or "")
+    assert "has no attribute 'config'" in (asyncio.run(main()) or "")
 
 
 def test_one_that_is_closed_is_not_lost_and_is_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,8 @@ def greet(worker: Process, tally: Tally, url: str, **kw: Any) -> list[tuple[str,
         steady=False, preflight=False, endpoint=bk.Endpoint(url=url, model="m", api_key=KEY), **(fields | kw)
     )
     head, secrets = request_head(config.endpoint), tuple(config.endpoint.secrets())
-    worker.tell("hello", config=config, head=head, secrets=secrets, salt="s", tally=tally.path, part=0)
+    assert tally.path is not None
+    worker.tell("hello", run=messages.Hello(config, head, "s", tally.path, secrets=secrets), part=0)
     return worker.hears("ready")
 
 

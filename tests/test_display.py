@@ -43,12 +43,14 @@ def named(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def read_back(spec: dict[str, Any]) -> dict[str, Any]:
     """The bundle's Vega data set: {name, values, format}."""
+    data: dict[str, Any]
     (data,) = [d for d in vega_of(spec)["data"] if "values" in d]
-    return data  # type: ignore[no-any-return]
+    return data
 
 
 def vega_of(spec: dict[str, Any]) -> dict[str, Any]:
-    return render(spec)[0]["application/vnd.vega.v5+json"]  # type: ignore[no-any-return]
+    vega: dict[str, Any] = render(spec)[0]["application/vnd.vega.v5+json"]
+    return vega
 
 
 # -- the bundle --------------------------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def test_a_loop_that_stalls_sends_late_by_the_schedule_and_says_so() -> None:
         run = bk.run_sync(config)
     rows = run.requests.sort("scheduled_s")
     lag = rows["start_s"] - rows["scheduled_s"]
-    assert lag.min() >= 0  # type: ignore[operator]
-    assert lag.quantile(0.99) > 0.01  # type: ignore[operator]
+    assert number(lag.min()) >= 0
+    assert number(lag.quantile(0.99)) > 0.01
     assert rows["scheduled_s"].diff().drop_nulls().to_list() == pytest.approx([1 / 40] * 39, abs=1e-6)
     assert "schedule_lag" in {finding.code for finding in run.findings}

@@ -24,6 +24,7 @@ from basetenkit.analysis import charts
 from basetenkit.analysis.response_charts import events_strip
 from basetenkit.analysis.tables import findings_table, overview, samples, tokens
 from basetenkit.display import render
+from basetenkit.errors import StoreError
 from basetenkit.terminal import plain
 from basetenkit.widgets.form import RunForm
 from basetenkit.widgets.live_panels import counts
@@ -147,7 +148,7 @@ def test_the_report_is_text_and_forbids_scripts(run: bk.Run, tmp_path: Path) -> 
 def test_the_csv_has_no_cell_that_a_spreadsheet_takes_for_a_formula(run: bk.Run, tmp_path: Path) -> None:
     with bk.report(run, tmp_path / "report.csv").open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    assert header == run.requests.columns
+    assert header == run.requests.drop("notes").columns
     assert len(rows) == run.requests.height
     numbers = {name for name, kind in run.requests.schema.items() if kind.is_numeric()}
     begins = {row[i][:1] for row in rows for i, name in enumerate(header) if name not in numbers}
@@ -215,13 +216,17 @@ assert not [event for event, _ in seen if event != "open"], seen
 
 
 def test_loading_a_run_runs_nothing_and_opens_nothing_outside_its_folder(run: bk.Run, tmp_path: Path) -> None:
-    """Its levels point outside, and beside its files lie some that run when they are unpickled or imported."""
+    """Beside its files lie some that run when they are unpickled or imported. One whose levels point outside is refused."""
     folder = tmp_path / "given"
     run.save(folder)
-    document = json.loads((folder / "run.json").read_text())
+    written = (folder / "run.json").read_text()
+    document = json.loads(written)
     for level in document["levels"]:
         level["index"] = "../../outside"
     (folder / "run.json").write_text(json.dumps(document))
+    with pytest.raises(StoreError, match=r"levels\.0\.index: Input should be a valid integer"):
+        bk.load(folder)
+    (folder / "run.json").write_text(written)
     (folder / "levels" / "000" / "requests.pkl").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
     (folder / "sitecustomize.py").write_text("import builtins; builtins.pwned = 1")
     command = [sys.executable, "-c", WATCHED, str(folder)]

@@ -77,14 +77,16 @@ class LiveView(w.VBox):  # type: ignore[misc]
 
     def _read_rows(self, live: LiveRun) -> None:
         """Makes the figures of the levels that are not final; on a thread that is not the loop's."""
-        began, present = time.thread_time(), live.progress["level"]
+        began, present, over = time.thread_time(), live.progress["level"], live.done
+        names = [state.name for state in self._states.values()]  # what is final is asked before the rows are read
+        past = names if over else names[: names.index(present)] if present in names else []
         wanted = [key for key in self._states if key not in self._final]
         frame = live.requests_without_text
         for key in wanted:
             rows = _rows_of(frame, key)
             if rows.height:
                 self._take(self._states[key], rows)
-                if self._states[key].name != present or live.done:
+                if self._states[key].name in past:
                     self._final.add(key)
         self.spent_s += time.thread_time() - began
 

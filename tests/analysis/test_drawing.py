@@ -22,7 +22,8 @@ def test_a_level_is_called_by_its_scenario_and_load() -> None:
 def test_a_run_and_its_frame_give_the_same_rows() -> None:
     frame = rows(3)
     of_run = d.rows(Frames(frame)).drop("text", "warnings")
-    assert of_run.equals(d.rows(frame).select(of_run.columns))
+    shared = [name for name in of_run.columns if name not in ("notes", "number", "error_cause")]
+    assert of_run.select(shared).equals(d.rows(frame).select(shared))
     assert d.rows(nothing()).height == 0
 
 

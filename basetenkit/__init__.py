@@ -12,76 +12,79 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .version import __version__
+from .core.version import __version__
 
-import_module(f"{__name__}.forking")  # its hook must be there before the first fork; it is light
+import_module(f"{__name__}.execution.forking")  # its hook must be there before the first fork; it is light
 
 if TYPE_CHECKING:
-    from . import emulator, errors
-    from .analysis import charts
+    from . import emulator
     from .analysis.comparison import Comparison, compare
     from .analysis.expected import Plan, plan
     from .analysis.gates import Judgement, judge
     from .analysis.history import history
-    from .analysis.report import report
-    from .analysis.trends import Trends, trends
-    from .cases import ParserCase
-    from .config import RunConfig
-    from .endpoint import Endpoint
-    from .engine.transport import TimedTransport
-    from .findings import Finding
-    from .genai_bench.flags import config_from_command
-    from .genai_bench.reading import read_genai_bench
-    from .genai_bench.writing import write_genai_bench
+    from .config.endpoint import Endpoint
+    from .config.run_config import RunConfig
+    from .core import errors
+    from .core.findings import Finding
+    from .interop.genai_bench.flags import config_from_command
+    from .interop.genai_bench.reading import read_genai_bench
+    from .interop.genai_bench.writing import write_genai_bench
+    from .notebook.form.form import RunForm
+    from .notebook.workbench.workbench import ResponseWorkbench
     from .parsing import parse
-    from .results import Run
-    from .runs import LiveRun, last_run, load, run, run_sync, start
+    from .reporting import charts
+    from .reporting.html import report
+    from .reporting.trends import Trends, trends
+    from .results.parser_case import ParserCase
+    from .runs import Run
+    from .session import LiveRun, last_run, load, run, run_sync, start
     from .studies.calibrate import Calibration, calibrate
     from .studies.comparing import EndpointComparison, compare_endpoints, compare_endpoints_sync
     from .studies.preflight import preflight
-    from .widgets.form import RunForm
-    from .widgets.workbench import ResponseWorkbench
+    from .transport.timed_transport import TimedTransport
 
 # public name -> the module it lives in; "" where the name is the module itself
 _HOMES = {
     "Calibration": "studies.calibrate",
     "Comparison": "analysis.comparison",
-    "Endpoint": "endpoint",
+    "Endpoint": "config.endpoint",
     "EndpointComparison": "studies.comparing",
-    "Finding": "findings",
+    "Finding": "core.findings",
     "Judgement": "analysis.gates",
-    "LiveRun": "runs",
-    "ParserCase": "cases",
+    "LiveRun": "session",
+    "ParserCase": "results.parser_case",
     "Plan": "analysis.expected",
-    "ResponseWorkbench": "widgets.workbench",
-    "Run": "results",
-    "RunConfig": "config",
-    "RunForm": "widgets.form",
-    "TimedTransport": "engine.transport",
-    "Trends": "analysis.trends",
+    "ResponseWorkbench": "notebook.workbench.workbench",
+    "Run": "runs",
+    "RunConfig": "config.run_config",
+    "RunForm": "notebook.form.form",
+    "TimedTransport": "transport.timed_transport",
+    "Trends": "reporting.trends",
     "calibrate": "studies.calibrate",
-    "charts": "analysis",
+    "charts": "reporting",
     "compare": "analysis.comparison",
     "compare_endpoints": "studies.comparing",
     "compare_endpoints_sync": "studies.comparing",
-    "config_from_command": "genai_bench.flags",
+    "config_from_command": "interop.genai_bench.flags",
     "emulator": "",
-    "errors": "",
+    "errors": "core",
     "history": "analysis.history",
     "judge": "analysis.gates",
-    "last_run": "runs",
-    "load": "runs",
+    "last_run": "session",
+    "load": "session",
     "parse": "parsing",
     "plan": "analysis.expected",
     "preflight": "studies.preflight",
-    "read_genai_bench": "genai_bench.reading",
-    "report": "analysis.report",
-    "run": "runs",
-    "run_sync": "runs",
-    "start": "runs",
-    "trends": "analysis.trends",
-    "write_genai_bench": "genai_bench.writing",
+    "read_genai_bench": "interop.genai_bench.reading",
+    "report": "reporting.html",
+    "run": "session",
+    "run_sync": "session",
+    "start": "session",
+    "trends": "reporting.trends",
+    "write_genai_bench": "interop.genai_bench.writing",
 }
+
+_MODULES = ("charts", "emulator", "errors")
 
 __all__ = [
     "Calibration",
@@ -129,7 +132,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES[name]
-    if home in ("", "analysis"):
+    if name in _MODULES:
         value: Any = import_module(f"{__name__}.{home}.{name}" if home else f"{__name__}.{name}")
     else:
         value = getattr(import_module(f"{__name__}.{home}"), name)
@@ -143,4 +146,4 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext basetenkit`: makes `%genai_bench benchmark ...` known, in a line and in a cell."""
-    import_module(f"{__name__}.genai_bench.magic").register(shell)
+    import_module(f"{__name__}.notebook.magic").register(shell)

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 import basetenkit as bk
-from basetenkit.analysis import charts
-from basetenkit.columns import CHUNK_SCHEMA
-from basetenkit.display import describe, picture
+from basetenkit.reporting import charts
+from basetenkit.reporting.altair_renderer import describe, picture
+from basetenkit.results.schema import CHUNK_SCHEMA
 
 from .analysis.frames import Frames, failures, rows
 from .analysis.saved import save

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from basetenkit.engine.clock import WallClock
+from basetenkit.transport.clock import WallClock
 
 
 def sockets() -> int:

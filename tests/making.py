@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import basetenkit as bk
-from basetenkit.conductor import Conductor
-from basetenkit.engine.http_request import Head, HttpRequest
-from basetenkit.loads import ClosedLoop, OpenLoop
-from basetenkit.outgoing import Source, Spend, quota, request_head
-from basetenkit.preparation import open_manifest
-from basetenkit.prepared import Prepared
-from basetenkit.run_plan import levels_of
-from basetenkit.scenario import parse_scenario
-from basetenkit.store import RunFolder
-from basetenkit.types import Request
+from basetenkit.config.loads import ClosedLoop, OpenLoop
+from basetenkit.config.plan import levels_of
+from basetenkit.config.scenarios import parse_scenario
+from basetenkit.core.types import Request
+from basetenkit.execution.checks import open_manifest
+from basetenkit.execution.runner import Conductor
+from basetenkit.loadgen.prepared import Prepared
+from basetenkit.loadgen.request_source import Source, Spend, quota, request_head
+from basetenkit.results.store import RunFolder
+from basetenkit.transport.http_request import Head, HttpRequest
 from basetenkit.workload import datasets
 from basetenkit.workload.sampler import Sampler
 from basetenkit.workload.tokenizer import load_tokenizer

@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit import scenario
-from basetenkit.columns import SCHEMA
-from basetenkit.findings import RUN_FINDINGS
+from basetenkit.config import scenarios
+from basetenkit.core.findings import RUN_FINDINGS
+from basetenkit.results.schema import SCHEMA
 
 from .making import number
 
@@ -62,10 +62,10 @@ def run(server: Any, text: str) -> bk.Run:
 
 def test_the_scenario_is_read_drawn_and_run(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = example("Adding a scenario", monkeypatch)
-    monkeypatch.setitem(scenario.FORMS, "G", shown.Geometric)
-    it = scenario.parse_scenario("G(200, 50)")
+    monkeypatch.setitem(scenarios.FORMS, "G", shown.Geometric)
+    it = scenarios.parse_scenario("G(200, 50)")
     assert it == shown.Geometric(200, 50)
-    assert scenario.parse_scenario(str(it)) == it
+    assert scenarios.parse_scenario(str(it)) == it
     rng = Random(1)
     lengths = [number(it.sample(rng).input_tokens) for _ in range(4000)]
     assert 185 < sum(lengths) / len(lengths) < 215

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.tables import overview_rows
-from basetenkit.analysis.trends import trends
-from basetenkit.errors import ConfigError, StoreError
+from basetenkit.core.errors import ConfigError, StoreError
+from basetenkit.reporting.tables import overview_rows
+from basetenkit.reporting.trends import trends
 
-from .analysis.test_charts import data
+from .reporting.test_charts import data
 
 SIZES = [1, 8, 32]
 LEVELS = [f"E(16,{n})" for n in SIZES]

@@ -18,8 +18,8 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.errors import ConfigError, StoreError
-from basetenkit.manifest import SCHEMA_VERSION
+from basetenkit.core.errors import ConfigError, StoreError
+from basetenkit.results.manifest import SCHEMA_VERSION
 
 LEVELS = [2, 4]
 HEADER = """
@@ -125,7 +125,7 @@ def test_a_read_only_folder_is_told_before_anything_is_sent_and_can_be_read(serv
     server.truth(reset=True)
     process = script(f"""
 c = config({server.url!r}, concurrency=[1], max_requests=2)
-from basetenkit.runs import load, start
+from basetenkit.session import load, start
 from basetenkit.workload.tokenizer import load_tokenizer
 load_tokenizer("embedded")
 if os.geteuid() == 0:  # nothing is read-only to root

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
-from basetenkit.columns import CHUNK_COLUMNS, COLUMNS
-from basetenkit.run_data import RunData
-from basetenkit.scenario import FORMS, grammar
+from basetenkit.config.scenarios import FORMS, grammar
+from basetenkit.results.run_data import RunData
+from basetenkit.results.schema import CHUNK_COLUMNS, COLUMNS
 from basetenkit.workload import conversations, datasets, hub_data, marks, writer
 
 ROOT = Path(__file__).parents[1]

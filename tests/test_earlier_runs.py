@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.row_notes import noted
+from basetenkit.results.row_notes import noted
 
 SAVED = Path(__file__).parent / "data" / "0.1.0.dev0"
 

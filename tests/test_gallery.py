@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from basetenkit.analysis import charts
+from basetenkit.reporting import charts
 
 from .gallery import DOCS, GALLERY, page
 
@@ -24,7 +24,7 @@ def test_the_page_is_what_the_script_writes_and_names_every_chart() -> None:
 
 @pytest.mark.parametrize("name", GALLERY)
 def test_a_picture_is_there_and_a_new_one_is_not_blank(name: str, tmp_path: Path) -> None:
-    from basetenkit.display import picture
+    from basetenkit.reporting.altair_renderer import picture
 
     kept = (DOCS / "gallery" / f"{name}.png").read_bytes()
     for png in (kept, picture(GALLERY[name][0]().to_dict())[0]):

@@ -20,15 +20,15 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis import charts
-from basetenkit.analysis.response_charts import events_strip
-from basetenkit.analysis.tables import findings_table, overview, samples, tokens
-from basetenkit.display import render
-from basetenkit.errors import StoreError
-from basetenkit.terminal import plain
-from basetenkit.widgets.form import RunForm
-from basetenkit.widgets.live_panels import counts
-from basetenkit.widgets.preview import first_body
+from basetenkit.cli.console import plain
+from basetenkit.core.errors import StoreError
+from basetenkit.notebook.form.form import RunForm
+from basetenkit.notebook.form.preview import first_body
+from basetenkit.notebook.live.panels import counts
+from basetenkit.reporting import charts
+from basetenkit.reporting.altair_renderer import render
+from basetenkit.reporting.response_charts import events_strip
+from basetenkit.reporting.tables import findings_table, overview, samples, tokens
 
 from .peer import peer
 

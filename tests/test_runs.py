@@ -1,398 +1,95 @@
-"""Whole runs against the embedded endpoint, in a process of its own."""
+"""A saved run whose rows are known by hand, and what can be said of it."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
+import gc
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
-from basetenkit.errors import ConfigError, MissingKeyError, StoreError
+from basetenkit.core.errors import ConfigError
+from basetenkit.results.window import RULE
 
-from .making import number
-
-KEY = "planted-secret-key-0815"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Any]:
-    with bk.emulator.serve(ttft_ms=20, itl_ms=2, tail_ms=5) as server:
-        yield server
+from .analysis.frames import rows
+from .analysis.saved import save
 
 
-def config(server: Any, **kw: Any) -> bk.RunConfig:
-    endpoint = bk.Endpoint(url=server.url, model="m", api_key=KEY, **kw.pop("endpoint", {}))
-    fields = {"scenarios": "D(50,20)", "concurrency": 4, "max_requests": 12}
-    return bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, **(fields | kw))
+@pytest.fixture
+def run(tmp_path: Path) -> bk.Run:
+    frame = rows(40, level=4, ttft_s=[float(i) for i in range(40)], start_s=[i * 0.5 for i in range(40)])
+    return bk.load(save(tmp_path / "run", frame))
 
 
-@pytest.fixture(scope="module")
-def run(server: Any) -> bk.Run:
-    server.truth(reset=True)
-    return bk.run_sync(config(server, capture="all", warmup_requests=2))
+def test_the_window_can_be_changed_and_every_figure_follows(run: bk.Run) -> None:
+    other = run.with_window(skip_first=10, skip_last=20)
+    assert run.summary["in_window"].to_list() == [28]
+    assert other.summary["in_window"].to_list() == [10]
+    assert other.summary["ttft_s_mean"].to_list() == [14.5]
+    assert other.requests.height == run.requests.height
+    assert other.fates.equals(run.fates)
 
 
-def test_a_run_has_one_row_a_request_in_the_schema(run: bk.Run, server: Any) -> None:
-    rows = run.requests
-    assert dict(rows.schema) == SCHEMA
-    assert rows.height == 14
-    assert (rows["outcome"] == "ok").all()
-    assert rows["request_id"].is_unique().all()
-    assert sorted(rows["phase"].to_list()) == ["measured"] * 12 + ["warmup"] * 2
-    truth = server.truth()
-    assert truth["peak_in_flight"] == 4
-    assert {r["request_id"] for r in truth["requests"]} == set(rows["request_id"])
-
-
-def test_token_counts_agree_four_ways(run: bk.Run) -> None:
-    rows = run.requests
-    assert (rows["output_tokens_server"] == 20).all()
-    assert (rows["output_tokens_client"] == 20).all()
-    assert (rows["output_chunks"] == 20).all()
-    assert (rows["input_tokens_client"] == 50).all()
-    assert (rows["input_tokens_server"] == 50).all()
-    assert (rows["token_source"] == "server").all()
-
-
-def test_times_are_in_order_and_bounded(run: bk.Run) -> None:
-    rows = run.requests
-    assert (rows["scheduled_s"] <= rows["start_s"]).all()
-    assert (rows["start_s"] <= rows["sent_s"]).all()
-    assert (rows["sent_s"] <= rows["end_s"]).all()
-    assert (rows["ttft_s"] >= 0.019).all()
-    assert (rows["first_byte_s"] <= rows["ttft_s"]).all()  # a role frame came first
-    assert (rows["ttft_s"] < rows["e2e_s"]).all()
-    assert (rows["ttft_error_s"] >= 0).all()
-    assert (rows["clock"] == "kernel").all()
-    assert rows["connect_s"].count() == 4
-    expected = (
-        rows["e2e_s"] - rows["ttft_s"]
-    ) / 19  # of the tokens after the first moment, which may have brought several
-    assert ((rows["tpot_s"] / expected).is_between(0.999999, 19 / 9)).all()
-
-
-def test_every_output_chunk_is_kept_with_its_place_in_the_text(run: bk.Run) -> None:
-    chunks = run.chunks.collect()
-    assert dict(chunks.schema) == CHUNK_SCHEMA
-    assert chunks.height == 14 * 20
-    row = run.requests.row(0, named=True)
-    own = chunks.filter(pl.col("request_id") == row["request_id"])
-    assert own["index"].to_list() == list(range(20))
-    assert own["arrival_s"].is_sorted()
-    assert own["arrival_s"][0] == row["ttft_s"]
-    assert own["arrival_s"][-1] == row["e2e_s"]
-    pieces = [row["text"][a:b] for a, b in zip(own["text_start"], own["text_end"], strict=True)]
-    assert "".join(pieces) == row["text"]
-
-
-def test_a_kept_exchange_has_its_bytes_and_arrivals_and_parses_again_the_same(run: bk.Run) -> None:
-    row = run.requests.row(3, named=True)
-    x = run.exchange(row["request_id"])
-    assert x.status == 200
-    assert x.arrivals[-1][2] == len(x.body)
-    parsed = bk.parse(
-        [(at, x.body[a:b]) for (at, _, b), a in zip(x.arrivals, [0, *(e for _, _, e in x.arrivals)], strict=False)],
-        headers=dict(x.headers),
-    )
-    assert parsed.text == row["text"]
-    assert parsed.events[0].arrival_s == row["ttft_s"]
-    again = run.reparse()
-    assert again.height == 14
-    assert again["changed"].list.len().sum() == 0
-    with pytest.raises(KeyError, match="no raw bytes"):
-        run.exchange("nope")
-
-
-def test_summary_and_fates_add_up(run: bk.Run) -> None:
-    assert run.complete
-    assert run.summary.height == 1
-    fates = run.fates.row(0, named=True)
-    assert fates["planned"] == fates["sent"] == 14
-    assert fates["ok"] == 14
-    assert fates["never_sent"] == 0
-
-
-def test_a_saved_run_loads_as_it_was(run: bk.Run, tmp_path: Path) -> None:
-    run.save(tmp_path / "r")
-    again = bk.load(tmp_path / "r")
-    assert again.requests.equals(run.requests)
-    assert again.chunks.collect().equals(run.chunks.collect())
-    assert again.summary.equals(run.summary)
-    assert again.findings == run.findings
-    assert again.metadata["salt"] == run.metadata["salt"]
-    with pytest.raises(StoreError, match="not empty"):
-        run.save(tmp_path / "r")
-
-
-def test_the_key_is_sent_and_stands_nowhere_else(server: Any, tmp_path: Path) -> None:
-    server.truth(reset=True)
-    url = f"{server.url}?token={KEY}"
-    endpoint = bk.Endpoint(url=url, model="m", api_key=KEY, headers={"x-api-key": KEY})
-    live = bk.start(
-        bk.RunConfig(
-            steady=False,
-            preflight=False,
-            endpoint=endpoint,
-            scenarios="D(10,3)",
-            concurrency=2,
-            max_requests=4,
-            capture="all",
-        ),
-        save_to=tmp_path / "r",
-    )
-    run = live.result(60)
-    assert (run.requests["outcome"] == "ok").all()
-    left = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
-    assert KEY.encode() not in left
-    for shown in (
-        repr(run),
-        repr(live),
-        repr(endpoint),
-        str(run.metadata),
-        repr(run.config),
-        str(run.requests.to_dicts()),
-    ):
-        assert KEY not in shown
-
-
-def test_prompts_differ_between_runs_unless_the_salt_is_given(server: Any) -> None:
-    def bodies(**kw: Any) -> list[str]:
-        server.truth(reset=True)
-        bk.run_sync(config(server, max_requests=4, concurrency=1, **kw))
-        return [
-            json.loads(b["body"] if isinstance(b, dict) else b)["messages"][0]["content"]
-            for b in server.truth()["bodies"]
-        ]
-
-    first, second = bodies(), bodies()
-    assert not set(first) & set(second)
-    assert bodies(salt="fixed") == bodies(salt="fixed")
-
-
-def test_a_run_in_a_running_loop_leaves_the_loop_free(server: Any) -> None:
-    async def main() -> tuple[bk.Run, int]:
-        beats = 0
-
-        async def beat() -> None:
-            nonlocal beats
-            while True:
-                await asyncio.sleep(0.01)
-                beats += 1
-
-        task = asyncio.ensure_future(beat())
-        run = await bk.run(config(server, max_requests=8))
-        task.cancel()
-        return run, beats
-
-    run, beats = asyncio.run(main())
-    assert run.requests.height == 8
-    assert beats >= 3
-
-
-def test_run_sync_works_inside_a_running_loop(server: Any) -> None:
-    code = f"""
-import asyncio, basetenkit as bk
-async def main():
-    endpoint = bk.Endpoint(url={server.url!r}, model="m")
-    config = bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, scenarios="D(10,3)", concurrency=2, max_requests=4)
-    print(bk.run_sync(config).requests.height)
-asyncio.run(main())
-"""
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert out.stdout.strip() == "4", out.stderr
-
-
-def test_stop_keeps_what_finished_and_loses_nothing(server: Any) -> None:
-    live = bk.start(config(server, scenarios="D(50,200)", max_requests=1000, concurrency=[4, 8]))
-    while not live.progress["finished"]:
-        time.sleep(0.02)
-    assert live.requests.height >= 1
-    assert live.summary.height == 1
-    began = time.monotonic()
-    live.stop()
-    run = live.result(10)
-    assert time.monotonic() - began < 5
-    assert not run.complete
-    counts = dict(run.requests["outcome"].value_counts().iter_rows())
-    assert counts["cancelled"] == 4
-    assert counts["ok"] >= 1
-    assert run.fates["sent"].sum() == run.requests.height
-    assert run.fates["never_sent"].sum() == 2000 - run.requests.height
-    assert "stopped_early" in [f.code for f in run.findings]
-    assert bk.last_run() is run
-    assert not [
-        t for t in threading.enumerate() if t.name == "basetenkit-engine" and t.is_alive() and t is live._thread
-    ]
-
-
-def test_cancelling_an_awaited_run_stops_the_engine(server: Any) -> None:
-    async def main() -> None:
-        task = asyncio.ensure_future(bk.run(config(server, scenarios="D(50,500)", max_requests=1000)))
-        await asyncio.sleep(0.5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
-    last = bk.last_run()
-    assert last is not None
-    assert not last.complete
-    assert last.requests.height >= 4
-
-
-def test_max_seconds_ends_a_level_and_cuts_what_is_in_flight(server: Any) -> None:
-    run = bk.run_sync(config(server, scenarios="D(50,400)", max_requests=1000, max_seconds=0.5, concurrency=3))
-    assert not run.complete
-    assert (run.requests["outcome"] == "cancelled").sum() == 3
-    cut = run.requests.filter(pl.col("outcome") == "cancelled")
-    assert cut["end_s"].null_count() == 0
-    assert "max_seconds" in cut["error_message"][0]
-
-
-def test_the_same_call_again_does_only_the_levels_that_are_missing(server: Any, tmp_path: Path) -> None:
-    c = config(server, scenarios="D(50,100)", concurrency=[2, 3], max_requests=6)
-    live = bk.start(c, save_to=tmp_path / "r")
-    while live.progress["levels_done"] < 1 or not live.progress["sent"]:
-        time.sleep(0.01)
-    live.stop()
-    first = live.result(10)
-    assert not first.complete
-    assert bk.load(tmp_path / "r").requests.height == first.requests.height
-    server.truth(reset=True)
-    second = bk.run_sync(c, save_to=tmp_path / "r")
-    assert second.complete
-    assert second.requests.height == 12
-    assert len(server.truth()["requests"]) == 6
-    assert second.metadata["salt"] == first.metadata["salt"]
-    done = second.requests.filter(pl.col("level") == 2)
-    assert done.equals(first.requests.filter(pl.col("level") == 2))
-    third = bk.run_sync(c, save_to=tmp_path / "r")
-    assert third.requests.equals(second.requests)
-    with pytest.raises(StoreError, match="holds another run: max_requests differ"):
-        bk.run_sync(config(server, scenarios="D(50,100)", concurrency=[2, 3], max_requests=7), save_to=tmp_path / "r")
-
-
-def test_an_open_loop_sends_at_its_rate(server: Any) -> None:
-    run = bk.run_sync(config(server, request_rate=40, concurrency=[], arrival="constant", max_requests=20))
-    rows = run.requests.sort("scheduled_s")
-    assert (rows["load"] == "request_rate").all()
-    gaps = rows["scheduled_s"].diff().drop_nulls()
-    assert number((gaps - 0.025).abs().max()) < 1e-6
-    assert (rows["start_s"] >= rows["scheduled_s"]).all()
-
-
-def test_repeats_are_rows_of_their_own(server: Any) -> None:
-    run = bk.run_sync(config(server, repeats=2, max_requests=3, concurrency=[1, 2]))
-    assert run.requests.group_by("repeat", "level").len()["len"].to_list() == [3] * 4
-    assert run.summary.height == 2
-
-
-def test_what_the_endpoint_does_never_raises(tmp_path: Path) -> None:
-    for url in ("http://127.0.0.1:9/v1/chat/completions", "http://no-such-host.invalid/v1"):
-        run = bk.run_sync(
-            bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint(url=url), concurrency=2, max_requests=4)
-        )
-        assert (run.requests["outcome"] == "connection_error").all()
-        assert run.findings[0].code == "all_failed"
-        assert run.requests.height == 4
-        assert run.summary.height == 1
-        run.save(tmp_path / url.split("/")[2].replace(":", "_"))
-
-
-def test_a_401_is_a_row_with_the_servers_own_words() -> None:
-    with bk.emulator.serve(ttft_ms=1, itl_ms=1, api_key="right") as server:
-        wrong = bk.run_sync(config(server, max_requests=4))
-        right = bk.run_sync(
-            bk.RunConfig(
-                steady=False,
-                preflight=False,
-                endpoint=bk.Endpoint(url=server.url, api_key="right"),
-                scenarios="D(5,2)",
-                concurrency=1,
-                max_requests=2,
-            )
-        )
-    assert (wrong.requests["outcome"] == "http_error").all()
-    assert (wrong.requests["status"] == 401).all()
-    assert wrong.requests["error_message"].null_count() == 0
-    assert (right.requests["outcome"] == "ok").all()
-
-
-def test_a_level_whose_first_requests_all_fail_gives_up_and_says_why() -> None:
-    endpoint = bk.Endpoint(url="http://127.0.0.1:9/")
-    run = bk.run_sync(
-        bk.RunConfig(
-            steady=False, preflight=False, endpoint=endpoint, concurrency=2, max_requests=500, abort_after_failures=5
-        )
-    )
-    assert 5 <= run.requests.height < 20
-    assert "gave_up" in [f.code for f in run.findings]
-    assert run.fates["never_sent"].sum() == 500 - run.requests.height
-
-
-def test_a_guard_on_tokens_ends_a_level(server: Any) -> None:
-    run = bk.run_sync(config(server, max_total_tokens=350, max_requests=100))
-    assert 1 <= run.requests.height <= 5
-    total = number(run.requests["input_tokens"].sum()) + number(run.requests["output_tokens"].sum())
-    assert total <= 350
-    assert "tokens_spent" in [f.code for f in run.findings]
+def test_the_window_by_time_is_of_what_started_in_it(run: bk.Run) -> None:
+    other = run.with_window(from_s=5, until_s=7.5)
+    assert other.requests.filter("in_window")["start_s"].to_list() == [5.0, 5.5, 6.0, 6.5, 7.0]
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("change", "words"),
     [
-        ({"tokenizer": "/no/such/folder"}, "/no/such/folder"),
-        ({"task": "image-text-to-text"}, "D(50,20)"),
-        ({"dataset": "prompts.txt"}, "dataset"),
+        ({}, RULE),
+        ({"skip_first": 3}, "without the first 3 requests of each level"),
+        ({"skip_first": 0, "skip_last": 2}, "without the first 0 and the last 2 requests of each level"),
+        ({"from_s": 2.5}, "what started from 2.5 s to its end of each level"),
+        (
+            {"skip_last": 1, "until_s": 9},
+            "without the last 1 requests of each level, what started from 0 s to 9 s of each level",
+        ),
     ],
 )
-def test_a_wrong_configuration_raises_before_anything_is_sent(server: Any, fields: dict[str, Any], words: str) -> None:
-    server.truth(reset=True)
-    with pytest.raises(ConfigError) as caught:
-        bk.run_sync(config(server, **fields))
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert server.truth()["requests"] == []
+def test_the_window_in_use_is_said(run: bk.Run, change: dict[str, Any], words: str) -> None:
+    other = run.with_window(**change)
+    assert other.metadata["window"] == words
 
 
-def test_a_missing_key_names_both_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MODEL_API_KEY", raising=False)
-    monkeypatch.delenv("BASETEN_API_KEY", raising=False)
-    with pytest.raises(MissingKeyError, match="MODEL_API_KEY or BASETEN_API_KEY"):
-        bk.start(bk.RunConfig(steady=False, preflight=False, endpoint=bk.Endpoint.baseten("abcd1234")))
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"skip_first": -1}, "skip_first is -1; give 0 or more"),
+        ({"from_s": float("nan")}, "from_s is nan; give 0 or more"),
+        ({"from_s": 5, "until_s": 5}, "until_s is 5; give more than from_s, which is 5"),
+    ],
+)
+def test_a_window_that_cannot_be_is_one_sentence(run: bk.Run, change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        run.with_window(**change)
 
 
-def test_a_config_that_is_none_is_told() -> None:
-    with pytest.raises(ConfigError, match="takes a RunConfig, not dict"):
-        bk.start({})  # type: ignore[arg-type]
+def test_an_unsaved_run_and_its_other_window_keep_its_folder_while_either_lives() -> None:
+    with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
+        endpoint = bk.Endpoint(url=server.url, model="m")
+        run = bk.run_sync(
+            bk.RunConfig(
+                steady=False, preflight=False, endpoint=endpoint, scenarios=["D(8,2)"], concurrency=[1], max_requests=3
+            )
+        )
+    other = run.with_window(skip_first=1)
+    assert other.summary["in_window"].to_list() == [2]
+    del other
+    gc.collect()
+    assert run.chunks.collect().height == 6
+    other = run.with_window(skip_first=2)
+    del run
+    gc.collect()
+    assert other.chunks.collect().height == 6
 
 
-def test_kill_minus_nine_leaves_what_was_spooled(server: Any, tmp_path: Path) -> None:
-    code = f"""
-import basetenkit as bk
-endpoint = bk.Endpoint(url={server.url!r}, model="m")
-config = bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, scenarios="D(10,50)", concurrency=4, max_requests=100000)
-bk.run_sync(config, save_to={str(tmp_path / "r")!r})
-"""
-    process = subprocess.Popen([sys.executable, "-c", code])
-    while not list((tmp_path / "r").glob("levels/000/requests-*.parquet")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    run = bk.load(tmp_path / "r")
-    assert not run.complete
-    assert run.requests.height > 0
-    assert (run.requests["outcome"] == "ok").all()
-    assert "stopped_early" in [f.code for f in run.findings]
+def test_the_ids_of_what_was_captured_are_those_that_can_be_asked_for() -> None:
+    with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
+        endpoint = bk.Endpoint(url=server.url, model="m")
+        fields: dict[str, Any] = {"scenarios": ["D(8,2)"], "concurrency": [1], "max_requests": 3}
+        run = bk.run_sync(bk.RunConfig(steady=False, preflight=False, endpoint=endpoint, capture="all", **fields))
+    assert sorted(run.captured) == sorted(run.requests["request_id"])
+    assert all(run.exchange(i).status == 200 for i in run.captured)

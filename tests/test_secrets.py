@@ -21,8 +21,8 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.config import RunConfig
-from basetenkit.secrets import redact
+from basetenkit.config.run_config import RunConfig
+from basetenkit.core.secrets import redact
 
 from .peer import peer
 
@@ -186,7 +186,7 @@ def test_workers_get_them_in_memory_alone(tmp_path: Path, capfd: pytest.CaptureF
             time.sleep(0.1)
         run = live.result()
     assert set(run.requests["outcome"]) == {"ok"}
-    assert b"basetenkit.workers.worker" in b"".join(seen), "the workers are among them"
+    assert b"basetenkit.execution.processes.worker" in b"".join(seen), "the workers are among them"
     assert leaks(b"".join(seen)) == []
     assert set(leaks(b"".join(surroundings))) <= {"environment"}, "only what the caller's own had already"
     assert leaking_files(tmp_path) == {}

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.loads import ClosedLoop
-from basetenkit.scenario import parse_scenario
+from basetenkit.config.loads import ClosedLoop
+from basetenkit.config.scenarios import parse_scenario
 from basetenkit.workload.sampler import Sampler
 from basetenkit.workload.tokenizer import load_tokenizer
 

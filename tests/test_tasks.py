@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import basetenkit as bk
-from basetenkit.errors import DataError
+from basetenkit.core.errors import DataError
 
 from .serving import answering
 

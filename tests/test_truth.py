@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.engine.clock import SLICE
+from basetenkit.transport.clock import SLICE
 
 from .making import number
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ..columns import LEVEL
+from ..results.schema import LEVEL
 from .metrics import AROUND, OUTCOMES
 
 

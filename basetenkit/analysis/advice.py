@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..config import RunConfig
-from ..types import Cause
+from ..config.run_config import RunConfig
+from ..core.types import Cause
 from .refusals import not_ready, of_refused_field
 
 _BY_STATUS = {

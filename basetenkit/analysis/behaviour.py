@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import OPEN_LOOP, is_open_loop
-from ..findings import Finding, finding
-from ..loads import LevelKey
-from .statistics import Array, batch_means, lag_one, mann_kendall
+from ..config.loads import LevelKey
+from ..core.findings import Finding, finding
+from ..results.schema import OPEN_LOOP, is_open_loop
+from ..stats.intervals import Array, batch_means, lag_one, mann_kendall
 from .stretches import too_short
 from .sweep import at_each_start, falls_behind, full
 

@@ -15,8 +15,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from ..types import Estimate
-from . import statistics as st
+from ..core.types import Estimate
+from ..stats import intervals as st
 from .metrics import Metric, observations
 
 _c = pl.col

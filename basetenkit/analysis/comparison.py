@@ -18,11 +18,11 @@ from typing import Any
 
 import polars as pl
 
-from ..columns import LEVEL
-from ..loads import LevelKey, OpenLoop
-from ..run_data import RunData
-from ..tables import Html, html_table, show
-from ..types import Estimate
+from ..config.loads import LevelKey, OpenLoop
+from ..core.tables import Html, html_table, show
+from ..core.types import Estimate
+from ..results.run_data import RunData
+from ..results.schema import LEVEL
 from . import figures
 from .given import Given, as_run
 from .metrics import METRICS, headline

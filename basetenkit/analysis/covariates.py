@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..errors import BasetenkitError
-from ..scenario import parse_scenario
-from ..types import Estimate
-from . import statistics as st
+from ..config.scenarios import parse_scenario
+from ..core.errors import BasetenkitError
+from ..core.types import Estimate
+from ..stats import intervals as st
 
 LEAST = 40  # requests
 LENGTHS = ("input_tokens_target", "output_tokens_target")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from ..config import RunConfig
-from ..findings import Finding, finding
-from ..pace import FIRST_SHARE
-from ..row_notes import figure, noted
+from ..config.run_config import RunConfig
+from ..core.findings import Finding, finding
+from ..results.pace import FIRST_SHARE
+from ..results.row_notes import figure, noted
 from .metrics import AT_ONCE, ONE_MOMENT, TEXT_TOKENS
 
 MOST = 0.5

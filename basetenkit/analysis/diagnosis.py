@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from ..columns import LEVEL, is_open_loop
-from ..config import RunConfig
-from ..endpoint import LOOPBACK
-from ..findings import Finding, finding
-from ..loads import LevelKey
-from ..manifest import LevelEntry, Manifest, Metadata
-from ..reasons import Stop, StopReason
-from ..row_notes import noted
-from ..scenario import CachedConversation, parse_scenario
-from ..types import Cause
+from ..config.endpoint import LOOPBACK
+from ..config.loads import LevelKey
+from ..config.run_config import RunConfig
+from ..config.scenarios import CachedConversation, parse_scenario
+from ..core.findings import Finding, finding
+from ..core.reasons import Stop, StopReason
+from ..core.types import Cause
+from ..results.manifest import LevelEntry, Manifest, Metadata
+from ..results.row_notes import noted
+from ..results.schema import LEVEL, is_open_loop
 from ..workload.tokenizer import EMBEDDED
 from .behaviour import flat_throughput, near_capacity, of_behaviour
 from .clock_error import BOUNDED, error_name

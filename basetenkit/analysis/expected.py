@@ -14,12 +14,12 @@ from typing import Any
 
 import polars as pl
 
-from ..config import RunConfig
-from ..errors import ConfigError
-from ..looks import FIRST_LOOK
-from ..run_plan import PlannedLevel, levels_of, scenarios_of
-from ..scenario import Scenario, parse_scenario
-from ..tables import html_table, show
+from ..config.looks import FIRST_LOOK
+from ..config.plan import PlannedLevel, levels_of, scenarios_of
+from ..config.run_config import RunConfig
+from ..config.scenarios import Scenario, parse_scenario
+from ..core.errors import ConfigError
+from ..core.tables import html_table, show
 from .precision import BOUNDED, DEPEND, TYPICAL
 
 _DRAWS = 200

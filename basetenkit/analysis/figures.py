@@ -10,9 +10,9 @@ from typing import TypeVar
 import polars as pl
 from pydantic import JsonValue
 
-from ..columns import LEVEL
-from ..findings import Finding
-from ..run_data import RunData
+from ..core.findings import Finding
+from ..results.run_data import RunData
+from ..results.schema import LEVEL
 from . import accounts, clock_error, diagnosis
 from . import spread as spreads
 from . import summary as summaries

@@ -16,10 +16,10 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
-from ..columns import LEVEL, UNIT
-from ..errors import StoreError
-from ..types import Estimate
-from . import statistics as st
+from ..core.errors import StoreError
+from ..core.types import Estimate
+from ..results.schema import LEVEL, UNIT
+from ..stats import intervals as st
 from .metrics import AT_ONCE, Values
 
 ROWS_AT_ONCE = 500_000

@@ -18,13 +18,13 @@ from typing import Any
 
 import polars as pl
 
-from ..columns import LEVEL
-from ..errors import ConfigError, GateError
-from ..loads import LevelKey
-from ..run_data import RunData
-from ..tables import html_table
+from ..config.loads import LevelKey
+from ..core.errors import ConfigError, GateError
+from ..core.tables import html_table
+from ..results.run_data import RunData
+from ..results.schema import LEVEL
+from ..stats import intervals as st
 from . import figures
-from . import statistics as st
 from .comparison import compare, signed
 from .given import Given, as_run
 from .metrics import METRICS, headline

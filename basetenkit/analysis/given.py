@@ -10,10 +10,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import polars as pl
 
-from ..coercions import as_path, is_path, metric_name
-from ..errors import ConfigError
-from ..pending import Pending
-from ..run_data import RunData
+from ..config.coercions import as_path, is_path, metric_name
+from ..core.errors import ConfigError
+from ..core.pending import Pending
+from ..results.run_data import RunData
 
 Given = RunData | str | Path  # a run, or the folder of a saved one
 Rows = Given | pl.DataFrame | pl.LazyFrame

@@ -17,13 +17,13 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from ..coercions import as_path
-from ..columns import LEVEL
-from ..errors import BasetenkitError, StoreError
-from ..manifest import Manifest
-from ..run_data import RunData
-from ..scenario import parse_scenario
-from ..store import RUN_FILE, RunFolder
+from ..config.coercions import as_path
+from ..config.scenarios import parse_scenario
+from ..core.errors import BasetenkitError, StoreError
+from ..results.manifest import Manifest
+from ..results.run_data import RunData
+from ..results.schema import LEVEL
+from ..results.store import RUN_FILE, RunFolder
 from .summary import summarise, summary_schema
 
 SCAN_ROWS, KEPT = 2_000, 10_000

@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import LEVEL
-from ..loads import KINDS, LevelKey
-from ..run_data import RunData
-from ..tables import interval
+from ..config.loads import KINDS, LevelKey
+from ..core.tables import interval
+from ..results.run_data import RunData
+from ..results.schema import LEVEL
+from ..stats import intervals as st
+from ..stats.watch import change_points
 from . import figures
-from . import statistics as st
 from .comparison import comparable
 from .gates import FAIL, INCONCLUSIVE, PASS, Gate, figure_title, guarded
 from .history import history
 from .next_run import LEAST_HISTORY, next_interval
 from .scales import Scaled, filled, own_errors, scaled
-from .watch import change_points
 
 ALPHA = 0.05  # over all gates of a run, both sides; only the worse side is a failure
 SAME = ("url", "model", "request_format", "stream", "request_params")

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import LEVEL, UNIT
-from ..errors import ConfigError
-from ..types import Outcome
-from . import statistics as st
+from ..core.errors import ConfigError
+from ..core.types import Outcome
+from ..results.schema import LEVEL, UNIT
+from ..stats import intervals as st
 
 BASE, TOKEN, QUEUE = "base", "seconds per prompt token", "queue"
 TERMS = {

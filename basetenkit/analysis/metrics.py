@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import OPEN_LOOP
-from ..loads import OpenLoop
-from ..pace import AT_ONCE_S, LATE_SHARE, MANY_TOKENS
-from ..types import Estimate, Outcome
-from . import statistics as st
-from .survival import censored_quantile
+from ..config.loads import OpenLoop
+from ..core.types import Estimate, Outcome
+from ..results.pace import AT_ONCE_S, LATE_SHARE, MANY_TOKENS
+from ..results.schema import OPEN_LOOP
+from ..stats import intervals as st
+from ..stats.survival import censored_quantile
 
 WORDS = (
     "text",

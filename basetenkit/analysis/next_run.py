@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..types import Estimate
-from . import statistics as st
+from ..core.types import Estimate
+from ..stats import intervals as st
 
 LEAST_HISTORY = 5  # runs; with fewer, the interval is too wide to be of use
 Array = np.ndarray[Any, np.dtype[np.float64]]

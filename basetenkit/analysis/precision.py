@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ..errors import ConfigError
-from ..looks import FIRST_LOOK, next_look
-from ..manifest import LevelEntry
+from ..config.looks import FIRST_LOOK, next_look
+from ..core.errors import ConfigError
+from ..results.manifest import LevelEntry
 from .summary import summarise, summary_schema
 
 # Half of an interval over the figure, with 200 requests: the least and the most of the simulated levels of docs/intervals.md that

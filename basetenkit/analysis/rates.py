@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import LEVEL, is_open_loop
-from ..manifest import LevelEntry
-from ..types import Estimate
-from . import statistics as st
+from ..core.types import Estimate
+from ..results.manifest import LevelEntry
+from ..results.schema import LEVEL, is_open_loop
+from ..stats import intervals as st
 from .metrics import AT_ONCE, CENSORED, METRICS, Metric, felt, headline
 from .relaxation import without_bottom
 from .stretches import Counts, Stretch, counted, stretches, tokens_as_they_came

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..config import RunConfig
+from ..config.run_config import RunConfig
 from ..workload.payload import LIMIT_NAMES
 
 _WAITING = re.compile(

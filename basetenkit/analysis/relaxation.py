@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from ..columns import is_open_loop
-from ..types import Estimate
-from .statistics import moments, standard_error
+from ..core.types import Estimate
+from ..results.schema import is_open_loop
+from ..stats.intervals import moments, standard_error
 from .stretches import sending
 
 LOOKS, PARTS, POINTS = 20, 20, 100

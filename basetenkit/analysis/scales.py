@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import statistics as st
+from ..stats import intervals as st
 from .comparison import SHARES
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import LEVEL
-from . import statistics as st
+from ..results.schema import LEVEL
+from ..stats import intervals as st
 from .gaps import Gaps, gaps
 from .metrics import METRICS, WORDS, Values, observations, percentile
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import LEVEL, UNIT, is_open_loop
-from ..manifest import LevelEntry
-from .statistics import LEAST
+from ..results.manifest import LevelEntry
+from ..results.schema import LEVEL, UNIT, is_open_loop
+from ..stats.intervals import LEAST
 
 PARTS = 20
 # How long an open loop takes to fill: percentiles of E2E of the first tenth that was sent.

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import LEVEL, is_open_loop
-from ..manifest import LevelEntry
-from ..types import Estimate
+from ..core.types import Estimate
+from ..results.manifest import LevelEntry
+from ..results.schema import LEVEL, is_open_loop
+from ..stats import intervals as st
+from ..stats.survival import restricted_mean
 from . import relaxation
-from . import statistics as st
 from .clock_error import BOUNDED, clock_errors, error_name, within_the_clock
 from .covariates import CONTROLLED, of_window
 from .gaps import Gaps, gaps
 from .metrics import AROUND, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, percentile
 from .rates import named, rates, shares
-from .survival import restricted_mean
 
 TOKENS = [
     "input_tokens",

@@ -8,25 +8,25 @@ it waiting is bought. Saturation is the first level from which no further one br
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ..loads import OpenLoop, load_of
-from ..tables import Html, html_table
-from ..types import Estimate
+from ..config.loads import OpenLoop, load_of
+from ..core.tables import Html, html_table
+from ..core.types import Estimate
+from ..stats.growth import grows
+from ..stats.intervals import LEAST, batch_means, mann_kendall
 from .metrics import headline
-from .statistics import LEAST, batch_means, drift_of, mann_kendall
 from .stretches import counted, sending
 
 FLAT = 0.05  # a twentieth more throughput is none worth having
 ONE_SIDED = 1.729 / 2.093  # half of a one-sided interval over that of a two-sided one, t with 19 degrees of freedom
 SLOWS_P = 0.01
 BEHIND_T, BEHIND_LEAST = 1.729, 0.05  # Student's t with 19 degrees of freedom, one-sided 5%
-WATCHED_T, BEHIND_SHARE = 2.977, 0.05  # with 14, one-sided 0.5%
 
 
 def in_flight(rows: pl.DataFrame) -> pl.DataFrame:
@@ -59,7 +59,7 @@ def falls_behind(rows: pl.DataFrame) -> tuple[float, float] | None:
         over = mine.filter(pl.col("outcome") != "cancelled")
         (due,) = counted(mine, "scheduled_s", [of], pl.lit(1))
         (left,) = counted(over, "end_s", [of], pl.lit(1))
-        if due.sum() < LEAST or left.sum() > (1 - BEHIND_LEAST) * due.sum() or not _grows(due - left, BEHIND_T):
+        if due.sum() < LEAST or left.sum() > (1 - BEHIND_LEAST) * due.sum() or not grows(due - left, BEHIND_T):
             continue
         if full or _slows(mine):
             before = (
@@ -81,24 +81,6 @@ def _slows(rows: pl.DataFrame) -> bool:
         return False
     tau, p = mann_kendall(means)
     return tau > 0 and p < SLOWS_P
-
-
-def _grows(steps: np.ndarray[Any, Any], least: float) -> bool:
-    return drift_of(steps) > least
-
-
-def rises(in_flight: Sequence[float] | np.ndarray[Any, Any], sent: int) -> tuple[float, float] | None:
-    """What `falls_behind` says of one series of what is in flight, at equal times, after `sent` requests. It is asked again and
-    again while a level goes on, so it takes more to persuade it: its last 15 of 20 parts grow by p < 0.005, and a twentieth of
-    what was sent is not served."""
-    means = batch_means(np.asarray(in_flight, float))
-    if means is None:
-        return None
-    early, late = float(means[5:10].mean()), float(means[15:].mean())
-    grows = _grows(np.diff(means[4:]), WATCHED_T)
-    if grows and in_flight[-1] > BEHIND_SHARE * sent and late > 1.5 * early:
-        return early, late
-    return None
 
 
 @dataclass(frozen=True)

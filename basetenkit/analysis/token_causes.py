@@ -14,12 +14,12 @@ from typing import Any
 
 import polars as pl
 
-from ..accounting import AT_LIMIT, FILTERED, SPECIALS
-from ..columns import LEVEL
-from ..loads import LevelKey
-from ..row_notes import figure, noted
-from ..run_data import RunData
-from ..tables import Html, html_table
+from ..config.loads import LevelKey
+from ..core.tables import Html, html_table
+from ..results.row_notes import figure, noted
+from ..results.run_data import RunData
+from ..results.schema import LEVEL
+from ..results.token_notes import AT_LIMIT, FILTERED, SPECIALS
 from .accounts import total
 from .chat_template import messages, template_tokens
 from .given import of_run

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..columns import LEVEL
-from ..run_data import RunData
+from ..results.run_data import RunData
+from ..results.schema import LEVEL
 from ..workload.tokenizer import Tokenizer, load_tokenizer
 from .given import of_run
 

@@ -23,7 +23,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import EmulatorError
+from ..core.errors import EmulatorError
 
 START_WITHIN_S = 20.0
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from basetenkit.core.types import first_header
 from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.document import read_document
 from basetenkit.parsing.failures import snippet
 from basetenkit.parsing.lenient import MAX_DOCUMENT, bad_bytes, document_ends, has_duplicate_keys, is_cut_off, load
 from basetenkit.parsing.stream import close_stream, read_messages
 from basetenkit.parsing.wire import BOM, Message, framing, ndjson_messages, sse_messages, text_events
-from basetenkit.types import first_header
 
 _BETWEEN = b" \t\r\n\0\x1e"
 _SPACE = b"\xef\xbb\xbf \t\r\n"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from basetenkit.notes import Note, note
+from basetenkit.core.notes import Note, note
+from basetenkit.core.types import Kind
 from basetenkit.parsing.endings import failure_in, reason_in
 from basetenkit.parsing.failures import Report
 from basetenkit.parsing.usage import merge, normalise
-from basetenkit.types import Kind
 
 CONTENT = Kind.CONTENT.value
 REASONING = Kind.REASONING.value

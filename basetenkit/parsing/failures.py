@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
+from basetenkit.core.types import first_header
 from basetenkit.parsing.lenient import clean, load
-from basetenkit.types import first_header
 
 SNIPPET = 500  # characters of an error body that is no JSON
 _MESSAGE_KEYS = ("message", "detail", "errors", "error_message", "error_description", "msg", "reason", "title")

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from basetenkit.notes import Note
+from basetenkit.core.notes import Note
+from basetenkit.core.types import Failure, Outcome, OutputEvent, first_header
 from basetenkit.parsing import encoding
 from basetenkit.parsing.body import Asked, read_body
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector
@@ -24,7 +25,6 @@ from basetenkit.parsing.lenient import clean
 from basetenkit.parsing.settle import settle
 from basetenkit.parsing.usage import Counts, believe
 from basetenkit.parsing.wire import framing
-from basetenkit.types import Failure, Outcome, OutputEvent, first_header
 
 _SHOWN = 2000
 _REQUEST_IDS = ("x-baseten-request-id", "x-request-id", "request-id")

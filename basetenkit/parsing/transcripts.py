@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from basetenkit.types import Failure, Outcome, first_header
+from basetenkit.core.types import Failure, Outcome, first_header
 
 Pairs = list[tuple[str, str]]
 

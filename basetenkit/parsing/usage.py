@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
-from basetenkit.notes import Note, note
+from basetenkit.core.notes import Note, note
 
 _RENAMED = {
     "input_tokens": "prompt_tokens",

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from .. import emulator
-from ..analysis import drawing
-from ..config import RunConfig
-from ..endpoint import Endpoint
-from ..results import Run
-from ..runs import run_sync
-from ..tables import Html, html_table
+from ..config.endpoint import Endpoint
+from ..config.run_config import RunConfig
+from ..core.tables import Html, html_table
+from ..reporting import chart_utils
+from ..runs import Run
+from ..session import run_sync
 
 if TYPE_CHECKING:
     import altair as alt
@@ -57,9 +57,9 @@ class Calibration:
 
     def chart(self) -> alt.Chart:
         """Bias against the number in flight: the median as a point, p99 as a line above it, a figure a colour."""
-        a = drawing.altair()
+        a = chart_utils.altair()
         if not self.frame.height:
-            return drawing.nothing("Bias against load", "No level has a successful request.")
+            return chart_utils.nothing("Bias against load", "No level has a successful request.")
         data = self.frame.with_columns(
             p50=pl.col("bias_p50_s") * 1e3, p99=pl.col("bias_p99_s") * 1e3, figure=pl.col("metric").replace(METRICS)
         )
@@ -72,7 +72,7 @@ class Calibration:
         points = base.mark_line(point=True).encode(y=p50, tooltip=tips)
         rules = base.mark_rule(strokeWidth=2).encode(y="p50:Q", y2="p99:Q", tooltip=tips)
         title = a.Title("Bias against load", subtitle="Points: median; lines: up to p99")
-        chart: alt.Chart = (rules + points).properties(title=title, width=drawing.WIDTH, height=drawing.HEIGHT)
+        chart: alt.Chart = (rules + points).properties(title=title, width=chart_utils.WIDTH, height=chart_utils.HEIGHT)
         return chart
 
     def _repr_mimebundle_(self, **kw: Any) -> dict[str, str]:

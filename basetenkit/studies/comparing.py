@@ -20,17 +20,17 @@ from typing import Any
 import polars as pl
 
 from ..analysis.metrics import METRICS, headline
-from ..analysis.paired import EQUAL, MORE, P95, Verdict, judge_means, judge_p95
-from ..coercions import as_path, metric_name
-from ..config import RunConfig
-from ..errors import ConfigError
-from ..pending import awaited
-from ..progress import ProgressLine
-from ..results import Run
-from ..run_plan import loads_of
-from ..runs import start
-from ..tables import Html, html_table
-from ..waiting import wait_for
+from ..config.coercions import as_path, metric_name
+from ..config.plan import loads_of
+from ..config.run_config import RunConfig
+from ..core.errors import ConfigError
+from ..core.pending import awaited
+from ..core.progress import ProgressLine
+from ..core.tables import Html, html_table
+from ..execution.waiting import wait_for
+from ..runs import Run
+from ..session import start
+from ..stats.paired import EQUAL, MORE, P95, Verdict, judge_means, judge_p95
 
 LEAST_PAIRS, LEAST_SECONDS, LEAST_WAVES = 10, 30.0, 3
 TESTED = ("ttft_s", "tpot_s", "e2e_s", "output_tokens_per_s")

@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..endpoint import KEY_VARIABLES
-from ..engine.clock import ANCILLARY_BYTES, enable_stamps, stamp_of
-from ..version import __version__
+from ..config.endpoint import KEY_VARIABLES
+from ..core.version import __version__
+from ..transport.clock import ANCILLARY_BYTES, enable_stamps, stamp_of
 
 VARIABLES = (*KEY_VARIABLES, "HF_TOKEN")
 WAIT_S = 2.0

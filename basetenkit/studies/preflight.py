@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import orjson
 
 from ..analysis.advice import advise
-from ..config import RunConfig
-from ..endpoint import Endpoint
-from ..interpret import read
-from ..row_notes import restored
-from ..runs import run_sync
-from ..secrets import redact_url
-from ..tables import html_table
+from ..config.endpoint import Endpoint
+from ..config.run_config import RunConfig
+from ..core.secrets import redact_url
+from ..core.tables import html_table
+from ..results.interpret import read
+from ..results.row_notes import restored
+from ..session import run_sync
 
 _OPTIONS = "ignore_eos", "stream_options"
 _SCENARIOS = {"text-to-text": "D(16,8)", "image-text-to-text": "I(64,64)", "text-to-embeddings": "E(16)"}

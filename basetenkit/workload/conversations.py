@@ -22,10 +22,10 @@ from typing import Any
 
 import orjson
 
-from ..config import RunConfig
-from ..errors import DataError
-from ..scenario import Scenario
-from ..types import Request
+from ..config.run_config import RunConfig
+from ..config.scenarios import Scenario
+from ..core.errors import DataError
+from ..core.types import Request
 from .marks import marks, picks
 from .payload import build_payload, carries_own_text, output_limit, uses_prompt_format
 from .speakers import Message

@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..config import RunConfig
-from ..scenario import parse_scenario
+from ..config.run_config import RunConfig
+from ..config.scenarios import parse_scenario
 from .payload import carries_own_text, uses_prompt_format
 from .row_fields import LIMIT, Fields
 from .table import LeftOut, Table

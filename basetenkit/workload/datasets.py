@@ -42,10 +42,10 @@ from typing import Any
 
 import polars as pl
 
-from ..config import RunConfig
-from ..errors import DataError
-from ..frames import columns_of
-from ..scenario import parse_scenario
+from ..config.run_config import RunConfig
+from ..config.scenarios import parse_scenario
+from ..core.errors import DataError
+from ..core.frames import columns_of
 from . import conversations, data_account, hub_data, images, known_forms, prompt_columns, row_fields, text_files
 from .conversations import Conversation, turns_of
 from .data_account import Account

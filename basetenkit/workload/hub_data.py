@@ -18,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from ..errors import DataError
+from ..core.errors import DataError
 from .tokenizer import is_offline
 
 _KWARGS = ("name", "split", "revision", "data_dir", "data_files", "cache_dir")

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ..errors import DataError, ScenarioError
+from ..core.errors import DataError, ScenarioError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 MAX_SIDE, MAX_PIXELS = 65_500, 64_000_000  # JPEG's own limit; and what can be made between two reads of a socket

@@ -6,7 +6,7 @@ They have a column that could be taken for one of prompts, or none at all. Whoev
 
 from __future__ import annotations
 
-from ..errors import DataError
+from ..core.errors import DataError
 from .table import Table, same
 
 _INPUT = "give the file of requests that the batch was made from"

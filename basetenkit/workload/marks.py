@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from ..config import RunConfig
-from ..scenario import CachedConversation, Conversation, Scenario
+from ..config.run_config import RunConfig
+from ..config.scenarios import CachedConversation, Conversation, Scenario
 
 
 def picks(random: Random, total: int, scenario: Scenario) -> Iterator[int]:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from ..config import RunConfig
+from ..config.run_config import RunConfig
 
 # What servers call the limit on output tokens, and the objects of a payload in which some of them want it.
 LIMIT_NAMES = (

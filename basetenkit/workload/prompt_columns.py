@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from ..errors import DataError
+from ..core.errors import DataError
 from . import conversations
 from .speakers import text_of
 from .table import LeftOut, Table, Unfit, opened, same, sound

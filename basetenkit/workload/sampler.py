@@ -22,10 +22,10 @@ from typing import Any
 
 import orjson
 
-from ..config import RunConfig
-from ..errors import ScenarioError
-from ..scenario import Scenario, Shape
-from ..types import Request
+from ..config.run_config import RunConfig
+from ..config.scenarios import Scenario, Shape
+from ..core.errors import ScenarioError
+from ..core.types import Request
 from . import datasets, images
 from .lexicon import Lexicon, lexicon
 from .marks import marks, picks

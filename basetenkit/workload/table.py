@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from ..errors import DataError
+from ..core.errors import DataError
 
 SHOWN = 5
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from ..errors import TokenizerError
+from ..core.errors import TokenizerError
 from .pieces import pieces_of
 
 EMBEDDED = "embedded"

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from basetenkit.columns import CHUNK_SCHEMA, SCHEMA, UNIT
-from basetenkit.config import RunConfig
-from basetenkit.findings import Finding
-from basetenkit.manifest import LevelEntry, Manifest, Metadata
-from basetenkit.results import Run
-from basetenkit.run_data import FrameSource
-from basetenkit.window import mark_window
+from basetenkit.config.run_config import RunConfig
+from basetenkit.core.findings import Finding
+from basetenkit.results.manifest import LevelEntry, Manifest, Metadata
+from basetenkit.results.run_data import FrameSource
+from basetenkit.results.schema import CHUNK_SCHEMA, SCHEMA, UNIT
+from basetenkit.results.window import mark_window
+from basetenkit.runs import Run
 
 
 def rows(n: int, **columns: Any) -> pl.DataFrame:

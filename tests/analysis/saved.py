@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 import basetenkit as bk
-from basetenkit.manifest import LevelEntry, Manifest, Metadata
-from basetenkit.store import RunFolder
+from basetenkit.results.manifest import LevelEntry, Manifest, Metadata
+from basetenkit.results.store import RunFolder
 
 
 def save(path: Path, frame: pl.DataFrame, chunks: pl.DataFrame | None = None, at: float = 1.7e9, **fields: Any) -> Path:

@@ -7,7 +7,7 @@ import polars as pl
 from basetenkit.analysis.accounts import fates, token_table
 from basetenkit.analysis.metrics import OUTCOMES
 from basetenkit.analysis.summary import summarise
-from basetenkit.analysis.tables import tokens
+from basetenkit.reporting.tables import tokens
 
 from .frames import Frames, nothing, rows
 

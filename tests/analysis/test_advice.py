@@ -8,7 +8,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.analysis.advice import NOT_READY, advise, held_back
-from basetenkit.types import Cause
+from basetenkit.core.types import Cause
 
 CHAT = bk.Endpoint(url="http://h/v1/chat/completions", model="m")
 PROMPT = bk.Endpoint(url="http://h/predict", request_format="prompt")

@@ -11,26 +11,26 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis import charts
 from basetenkit.analysis.clock_error import bounded, clock_errors, error_name, within_the_clock
 from basetenkit.analysis.metrics import METRICS, percentile
-from basetenkit.analysis.report import page
-from basetenkit.analysis.tables import latencies, tokens
-from basetenkit.analysis.workbook import sheets
-from basetenkit.cli import _show_run
-from basetenkit.types import Estimate
+from basetenkit.cli.app import _show_run
+from basetenkit.core.types import Estimate
+from basetenkit.reporting import charts
+from basetenkit.reporting.html import page
+from basetenkit.reporting.tables import latencies, tokens
+from basetenkit.reporting.workbook import sheets
 
 from ..making import number
+from ..reporting.test_tables import lines
+from ..reporting.test_workbook import read
 from .frames import failures, rows
 from .saved import save
-from .test_tables import lines
-from .test_workbook import read
 
 N = 120
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> bk.results.Run:
+def run(tmp_path: Path) -> bk.Run:
     """A level with a warm-up, failures and bounds of many sizes, so that each population and each rule gives its own number."""
     rng = np.random.default_rng(6)
     ttft = rng.uniform(0.1, 0.2, N)
@@ -45,9 +45,7 @@ def run(tmp_path: Path) -> bk.results.Run:
     return bk.load(save(tmp_path / "run", frame, max_requests=N + 5, warmup_requests=5))
 
 
-def test_the_clocks_error_is_one_number_on_every_surface(
-    run: bk.results.Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_clocks_error_is_one_number_on_every_surface(run: bk.Run, capsys: pytest.CaptureFixture[str]) -> None:
     kept = run.requests.filter(pl.col("in_window") & (pl.col("outcome") == "ok"))
     right = {}
     for metric in ("ttft", "e2e"):
@@ -89,7 +87,7 @@ def _letters(index: int) -> str:
     return out
 
 
-def test_a_quantile_and_its_interval_are_one_number_on_every_surface(run: bk.results.Run) -> None:
+def test_a_quantile_and_its_interval_are_one_number_on_every_surface(run: bk.Run) -> None:
     summary = run.summary.row(0, named=True)
     spread = run.spread.filter(pl.col("metric") == "ttft_s").row(0, named=True)
     drawn = charts.latency_ecdf(run, "ttft_s").to_dict()
@@ -104,7 +102,7 @@ def test_a_quantile_and_its_interval_are_one_number_on_every_surface(run: bk.res
     assert f" {summary['ttft_s_p50'] * 1e3:.0f} (" in line
 
 
-def test_tokens_are_one_number_on_every_surface(run: bk.results.Run) -> None:
+def test_tokens_are_one_number_on_every_surface(run: bk.Run) -> None:
     (line,) = [x for x in lines(tokens(run)) if " output " in x]
     cells = read(sheets(run))["Tokens"]
     (row,) = [r for r in cells if r.get("D") == "output"]

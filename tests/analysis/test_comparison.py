@@ -10,8 +10,8 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.analysis.comparison import difference, ratio
-from basetenkit.errors import ConfigError, StoreError
-from basetenkit.types import Estimate
+from basetenkit.core.errors import ConfigError, StoreError
+from basetenkit.core.types import Estimate
 
 from .frames import failures, rows
 from .saved import save

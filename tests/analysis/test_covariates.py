@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from basetenkit.analysis import statistics as st
 from basetenkit.analysis.covariates import controlled_mean, known_means, of_window
 from basetenkit.analysis.summary import summarise
+from basetenkit.stats import intervals as st
 
 from ..making import number
 from .frames import failures, rows

@@ -10,13 +10,13 @@ import basetenkit as bk
 
 from ..making import number
 from ..peer import END, HEAD, chunk, peer
-from ..test_rows import DONE, FINISH, said, usage
+from ..results.test_recorder import DONE, FINISH, said, usage
 
 TEXTS = [" the"] * 20
 COUNTS = usage(prompt_tokens=20, completion_tokens=20)
 
 
-def run_of(answer: Callable[[socket.socket], None], n: int = 4) -> bk.results.Run:
+def run_of(answer: Callable[[socket.socket], None], n: int = 4) -> bk.Run:
     with peer(lambda sock, _: answer(sock)) as server:
         endpoint = bk.Endpoint(url=server.url, model="m", auth_scheme="none")
         config = bk.RunConfig(
@@ -31,7 +31,7 @@ def run_of(answer: Callable[[socket.socket], None], n: int = 4) -> bk.results.Ru
         return bk.run_sync(config)
 
 
-def codes(run: bk.results.Run) -> set[str]:
+def codes(run: bk.Run) -> set[str]:
     return {f.code for f in run.findings} & {
         "came_at_once",
         "length_ahead",

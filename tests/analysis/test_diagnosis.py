@@ -12,11 +12,11 @@ import pytest
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
-from basetenkit.findings import RUN_FINDINGS, Finding, finding
-from basetenkit.manifest import Manifest
-from basetenkit.notes import note
-from basetenkit.row_notes import saved
-from basetenkit.types import Cause
+from basetenkit.core.findings import RUN_FINDINGS, Finding, finding
+from basetenkit.core.notes import note
+from basetenkit.core.types import Cause
+from basetenkit.results.manifest import Manifest
+from basetenkit.results.row_notes import saved
 
 from .frames import failures, nothing, rows
 

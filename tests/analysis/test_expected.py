@@ -7,7 +7,7 @@ import pytest
 import basetenkit as bk
 from basetenkit.analysis.expected import half_width
 from basetenkit.analysis.precision import TYPICAL
-from basetenkit.errors import ConfigError
+from basetenkit.core.errors import ConfigError
 
 
 def plan(**fields: Any) -> bk.Plan:

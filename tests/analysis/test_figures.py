@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 
 from basetenkit.analysis import figures
-from basetenkit.run_data import RunData
+from basetenkit.results.run_data import RunData
 
 from .frames import failures, manifest_of, rows
 

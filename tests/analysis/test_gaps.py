@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from basetenkit.analysis import drawing
 from basetenkit.analysis import gaps as module
-from basetenkit.analysis import statistics as st
-from basetenkit.analysis.charts import itl_course
 from basetenkit.analysis.gaps import Gaps, gaps
-from basetenkit.errors import StoreError
+from basetenkit.core.errors import StoreError
+from basetenkit.reporting import chart_utils
+from basetenkit.reporting.charts import itl_course
+from basetenkit.stats import intervals as st
 
 PS = [0.5, 0.9, 0.95, 0.99]
 
@@ -171,15 +171,15 @@ def test_a_chart_of_very_many_gaps_draws_every_so_manieth_request_of_each_level_
     counts = chunks.group_by("request_id").agg(output_chunks=pl.len().cast(pl.Int64))
     rows = rows.join(counts, on="request_id", how="left").with_columns(series=pl.format("level {}", "level"))
     run = type("Run", (), {"requests": rows, "chunks": chunks.lazy()})()
-    everything = drawing.gaps(run, rows)
-    assert (drawing.every(rows), drawing.drawn(rows)) == (1, [])
-    monkeypatch.setattr(drawing, "GAPS", drawing.ok(rows)["output_chunks"].sum() // 3)
-    some = drawing.gaps(run, rows)
-    assert drawing.drawn(rows) == [f"Of one request in {drawing.every(rows)}, by start"]
+    everything = chart_utils.gaps(run, rows)
+    assert (chart_utils.every(rows), chart_utils.drawn(rows)) == (1, [])
+    monkeypatch.setattr(chart_utils, "GAPS", chart_utils.ok(rows)["output_chunks"].sum() // 3)
+    some = chart_utils.gaps(run, rows)
+    assert chart_utils.drawn(rows) == [f"Of one request in {chart_utils.every(rows)}, by start"]
     assert set(some["series"]) == set(everything["series"]) == {"level 0.0", "level 1.0"}
     assert everything.height / 6 < some.height < everything.height / 2
     chart = itl_course(run).to_dict()
-    assert drawing.drawn(rows)[0] in chart["title"]["subtitle"]
+    assert chart_utils.drawn(rows)[0] in chart["title"]["subtitle"]
 
 
 def test_gaps_of_a_handful_of_requests_have_no_interval() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.analysis.gates import GUARDED, accounted, judge
-from basetenkit.errors import ConfigError, GateError, StoreError
+from basetenkit.core.errors import ConfigError, GateError, StoreError
 
 from .frames import failures, rows
 from .saved import save

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis import tables
 from basetenkit.analysis.token_causes import causes_table, paid_table
-from basetenkit.errors import ConfigError, StoreError
+from basetenkit.core.errors import ConfigError, StoreError
+from basetenkit.reporting import tables
 
 CHARTS = [name for name in bk.charts.__all__ if name not in ("comparison", "trend")]
 TABLES = ["overview", "latencies", "service", "tokens", "findings_table"]

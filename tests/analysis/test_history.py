@@ -8,7 +8,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.analysis.summary import summary_schema
-from basetenkit.errors import StoreError
+from basetenkit.core.errors import StoreError
 
 from .frames import chunks_of, failures, rows
 from .saved import save

@@ -12,7 +12,7 @@ import pytest
 import basetenkit as bk
 from basetenkit.analysis.gates import FAIL, INCONCLUSIVE, PASS, Gate, guarded, judge
 from basetenkit.analysis.history_gates import from_history
-from basetenkit.errors import StoreError
+from basetenkit.core.errors import StoreError
 
 from .frames import failures, rows
 from .saved import save

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from basetenkit.analysis.latency_model import BASE, QUEUE, TERMS, TOKEN, explain_latency, observed, quantile_fit
-from basetenkit.errors import ConfigError
+from basetenkit.core.errors import ConfigError
 
 from .frames import failures, nothing, rows
 

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from basetenkit.analysis import statistics as st
 from basetenkit.analysis.metrics import headline
 from basetenkit.analysis.summary import summarise
-from basetenkit.manifest import LevelEntry
+from basetenkit.results.manifest import LevelEntry
+from basetenkit.stats import intervals as st
 
 from .frames import rows
 

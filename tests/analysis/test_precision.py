@@ -8,7 +8,7 @@ import pytest
 
 from basetenkit.analysis.precision import check, expected_requests, precision, relative_half
 from basetenkit.analysis.summary import summarise
-from basetenkit.errors import ConfigError
+from basetenkit.core.errors import ConfigError
 
 from ..making import number
 from .frames import rows
@@ -73,7 +73,7 @@ def test_twice_as_precise_takes_about_four_times_as_many() -> None:
 
 def test_a_level_that_stops_at_a_look_is_as_precise_as_it_says() -> None:
     """Independent values: the mean's own half width at the stop holds the truth about as often as it should."""
-    from basetenkit.looks import next_look
+    from basetenkit.config.looks import next_look
 
     hits = 0
     for seed in range(60):

@@ -8,7 +8,7 @@ import pytest
 
 from basetenkit.analysis.relaxation import LOOKS, TOO_SHORT, looks, waits, without_bottom, without_top
 from basetenkit.analysis.summary import summarise
-from basetenkit.types import Estimate
+from basetenkit.core.types import Estimate
 
 from .frames import rows
 

@@ -10,8 +10,8 @@ import pytest
 
 from basetenkit.analysis.stretches import PARTS, Stretch, counted, stretches, tokens_as_they_came, too_short
 from basetenkit.analysis.summary import summarise
-from basetenkit.columns import CHUNK_SCHEMA
-from basetenkit.manifest import LevelEntry
+from basetenkit.results.manifest import LevelEntry
+from basetenkit.results.schema import CHUNK_SCHEMA
 
 from .frames import rows
 

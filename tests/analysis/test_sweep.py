@@ -81,17 +81,6 @@ def test_only_an_overloaded_endpoint_falls_behind(work: float, behind: bool) -> 
         assert found[1] > 1.5 * found[0]
 
 
-def test_a_series_that_rises_all_the_way_is_told_from_one_that_wanders() -> None:
-    from basetenkit.analysis.sweep import rises
-
-    rng = np.random.default_rng(3)
-    rising = [3 * i for i in range(40)]
-    assert rises(rising, sent=400) is not None
-    assert rises(rising, sent=4000) is None, "what is not served is a small part of what was sent"
-    assert not any(rises(rng.poisson(20, 60).tolist(), sent=600) for _ in range(50))
-    assert rises(rising[:15], sent=150) is None
-
-
 def test_a_slow_endpoint_that_keeps_up_does_not_fall_behind_while_it_fills() -> None:
     """Responses of 5 to 15 s, sent for 20 s: what is in flight rises all the way, because nothing has ended yet."""
     rng = np.random.default_rng(4)

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from basetenkit.analysis.token_causes import CAUSES, causes_table, paid_table, token_causes, unexplained
-from basetenkit.notes import note
-from basetenkit.row_notes import saved
+from basetenkit.core.notes import note
+from basetenkit.results.row_notes import saved
 
 from ..making import number
 from .frames import Frames, failures, nothing, rows

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import basetenkit as bk
 from basetenkit.analysis.diagnosis import diagnose
 from basetenkit.analysis.summary import summarise
-from basetenkit.manifest import Manifest
+from basetenkit.results.manifest import Manifest
 from tests.analysis.frames import chunks_of, rows
 
 

@@ -133,7 +133,7 @@ def arrivals(client: Least, offset: int) -> list[int]:
 
 async def least(url: str, users: int, requests: int, ca: str) -> Figures:
     """The whole of the least client."""
-    from basetenkit.engine.clock import measure_offset
+    from basetenkit.transport.clock import measure_offset
 
     at, loop = urlsplit(url), asyncio.get_running_loop()
     body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "hello " * 100}]})

@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from basetenkit.display import picture
-from tests.analysis.test_charts import FUNCTIONS, big
+from basetenkit.reporting.altair_renderer import picture
+from tests.reporting.test_charts import FUNCTIONS, big
 
 
 class Kept:

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from basetenkit.analysis.behaviour import of_behaviour
-from basetenkit.analysis.paired import DIFFERS, judge_means, judge_p95
 from basetenkit.analysis.sweep import falls_behind
+from basetenkit.stats.paired import DIFFERS, judge_means, judge_p95
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.benchmarks import virtual

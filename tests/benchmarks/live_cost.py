@@ -18,7 +18,7 @@ from jupyter_client.manager import start_new_kernel
 SETUP = """
 import asyncio, json, time
 import basetenkit as bk
-from basetenkit.widgets.live import LiveView
+from basetenkit.notebook.live.live import LiveView
 server = bk.emulator.serve(ttft_ms=60, itl_ms=5, jitter=0.2)
 slow = bk.emulator.serve(ttft_ms=60_000)
 endpoint, view = bk.Endpoint(url=server.url), LiveView()

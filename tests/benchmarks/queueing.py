@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from basetenkit.engine.opening import is_full, patience, room
-from basetenkit.scenario import Shape, parse_scenario
+from basetenkit.config.scenarios import Shape, parse_scenario
+from basetenkit.loadgen.opening import is_full, patience, room
 
 SLOTS, STEP_S, STEP_EACH_S, PREFILL_EACH_S = 32, 0.015, 0.00025, 0.0001
 DRIFT_SD, DRIFT_S, STALL_EVERY_S, STALL_S = 0.10, 30.0, 60.0, 2.0

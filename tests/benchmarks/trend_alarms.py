@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from basetenkit.analysis.watch import (
+from basetenkit.stats.watch import (
     LEAST_RUNS,
     OUTLIER_LENGTH,
     RUN_LENGTH,

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from basetenkit.analysis.summary import summarise
-from basetenkit.columns import CHUNK_SCHEMA, SCHEMA
-from basetenkit.manifest import LevelEntry
-from basetenkit.window import mark_window
+from basetenkit.results.manifest import LevelEntry
+from basetenkit.results.schema import CHUNK_SCHEMA, SCHEMA
+from basetenkit.results.window import mark_window
 
 from .queueing import arrivals
 

@@ -43,7 +43,7 @@ def loaded(tab: Page, markup: str) -> None:
 
 CHARTS = """
 import basetenkit as bk
-from basetenkit.analysis.response_charts import events_strip
+from basetenkit.reporting.response_charts import events_strip
 run = bk.load({folder!r})
 exchange = run.exchange(run.requests.filter(run.requests["outcome"] == "ok")["request_id"][0])
 events_strip(bk.ParserCase.from_exchange(exchange).parse())

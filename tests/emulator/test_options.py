@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
+from basetenkit.core.errors import EmulatorError
 from basetenkit.emulator.__main__ import arguments, parser
 from basetenkit.emulator.options import FAILURES, Options
-from basetenkit.errors import EmulatorError
 
 
 def test_what_serve_is_given_comes_out_of_the_command_line_as_it_was() -> None:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 import basetenkit as bk
+from basetenkit.core.errors import EmulatorError
 from basetenkit.emulator.words import count
-from basetenkit.errors import EmulatorError
 
 from .asking import CHAT, content, messages, post
 

@@ -15,8 +15,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from basetenkit.core.types import Failure, Outcome
 from basetenkit.parsing import ParsedResponse, parse_response
-from basetenkit.types import Failure, Outcome
 
 FOLDER = Path(__file__).with_name("cases")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from basetenkit.core.types import Outcome
 from basetenkit.parsing import ParsedResponse, parse
 from basetenkit.parsing.collector import Collector
 from basetenkit.parsing.dialects import READERS, Reader
-from basetenkit.types import Outcome
 
 GUIDE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 SSE = {"content-type": "text/event-stream"}

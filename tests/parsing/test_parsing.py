@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from basetenkit.core.types import Outcome
 from basetenkit.parsing import ParsedResponse, parse, parse_response
-from basetenkit.types import Outcome
 
 from .cases import CASES, FOLDER, Case, codes, differences
 

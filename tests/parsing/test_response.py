@@ -7,8 +7,8 @@ from array import array
 
 import pytest
 
+from basetenkit.core.types import Failure, Outcome, OutputEvent
 from basetenkit.parsing import parse, parse_response
-from basetenkit.types import Failure, Outcome, OutputEvent
 
 from .cases import load
 

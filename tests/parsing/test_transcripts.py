@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import basetenkit as bk
+from basetenkit.core.types import Outcome
 from basetenkit.parsing import ParsedResponse, parse
 from basetenkit.parsing.transcripts import Given, take
-from basetenkit.types import Outcome
 
 from ..peer import END, HEAD, chunk, peer
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.errors import ConfigError
+from basetenkit.core.errors import ConfigError
 
 from ..making import number
 

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 import basetenkit as bk
-from basetenkit.errors import ConfigError, MissingKeyError
+from basetenkit.core.errors import ConfigError, MissingKeyError
 
 from ..peer import OK, Peer, peer
 

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.errors import DataError
-from basetenkit.scenario import parse_scenario
+from basetenkit.config.scenarios import parse_scenario
+from basetenkit.core.errors import DataError
 from basetenkit.workload import datasets
 from basetenkit.workload.conversations import Conversation, Speaker, Turn, question, turns_of
 from basetenkit.workload.speakers import messages_of

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from basetenkit.config import RunConfig
-from basetenkit.errors import DataError
+from basetenkit.config.run_config import RunConfig
+from basetenkit.core.errors import DataError
 from basetenkit.workload import datasets
 from basetenkit.workload.csv_header import Header, header_of
 

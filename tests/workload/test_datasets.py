@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import basetenkit as bk
-from basetenkit.errors import ConfigError, DataError
-from basetenkit.findings import Finding
+from basetenkit.core.errors import ConfigError, DataError
+from basetenkit.core.findings import Finding
 from basetenkit.workload.datasets import ABOUT_AN_IMAGE, events, load
 
 TEXTS = ["Say one.", 'Say "two", then, three', "Sag für."]

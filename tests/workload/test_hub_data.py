@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from basetenkit.errors import DataError
+from basetenkit.core.errors import DataError
 from basetenkit.workload import hub_data
 from basetenkit.workload.datasets import load
 

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from PIL import Image
 
-from basetenkit.errors import DataError, ScenarioError
+from basetenkit.core.errors import DataError, ScenarioError
 from basetenkit.workload import images
 
 START = "data:image/jpeg;base64,"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from basetenkit.errors import DataError
+from basetenkit.core.errors import DataError
 from basetenkit.workload import datasets
 
 from ..making import config

@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from random import Random
 
-from basetenkit.scenario import parse_scenario
+from basetenkit.config.scenarios import parse_scenario
 from basetenkit.workload.marks import marks, picks
 
 from ..making import config

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from basetenkit.config import RunConfig
+from basetenkit.config.run_config import RunConfig
 from basetenkit.workload.payload import build_payload, carries_own_text, output_limit, payload_bytes, uses_prompt_format
 
 # The two payloads of Baseten's documentation page, letter by letter.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from basetenkit.errors import DataError
+from basetenkit.core.errors import DataError
 from basetenkit.workload import prompt_columns
 from basetenkit.workload.prompt_columns import is_number, messages_column, prompt_column, texts
 from basetenkit.workload.table import LeftOut, Table

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from basetenkit.errors import DataError
+from basetenkit.core.errors import DataError
 from basetenkit.workload.datasets import load
 from basetenkit.workload.prompt_lambda import in_place_of
 

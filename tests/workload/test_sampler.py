@@ -10,9 +10,9 @@ import pytest
 from tokenizers import Tokenizer as Inner
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
-from basetenkit.config import RunConfig
-from basetenkit.errors import ScenarioError
-from basetenkit.scenario import parse_scenario
+from basetenkit.config.run_config import RunConfig
+from basetenkit.config.scenarios import parse_scenario
+from basetenkit.core.errors import ScenarioError
 from basetenkit.workload import corpus
 from basetenkit.workload.sampler import Sampler
 from basetenkit.workload.tokenizer import Tokenizer, load_tokenizer

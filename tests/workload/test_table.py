@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basetenkit.errors import DataError
+from basetenkit.core.errors import DataError
 from basetenkit.workload.table import LeftOut, Table, Unfit, opened, same, sound, which, without_none
 
 ROWS: list[dict[str, Any]] = [{"a": 1, "B c": [1]}, {"a": "x"}]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Inner
 
-from basetenkit.errors import TokenizerError
+from basetenkit.core.errors import TokenizerError
 from basetenkit.workload import tokenizer as module
 from basetenkit.workload.tokenizer import Tokenizer, load_tokenizer
 

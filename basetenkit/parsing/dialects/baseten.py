@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from basetenkit.notes import Note, note
+from basetenkit.core.notes import Note, note
 from basetenkit.parsing.collector import CONTENT, REASONING, Collector
 from basetenkit.parsing.endings import reason_in
 from basetenkit.parsing.failures import report_of

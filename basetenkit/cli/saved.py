@@ -1,0 +1,164 @@
+"""The commands for saved runs: compare, report, excel, plot. Each takes a run's folder, or a result folder of genai-bench.
+
+excel and plot also take genai-bench's own flags, so that its command lines work as they are written. What a flag chooses there
+that is not chosen here is named: it changes what a reader sees.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import basetenkit as bk
+
+from ..core.errors import ConfigError
+from ..results.store import RUN_FILE
+from .console import AsJson, Quiet, console, plain, print_json
+
+METADATA = "experiment_metadata.json"
+CHARTS = (
+    "latency_ecdf",
+    "latency_histogram",
+    "inter_token",
+    "token_ledger",
+    "outcome_bars",
+    "serving_curve",
+    "waterfall",
+)
+THEIRS = "genai-bench's own flags"
+KINDS = ("html", "svg", "png", "json")
+RunArgument = Annotated[Path, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")]
+Run = Annotated[Path | None, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")]
+
+
+def _theirs(text: str) -> Any:
+    return typer.Option(rich_help_panel=THEIRS, help=text)
+
+
+def add(app: typer.Typer, panel: str) -> None:
+    """Adds the commands to the command line, under that panel of its help."""
+    for command in (compare, report, excel, plot):
+        app.command(rich_help_panel=panel)(command)
+
+
+def _open(folder: Path) -> bk.Run:
+    """The Run of a folder: one of ours, or one of genai-bench, read as `bk.read_genai_bench` reads it."""
+    theirs = not (folder / RUN_FILE).exists() and (folder / METADATA).exists()
+    return bk.read_genai_bench(folder) if theirs else bk.load(folder)
+
+
+def _one_of(run: Path | None, theirs: Path | None, command: str, flag: str) -> Path:
+    if (run is None) == (theirs is None):
+        raise ConfigError(f"{command}: give one folder, as {command} FOLDER or as {flag} FOLDER")
+    return run or theirs or Path()
+
+
+def _taken(quiet: bool, given: dict[str, Any], why: str) -> None:
+    """Says which flags of genai-bench were taken and choose nothing here."""
+    flags = [flag for flag, value in given.items() if value is not None]
+    if flags and not quiet:
+        sys.stderr.write(f"basetenkit: {plain(', '.join(flags))}: taken without effect, {why}\n")
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")],
+    b: Annotated[Path, typer.Argument(help="The folder of another; differences are b - a.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare two saved runs.
+
+    Difference and ratio of each metric, with 95% intervals.
+    """
+    found = bk.compare(_open(a), _open(b))
+    if as_json:
+        levels = {"only_a": found.only_a, "only_b": found.only_b, "settings": found.settings}
+        print_json({"frame": found.frame.to_dicts(), **levels, "words": found.words})
+    elif not quiet:
+        sys.stdout.write(plain(repr(found)) + "\n")
+
+
+def report(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(help="What to write: a file that ends in .html, .xlsx or .csv.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a saved run's report as one file."""
+    _wrote([bk.report(_open(run), out)], as_json, quiet, one=True)
+
+
+def excel(
+    run: Run = None,
+    out: Annotated[Path | None, typer.Argument(help="The workbook to write; it ends in .xlsx.")] = None,
+    experiment_folder: Annotated[Path | None, _theirs("The folder, instead of RUN.")] = None,
+    excel_name: Annotated[str | None, _theirs("The workbook's name in that folder, instead of OUT.")] = None,
+    metric_percentile: Annotated[str | None, _theirs("The workbook has the mean and every percentile.")] = None,
+    metrics_time_unit: Annotated[str | None, _theirs("The workbook's times are in seconds.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a saved run as an Excel workbook."""
+    folder = _one_of(run, experiment_folder, "excel", "--experiment-folder")
+    if out is None and run is not None and experiment_folder is None and excel_name is None:
+        raise ConfigError("excel: give the workbook to write, a name that ends in .xlsx")
+    name = out or folder / f"{(excel_name or 'summary').removesuffix('.xlsx')}.xlsx"
+    if name.suffix.lower() != ".xlsx":
+        raise ConfigError(f"excel: {name.name!r} should end in .xlsx")
+    chosen = {"--metric-percentile": metric_percentile, "--metrics-time-unit": metrics_time_unit}
+    _taken(quiet, chosen, "the workbook has the mean and every percentile, in seconds")
+    _wrote([bk.report(_open(folder), name)], as_json, quiet, one=True)
+
+
+def plot(
+    run: Run = None,
+    out: Annotated[Path | None, typer.Argument(help="The folder for the charts; made where it is not there.")] = None,
+    kind: Annotated[str, typer.Option(metavar="html|svg|png|json", help="The files' format.")] = "html",
+    experiments_folder: Annotated[
+        Path | None, _theirs("The folder, instead of RUN, or one that holds several; charts go into it.")
+    ] = None,
+    group_key: Annotated[str | None, _theirs("Each chart tells scenarios and loads apart.")] = None,
+    preset: Annotated[str | None, _theirs("The charts are basetenkit's.")] = None,
+    metrics_time_unit: Annotated[str | None, _theirs("Each chart names its unit.")] = None,
+    verbose: Annotated[bool | None, typer.Option("--verbose", rich_help_panel=THEIRS, help="No effect.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a saved run's charts, a file each."""
+    if kind not in KINDS:
+        raise ConfigError(f"--kind: {kind!r} is not one of {', '.join(KINDS)}")
+    folder = _one_of(run, experiments_folder, "plot", "--experiments-folder")
+    target = out or (folder if experiments_folder else None)
+    if target is None:
+        raise ConfigError("plot: give the folder for the charts")
+    chosen = {"--group-key": group_key, "--preset": preset, "--metrics-time-unit": metrics_time_unit}
+    _taken(quiet, chosen | {"--verbose": verbose or None}, "the charts are those of bk.charts")
+    inside = [] if _is_run(folder) else sorted(path for path in folder.glob("*") if _is_run(path))
+    files = [file for one in inside for file in _draw(_open(one), target / one.name, kind)]
+    _wrote(files or _draw(_open(folder), target, kind), as_json, quiet)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (RUN_FILE, METADATA))
+
+
+def _draw(run: bk.Run, out: Path, kind: str) -> list[Path]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: no folder can be made there ({error.strerror})") from None
+    files = [out / f"{name}.{kind}" for name in CHARTS]
+    for name, file in zip(CHARTS, files, strict=True):
+        getattr(bk.charts, name)(run).save(str(file))
+    return files
+
+
+def _wrote(files: list[Path], as_json: bool, quiet: bool, one: bool = False) -> None:
+    if as_json:
+        print_json({"written": str(files[0]) if one else [str(file) for file in files]})
+    elif not quiet:
+        for file in files:
+            console().print(f"wrote {file}")

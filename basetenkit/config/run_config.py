@@ -1,0 +1,250 @@
+"""What to measure and how: a RunConfig, validated as it is made.
+
+Secrets are held as secrets: the key, headers and URL query values that look like one appear in no repr, dump or log. What
+a config dumps to JSON comes back as the same config less those.
+
+Field descriptions and examples are the sentences that forms and errors show: they stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from ..core.secrets import fingerprint, redact, redact_url
+from .addresses import completed
+from .coercions import as_levels, as_plain, as_scenarios, as_seconds, as_text, from_json, is_path, metric_name
+from .endpoint import Endpoint, Seconds, Text
+from .loads import Load
+from .model import Model
+from .scenarios import parse_scenario
+from .to_python import to_python
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SLO_LIMITS = ("ttft_s", "first_content_s", "tpot_s", "e2e_s")
+Params = Annotated[dict[str, Any], BeforeValidator(from_json)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    return AUTO if value == AUTO else handler(value)
+
+
+AUTO = "auto"
+Requests = Annotated[int, Field(ge=1), WrapValidator(_or_auto), PlainSerializer(lambda n: n, return_type=Any)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+RENAMED = {  # the names that version 0.1.0.dev0 had; a config is still made with them, and a saved one read
+    "give_up_after": "abort_after_failures",
+    "stop_behind": "stop_on_overload",
+    "answers": "history_from",
+}
+UNTIL_MOST = 10_000  # requests of a level that goes on until it is precise, if nothing else is said
+Levels = BeforeValidator(as_levels)
+
+
+def _limits(given: Any) -> Any:
+    """The limits of an SLO under their names here: "ttft" is understood as ttft_s, and "ttft_ms" is in milliseconds."""
+    given = from_json(given)
+    if not isinstance(given, dict):
+        return given
+    limits: dict[str, Any] = {}
+    for said, value in given.items():
+        bare = said.removesuffix("_ms") if isinstance(said, str) else said
+        if (name := metric_name(bare, SLO_LIMITS)) is None:
+            raise ValueError(f"there is no limit {said!r}; the limits are {', '.join(sorted(SLO_LIMITS))}")
+        if name in limits:
+            raise ValueError(f"the limit {name} is given twice")
+        limits[name] = f"{as_plain(value)} ms" if bare != said else as_plain(value)
+    return limits
+
+
+class RunConfig(Model):
+    """A whole run: the endpoint, what to send, under what load, within what limits."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    renamed: ClassVar = RENAMED
+
+    endpoint: Endpoint = Field(description="an Endpoint, its URL, or its fields as a dict")
+    task: Literal["text-to-text", "image-text-to-text", "text-to-embeddings"] = Field(
+        default="text-to-text", description="what is sent: text, images with text, or texts to embed"
+    )
+    tokenizer: Text | None = Field(default="embedded", description="'embedded', a local folder or file, or a hub id")
+    scenarios: Annotated[list[str], BeforeValidator(as_scenarios)] = Field(
+        default_factory=lambda: ["D(100,100)"],
+        description="traffic scenarios, e.g. 'D(100,100)' or ['N(480,240)/(300,150)']; mixed: '0.7*D(100,50)+0.3*P(1000,20)/50'; "
+        "with a data set: 'dataset', 'RD(200)'",
+    )
+    concurrency: Annotated[list[Count], Levels] = Field(
+        default_factory=lambda: [1, 8], description="whole numbers of at least 1, e.g. 8 or [1, 8]: each level is a run"
+    )
+    request_rate: Annotated[list[Positive], Levels] = Field(
+        default_factory=list, description="requests a second, above 0, e.g. 2.5 or [1, 2]: each level is a run"
+    )
+    arrival: Literal["poisson", "constant", "uniform", "gamma"] = Field(
+        default="poisson", description="gaps between arrivals"
+    )
+    burstiness: Positive = Field(default=1.0, description="shape of gamma arrivals: 1 is Poisson, below 1 burstier")
+    max_in_flight: Count | None = Field(
+        default=None, description="the most requests in flight in an open loop, or None"
+    )
+    batch_size: Annotated[list[Count], Levels] = Field(
+        default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]: each is a level"
+    )
+    max_requests: Requests = Field(
+        default=200,
+        description="measured requests of each level and repeat, e.g. 200; 'auto': at least 10 times the level",
+    )
+    max_seconds: Seconds = Field(default=600.0, description="seconds that a level may take at most, e.g. 600")
+    warmup_requests: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="requests before the measured ones, e.g. 8"
+    )
+    warmup_retries: Annotated[int, Field(ge=0, le=20)] = Field(
+        default=5,
+        description="how often a warm-up request is sent again after a 429, 502, 503 or 529, or without a connection",
+    )
+    repeats: Count = Field(default=1, description="how often each level is run, e.g. 10")
+    dataset: Any = Field(
+        default=None,
+        description="a path, a frame or a description (of a Hugging Face data set, too): what is sent, or whose words",
+    )
+    history_from: Literal["model", "dataset"] = Field(
+        default="model",
+        description="which assistant replies go into a conversation's history: the model's or the data set's",
+    )
+    steady: bool = Field(
+        default=True,
+        description="keep the load on before the first and after the last measured request, so that all of them meet the same "
+        "load; False sends the measured requests only",
+    )
+    request_params: Params = Field(
+        default_factory=dict, description="further payload fields, e.g. {'temperature': 0.7}"
+    )
+    seed: int = Field(default=0, description="a whole number; the same seed and salt give the same requests")
+    salt: Text | None = Field(
+        default=None, description="None for a fresh one each run, or a string for the same bytes again"
+    )
+    workers: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="0 for a thread in this process, N for processes"
+    )
+    max_total_tokens: Count | None = Field(default=None, description="the most tokens a run may spend, or None")
+    capture: Literal["none", "errors", "all"] = Field(default="errors", description="whose raw bytes are kept")
+    capture_limit_mb: Annotated[int, Field(ge=0)] = Field(default=256, description="megabytes of raw bytes kept a run")
+    until: Annotated[dict[str, Share], BeforeValidator(from_json)] = Field(
+        default_factory=dict,
+        description="end a level when half the interval of a figure is within this share of it, e.g. {'ttft_s_p95': 0.05}; "
+        "max_requests is then the most",
+    )
+    slo: Annotated[dict[str, Annotated[Positive, BeforeValidator(as_seconds)]], BeforeValidator(_limits)] = Field(
+        default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5} or {'ttft': '500ms'}"
+    )
+    stop_on_overload: bool = Field(
+        default=False, description="stop an open-loop level if the requests in flight keep rising"
+    )
+    abort_after_failures: Count | None = Field(
+        default=50, description="stop a level if its first N requests all fail; None: never"
+    )
+    preflight: bool = Field(
+        default=True,
+        description="begin with one request; if nothing answers it, stop the run there. False runs the levels all the same",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _imply(cls, data: Any) -> Any:
+        """A rate given alone leaves no concurrency levels; a data set given alone means the scenario `dataset`; a
+        level that goes on until it is precise may take many requests."""
+        if isinstance(data, dict):
+            data = dict(data)
+            if "request_rate" in data and "concurrency" not in data and as_levels(data["request_rate"]):
+                data["concurrency"] = []
+            if data.get("until") not in (None, "", "{}", {}) and "max_requests" not in data:
+                data["max_requests"] = UNTIL_MOST
+            if data.get("dataset") is not None and "scenarios" not in data:
+                data["scenarios"] = ["dataset"]
+        return data
+
+    @field_validator("endpoint", mode="before")
+    @classmethod
+    def _url_alone(cls, endpoint: Any) -> Any:
+        return {"url": endpoint} if isinstance(endpoint, str) and not endpoint.lstrip().startswith("{") else endpoint
+
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _path_as_text(cls, dataset: Any) -> Any:
+        return as_text(dataset) if is_path(dataset) or isinstance(dataset, bool) else dataset
+
+    @field_validator("scenarios")
+    @classmethod
+    def _check_scenarios(cls, scenarios: list[str]) -> list[str]:
+        if not scenarios:
+            raise ValueError("at least one scenario is needed")
+        texts = [str(parse_scenario(s)) for s in scenarios]
+        if len(set(texts)) < len(texts):
+            raise ValueError("a scenario stands there twice")
+        return texts
+
+    @field_validator("batch_size")
+    @classmethod
+    def _check_batch_size(cls, sizes: list[int]) -> list[int]:
+        if not sizes:
+            raise ValueError("at least one batch size is needed")
+        return sizes
+
+    @field_validator("concurrency", "request_rate", "batch_size")
+    @classmethod
+    def _check_levels(cls, levels: list[float]) -> list[float]:
+        if len(set(levels)) < len(levels):
+            raise ValueError("a level stands there twice")
+        return levels
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Self:
+        if not self.concurrency and not self.request_rate:
+            raise ValueError("no load is given; set concurrency=[1, 8] or request_rate=[2.0]")
+        prompt_format = self.endpoint.request_format == "prompt" or self.request_params.get("use_prompt_format")
+        if prompt_format and self.task != "text-to-text":
+            raise ValueError(f"the prompt format has no place for {self.task}; use request_format='chat'")
+        return self
+
+    def with_whole_url(self) -> Self:
+        """The config as it is sent: a base URL has the path that its task and form leave, and a warning says so; any other URL
+        stays as it is. ConfigError, with the candidates, if several paths would fit."""
+        prompt_format = self.endpoint.request_format == "prompt" or bool(self.request_params.get("use_prompt_format"))
+        url = completed(self.endpoint.url, self.task, prompt_format)
+        if url == self.endpoint.url:
+            return self
+        warnings.warn(f"Endpoint.url is a base URL: requests go to {redact_url(url)}", stacklevel=4)
+        return self.with_(endpoint=self.endpoint.with_(url=url))
+
+    def requests_of(self, load: Load) -> int:
+        """Measured requests of one level and repeat."""
+        return load.auto_requests if str(self.max_requests) == AUTO else self.max_requests
+
+    def around_of(self, load: Load) -> int:
+        """Requests that a steady level sends around its measured ones, about: until the load has settled, and until the last
+        measured one has ended. 0 without `steady`."""
+        return load.around(self.requests_of(load)) if self.steady else 0
+
+    def to_python(self) -> str:
+        """A cell of Python that makes this config, less its secrets. ConfigError where the data set is a frame in hand."""
+        return to_python(self)
+
+    @field_serializer("request_params")
+    def _dump_params(self, params: dict[str, Any]) -> Any:
+        return redact(params)
+
+    @field_serializer("dataset", when_used="json")
+    def _dump_dataset(self, dataset: Any) -> Any:
+        return dataset if isinstance(dataset, (str, dict, type(None))) else fingerprint(dataset)

@@ -1,0 +1,31 @@
+"""A config -> the cell of Python that makes it. Fields at their defaults are left out, and so is every secret: the cell is
+meant to be shared. What a default would imply from another field (scenarios, concurrency) is always written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..core.errors import ConfigError
+
+ALWAYS = ("scenarios", "concurrency")
+
+
+def to_python(config: BaseModel) -> str:
+    """Python that ends with `config = bk.RunConfig(...)`. ConfigError where the data set is a frame, which no text can make."""
+    values = config.model_dump()
+    if not isinstance(values["dataset"], (str, dict, type(None))):
+        raise ConfigError("to_python: a frame as the data set has no text; save it (write_parquet) and give its path")
+    endpoint = values.pop("endpoint")
+    kind: type[BaseModel] = type(getattr(config, "endpoint"))  # noqa: B009 - the model's own type is upstairs
+    lines = ["import basetenkit as bk", "", "endpoint = bk.Endpoint(", *_fields(endpoint, kind), ")"]
+    lines += ["config = bk.RunConfig(", "    endpoint=endpoint,", *_fields(values, type(config)), ")"]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(values: Mapping[str, Any], model: type[BaseModel]) -> list[str]:
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+    wanted = [name for name, value in values.items() if name in ALWAYS or value != defaults[name]]
+    return [f"    {name}={values[name]!r}," for name in wanted]

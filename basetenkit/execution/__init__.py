@@ -1,0 +1,1 @@
+"""A run from its first level to its last: checks before, processes, stops, the end of the process."""

@@ -1,0 +1,146 @@
+"""One worker as its parent sees it: a process, what it was told, what it said, and how it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import polars as pl
+
+from ...config.endpoint import KEY_VARIABLES
+from . import protocol
+
+END_WITHIN_S = 2.0
+Heard = Callable[["Member", str, dict[str, Any], list[pl.DataFrame]], None]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Member:
+    """A worker's process. `answers`: the last content of each word that it said in this level; `lost`: why it is no more;
+    `received` and `spans`: numbers, and (start, end) in s, of the requests whose rows came, a batch each."""
+
+    def __init__(self, part: int, loop: asyncio.AbstractEventLoop, heard: Heard) -> None:
+        self.part, self._loop, self._heard = part, loop, heard
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.received: list[Ints] = []
+        self.spans: list[Floats] = []
+        self.lost: str | None = None
+        self._why: str | None = None
+        self._closing = False
+        self._changed = asyncio.Event()
+        # A file, not a pipe: nobody reads along, and a full pipe would stop the worker.
+        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by close()
+        # A session of its own: an interrupt of the notebook's kernel reaches all of its group, and is not the worker's.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "basetenkit.execution.processes.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            env=_environment(),
+            start_new_session=True,
+        )
+        self._thread = threading.Thread(target=self._listen, name="basetenkit-worker-pipe", daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def begin_level(self) -> None:
+        self.answers, self.received, self.spans = {}, [], []
+
+    def tell(self, word: str, **content: Any) -> None:
+        """Sends an order; to one that is no more, none."""
+        with contextlib.suppress(OSError, ValueError):
+            protocol.write(cast(BinaryIO, self._process.stdin), protocol.order(word, **content))
+
+    async def said(self, word: str, within_s: float) -> dict[str, Any] | None:
+        """The content of `word` when it comes; None where the member failed or was lost first, or took longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while word not in self.answers and self.lost is None and "failed" not in self.answers:
+                    self._changed.clear()
+                    await self._changed.wait()
+        if "failed" in self.answers and word not in self.answers:
+            self.kill(self.answers["failed"]["message"])
+            await self.gone()
+        return self.answers.get(word)
+
+    async def gone(self) -> None:
+        """Returns when the process is no more and `lost` says why."""
+        while self.lost is None:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def kill(self, why: str) -> None:
+        """Ends the process at once; `why` is how it is said to be lost."""
+        self._why = self._why or why
+        self._process.kill()
+
+    @property
+    def complaint(self) -> str:
+        """In a few words, why it is no more: what it failed with, else its last words, else how it ended."""
+        return self.lost or self._why or "it was ended"
+
+    def _listen(self) -> None:
+        stream = cast(BinaryIO, self._process.stdout)
+        for parts in protocol.read(stream):
+            self._call(self._take, *protocol.said(parts))
+        code = self._process.wait()
+        self._call(self._end, code)
+
+    def _call(self, work: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to be told
+            self._loop.call_soon_threadsafe(work, *arguments)
+
+    def _take(self, say: str, content: dict[str, Any], frames: list[pl.DataFrame]) -> None:
+        self._heard(self, say, content, frames)
+        self.answers[say] = content
+        self._changed.set()
+
+    def _end(self, code: int) -> None:
+        if not self._closing:
+            self.lost = self._why or self._last_words(code)
+        self._changed.set()
+
+    def _last_words(self, code: int) -> str:
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                return f"killed by {signal.Signals(-code).name}"
+        self._complaints.seek(0)
+        lines = self._complaints.read().strip().splitlines()
+        return lines[-1] if lines else f"it ended with exit code {code}"
+
+    def close(self) -> None:
+        """Ends the process and waits for it: its stdin ends, and so does it; what does not is killed."""
+        self._closing = True
+        with contextlib.suppress(OSError, ValueError):
+            cast(BinaryIO, self._process.stdin).close()
+        try:
+            self._process.wait(END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._thread.join()
+        cast(BinaryIO, self._process.stdout).close()
+        self._complaints.close()
+
+
+def _environment() -> dict[str, str]:
+    """The parent's, less the keys (they go over the pipe, in the head), with the place that this package was loaded from."""
+    kept = {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES}
+    root = str(Path(__file__).parents[3])
+    path = [root, *filter(None, [kept.get("PYTHONPATH")])]
+    # Its frames are only made and sent on: a pool of threads would take processors from the endpoint and from the others.
+    return {"POLARS_MAX_THREADS": "1"} | kept | {"PYTHONPATH": os.pathsep.join(path)}

@@ -1,0 +1,93 @@
+"""What goes over a worker's pipes: messages of parts, each with its length before it.
+
+    count (u32)  length (u64) ... one a part  part ...
+
+The parent's messages are one part, a pickled (word, content): it alone writes to that pipe, and the configuration with its
+secrets goes no other way. A worker's are a JSON object and, with rows, Arrow IPC: nothing that is executed when read.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+import polars as pl
+
+from ...config.run_config import RunConfig
+from ...transport.http_request import Head
+from ...workload.datasets import Entries
+from ...workload.lexicon import Lexicon
+
+_COUNT, _LENGTH = struct.Struct("<I"), struct.Struct("<Q")
+
+
+def write(stream: BinaryIO, parts: Sequence[bytes]) -> None:
+    """Writes one message and flushes it. OSError or ValueError where nobody reads any more."""
+    lengths = b"".join(_LENGTH.pack(len(part)) for part in parts)
+    stream.write(b"".join([_COUNT.pack(len(parts)), lengths, *parts]))
+    stream.flush()
+
+
+def read(stream: BinaryIO) -> Iterator[list[bytes]]:
+    """Each message's parts, until the stream ends. A message that breaks off is left out: its writer died over it."""
+    while (count := _exactly(stream, _COUNT.size)) is not None:
+        lengths = _exactly(stream, _LENGTH.size * _COUNT.unpack(count)[0])
+        parts = [] if lengths is None else [_exactly(stream, n) for (n,) in _LENGTH.iter_unpack(lengths)]
+        whole = [part for part in parts if part is not None]
+        if lengths is None or len(whole) < len(parts):
+            return
+        yield whole
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes | None:
+    data = stream.read(size)
+    return data if len(data) == size else None
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a worker is told first. Of `Prepared`, what the parent has read and a worker need not read again; `tally`: the file."""
+
+    config: RunConfig
+    head: Head
+    salt: str
+    tally: Path
+    entries: Entries | None = None
+    secrets: tuple[bytes, ...] = ()
+    lexicon: Lexicon | None = None
+
+
+def order(word: str, **content: Any) -> list[bytes]:
+    """A message from the parent."""
+    return [pickle.dumps((word, content))]
+
+
+def ordered(parts: list[bytes]) -> tuple[str, dict[str, Any]]:
+    """What `order` made; only ever read from the parent's pipe."""
+    word: str
+    content: dict[str, Any]
+    word, content = pickle.loads(parts[0])
+    return word, content
+
+
+def word(say: str, frames: Sequence[pl.DataFrame] = (), **content: Any) -> list[bytes]:
+    """A message from a worker."""
+    return [orjson.dumps({"say": say, **content}, option=orjson.OPT_SERIALIZE_NUMPY), *(_packed(f) for f in frames)]
+
+
+def said(parts: list[bytes]) -> tuple[str, dict[str, Any], list[pl.DataFrame]]:
+    """What `word` made: (say, content, frames)."""
+    content = orjson.loads(parts[0])
+    return content.pop("say"), content, [pl.read_ipc(io.BytesIO(part)) for part in parts[1:]]
+
+
+def _packed(frame: pl.DataFrame) -> bytes:
+    data = io.BytesIO()
+    frame.write_ipc(data)
+    return data.getvalue()

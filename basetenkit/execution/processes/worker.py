@@ -1,0 +1,149 @@
+"""One worker: `python -m basetenkit.execution.processes.worker`, started by a Crew and by nobody else.
+
+It does what its stdin tells it and answers on stdout, and ends with its parent: when its stdin ends, so does it, at once, in
+whatever state. Reading orders and writing rows each have a thread, so that its loop waits for neither: a parent that computes
+and reads nothing for a while only makes the outbox grow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import queue
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ...core.reasons import Stop
+from ...loadgen.counters import Tally
+from ...loadgen.generator import Stage
+from ...loadgen.prepared import Prepared
+from ...transport.clock import Poller, mono
+from ...workload.tokenizer import load_tokenizer
+from ..limits import allow_open_files
+from . import protocol
+
+STATUS_EVERY_S = 0.25
+ROWS_EVERY = 2  # statuses
+
+
+class Worker:
+    """A Stage and the two pipes it is spoken to over."""
+
+    def __init__(self, orders: BinaryIO, answers: BinaryIO, poller: Poller) -> None:
+        self._orders, self._answers, self._poller = orders, answers, poller
+        self._outbox: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
+        self._stage: Stage | None = None
+        self._tally_path: Path | None = None
+        self._inbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+        self._packing = asyncio.Lock()
+
+    async def serve(self) -> None:
+        """Does what it is told, one order after the other; a stop is done at once."""
+        self._loop = asyncio.get_running_loop()
+        for work in (self._read, self._write):
+            threading.Thread(target=work, daemon=True).start()
+        while True:
+            word, content = await self._inbox.get()
+            try:
+                await self._do(word, content)
+            except Exception as error:
+                self._say("failed", message=f"{error}" if str(error) else type(error).__name__)
+
+    async def _do(self, word: str, content: dict[str, Any]) -> None:
+        if word == "hello":
+            self._begin(content["run"], content["part"])
+        elif word == "prepare":
+            assert self._stage is not None
+            self._stage.prepare(content["part"])
+            self._say("built")
+        elif word == "go":
+            await self._perform(content["origin_ns"])
+
+    def _begin(self, run: protocol.Hello, part: int) -> None:
+        config, self._tally_path = run.config, run.tally
+        allow_open_files(config)
+        tokenizer, counts = load_tokenizer(config.tokenizer), Tally(part, config.workers, run.tally)
+        prepared = Prepared(config, tokenizer, run.head, run.entries, run.secrets, lexicon=run.lexicon)
+        self._stage = Stage(prepared, salt=run.salt, poller=self._poller, tally=counts)
+        self._say("ready", mono_ns=mono())
+
+    async def _perform(self, origin_ns: int) -> None:
+        stage = self._stage
+        assert stage is not None
+        reports = asyncio.ensure_future(self._report(stage))
+        try:
+            await stage.perform(origin_ns)
+        finally:
+            reports.cancel()
+            await asyncio.wait([reports])
+        await self._send_rows(stage)
+        self._say_status(stage)
+        self._say("done", report=stage.report().model_dump(mode="json"), notes=[note.saved() for note in stage.notes()])
+
+    async def _report(self, stage: Stage) -> None:
+        turn = 0
+        while True:
+            await asyncio.sleep(STATUS_EVERY_S)
+            turn += 1
+            self._say_status(stage)
+            if turn % ROWS_EVERY == 0:
+                await asyncio.shield(self._send_rows(stage))  # what was taken is sent, whoever ends this
+
+    def _say_status(self, stage: Stage) -> None:
+        self._say("status", **dataclasses.asdict(stage.status()) | {"outcomes": dict(stage.status().outcomes)})
+
+    async def _send_rows(self, stage: Stage) -> None:
+        async with self._packing:
+            for batch in stage.take():
+                await self._loop.run_in_executor(None, self._pack, batch)
+
+    def _pack(self, batch: Any) -> None:
+        raw = batch.exchanges()
+        frames = [*batch.frames(), *([] if raw is None else [raw])]
+        self._outbox.put(protocol.word("rows", frames))
+
+    def _say(self, say: str, **content: Any) -> None:
+        self._outbox.put(protocol.word(say, **content))
+
+    def _read(self) -> None:
+        for parts in protocol.read(self._orders):
+            word, content = protocol.ordered(parts)
+            if word in ("stop", "halt"):
+                self._loop.call_soon_threadsafe(self._stop, word, content["stop"])
+            else:
+                self._loop.call_soon_threadsafe(self._inbox.put_nowait, (word, content))
+        if self._tally_path is not None:
+            self._tally_path.unlink(missing_ok=True)  # a parent that was killed could not
+        os._exit(0)
+
+    def _stop(self, word: str, stop: Stop) -> None:
+        if self._stage is not None:
+            (self._stage.stop if word == "stop" else self._stage.halt)(stop)
+
+    def _write(self) -> None:
+        while (parts := self._outbox.get()) is not None:
+            try:
+                protocol.write(self._answers, parts)
+            except (OSError, ValueError):
+                os._exit(1)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's, who tells it here
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not stand among the answers
+    poller = Poller()
+
+    async def serve() -> None:
+        await Worker(sys.stdin.buffer, answers, poller).serve()
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poller)) as runner:
+        runner.run(serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,341 @@
+"""A genai-bench command line -> the RunConfig that does the same, so that a command people have in hand runs as it stands.
+
+Flags keep their meaning and their unit (`--max-time-per-run` is in minutes). Those that describe the server or steer that
+tool's own machinery change nothing that is sent: they are taken and do nothing. Any other is refused by name, with what
+serves in its place: a flag that is passed over in silence would make the figures of another workload than was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ...config.endpoint import KEY_VARIABLES, Endpoint
+from ...config.run_config import RunConfig
+from ...core.errors import ConfigError, Location
+from ...core.notes import note
+from .shell import split
+
+# flags whose value is used
+VALUES = (
+    "--api-backend",
+    "--api-base",
+    "--api-key",
+    "--model-api-key",
+    "--api-model-name",
+    "--task",
+    "--model-tokenizer",
+    "--additional-request-params",
+    "--num-concurrency",
+    "--batch-size",
+    "--iteration-type",
+    "--traffic-scenario",
+    "--qps-level",
+    "--distribution",
+    "--max-time-per-run",
+    "--max-requests-per-run",
+    "--warmup-ratio",
+    "--num-workers",
+    "--dataset-path",
+    "--dataset-config",
+    "--dataset-prompt-column",
+    "--dataset-image-column",
+)
+SWITCHES = ("--disable-streaming", "--tokenizer-from-model")
+# taken, and without effect on what is sent or measured
+IDLE = (
+    "--server-engine",
+    "--server-version",
+    "--server-gpu-type",
+    "--server-gpu-count",
+    "--metrics-time-unit",
+    "--metrics-refresh-interval",
+    "--master-port",
+    "--execution-engine",
+    "--model",
+)
+# likewise, because what they ask for is so here without them: no min_tokens is sent, each connection's times are columns
+IDLE_SWITCHES = ("--track-network-timing", "--no-min-tokens")
+# taken without effect although something else was meant, and that is said
+SAID = {
+    "--spawn-rate": "a level begins with all its requests in flight, and that ramp is outside the measured window",
+    "--cooldown-ratio": "the drain of a closed loop is outside the measured window by rule; "
+    "run.with_window(skip_last=N) leaves out another count",
+    "--log-dir": "no log is written; LOG_LEVEL=DEBUG shows what is sent and what comes",
+}
+# refused: what serves in place of it
+INSTEAD = {
+    "--prefix-len": "a scenario with a shared prefix, --traffic-scenario 'P(prefix,suffix)/out'",
+    "--prefix-ratio": "a scenario with a shared prefix, --traffic-scenario 'P(prefix,suffix)/out'",
+    "--experiment-folder-name": "save_to= of bk.run, or basetenkit benchmark, which takes it",
+    "--experiment-base-dir": "save_to= of bk.run, or basetenkit benchmark, which takes it",
+    "--upload-results": "run.save(folder), and your own tool to upload that folder",
+    "--namespace": "run.save(folder), and your own tool to upload that folder",
+    **dict.fromkeys(
+        ("--config-file", "--model-auth-type", "--auth", "--profile", "--security-token", "--region"),
+        "--api-key, or MODEL_API_KEY",
+    ),
+}
+FAMILIES = {
+    "--storage-": INSTEAD["--upload-results"],
+    "--github-": INSTEAD["--upload-results"],
+    "--aws-": "an OpenAI-compatible URL in --api-base",
+    "--azure-": "an OpenAI-compatible URL in --api-base",
+    "--gcp-": "an OpenAI-compatible URL in --api-base",
+}
+COMPATIBLE = ("openai", "vllm", "sglang", "together")
+TASKS = ("text-to-text", "image-text-to-text", "text-to-embeddings")
+SCENARIOS = {
+    "text-to-text": ["N(480,240)/(300,150)", "D(100,100)", "D(100,1000)", "D(2000,200)", "D(7800,200)"],
+    "image-text-to-text": ["I(512,512)", "I(1024,512)", "I(2048,2048)"],
+    "text-to-embeddings": ["E(64)", "E(128)", "E(256)", "E(512)", "E(1024)"],
+}
+CONCURRENCY = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+BATCH_SIZES = [1, 2, 4, 8, 24, 48, 96]
+ARRIVALS = {"exponential": "poisson", "uniform": "uniform", "constant": "constant"}
+# a field of ours -> the flag that fills it
+FIELDS = {
+    "url": "--api-base",
+    "model": "--api-model-name",
+    "api_key": "--api-key",
+    "tokenizer": "--model-tokenizer",
+    "scenarios": "--traffic-scenario",
+    "concurrency": "--num-concurrency",
+    "request_rate": "--qps-level",
+    "batch_size": "--batch-size",
+    "max_requests": "--max-requests-per-run",
+    "max_seconds": "--max-time-per-run",
+    "workers": "--num-workers",
+    "request_params": "--additional-request-params",
+}
+_ENDINGS = ("/chat/completions", "/completions", "/embeddings", "/predict")
+
+
+def config_from_command(text: str) -> RunConfig:
+    """The RunConfig of a `genai-bench benchmark` command: its very text, line continuations and all.
+
+    A flag that is taken and does nothing here although something was meant by it is said in a UserWarning.
+    What the command leaves out has genai-bench's defaults for the task, save that a data set without a scenario means
+    `dataset`; limits that it leaves out are RunConfig's. ConfigError, one sentence, names every flag that does not apply.
+    Nothing is sent or downloaded.
+    """
+    if not isinstance(text, str):
+        raise ConfigError(f"config_from_command takes the command's text, not {type(text).__name__}")
+    given = _read(_words(text))
+    for flag in SAID:
+        if flag in given and _number_or_text(given[flag][0]) != 0:
+            warnings.warn(str(note("flag_idle", flag=flag, why=SAID[flag])), stacklevel=2)
+    try:
+        return _config(given)
+    except ConfigError as error:
+        raise type(error)(errors=[(_by_flag(at), said) for at, said in error.errors]) from None
+
+
+def _config(given: Mapping[str, list[str]]) -> RunConfig:
+    task = _one(given, "--task") or "text-to-text"
+    if task not in TASKS:
+        raise ConfigError(f"--task: {task!r} is not measured here; it is one of {', '.join(TASKS)}")
+    fields = {"task": task, "endpoint": _endpoint(given, task), **_load(given, task), **_limits(given)}
+    dataset = _dataset(given)
+    scenarios = given.get("--traffic-scenario") or (["dataset"] if dataset is not None else SCENARIOS[task])
+    name = "--additional-request-params"
+    params = _json(_one(given, name) or "{}", name)
+    return RunConfig(**fields, scenarios=scenarios, dataset=dataset, tokenizer=_tokenizer(given), request_params=params)
+
+
+def _by_flag(at: Location) -> Location:
+    """An error's location under the name that whoever wrote the command knows the field by."""
+    return (FIELDS[at[1]], *at[2:]) if at[1:2] and at[1] in FIELDS else at
+
+
+def _number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _words(text: str) -> list[str]:
+    """The command's words, less its name; `%`, `!` and `$` of a notebook or a prompt go too."""
+    words = split(text)
+    if words and words[0] in ("genai-bench", "genai_bench", "basetenkit"):
+        words = words[1:]
+    if words and not words[0].startswith("-"):
+        if words[0] != "benchmark":
+            if words[0] in ("excel", "plot"):
+                raise ConfigError(
+                    f"{words[0]!r} is no command that can be read here, as it reads a folder of results: basetenkit {words[0]} "
+                    "takes its flags, and bk.read_genai_bench(folder) gives the Run for bk.report and bk.charts"
+                )
+            name = words[0].partition("=")[0]  # what is set before a command may be a key
+            raise ConfigError(f"{name!r} is no command that can be read here; it begins: genai-bench benchmark")
+        words = words[1:]
+    return words
+
+
+def _read(words: Sequence[str]) -> dict[str, list[str]]:
+    """Flag -> its values; refuses all at once what does not apply, so that a command is mended in one go."""
+    given: dict[str, list[str]] = {}
+    refused: list[str] = []
+    rest = list(words)
+    while rest:
+        flag, has_value, value = rest.pop(0).partition("=")
+        if not flag.startswith("--"):
+            raise ConfigError(f"{flag!r} stands where a flag should; a value with spaces or parentheses needs quotes")
+        if flag in SWITCHES + IDLE_SWITCHES:
+            wish = value if has_value else rest.pop(0) if rest and rest[0].lower() in ("true", "false") else "true"
+            if wish.lower() != "false":  # as the command that genai-bench keeps in its metadata has them
+                given.setdefault(flag, []).append("true")
+        elif flag in (*VALUES, *IDLE, *SAID):
+            if not has_value and not rest:
+                raise ConfigError(f"{flag}: its value is missing")
+            given.setdefault(flag, []).append(value if has_value else rest.pop(0))
+        else:
+            refused.append(_refusal(flag))
+            while rest and not rest[0].startswith("--"):
+                rest.pop(0)
+    if refused:
+        raise ConfigError("these flags do not apply here: " + "; ".join(refused))
+    return given
+
+
+def _refusal(flag: str) -> str:
+    instead = INSTEAD.get(flag) or next((cure for start, cure in FAMILIES.items() if flag.startswith(start)), None)
+    return (
+        f"{flag} (use {instead})" if instead else f"{flag} (unknown; the flags are {', '.join((*VALUES, *SWITCHES))})"
+    )
+
+
+def _one(given: Mapping[str, list[str]], flag: str) -> str | None:
+    values = given.get(flag, [])
+    if len(set(values)) > 1:
+        raise ConfigError(f"{flag} stands there {len(values)} times; a run has one: make a config of each")
+    return values[0] if values else None
+
+
+def _json(text: str, flag: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{flag}: it is no valid JSON ({error}); e.g. '{{\"temperature\": 0.7}}'") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{flag}: it is no JSON object; e.g. '{{\"temperature\": 0.7}}'")
+    return value
+
+
+def _number(given: Mapping[str, list[str]], flag: str) -> float | None:
+    text = _one(given, flag)
+    try:
+        number = None if text is None else float(text)
+    except ValueError:
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise ConfigError(f"{flag}: {text!r} is no number")
+    return number
+
+
+def _endpoint(given: Mapping[str, list[str]], task: str) -> Endpoint:
+    backend, base = _one(given, "--api-backend") or "baseten", _one(given, "--api-base")
+    if base is None:
+        raise ConfigError("--api-base is missing: the endpoint's URL")
+    if backend != "baseten" and backend not in COMPATIBLE:
+        known = ", ".join(("baseten", *COMPATIBLE))
+        raise ConfigError(f"--api-backend: {backend!r} speaks a protocol of its own; here it is one of {known}")
+    url = base if backend == "baseten" else _with_path(base, task)
+    endpoint = Endpoint(
+        url=url, model=_one(given, "--api-model-name"), stream="--disable-streaming" not in given, api_key=_key(given)
+    )
+    if (
+        "--api-backend" in given
+        and backend == "baseten"
+        and endpoint.api_key is None
+        and not os.environ.get(KEY_VARIABLES[0], "").strip()
+    ):
+        # a host of the user's own in front of Baseten: the backend says whose key this is
+        endpoint = endpoint.with_(api_key=os.environ.get(KEY_VARIABLES[1]))
+    return endpoint
+
+
+def _key(given: Mapping[str, list[str]]) -> str | None:
+    keys = {key for flag in ("--api-key", "--model-api-key") if (key := _one(given, flag))}
+    if len(keys) > 1:
+        raise ConfigError("--api-key and --model-api-key differ: give one of them")
+    return keys.pop() if keys else None
+
+
+def _with_path(base: str, task: str) -> str:
+    """genai-bench's OpenAI backends take a base URL and add the path; one that has it already stays as it is."""
+    parts = urlsplit(base.strip())
+    path = parts.path.rstrip("/")
+    if path.endswith(_ENDINGS):
+        return base
+    version = "" if path.endswith("/v1") else "/v1"
+    ending = "/embeddings" if task == "text-to-embeddings" else "/chat/completions"
+    return urlunsplit(parts._replace(path=f"{path}{version}{ending}"))
+
+
+def _load(given: Mapping[str, list[str]], task: str) -> dict[str, Any]:
+    distribution = _one(given, "--distribution") or "exponential"
+    if distribution not in ARRIVALS:
+        raise ConfigError(f"--distribution: {distribution!r} is not one of {', '.join(ARRIVALS)}")
+    rates, batches = given.get("--qps-level", []), given.get("--batch-size")
+    embeddings = task == "text-to-embeddings"
+    over = _one(given, "--iteration-type") or "num_concurrency"
+    if over not in (("num_concurrency", "batch_size") if embeddings else ("num_concurrency",)):
+        raise ConfigError(f"--iteration-type: {over!r} does not go with {task}; leave it out, or take num_concurrency")
+    levels = [] if rates else [1] if embeddings else CONCURRENCY
+    if batches and not embeddings:
+        raise ConfigError(f"--batch-size: {task} sends one input a request; it is for text-to-embeddings")
+    return {
+        "concurrency": given.get("--num-concurrency", levels),
+        "request_rate": rates,
+        "arrival": ARRIVALS[distribution],
+        "batch_size": batches or (BATCH_SIZES if embeddings else [1]),
+    }
+
+
+def _limits(given: Mapping[str, list[str]]) -> dict[str, Any]:
+    """genai-bench takes its warm-up out of the requests of a level; here it stands beside the measured ones."""
+    fields: dict[str, Any] = {}
+    if (minutes := _number(given, "--max-time-per-run")) is not None:
+        fields["max_seconds"] = minutes * 60
+    if (text := _one(given, "--max-requests-per-run")) is not None:
+        fields["max_requests"] = text
+    if (workers := _one(given, "--num-workers")) is not None:
+        fields["workers"] = workers
+    if (ratio := _number(given, "--warmup-ratio")) is not None:
+        if not 0 <= ratio < 1:
+            raise ConfigError(f"--warmup-ratio: {ratio:g} is no share from 0 to below 1, e.g. 0.1")
+        count = _number(given, "--max-requests-per-run")
+        if count is not None and count != int(count):
+            raise ConfigError(f"--max-requests-per-run: {count:g} is not a whole number")
+        asked = int(RunConfig.model_fields["max_requests"].default if count is None else count)
+        fields |= {"warmup_requests": int(asked * ratio), "max_requests": asked - int(asked * ratio)}
+    return fields
+
+
+def _dataset(given: Mapping[str, list[str]]) -> Any:
+    """A path, a dataset config's file, or where columns are named the description that has them."""
+    path, described = _one(given, "--dataset-path"), _one(given, "--dataset-config")
+    names = {"prompt_column": "--dataset-prompt-column", "image_column": "--dataset-image-column"}
+    columns = {key: _one(given, flag) for key, flag in names.items() if flag in given}
+    if path and described:
+        raise ConfigError("--dataset-path and --dataset-config: give one of them")
+    if columns and not path:
+        raise ConfigError("--dataset-prompt-column and --dataset-image-column go with --dataset-path")
+    if not columns:
+        return path or described
+    kind = "file" if Path(str(path)).exists() else "huggingface"
+    return {"source": {"type": kind, "path": path}, **columns}
+
+
+def _tokenizer(given: Mapping[str, list[str]]) -> str | None:
+    if "--tokenizer-from-model" in given and "--model-tokenizer" not in given:
+        return _one(given, "--api-model-name")
+    return _one(given, "--model-tokenizer") or "embedded"

@@ -1,0 +1,1 @@
+"""The load of one level: which request goes when, and what counts it."""

@@ -1,0 +1,138 @@
+"""What goes out of a level of conversations: a Source whose requests are their turns.
+
+A conversation takes the numbers of all its turns when it begins, one after the other, as they stand in the plan; the last
+one is cut where the plan ends. A turn that fails ends its conversation: the numbers that are left are never sent, and no
+other conversation takes them, so that the fates of what was planned add up.
+
+In an open loop the numbers are the places in the schedule: a turn is due at its place, and no earlier than the end of the
+turn before. In a closed loop it is due at that end. `start_s - scheduled_s` of a later turn is therefore this client's own
+time alone: to read the answer and to build what follows. The server's slowness never counts as lag, and a schedule that it
+cannot keep shows in `scheduled_s` itself. `max_in_flight` counts the conversations that are held at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..config.run_config import RunConfig
+from ..core.types import Exchange, Request
+from ..transport.clock import mono
+from ..transport.http_request import Head, HttpRequest
+from ..workload.conversations import Speaker, Talk
+from .counters import MEASURED, WARMUP
+from .driver import Follow
+from .request_source import Source, Spend, request_id
+
+
+class Turns(Source):
+    """The turns of one sender's conversations. `scheduled`: an open loop, whose places number the turns."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        speaker: Speaker,
+        head: Head,
+        prefix: str,
+        spend: Spend,
+        *,
+        scheduled: bool,
+        openings: int = 0,
+    ) -> None:
+        super().__init__(config, speaker, head, prefix, spend, openings=openings)
+        self._speaker, self._scheduled = speaker, scheduled
+        self._held: dict[str, Talk] = {}
+        self._heard: dict[str, asyncio.Future[str | None]] = {}
+        self._times: Times = Times(iter(()))
+        self._opened = 0  # conversations that were in the middle when the level began, and go on
+        self._ramp_left = 2 * openings * speaker.mean_turns
+
+    @property
+    def _left(self) -> int:
+        if self._scheduled:
+            return len(self._ready) + (self._speaker.first < self._total) + self._beyond
+        return super()._left
+
+    def due(self, times: Iterator[float]) -> Iterator[float]:
+        """When this sender's conversations begin, by the times of all turns (s since the level's start)."""
+        self._times = Times(times)
+        while True:
+            if not self._ready:
+                self._build()
+            yield self._times[self._speaker.begun[0].first]
+
+    def __call__(self, settled: bool = True) -> tuple[Request, HttpRequest] | None:
+        if not self._ready:
+            self._build()
+        talk = self._speaker.begun[0]
+        settled = settled and (not self._opened or self._ramp_left <= 0)
+        reserved = self._spend.tally.reserve(len(talk.turns), talk.first if self._scheduled else None, settled)
+        if reserved is None:
+            return None
+        talk, request = self._speaker.begun.popleft(), self._ready.popleft()
+        self._ready_bytes -= len(request.body)
+        talk.numbers, talk.phase = reserved
+        self._opened += talk.opening
+        self._ramp_left -= len(talk.numbers)
+        talk.name = request_id(self._prefix, talk.numbers.start)
+        return self._go(talk, request)
+
+    def _go(self, talk: Talk, request: Request) -> tuple[Request, HttpRequest] | None:
+        number = talk.numbers[talk.at - 1]
+        phase = WARMUP if number < self._config.warmup_requests else talk.phase
+        if talk.name is None or not self._spend.take_reserved(request, number, phase):
+            self._give_up(talk, talk.at - 1)
+            return None
+        self._held[talk.name] = talk
+        return self._addressed(replace(request, conversation_id=talk.name), number, phase)
+
+    def _give_up(self, talk: Talk, sent: int) -> None:
+        """A conversation goes on no more: nobody waits for its measured turns after the first `sent`."""
+        self._opened -= talk.opening
+        if talk.phase == MEASURED:
+            self._spend.tally.over(sum(n >= self._config.warmup_requests for n in talk.numbers[sent:]))
+
+    def answered(self, request: Request, text: str | None) -> None:
+        """What a turn's response said, when it has been read; None where it failed."""
+        future = self._heard.pop(request.request_id, None)
+        if future is not None and not future.done():
+            future.set_result(text)
+
+    @property
+    def follow(self) -> Follow | None:
+        return self._next_turn
+
+    async def _next_turn(self, exchange: Exchange, origin_ns: int) -> tuple[int, Request, HttpRequest] | None:
+        """(when it was due in ns, the next turn, as HTTP has it) once that is due; None where the conversation is over."""
+        talk = self._held.pop(exchange.request.conversation_id or "")
+        if talk.at >= len(talk.numbers):
+            self._give_up(talk, talk.at)
+            return None
+        heard = self._heard[exchange.request.request_id] = asyncio.get_running_loop().create_future()
+        text = await heard
+        if text is None:
+            self._give_up(talk, talk.at)
+            return None
+        self._speaker.hear(talk, text)
+        request = self._speaker.say(talk)
+        due = exchange.end_ns or mono()
+        if self._scheduled:
+            due = max(due, origin_ns + int(self._times[talk.numbers[talk.at - 1]] * 1e9))
+        if (wait := (due - mono()) / 1e9) > 0:
+            await asyncio.sleep(wait)
+        item = self._go(talk, request)
+        return None if item is None else (due, *item)
+
+
+class Times:
+    """The times of a schedule by their place, taken from it as they are asked for."""
+
+    def __init__(self, schedule: Iterator[float]) -> None:
+        self._schedule = schedule
+        self._known: list[float] = []
+
+    def __getitem__(self, place: int) -> float:
+        while len(self._known) <= place:
+            self._known.append(next(self._schedule))
+        return self._known[place]

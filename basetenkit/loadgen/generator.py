@@ -1,0 +1,321 @@
+"""Where a level is sent from: one loop that builds the requests, sends them, reads what came back and makes rows.
+
+A Stage stands on the run's own thread (`workers=0`) or in a worker's process; it is the same either way, and knows neither
+folder nor other stages. While responses are in flight the engine only stamps and stores; everything else happens in the
+Backlog's turns, between reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from ..config.loads import ClosedLoop
+from ..config.plan import PlannedLevel
+from ..config.run_config import RunConfig
+from ..core.findings import Finding, finding
+from ..core.reasons import Stop
+from ..core.types import Exchange, Outcome, Request
+from ..results.interpret import read
+from ..results.manifest import LevelReport
+from ..results.recorder import Reading, Table
+from ..results.store import exchange_frame, hide
+from ..transport.clock import Poller, WallClock, mono
+from ..transport.http_request import HttpRequest
+from ..workload.conversations import Speaker
+from ..workload.sampler import Sampler
+from .arrivals import schedule
+from .conversation_source import Turns
+from .counters import COOLDOWN, MEASURED, RAMP, Tally, share
+from .driver import Level
+from .executor import Batch, Status
+from .loop_lag import LoopLag
+from .prepared import Prepared
+from .request_source import LOOK_AHEAD, Source, Spend, connections, quota
+from .response_queue import Backlog, few_collections
+from .stop_conditions import Seen, StopRequest, TimeLimit, after_failures, first_stop
+
+LOOK_EVERY_S, LOOKS_A_SECOND = 0.05, 20
+
+
+@dataclass(slots=True, eq=False)
+class Recorded:
+    """A Batch as a stage fills it: (rows, chunks) in `size`."""
+
+    table: Table
+    captured: list[Exchange] = field(default_factory=list)
+
+    def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return self.table.frames()
+
+    def exchanges(self) -> pl.DataFrame | None:
+        return exchange_frame(self.captured) if self.captured else None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return len(self.table), self.table.chunk_count
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one stage does of a level: `users` of a closed loop, or every `parts`-th arrival of an open one."""
+
+    level: PlannedLevel
+    part: int = 0
+    parts: int = 1
+    users: int = 0
+    max_in_flight: int | None = None
+
+    @classmethod
+    def of(cls, level: PlannedLevel, config: RunConfig, part: int = 0, parts: int = 1) -> Part:
+        users = share(level.load.users, parts, part) if isinstance(level.load, ClosedLoop) else 0
+        limit = None if config.max_in_flight is None else share(config.max_in_flight, parts, part)
+        return cls(level, part, parts, users, limit)
+
+
+def prefix(salt: str, level: PlannedLevel) -> str:
+    """What the ids of a level's requests begin with."""
+    return f"{salt[:8]}-{level.index:03d}"
+
+
+class Stage:
+    """Sends levels, one after the other. Made once a run in its process; on its loop's thread but for `status` and `frames`."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        *,
+        salt: str,
+        poller: Poller,
+        tally: Tally,
+    ) -> None:
+        config = prepared.config
+        self._config, self._tokenizer, self._head, self._salt = config, prepared.tokenizer, prepared.head, salt
+        self._measured, self._entries, self._secrets = prepared.lexicon, prepared.entries, prepared.secrets
+        self._poller, self._wall, self._tally = poller, WallClock(), tally
+        self._spend = Spend(config.max_total_tokens, tally)
+        self._status, self._lag = Status(), LoopLag(poller)
+        self._level: Level | None = None
+        self._stopped, self._seen, self._after_failures = StopRequest(), Seen(tally), after_failures(config)
+        self._current: Recorded | None = None
+        self._not_captured = 0
+
+    async def open(self) -> None:
+        """Nothing to do: this stage is where the run is. Nor in `close`: a level leaves nothing behind."""
+
+    async def close(self) -> None: ...
+
+    def spend(self, tokens: int) -> None:
+        """Counts tokens that were spent outside of the levels, in the guard on tokens."""
+        self._tally.spend(tokens)
+
+    async def level(self, level: PlannedLevel) -> None:
+        """The whole of a level, from here alone."""
+        self._tally.begin(quota(self._config, level.load))
+        self.prepare(Part.of(level, self._config))
+        await self.perform()
+
+    def prepare(self, part: Part) -> None:
+        """Builds the first requests; then `perform` can begin at once."""
+        self._source = self._source_of(part)
+        self._source.fill(min(LOOK_AHEAD, 2 * (part.users or 64) + 64))
+        self._part, self._status, self._level = part, Status(), None
+        self._current = Recorded(Table(part.level, 0, self._tokenizer.count))
+
+    def _source_of(self, part: Part) -> Source:
+        config, level, tokenizer, entries = self._config, part.level, self._tokenizer, self._entries
+        scenario = level.scenario
+        salt, stream, own = self._salt, level.stream, (part.part, part.parts)
+        named, scheduled, users = prefix(self._salt, level), level.load.scheduled, part.users
+        if entries is not None and entries.conversations and scenario.needs_data:
+            speaker = Speaker(
+                config,
+                scenario,
+                entries.conversations,
+                tokenizer.count,
+                params=entries.params,
+                salt=salt,
+                stream=stream,
+                share=own,
+            )
+            return Turns(config, speaker, self._head, named, self._spend, scheduled=scheduled, openings=users)
+        sampler = Sampler(
+            config, scenario, tokenizer, salt=salt, stream=stream, share=own, measured=self._measured, entries=entries
+        )
+        around = sampler.beside("around") if config.steady else None
+        stride = part.parts if scheduled else None
+        return Source(
+            config,
+            sampler,
+            self._head,
+            named,
+            self._spend,
+            first=part.part,
+            stride=stride,
+            openings=users,
+            around=around,
+        )
+
+    async def perform(self, origin_ns: int | None = None) -> None:
+        """Sends what was prepared, from `origin_ns` on (CLOCK_MONOTONIC; None: at once); returns when each request has its row."""
+        endpoint, poller = self._config.endpoint, self._poller
+        pool = connections(endpoint, poller, self._wall)
+        backlog = Backlog(self._read, self._record, self._source.refill)
+        source = self._source
+
+        def take() -> tuple[Request, HttpRequest] | None:
+            backlog.wake()  # another is built for it
+            if level.full:
+                source.begin_whole()
+            return source(level.settled)
+
+        def done(exchange: Exchange) -> None:
+            if exchange.request.phase == MEASURED:
+                self._tally.over()
+            backlog.add(exchange)
+            self._finish_if_over()
+
+        limit = TimeLimit(self._config.max_seconds)
+        most = self._tally.goal // 2 + self._config.warmup_requests
+        again = source.again
+        level = Level(pool, poller, take, done, limit=limit, warm_up_most=most, again=again, follow=source.follow)
+        with few_collections():
+            if origin_ns is not None:
+                await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
+            level.origin_ns = mono() if origin_ns is None else origin_ns
+            assert self._current is not None
+            self._current.table.start(level.origin_ns)
+            self._level = level
+            watching = asyncio.ensure_future(self._watch())
+            self._lag.start()
+            try:
+                if self._stopped.made is None:
+                    await self._send(level)
+                await backlog.drained()
+            finally:
+                self._lag.stop()
+                self._status.seconds = (mono() - level.origin_ns) / 1e9
+                watching.cancel()
+                await pool.close()
+
+    async def _send(self, level: Level) -> None:
+        part, planned = self._part, self._part.level
+        if isinstance(planned.load, ClosedLoop):
+            steady = self._config.steady and part.users > 1
+            known = planned.scenario.fixed_output and self._source.follow is None
+            few = steady and known and self._config.endpoint.stream
+            await level.closed_loop(part.users, staggered=steady and not known, few=few)
+        else:
+            config = self._config
+            rng = random.Random(f"{config.seed}:{planned.key.scenario}:{planned.stream}")
+            due = schedule(planned.load.rate, config.arrival, burstiness=config.burstiness, rng=rng)
+            await level.open_loop(self._source.due(due), part.max_in_flight)
+
+    async def _watch(self) -> None:
+        """Looks at the wall clock, and whether the other senders' measured requests are over, too."""
+        for turn in itertools.count(1):
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._finish_if_over()
+            if turn % LOOKS_A_SECOND == 0:
+                self._wall.refresh()
+
+    def _finish_if_over(self) -> None:
+        if self._config.steady and self._level is not None and self._tally.measured_over:
+            self._level.finish()
+
+    def stop(self, stop: Stop) -> None:
+        """Cancels what is in flight and sends no more, of this level and of any later."""
+        self._stopped.ask(stop)
+        if self._level is not None:
+            self._level.stop(stop)
+
+    def enough(self) -> None:
+        """The measured requests of this level that were sent so far are all it needs."""
+        self._tally.enough()
+
+    def halt(self, stop: Stop) -> None:
+        """Ends this level as `stop` does, and no later one."""
+        if self._level is not None:
+            self._level.stop(stop)
+
+    def _read(self, exchange: Exchange) -> tuple[Exchange, Reading]:
+        """Reads one finished exchange and makes its row; changes nothing but what it hides in the exchange."""
+        hide(exchange, self._secrets)
+        assert self._current is not None
+        return exchange, self._current.table.read(exchange, read(exchange, self._config.endpoint))
+
+    def _record(self, what: tuple[Exchange, Reading]) -> None:
+        """Keeps one exchange's row, and decides what follows from it."""
+        (exchange, reading), current, status = what, self._current, self._status
+        assert current is not None
+        row = current.table.append(reading)
+        ok = row["outcome"] == Outcome.OK
+        self._spend.settle(exchange.request, row)
+        self._source.answered(exchange.request, row["text"] if ok else None)
+        self._tally.ended(ok)
+        if row["phase"] not in (RAMP, COOLDOWN):
+            status.finished += 1
+            status.outcomes[row["outcome"]] += 1
+        status.output_tokens += row["output_tokens"] or 0
+        if not ok:
+            status.last_error = row["error_message"]
+        if self._config.capture == "all" or (self._config.capture == "errors" and not ok):
+            self._capture(exchange, current)
+        if not ok and self._level is not None and (stop := first_stop(self._after_failures, self._seen)):
+            self._level.stop(stop)
+
+    def _capture(self, exchange: Exchange, current: Recorded) -> None:
+        size = len(exchange.body) + len(exchange.reads) * 8 + len(exchange.request.body)
+        if self._tally.keep(size, self._config.capture_limit_mb * 1_000_000):
+            current.captured.append(exchange)
+        else:
+            self._not_captured += 1
+
+    def status(self) -> Status:
+        """Counts so far; from any thread."""
+        if self._level is not None and self._lag.running:
+            self._status.seconds = (mono() - self._level.origin_ns) / 1e9
+        if self._level is not None:
+            self._status.sent, self._status.in_flight = self._level.sent, self._level.in_flight
+        return self._status
+
+    def waiting(self) -> list[Batch]:
+        """What was recorded and not taken; rows may still be added to it."""
+        return [] if self._current is None else [self._current]
+
+    def take(self) -> list[Batch]:
+        """Hands over what was recorded since the last time."""
+        batch = self._current
+        if batch is None or not len(batch.table):
+            return []
+        self._current = Recorded(batch.table.successor())
+        return [batch]
+
+    def report(self) -> LevelReport:
+        """How the level went: counts, why it ended, and what it took of this process."""
+        level = self._level
+        return LevelReport(
+            sent=0 if level is None else level.sent,
+            peak_in_flight=0 if level is None else level.peak,
+            held_back=0 if level is None else level.held_back,
+            ended_by=self._stopped.made if level is None else level.stop_reason,
+            cut_s=None if level is None else level.cut_s,
+            tokens_guard=self._tally.reached,
+            goal=self._tally.goal,
+            seconds=self._status.seconds,
+            cpu_share=self._lag.cpu_share,
+            loop_lag_p99_s=self._lag.p99_s,
+        )
+
+    def notes(self) -> list[Finding]:
+        """What a reader of the run must know beside its rows."""
+        found = []
+        if self._not_captured:
+            found.append(finding("capture_full", n=self._not_captured, limit=self._config.capture_limit_mb))
+        if self._wall.steps:
+            found.append(finding("clock_stepped", step_ms=max(abs(step) for _, step in self._wall.steps) / 1e6))
+        return found

@@ -1,0 +1,246 @@
+"""What goes out: the requests of a level, built ahead as they go on the wire, the guard on what they spend, and the connections."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+import httpx
+
+from ..config.endpoint import Endpoint
+from ..config.loads import Load
+from ..config.run_config import RunConfig
+from ..core.types import Exchange, Request
+from ..core.version import __version__
+from ..transport.clock import Poller, WallClock
+from ..transport.connection import Timeouts
+from ..transport.http_request import Head, HttpRequest
+from ..transport.httpcore_pool import HttpxPool
+from ..transport.pool import Origin, Pool
+from .counters import COOLDOWN, RAMP, Quota, Tally
+from .driver import Follow
+from .retries import pause_before_again
+from .stop_conditions import TokenLimit
+
+ID_HEADER = "x-baseten-customer-request-id"  # not x-request-id: some servers refuse one that is no UUID
+# Whole bodies wait: so many, or so many bytes of them, as a body with images is of megabytes.
+LOOK_AHEAD, LOOK_AHEAD_BYTES = 2048, 64 << 20
+STEADY_AHEAD = 16
+
+
+def request_head(endpoint: Endpoint) -> Head:
+    """What all requests to an endpoint have in common. It holds the key: never log it."""
+    url = httpx.URL(endpoint.url)
+    target, host = url.raw_path.decode("ascii"), url.netloc.decode("ascii")
+    # Never `accept: application/json` on a stream: Truss then gathers all of it into one JSON string.
+    headers = {
+        "host": host,
+        "user-agent": f"basetenkit/{__version__}",
+        "accept": "text/event-stream, */*" if endpoint.stream else "*/*",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+    }
+    if authorization := endpoint.authorization():
+        headers["authorization"] = authorization
+    headers |= {name.lower(): value for name, value in endpoint.headers.items()}
+    return Head("POST", target, tuple(headers.items()))
+
+
+class Maker(Protocol):
+    """A Sampler, or who else makes the next request; `opening` makes one of the first that a steady level sends."""
+
+    def request(self, request_id: str) -> Request: ...
+
+    def opening(self) -> Request: ...
+
+
+def quota(config: RunConfig, load: Load) -> Quota:
+    """The requests that a level of `config` has under this load."""
+    return Quota(config.requests_of(load), config.warmup_requests, config.steady, load.scheduled)
+
+
+class Source:
+    """The requests of one sender's part of a level, built ahead: called by the engine for the next, refilled in the Backlog's
+    turns. A request's number, and with it its id and phase, is given when it goes: by the tally, so that of several senders
+    none runs dry before the others; or, with `stride`, by a schedule that gives this sender every `stride`-th.
+
+    `openings`: how many users begin at once. In a steady level the first request of each is in the middle of its response, so
+    to say: drawn in proportion to its output length and cut at a random place, as a stationary load would have found it.
+    `around`: who makes the load around the measured requests, so that those are the same in every run of one seed."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        sampler: Maker,
+        head: Head,
+        prefix: str,
+        spend: Spend,
+        *,
+        first: int = 0,
+        stride: int | None = None,
+        openings: int = 0,
+        around: Maker | None = None,
+    ) -> None:
+        self._config, self._sampler, self._head, self._prefix, self._spend = config, sampler, head, prefix, spend
+        self._around, self._spare = around, deque[Request]()
+        self._total = config.warmup_requests + spend.tally.goal
+        self._openings = openings if config.steady else 0
+        self._beyond = max(openings, STEADY_AHEAD) if config.steady else 0
+        self._ready: deque[Request] = deque()
+        self._ready_bytes = 0
+        self._at, self._stride = first, stride
+
+    @property
+    def follow(self) -> Follow | None:
+        """What gives the request that follows on an exchange, once it is due; None if each request stands alone."""
+        return None
+
+    def due(self, times: Iterator[float]) -> Iterator[float]:
+        """Of the times of a schedule, in s since the level's start, those at which this sender has a request to begin."""
+        return itertools.islice(times, self._at, None, self._stride)
+
+    def answered(self, request: Request, text: str | None) -> None:
+        """Is told what a response said, when it has been read; None where it failed. Nothing depends on it here."""
+
+    @property
+    def _left(self) -> int:
+        """How many more this sender may come to send; of the load around a steady level's measured requests, a few."""
+        if self._stride is None:
+            return max(self._total - self._spend.tally.taken, 0) + self._beyond
+        return max(0, -((self._at - self._total) // self._stride)) + self._beyond
+
+    def refill(self) -> bool:
+        """Builds one more if there is room; False if there is nothing to do."""
+        if self._around is not None and len(self._spare) < self._beyond:
+            self._spare.append(self._around.request(""))
+            return True
+        if len(self._ready) >= min(self._left, LOOK_AHEAD) or self._ready_bytes >= LOOK_AHEAD_BYTES:
+            return False
+        self._build()
+        return True
+
+    def _build(self) -> None:
+        if self._openings:
+            self._openings -= 1
+            request = replace((self._around or self._sampler).opening(), opening=True)
+        else:
+            request = self._sampler.request("")
+        self._ready.append(request)
+        self._ready_bytes += len(request.body)
+
+    def begin_whole(self) -> None:
+        """From here on no user begins in the middle of a response: the endpoint is full, and has not begun what waits."""
+        self._openings = 0
+        while self._ready and self._ready[0].opening:
+            self._ready_bytes -= len(self._ready.popleft().body)
+
+    def fill(self, count: int) -> None:
+        """Builds up to `count` before the level starts."""
+        while len(self._ready) < count and self.refill():
+            pass
+
+    def __call__(self, settled: bool = True) -> tuple[Request, HttpRequest] | None:
+        """The next request, and as HTTP has it; `settled`: whether the load has settled. None where nothing is left to send."""
+        if not self._ready:
+            self._build()
+        taken = self._spend.take(self._ready[0], None if self._stride is None else self._at, settled)
+        if taken is None:
+            return None
+        self._at += self._stride or 0
+        if self._around is not None and taken[1] in (RAMP, COOLDOWN) and not self._ready[0].opening:
+            return self._addressed(self._instead(), *taken)
+        request = self._ready.popleft()
+        self._ready_bytes -= len(request.body)
+        return self._addressed(request, *taken)
+
+    def _instead(self) -> Request:
+        """A request of the load around the measured ones, in place of the next measured one: how many of those go depends on the
+        endpoint, and the measured ones are the same whatever it does."""
+        assert self._around is not None
+        request = self._spare.popleft() if self._spare else self._around.request("")
+        self._spend.swap(self._ready[0], request)
+        return request
+
+    def _addressed(self, request: Request, number: int, phase: str) -> tuple[Request, HttpRequest]:
+        """The request under its number and in its phase, and as HTTP has it."""
+        request = replace(request, request_id=request_id(self._prefix, number), number=number, phase=phase)
+        return request, HttpRequest(self._head, ((ID_HEADER, request.request_id),), request.body)
+
+    def again(self, exchange: Exchange) -> tuple[float, Request, HttpRequest] | None:
+        """(seconds to wait, the request as it goes again, in HTTP) after a try in the warm-up; None where that was the last."""
+        before = exchange.request
+        if before.phase != "warmup" or before.attempt > self._config.warmup_retries:
+            return None
+        pause = pause_before_again(exchange, before.attempt)
+        if pause is None:
+            return None
+        assert before.number is not None
+        attempt = before.attempt + 1
+        request = replace(before, request_id=request_id(self._prefix, before.number, attempt), attempt=attempt)
+        self._spend.promise(request)
+        return pause, request, HttpRequest(self._head, ((ID_HEADER, request.request_id),), request.body)
+
+
+def request_id(prefix: str, number: int, attempt: int = 1) -> str:
+    return f"{prefix}-{number:06d}" if attempt == 1 else f"{prefix}-t{attempt}-{number:06d}"
+
+
+class Spend:
+    """The guard on tokens: counts what was promised to requests in flight, then what they really took; over all senders."""
+
+    def __init__(self, limit: int | None = None, tally: Tally | None = None) -> None:
+        self._limit, self.tally = TokenLimit(limit), tally or Tally()
+
+    @staticmethod
+    def _promised(request: Request) -> int:
+        return (request.input_tokens_client or request.input_tokens_target or 0) + (request.output_tokens_target or 0)
+
+    def take(self, request: Request, at: int | None = None, settled: bool = True) -> tuple[int, str] | None:
+        """The number and phase under which `request` may go, its tokens promised; None where all are taken or the limit forbids
+        it."""
+        return self.tally.take(self._promised(request), self._limit, at, settled)
+
+    def take_reserved(self, request: Request, number: int, phase: str) -> bool:
+        """Whether `request` may go under a number that was reserved for it."""
+        return self.tally.take_reserved(number, phase, self._promised(request), self._limit)
+
+    def promise(self, request: Request) -> None:
+        """The tokens of one that goes again, whatever the limit: the row of the try before gave its own back."""
+        self.tally.spend(self._promised(request))
+
+    def swap(self, promised: Request, sent: Request) -> None:
+        """Another request goes than the one whose tokens were promised."""
+        self.tally.spend(self._promised(sent) - self._promised(promised))
+
+    def settle(self, request: Request, row: dict[str, Any]) -> None:
+        if row["sent_s"] is None:
+            self.tally.spend(-self._promised(request))
+        elif row["input_tokens"] is not None and row["output_tokens"] is not None:
+            self.tally.spend(row["input_tokens"] + row["output_tokens"] - self._promised(request))
+
+
+def connections(endpoint: Endpoint, poller: Poller, wall: WallClock) -> Pool | HttpxPool:
+    """The engine's own connections, or httpx's where an endpoint needs a proxy or HTTP/2."""
+    if not endpoint.by_httpx:
+        origin = Origin.of(endpoint.url, endpoint.verify, endpoint.client_cert)
+        return Pool(origin, timeouts(endpoint), poller=poller, wall=wall)
+    return HttpxPool(
+        endpoint.url,
+        timeouts(endpoint),
+        proxy=endpoint.proxy,
+        http2=endpoint.http2,
+        verify=endpoint.verify,
+        client_cert=endpoint.client_cert,
+        poller=poller,
+        wall=wall,
+    )
+
+
+def timeouts(endpoint: Endpoint) -> Timeouts:
+    """The engine's limits out of an endpoint's fields."""
+    return Timeouts(
+        endpoint.connect_timeout_s, endpoint.first_byte_timeout_s, endpoint.between_bytes_timeout_s, endpoint.timeout_s
+    )

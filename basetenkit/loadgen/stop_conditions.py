@@ -1,0 +1,170 @@
+"""When a level stops: a class per condition, each of which says so with a `Stop`, and with nothing else.
+
+| condition | asked | what it ends |
+|---|---|---|
+| `TokenLimit` (max_total_tokens) | before each request | sending; what is in flight ends by itself |
+| `TimeLimit` (max_seconds) | by a timer | the level; what is in flight is cut |
+| `FirstFailures` (abort_after_failures) | after each response that failed | the level |
+| `Overload` (stop_on_overload) | each second | the level |
+| `PrecisionReached` (until) | each second in which a look is due | sending; the measured requests that were sent are all |
+| `StopRequest` (stop(), an interrupt, the folder cannot be written) | at once | the run |
+
+How many requests a level has (max_requests) is no condition here: each request gets its number from the `Tally`, which has no more
+of them to give then. A new condition is a class with `check`, listed in `after_failures` or `each_second`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import polars as pl
+
+from ..config.loads import Load
+from ..config.looks import FIRST_LOOK
+from ..config.run_config import RunConfig
+from ..core.reasons import Stop, StopReason
+from ..stats.growth import rises
+
+
+class Counts(Protocol):
+    """Responses of a level, over all processes that send it."""
+
+    @property
+    def finished(self) -> int: ...
+
+    @property
+    def successes(self) -> int: ...
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is known of a level while it is sent."""
+
+    counts: Counts
+    sent: int = 0
+    in_flight_each_second: Sequence[int] = ()
+
+
+class StopCondition(Protocol):
+    """One reason to end a level."""
+
+    def check(self, seen: Seen) -> Stop | None:
+        """The stop, if there is reason for it by now."""
+
+
+class Spent(Protocol):
+    """Tokens of a run, over all processes that send it."""
+
+    @property
+    def tokens(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLimit:
+    """So many tokens in a run; None: any number."""
+
+    limit: int | None = None
+
+    def forbids(self, promised: int, spent: Spent) -> bool:
+        """Whether a request that may take `promised` tokens must not go, as others are `spent` or promised already."""
+        return self.limit is not None and spent.tokens + promised > self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """So many seconds in a level."""
+
+    seconds: float
+
+    @property
+    def stop(self) -> Stop:
+        """What is said when they are over."""
+        return Stop(StopReason.TIME, {"seconds": self.seconds})
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFailures:
+    """The first so many requests, wherever they were sent, all failed."""
+
+    limit: int
+
+    def check(self, seen: Seen) -> Stop | None:
+        if seen.counts.finished < self.limit or seen.counts.successes:
+            return None
+        return Stop(StopReason.FAILURES, {"requests": self.limit})
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """Requests in flight rise for good: the endpoint serves fewer than come."""
+
+    def check(self, seen: Seen) -> Stop | None:
+        found = rises(seen.in_flight_each_second, seen.sent)
+        return found and Stop(StopReason.OVERLOAD, {"early": float(found[0]), "late": float(found[1])})
+
+
+class Look(Protocol):
+    """What a look at a level's figures found: whether each is precise enough, and after how many requests to look again."""
+
+    @property
+    def enough(self) -> bool: ...
+
+    @property
+    def next_look(self) -> int: ...
+
+
+LookT = TypeVar("LookT", bound=Look)
+
+
+class PrecisionReached(Generic[LookT]):
+    """Half the interval of each figure of `until` is within its share. `measure`: rows and chunks of a level -> how precise its
+    figures are; `reached`: what the last look gave."""
+
+    def __init__(self, config: RunConfig, measure: Callable[[pl.DataFrame, pl.LazyFrame], LookT]) -> None:
+        self._asked, self._warm_up, self._measure = bool(config.until), config.warmup_requests, measure
+        self.reached: LookT | None = None
+
+    def due(self, finished: int) -> bool:
+        """Whether a look is due, as so many requests have ended: looks are few, as each is a chance to stop by luck."""
+        return self._asked and finished - self._warm_up >= self._next_look
+
+    @property
+    def _next_look(self) -> int:
+        return FIRST_LOOK if self.reached is None else self.reached.next_look
+
+    def look(self, rows: pl.DataFrame, chunks: pl.LazyFrame) -> LookT:
+        """How precise the figures of a level's rows are."""
+        self.reached = self._measure(rows, chunks)
+        return self.reached
+
+    @property
+    def enough(self) -> bool:
+        """Whether the last look found every figure precise enough."""
+        return self.reached is not None and self.reached.enough
+
+
+class StopRequest:
+    """Somebody asked for a stop; the first to ask is the one who is named."""
+
+    def __init__(self) -> None:
+        self.made: Stop | None = None
+
+    def ask(self, stop: Stop) -> None:
+        self.made = self.made or stop
+
+
+def after_failures(config: RunConfig) -> list[StopCondition]:
+    """The conditions that are asked after each response that failed."""
+    return [] if config.abort_after_failures is None else [FirstFailures(config.abort_after_failures)]
+
+
+def each_second(config: RunConfig, load: Load) -> list[StopCondition]:
+    """The conditions that are asked each second."""
+    return [Overload()] if config.stop_on_overload and load.scheduled else []
+
+
+def first_stop(conditions: Iterable[StopCondition], seen: Seen) -> Stop | None:
+    """The stop of the first condition that has reason for one."""
+    return next((stop for condition in conditions if (stop := condition.check(seen)) is not None), None)

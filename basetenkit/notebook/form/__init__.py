@@ -1,0 +1,1 @@
+"""RunForm: a configuration filled in by hand."""

@@ -1,0 +1,317 @@
+"""RunForm: a RunConfig filled in by hand, seen before it is sent, started, watched and stopped, in a cell of JupyterLab.
+
+The rows are made from the models' own schema (`fields.py`); only what belongs together is said here, and a field that no
+group names is among the extras. Callbacks run on the kernel's loop and block it nowhere: what takes long goes to a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+
+from ...analysis.expected import plan
+from ...config.endpoint import Endpoint
+from ...config.run_config import RunConfig
+from ...core.errors import BasetenkitError, ConfigError, Location
+from ...execution.checks import check_supported
+from ...interop.genai_bench import config_from_command
+from ...runs import Run
+from ...session import LiveRun, load, start
+from ...studies.preflight import preflight
+from ..live.live import LiveView
+from .fields import MASK, TYPE_AGAIN, FieldRow, PastedText, field_row, masked
+from .presets import PRESETS
+from .preview import first_body
+
+_GROUPS = {
+    "Endpoint": ("url", "model", "api_key", "request_format", "stream"),
+    "What to send": ("task", "scenarios", "tokenizer", "request_params", "dataset", "batch_size"),
+    "Load": ("concurrency", "request_rate", "max_requests", "warmup_requests", "repeats"),
+    "Limits": ("max_seconds", "timeout_s", "max_total_tokens", "abort_after_failures"),
+}
+_COMMANDS = ("genai-bench", "genai_bench", "basetenkit benchmark", "benchmark ")
+_FOLDS = ("Extras", "Load a config, a run or a command", "The JSON body that is sent", "The same in Python")
+_PREVIEW_AFTER_S = 0.4
+
+
+class RunForm(w.VBox):  # type: ignore[misc]
+    """A form for a RunConfig. `config`: what to begin with. `.config` is the valid RunConfig of what stands there, or raises
+    ConfigError that says why not; `.run` is the last Run that it made, `.live` the LiveRun that goes on."""
+
+    def __init__(self, config: RunConfig | None = None) -> None:
+        self.run: Run | None = None
+        self.live: LiveRun | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: asyncio.TimerHandle | None = None
+        self._quiet = False
+        self._pasted = ("", "")  # what stands in the source and what it stands for
+        self.rows = {
+            n: FieldRow(n, i)
+            for m in (Endpoint, RunConfig)
+            for n, i in m.model_fields.items()
+            if i.annotation is not Endpoint
+        }
+        self._make_buttons()
+        self._make_views()
+        super().__init__(self._groups(), layout=w.Layout(width="100%"))
+        self.add_class("bk-form")
+        for row in self.rows.values():
+            row.input.observe(lambda _, row=row: self._typed(row), "value")
+        if config is not None:
+            self.show(config)
+        self._check()
+
+    # -- what it is made of ------------------------------------------------------------------------------------------
+
+    def _make_buttons(self) -> None:
+        self.preflight_button = w.Button(
+            description="Preflight", tooltip="Send one small request and say what it shows"
+        )
+        self.start_button = w.Button(description="Start", button_style="primary", tooltip="Start the run")
+        self.stop_button = w.Button(description="Stop", tooltip="Stop; what finished is kept", disabled=True)
+        handlers = {"preflight": self._preflight, "start": self._start}
+        for name, work in handlers.items():
+            getattr(self, f"{name}_button").on_click(lambda _, work=work: self._spawn(work()))
+        self.stop_button.on_click(lambda _: self.live.stop("Stop was pressed") if self.live else None)
+        for name in ("preflight", "start", "stop"):
+            getattr(self, f"{name}_button").add_class(f"bk-{name}")
+
+    def _make_views(self) -> None:
+        wide = w.Layout(width="100%", height="90px")
+        self.preset = w.Dropdown(
+            options=["", *PRESETS],
+            description="begin with",
+            tooltip="A place to start from",
+            layout=w.Layout(width="auto"),
+        )
+        self.source = PastedText(
+            placeholder="A config's JSON, the folder of a run, or a genai-bench command", layout=wide
+        )
+        self.read = w.Button(description="Load it", tooltip="Fill the form with what stands above")
+        self.whole = w.HTML()
+        self.body, self.plan, self.python = w.HTML(), w.HTML(), w.HTML()
+        self.found, self.view = w.HTML(), LiveView()
+        self.preset.observe(self._preset_chosen, "value")
+        self.read.on_click(lambda _: self._load())
+
+    def _groups(self) -> list[Any]:
+        grouped = {name for names in _GROUPS.values() for name in names}
+        parts: list[Any] = [field_row(self.preset, "a preset; the URL and the key that stand here stay")]
+        for title, names in _GROUPS.items():
+            parts += [w.HTML(f"<h3>{title}</h3>"), *(self.rows[n] for n in names)]
+        fields, side = w.VBox(parts), w.VBox([w.HTML("<h3>The plan</h3>"), self.plan, self.whole])
+        columns = w.HBox([fields, side], layout=w.Layout(width="100%"))
+        for part, name in ((fields, "bk-fields"), (side, "bk-side"), (columns, "bk-columns")):
+            part.add_class(name)
+        extras = w.VBox([row for name, row in self.rows.items() if name not in grouped])
+        folds = w.Accordion([extras, w.VBox([self.source, self.read]), self.body, self.python])
+        folds.titles = _FOLDS
+        buttons = [self.preflight_button, self.start_button, self.stop_button]
+        return [columns, folds, w.HBox(buttons, layout=w.Layout(flex_flow="row wrap")), self.found, self.view]
+
+    # -- the configuration -------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> RunConfig:
+        given: dict[str, Any] = {name: self.rows[name].given() for name in self.rows}
+        endpoint = {name: given.pop(name) for name in Endpoint.model_fields}
+        if not endpoint["url"]:
+            raise ConfigError(
+                f"it is missing; {Endpoint.model_fields['url'].description}", at=("RunConfig", "endpoint", "url")
+            )
+        return RunConfig(endpoint=endpoint, **given)
+
+    def show(self, config: RunConfig) -> None:
+        """Fills the form with a config. Its secrets (key, headers, what the URL's query holds) and a frame are held here."""
+        flat = config.model_dump()
+        held = {n: v for n, v in config.endpoint if n != "api_key" and v != flat["endpoint"][n]}
+        if config.request_params != flat["request_params"]:
+            held["request_params"] = config.request_params
+        if not isinstance(config.dataset, (str, dict, type(None))):
+            held["dataset"] = config.dataset
+        if config.endpoint.api_key is not None:
+            self.rows["api_key"].secret = config.endpoint.api_key
+        self._fill(flat, held)
+
+    def _fill(self, values: dict[str, Any], held: Mapping[str, Any] | None = None) -> None:
+        """Defaults everywhere, but for the URL and key that stand there, and then `values`; `held`: what some stand for."""
+        self._quiet = True
+        flat = {**{k: v for k, v in values.items() if k != "endpoint"}, **values.get("endpoint", {})}
+        try:
+            for name, row in self.rows.items():
+                if name in flat or name != "url":
+                    row.show(flat.get(name, row.default))
+            for name, value in (held or {}).items():
+                self.rows[name].stand_for(value)
+        finally:
+            self._quiet = False
+        self._check()
+
+    def _preset_chosen(self, change: Any) -> None:
+        if change["new"]:
+            self._fill(PRESETS[change["new"]])
+
+    def _load(self) -> None:
+        """What is wrong with it can be mended where it stands; a secret in it stays in no widget, which a notebook may save."""
+        shown, text = self.source.value, self.source.value.strip()
+        if shown == self._pasted[0]:
+            text = self._pasted[1]
+        try:
+            if MASK in text:
+                raise ConfigError(TYPE_AGAIN)
+            self.show(config_in(text))
+            self.source.value = ""
+            self._say("")
+        except (BasetenkitError, OSError, ValueError) as error:
+            self._say(str(error))
+            self.source.value = masked(shown)
+            self._pasted = (self.source.value, text)
+
+    def _typed(self, row: FieldRow) -> None:
+        if self._quiet:
+            return
+        self._quiet = True  # what is masked is no change
+        try:
+            row.take_secret() if row.name == "api_key" else row.mask()
+        finally:
+            self._quiet = False
+        self._check()
+
+    def _check(self) -> None:
+        """Puts each sentence of the model beside its field; what concerns the whole stands below."""
+        config, errors = None, list[tuple[Location, str]]()
+        try:
+            config = self.config
+            check_supported(config)
+        except ConfigError as wrong:
+            errors = wrong.errors
+        sentences, rest = _by_field(errors, set(self.rows))
+        for name, row in self.rows.items():
+            row.say(sentences.get(name, ""))
+        self.whole.value = _alert("\n".join(rest))
+        busy = self.live is not None and not self.live.done
+        self.start_button.disabled = self.preflight_button.disabled = bool(errors) or busy
+        self._preview(None if errors else config)
+
+    # -- what it means -----------------------------------------------------------------------------------------------
+
+    def _preview(self, config: RunConfig | None) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if config is None:
+            self.plan.value = self.body.value = self.python.value = ""
+            return
+        each = (f"<span>{html.escape(k)}</span>{html.escape(v)}" for k, v in plan(config).words.items())
+        self.plan.value = "".join(f"<div class='bk-plan'>{said}</div>" for said in each)
+        try:
+            self.python.value = _pre(config.to_python())
+        except ConfigError as error:  # of a frame: the run can begin, but no text makes its config
+            self.python.value = _alert(str(error))
+        with contextlib.suppress(RuntimeError):  # without a loop the body is made when it is asked for
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.call_later(_PREVIEW_AFTER_S, lambda: self._spawn(self._show_body(config)))
+
+    async def _show_body(self, config: RunConfig) -> None:
+        try:
+            self.body.value = _pre(await asyncio.to_thread(first_body, config))
+        except BasetenkitError as error:
+            self.body.value = _alert(str(error))
+
+    # -- what it does ------------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _say(self, text: str) -> None:
+        self.found.value = _alert(text)
+
+    async def _preflight(self) -> None:
+        self.preflight_button.disabled = True
+        self.found.value = "<p role='status'>one small request is on its way …</p>"
+        try:
+            self.found.value = _markup(await asyncio.to_thread(preflight, self.config))
+        except (BasetenkitError, OSError) as error:
+            self._say(str(error))
+        finally:
+            self._check()
+
+    async def _start(self) -> None:
+        self.start_button.disabled = True
+        self.found.value = ""
+        try:
+            self.live = await asyncio.to_thread(start, self.config)
+            self.stop_button.disabled = False
+            self._check()
+            await self.view.follow(self.live)
+            self.run = self.live.result()
+            told = "\n".join(str(f) for f in self.run.findings if f.code == "nothing_answers")
+            said = f"<p role='status'>{html.escape(repr(self.run))}, in <code>form.run</code></p>"
+            self.found.value = _alert(told) + said
+        except (BasetenkitError, OSError) as error:
+            self._say(str(error))
+        finally:
+            self.stop_button.disabled = True
+            self._check()
+
+    def __repr__(self) -> str:
+        try:
+            return f"<RunForm: {self.config!r}>"
+        except ConfigError as error:
+            return f"<RunForm: {ConfigError(errors=error.errors[:1])}>"
+
+    def _repr_mimebundle_(self, **kw: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**kw)
+        return {**bundle, "text/plain": repr(self)}
+
+
+def config_in(text: str) -> RunConfig:
+    """The config in a text: a config's JSON, the folder of a saved run, or a genai-bench command. ConfigError for others."""
+    if text.startswith("{"):
+        return RunConfig.model_validate_json(text)
+    if text.lstrip("%!$ ").startswith(_COMMANDS):
+        return config_from_command(text)
+    found = None
+    with contextlib.suppress(OSError, RuntimeError):  # too long for a path, or the home of nobody: it is no path
+        found = path if text and (path := Path(text).expanduser()).exists() else None
+    if found is not None and found.is_dir():
+        return load(found).config
+    if found is not None:
+        return RunConfig.model_validate_json(found.read_bytes())
+    raise ConfigError("there is no config in it; give a config's JSON, the folder of a run, or a genai-bench command")
+
+
+def _by_field(errors: list[tuple[Location, str]], names: set[str]) -> tuple[dict[str, str], list[str]]:
+    """Sentences by the field that they are about, and the rest."""
+    found: dict[str, str] = {}
+    rest = []
+    for at, said in errors:
+        field = next((step for step in at if step in names), None)
+        if field is None:
+            rest.append(str(ConfigError(said, at=at)))
+        else:
+            found.setdefault(field, said)
+    return found, rest
+
+
+def _alert(text: str) -> str:
+    if not text:
+        return ""
+    said = html.escape(text).replace("\n", "<br>")
+    return f'<p role="alert" class="bk-wrong">{said}</p>'
+
+
+def _pre(text: str) -> str:
+    return f"<pre>{html.escape(text)}</pre>"
+
+
+def _markup(shown: Any) -> str:
+    markup: str = shown._repr_mimebundle_()["text/html"]
+    return markup

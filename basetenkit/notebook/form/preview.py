@@ -1,0 +1,30 @@
+"""What a configuration means before it is paid for: the body of its first request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+from ...config.plan import levels_of
+from ...config.run_config import RunConfig
+from ...core.secrets import redact
+from ...workload import datasets
+from ...workload.conversations import Speaker
+from ...workload.sampler import Sampler
+from ...workload.tokenizer import load_tokenizer
+
+
+def first_body(config: RunConfig) -> str:
+    """The JSON body of a request of the first scenario, as the engine builds it, indented; secrets as ***: of conversations
+    the first turn of one. The words differ from a run's, which has a salt of its own."""
+    scenario, tokenizer = levels_of(config)[0].scenario, load_tokenizer(config.tokenizer)
+    entries, salt = datasets.load(config), config.salt or "preview"
+    maker: Speaker | Sampler
+    if entries is not None and entries.conversations and scenario.needs_data:
+        own: dict[str, Any] = {"salt": salt, "stream": "0", "params": entries.params}
+        maker = Speaker(config, scenario, entries.conversations, tokenizer.count, **own)
+    else:
+        maker = Sampler(config, scenario, tokenizer, salt=salt, stream="0", entries=entries)
+    return json.dumps(redact(orjson.loads(maker.request("").body)), indent=2, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""ResponseWorkbench: one response, its bytes beside what became of them."""

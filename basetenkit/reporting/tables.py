@@ -1,0 +1,163 @@
+"""A run -> tables that a person reads: the overview, the tokens, the findings. Figures in the units people think in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from ..analysis import figures
+from ..analysis.accounts import token_table
+from ..analysis.clock_error import bounded, error_name
+from ..analysis.given import of_run
+from ..analysis.history import history
+from ..analysis.metrics import METRICS, PERCENTILES, headline
+from ..config.loads import KINDS, LevelKey
+from ..core.tables import Html, html_table, interval, show
+from ..results.run_data import RunData
+from ..results.schema import LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LATENCIES = [
+    ("TTFT", "ttft_s", "p50"),
+    ("TTFT", "ttft_s", "p99"),
+    ("ITL", "itl_s", "p50"),
+    ("TPOT", "tpot_s", "mean"),
+    ("E2E", "e2e_s", "p50"),
+]
+
+
+def _cell(row: Mapping[str, Any], name: str, factor: float = 1.0) -> str:
+    return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], factor)
+
+
+@of_run
+def overview(run: RunData) -> Html:
+    """One row a level: requests, latencies in ms (of an open loop from when a request was due), throughput, each with its 95%
+    interval, and the clock's proven error."""
+    return html_table(overview_rows(run))
+
+
+@of_run
+def overview_rows(run: RunData) -> list[dict[str, Any]]:
+    """What `overview` shows, for who shows it otherwise: title -> what stands there, a level."""
+    embeddings = _embeddings(figures.summary(run))
+    return [_overview_row(row, embeddings) for row in figures.summary(run).iter_rows(named=True)]
+
+
+def _embeddings(summary: pl.DataFrame) -> bool:
+    """Whether inputs were counted: they are an embeddings run's throughput, as output tokens are any other's."""
+    return summary["inputs_per_s"].count() > 0
+
+
+def _overview_row(row: Mapping[str, Any], embeddings: bool) -> dict[str, Any]:
+    sent = "–" if row["sent"] is None else f"{row['ok']} of {row['sent']}"
+    shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "ok": sent}
+    for title, name, figure in _LATENCIES:
+        shown[f"{title} {figure}, ms"] = _cell(row, f"{headline(name, row['load'])}_{figure}", 1e3)
+    shown |= {"output tokens/s": _cell(row, "output_tokens_per_s"), "requests/s": _cell(row, "requests_per_s")}
+    if embeddings:
+        shown |= {"input tokens/s": _cell(row, "input_tokens_per_s"), "inputs/s": _cell(row, "inputs_per_s")}
+    error = row["clock_error_p99_s"]
+    return shown | {"clock error p99, ms": "–" if error is None else f"{error * 1e3:.3f}"}
+
+
+@of_run
+def latencies(run: RunData) -> Html:
+    """One row a level and latency: its mean and percentiles in ms with their 95% intervals, and the clock's proven error."""
+    rows = []
+    for row in figures.summary(run).iter_rows(named=True):
+        for name in ("ttft_s", "first_content_s", "tpot_s", "itl_s", "e2e_s"):
+            metric = METRICS[headline(name, row["load"])]
+            if row[f"{metric.name}_p50"] is None or (name == "first_content_s" and _same(row, metric.name)):
+                continue
+            shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "ms": metric.title}
+            shown["mean"] = _cell(row, f"{metric.name}_mean", 1e3)
+            shown |= {f"p{p}": _cell(row, f"{metric.name}_p{p}", 1e3) for p in PERCENTILES}
+            of = bounded(name)
+            error = None if of is None else row[error_name(of)]
+            rows.append(shown | {"clock error p99": None if error is None else f"{error * 1e3:.3f}"})
+    return html_table(rows)
+
+
+def _same(row: Mapping[str, Any], content: str) -> bool:
+    """Whether first content is but the first token once more: no reasoning came before it."""
+    first = content.replace("first_content", "ttft")
+    return all(row[f"{content}_{stat}"] == row[f"{first}_{stat}"] for stat in ("p50", "p99", "mean"))
+
+
+@of_run
+def service(run: RunData) -> Html:
+    """One row a level: the share of requests within every limit of the config's `slo`, and the share that failed."""
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
+    rows = []
+    for row in figures.summary(run).iter_rows(named=True):
+        shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "requests": row["sent"]}
+        shown[f"within {limits}, %" if limits else "no slo was set"] = _cell(row, "goodput", 1e2)
+        rows.append(shown | {"failed, %": _cell(row, "error_rate", 1e2)})
+    return html_table(rows)
+
+
+def past(folder: str | Path, n: int = 10) -> Html:
+    """The latest `n` runs of a folder of saved ones, a row a level, by date, as `overview` has them."""
+    names = ["run", "started_at", "complete", *LEVEL, "sent", "ok"]
+    figures = [headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in KINDS]
+    figures += ["output_tokens_per_s", "requests_per_s", "input_tokens_per_s", "inputs_per_s"]
+    bounds = [f"{name}{end}" for name in dict.fromkeys(figures) for end in ("", "_low", "_high")]
+    runs = history(folder).filter(pl.col("problem").is_null()).select(*names, *bounds, "clock_error_p99_s").collect()
+    latest = runs["run"].unique(maintain_order=True).tail(n)
+    rows = []
+    for row in runs.filter(pl.col("run").is_in(latest.to_list())).iter_rows(named=True):
+        at = "–" if row["started_at"] is None else f"{row['started_at']:%Y-%m-%d %H:%M:%S}"
+        shown = {"run": Path(row["run"]).name, "started, UTC": at, "complete": "yes" if row["complete"] else "NO"}
+        rows.append(shown | _overview_row(row, _embeddings(runs)))
+    return html_table(rows)
+
+
+@of_run
+def tokens(run: RunData) -> Html:
+    """Tokens per level and direction by the four accounts, and the difference between what was reported and what was counted,
+    over the requests that have both. A sum of fewer requests than were successful says of how many it is."""
+    rows = []
+    for row in token_table(run.requests).iter_rows(named=True):
+        shown = {
+            "scenario": row["scenario"],
+            "load": str(LevelKey.of(row).load),
+            "tokens": row["tokens"],
+            "requests": row["requests"],
+        }
+        shown |= {name: _of_requests(row, name, f"{name}_n") for name in ("asked", "reported", "counted", "chunks")}
+        rows.append(shown | {"reported - counted": _of_requests(row, "difference", "both_n")})
+    return html_table(rows)
+
+
+def _of_requests(row: Mapping[str, Any], name: str, count: str) -> Any:
+    """A sum, and of how many requests it is if it is not of all."""
+    value, n = row[name], row[count]
+    return value if value is None or n == row["requests"] else f"{show(value)} (of {n} requests)"
+
+
+@of_run
+def findings_table(run: RunData) -> Html:
+    """The findings: what, and what to do."""
+    return html_table([{"finding": f.code, "what": f.sentence, "what to do": f.cure} for f in figures.findings(run)])
+
+
+@of_run
+def samples(run: RunData, n: int = 5) -> pl.DataFrame:
+    """The first `n` rows, with the columns that one looks at first."""
+    first = [
+        "request_id",
+        "level",
+        "outcome",
+        "ttft_s",
+        "ttft_error_s",
+        "e2e_s",
+        "output_tokens",
+        "token_source",
+        "error_message",
+    ]
+    return run.requests.select(first).head(n)

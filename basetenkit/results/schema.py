@@ -1,0 +1,155 @@
+"""The columns of `run.requests` and `run.chunks`: type and meaning of each, here and nowhere else.
+
+What was not measured is null. Names that end in `_s` are Float64 seconds on one monotonic clock.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ..config.loads import OpenLoop
+
+NOTES = pl.List(pl.Struct({"code": pl.String(), "fields": pl.String()}))
+
+COLUMNS: dict[str, tuple[pl.DataType, str]] = {
+    "request_id": (pl.String(), "the request's own id, unique in a run; sent as x-baseten-customer-request-id"),
+    "scenario": (pl.String(), "the traffic scenario, in its canonical form"),
+    "load": (pl.String(), "'concurrency' (closed loop) or 'request_rate' (open loop)"),
+    "level": (pl.Float64(), "requests in flight, or requests a second"),
+    "repeat": (pl.Int32(), "which repeat of the level, from 0"),
+    "phase": (
+        pl.String(),
+        "'preflight', 'warmup', 'ramp' (before the load has settled), 'measured', or 'cooldown' (keeps the load on until every "
+        "measured request has ended); figures use 'measured' only",
+    ),
+    "number": (
+        pl.Int64(),
+        "the request's place among those of its level and repeat, from 0; the same for each attempt",
+    ),
+    "attempt": (pl.Int64(), "which try this is, from 1; only what failed in the warm-up is tried again"),
+    "conversation_id": (
+        pl.String(),
+        "the conversation that the request is a turn of: the id of its first turn's request",
+    ),
+    "turn": (pl.Int64(), "which turn of its conversation, from 1"),
+    "message_count": (
+        pl.Int64(),
+        "messages in the request's history, the last one among them; null outside conversations",
+    ),
+    "in_window": (pl.Boolean(), "whether the figures use the row: measured, and not left out by the window"),
+    "started_at": (
+        pl.Datetime("us", "UTC"),
+        "when it was sent, by the wall clock; for people, no figure comes from it",
+    ),
+    "scheduled_s": (pl.Float64(), "since the level's start: due; in a closed loop, when its user was free"),
+    "start_s": (
+        pl.Float64(),
+        "since the level's start: taken up; start_s - scheduled_s is the client's lag, connecting lies between start_s and sent_s",
+    ),
+    "sent_s": (pl.Float64(), "since the level's start: first byte written"),
+    "end_s": (pl.Float64(), "since the level's start: over, whatever happened"),
+    "upload_s": (pl.Float64(), "from the send to the request's last byte handed over"),
+    "ttft_s": (
+        pl.Float64(),
+        "from the send to the first non-empty content, reasoning, refusal or tool-call delta; null if not streamed, or if the "
+        "head told the stream's length",
+    ),
+    "first_byte_s": (pl.Float64(), "from the send to the first body byte"),
+    "first_content_s": (
+        pl.Float64(),
+        "from the send to the first non-empty content delta; later than ttft_s where reasoning came first",
+    ),
+    "tpot_s": (
+        pl.Float64(),
+        "time per output token: (e2e_s - ttft_s) / the text's tokens that came after the first message; hidden reasoning and "
+        "other choices do not count; null if no token came later than the first",
+    ),
+    "e2e_s": (
+        pl.Float64(),
+        "from the send to the last output token's arrival; to the end of the body where the response was not streamed",
+    ),
+    "ttft_error_s": (
+        pl.Float64(),
+        "proven bound: the event came no later than ttft_s says, and at most this much earlier",
+    ),
+    "e2e_error_s": (pl.Float64(), "the same bound for e2e_s"),
+    "clock": (pl.String(), "'kernel' where the operating system stamped the bytes, else 'user'"),
+    "dns_s": (
+        pl.Float64(),
+        "name look-up of the connection that it opened; null on a reused one, and never inside ttft_s",
+    ),
+    "connect_s": (pl.Float64(), "TCP connect of the connection that it opened; likewise"),
+    "tls_s": (pl.Float64(), "TLS handshake of the connection that it opened; likewise"),
+    "rtt_s": (
+        pl.Float64(),
+        "the connection's smoothed round trip when the response ended (TCP_INFO); null where the system does not say",
+    ),
+    "retransmits": (pl.Int64(), "segments that this side sent again on the connection (TCP_INFO)"),
+    "input_tokens": (pl.Int64(), "the accounted figure: the server's where it can be believed, else the tokenizer's"),
+    "output_tokens": (pl.Int64(), "the accounted figure, likewise"),
+    "token_source": (
+        pl.String(),
+        "'server' or 'tokenizer': whose output count is used (for embeddings, whose input count)",
+    ),
+    "input_tokens_target": (pl.Int64(), "what the scenario asked for"),
+    "output_tokens_target": (pl.Int64(), "what the scenario asked for; sent as max_tokens"),
+    "input_tokens_server": (
+        pl.Int64(),
+        "as the server reported it; null where it did not, or where it cannot be believed",
+    ),
+    "output_tokens_server": (pl.Int64(), "as the server reported it, likewise"),
+    "reasoning_tokens": (pl.Int64(), "as the server reported it; part of its output count"),
+    "cached_tokens": (pl.Int64(), "input tokens that the server says came from its cache"),
+    "input_tokens_client": (pl.Int64(), "the prompt's tokens by the tokenizer, without the server's chat template"),
+    "output_tokens_client": (pl.Int64(), "the output's tokens by the tokenizer, counted on the whole text at once"),
+    "output_chunks": (pl.Int64(), "output events that came"),
+    "batch_size": (pl.Int64(), "inputs in the request (embeddings)"),
+    "embedding_dimension": (pl.Int64(), "numbers in each vector that came back"),
+    "image_count": (pl.Int64(), "images in the request"),
+    "image_bytes": (pl.Int64(), "bytes of those images as encoded, before base64"),
+    "image_pixels": (pl.Int64(), "pixels of those images"),
+    "outcome": (
+        pl.String(),
+        "ok, http_error, api_error, incomplete, empty, malformed, timeout, connection_error or cancelled",
+    ),
+    "status": (pl.Int64(), "the HTTP status; null where no response head came"),
+    "error_message": (pl.String(), "one sentence; null where the outcome is ok"),
+    "error_cause": (
+        pl.String(),
+        "why a request was not sent, where it is known: 'own_limit' (of this machine), 'unresolved', 'refused', "
+        "'tls_certificate' or 'tls_handshake'",
+    ),
+    "error_source": (pl.String(), "'model', 'gateway' or 'unknown'"),
+    "upstream_request_id": (pl.String(), "the id that the server gave the request"),
+    "wire_format": (pl.String(), "'sse', 'ndjson', 'json', 'text' or 'embedding'"),
+    "finish_reason": (pl.String(), "as the server said it"),
+    "text": (pl.String(), "the whole output text"),
+    "notes": (
+        NOTES,
+        "notes on this response, each as its code and, as a JSON object, its figures",
+    ),
+    "warnings": (pl.List(pl.String()), "the same notes in words, each as 'code: sentence'"),
+}
+
+CHUNK_COLUMNS: dict[str, tuple[pl.DataType, str]] = {
+    "request_id": (pl.String(), "the row that the chunk belongs to"),
+    "index": (pl.Int32(), "which output event, from 0"),
+    "arrival_s": (pl.Float64(), "since the send: when the byte that completed the event came, at the latest"),
+    "error_s": (pl.Float64(), "proven bound: it came at most this much earlier"),
+    "tokens": (pl.Int32(), "tokens of the event's text by the tokenizer; null unless counted"),
+    "text_start": (pl.Int32(), "where its text begins in the row's text (content events), in characters"),
+    "text_end": (pl.Int32(), "where its text ends, likewise"),
+}
+
+SCHEMA = {name: kind for name, (kind, _) in COLUMNS.items()}
+STORED = {name: kind for name, kind in SCHEMA.items() if name != "warnings"}  # those are made of `notes`
+CHUNK_SCHEMA = {name: kind for name, (kind, _) in CHUNK_COLUMNS.items()}
+
+LEVEL = ["scenario", "load", "level"]  # what figures are of
+UNIT = [*LEVEL, "repeat"]
+OPEN_LOOP = pl.col("load") == OpenLoop.kind  # rows of open loops
+
+
+def is_open_loop(rows: pl.DataFrame) -> bool:
+    """Whether the rows of one level are of an open loop; False without rows."""
+    return bool(rows.height) and rows["load"][0] == OpenLoop.kind

@@ -1,0 +1,230 @@
+"""Run and LiveRun; `run`, `run_sync`, `start`, `load`.
+
+A wrong configuration raises here, before anything is sent. What the endpoint does never raises: it stands in rows and
+findings. The engine has a thread and a loop of its own, so that the kernel's loop stays free: widgets live, Stop works, the
+next cell runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Generator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .analysis.summary import summarise
+from .config.run_config import RunConfig
+from .core.errors import ConfigError
+from .core.pending import awaited
+from .core.progress import ProgressLine
+from .core.reasons import Stop, StopReason
+from .execution import shutdown, waiting
+from .execution.checks import open_manifest, prepare
+from .execution.forking import check_not_forked, mark_used
+from .execution.limits import check_room
+from .execution.runner import NOTHING_ANSWERS, Conductor
+from .reporting import showing
+from .results.run_data import FolderSource
+from .results.schema import SCHEMA
+from .results.store import RunFolder
+from .results.window import mark_window
+from .runs import Run
+
+_last: list[Run] = []
+
+
+class LiveRun:
+    """A run while it goes on. `await live` (or `live.result()`) gives the Run."""
+
+    def __init__(self, conductor: Conductor, folder: RunFolder) -> None:
+        self._conductor, self._folder = conductor, folder
+        self._future: Future[Run] = Future()
+        self._thread = threading.Thread(target=self._work, name="basetenkit-engine", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            with self._folder.locked() if self._folder.durable else contextlib.nullcontext():
+                self._conductor.run()
+                manifest = self._conductor.manifest
+                manifest.metadata.ended_at = time.time()
+                self._folder.write_run(manifest)
+            run = Run(FolderSource(self._folder))
+            _last[:] = [run]
+            self._future.set_result(run)
+        except BaseException as error:
+            if not self._folder.durable:  # no Run owns it; the rows so far can be read from it as long as this is held
+                weakref.finalize(self, shutil.rmtree, self._folder.path, ignore_errors=True)
+            self._future.set_exception(error)
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """Where the run is: level, planned, sent, finished, in_flight, outcomes, seconds, last_error."""
+        return self._conductor.progress.as_dict()
+
+    @property
+    def config(self) -> RunConfig:
+        """What it was started with."""
+        return self._conductor.config
+
+    @property
+    def requests(self) -> pl.DataFrame:
+        """The rows so far."""
+        return mark_window(self._conductor.recorded(lambda rows, _: rows.collect())).select(list(SCHEMA))
+
+    @property
+    def requests_without_text(self) -> pl.DataFrame:
+        """The rows so far but for `text`, which takes most of their room."""
+        return mark_window(self._conductor.recorded(lambda rows, _: rows.drop("text").collect()))
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        """The summary of the rows so far. Its means are the plain ones: of those still in flight, the long ones are missing."""
+        slo = self._conductor.config.slo
+        return self._conductor.recorded(
+            lambda rows, chunks: summarise(mark_window(rows.collect()), chunks, slo, controlled=False)
+        )
+
+    @property
+    def done(self) -> bool:
+        return self._future.done()
+
+    def stop(self, reason: str = "stop() was called") -> None:
+        """Stops at once and keeps what finished; what is in flight becomes `cancelled`. Returns without waiting."""
+        self._conductor.ask_to_stop(Stop(StopReason.STOPPED, {"why": reason}))
+
+    def wait(self, timeout: float) -> None:
+        """Waits until the engine has ended, in s at most `timeout`; raises nothing."""
+        self._thread.join(timeout)
+
+    async def wait_async(self, timeout: float) -> None:
+        """`wait` for a coroutine: other tasks of its loop go on."""
+        await asyncio.wait([asyncio.wrap_future(self._future)], timeout=timeout)
+
+    def result(self, timeout: float | None = None) -> Run:
+        """Waits for the end, in s at most `timeout` (TimeoutError), and gives the Run."""
+        return self._future.result(timeout)
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        return asyncio.wrap_future(self._future).__await__()
+
+    def __repr__(self) -> str:
+        p = self.progress
+        which = min(p["levels_done"] + 1, p["levels"])
+        return f"<LiveRun: {p['level']}, {p['finished']} of {p['planned']} requests, level {which} of {p['levels']}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return showing.live(self.progress, self.done)
+
+
+def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
+    """Starts a run at once, on a thread of its own. ConfigError or StoreError before anything is sent.
+
+    `save_to`: the folder to spool to; the same call again does only the levels that are missing, with the same salt.
+    """
+    if not isinstance(config, RunConfig):
+        raise ConfigError(
+            f"run takes a RunConfig, not {type(config).__name__}; e.g. bk.run(bk.RunConfig(endpoint=...))"
+        )
+    check_not_forked()
+    mark_used()
+    config = config.with_whole_url()
+    prepared = prepare(config)
+    durable = save_to is not None
+    folder = RunFolder(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), durable)
+    try:
+        folder.create()
+        check_room(config, folder)
+        manifest = open_manifest(folder, prepared)
+    except BaseException:
+        if not durable:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    live = LiveRun(Conductor(prepared, folder, manifest), folder)
+    shutdown.mind(live)
+    return live
+
+
+@awaited("bk.run(config)", "bk.run_sync(config) if nothing can be awaited")
+async def run(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
+    """Runs to the end and gives the Run; `await bk.run(config)` in a cell. Cancelling it stops the engine."""
+    return await _until_done(start(config, save_to=save_to))
+
+
+async def _until_done(live: LiveRun) -> Run:
+    line = ProgressLine()
+    try:
+        while not live.done:
+            line.show(live.progress)
+            await live.wait_async(0.25)
+        return live.result()
+    finally:
+        _end(live, "the awaiting task was cancelled")
+        line.close(live.progress)
+        _say_if_nothing_answers(live)
+
+
+def _say_if_nothing_answers(live: LiveRun) -> None:
+    """In a cell or a script, at once and in red: a run that measured nothing must not look like one that did."""
+    for note in live._conductor.notes:
+        if live.done and note.code == NOTHING_ANSWERS:
+            sys.stderr.write(f"basetenkit: {note.sentence} {note.cure}\n")
+
+
+def _end(live: LiveRun, reason: str) -> None:
+    if not live.done:
+        live.stop(reason)
+        live.wait(shutdown.WAIT_S)
+
+
+def run_sync(config: RunConfig, *, save_to: str | Path | None = None, keep_loop: bool = False) -> Run:
+    """`run` for a script, or for a cell that cannot await. It blocks the calling thread until the run has ended, and never
+    re-enters a running event loop, so the cells that wait in a notebook's queue all run.
+
+    `keep_loop`: in a script, let the running asyncio loop go on meanwhile (by nest_asyncio), for example because the server
+    under test lives in it. ConfigError in a notebook, and for a loop that cannot be re-entered.
+    """
+    interrupts = waiting.Interrupts()
+    if not keep_loop:
+        return _wait(start(config, save_to=save_to), interrupts)
+    with waiting.reentered() as loop:
+        live = start(config, save_to=save_to)
+        try:
+            return loop.run_until_complete(_until_done(live))
+        finally:
+            _end(live, "the run was interrupted")  # an interrupt ends this call, and not the task in the loop
+
+
+def _wait(live: LiveRun, interrupts: waiting.Interrupts) -> Run:
+    line = ProgressLine()
+    try:
+        while not live.done:
+            line.show(live.progress)
+            with contextlib.suppress(TimeoutError):
+                return live.result(waiting.LOOK_S)
+            interrupts.check()
+        return live.result()
+    finally:
+        _end(live, "the run was interrupted")
+        line.close(live.progress)
+        _say_if_nothing_answers(live)
+
+
+def load(path: str | Path) -> Run:
+    """The run saved in a folder. StoreError where there is none or it cannot be read."""
+    return Run.load(path)
+
+
+def last_run() -> Run | None:
+    """The last run that ended in this process, an interrupted one among them; None where there is none."""
+    return _last[0] if _last else None

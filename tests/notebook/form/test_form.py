@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import basetenkit as bk
+from basetenkit.core.errors import ConfigError
+from basetenkit.notebook.form.form import config_in
+from basetenkit.notebook.form.presets import PRESETS
+
+URL = "http://127.0.0.1:9/v1/chat/completions"
+
+
+def typed(form: bk.RunForm, **values: object) -> None:
+    for name, value in values.items():
+        form.rows[name].input.value = value
+
+
+def test_every_field_of_the_models_has_a_row() -> None:
+    names = (set(bk.Endpoint.model_fields) | set(bk.RunConfig.model_fields)) - {"endpoint"}
+    assert set(bk.RunForm().rows) == names
+
+
+def test_what_is_typed_is_the_config_and_what_is_wrong_stands_beside_its_field() -> None:
+    form = bk.RunForm()
+    assert form.start_button.disabled
+    with pytest.raises(ConfigError, match="url: it is missing"):
+        _ = form.config
+    typed(form, url=URL, concurrency="4", scenarios="D(30,10), D(40,10)", request_params='{"top_k": 3}')
+    expected = bk.RunConfig(
+        endpoint=bk.Endpoint(url=URL), concurrency=[4], scenarios=["D(30,10)", "D(40,10)"], request_params={"top_k": 3}
+    )
+    assert form.config == expected
+    assert not form.start_button.disabled
+    typed(form, concurrency="four")
+    assert "should be a valid integer" in form.rows["concurrency"].sentence.value
+    assert 'role="alert"' not in form.rows["url"].sentence.value
+    assert form.start_button.disabled
+    typed(form, concurrency="")
+    assert "no load is given" in form.whole.value
+
+
+def test_a_key_is_held_and_shown_nowhere() -> None:
+    form = bk.RunForm()
+    typed(form, url=URL, api_key="sk-held-by-the-kernel")
+    assert form.config.endpoint.key({}) == "sk-held-by-the-kernel"
+    states = [repr(w.get_state()) for row in form.rows.values() for w in (row, row.input, row.sentence)]
+    assert not [s for s in states if "sk-held" in s]
+    assert "sk-held" not in form.plan.value + form.python.value + repr(form)
+
+
+def test_a_form_begins_with_a_config_and_gives_it_back() -> None:
+    config = bk.RunConfig(endpoint=bk.Endpoint(url=URL, stream=False), request_rate=[2.5], slo={"ttft_s": 0.5})
+    assert bk.RunForm(config).config == config
+
+
+def test_a_config_is_loaded_from_json_or_a_run_and_else_it_says_what_would_do(tmp_path: Path) -> None:
+    config = bk.RunConfig(endpoint=bk.Endpoint(url=URL), concurrency=[3])
+    form = bk.RunForm()
+    form.source.value = config.model_dump_json()
+    form.read.click()
+    assert form.config == config
+    (tmp_path / "c.json").write_text(json.dumps(config.model_dump(mode="json")))
+    assert config_in(str(tmp_path / "c.json")) == config
+    form.source.value = "nothing"
+    form.read.click()
+    assert "there is no config in it" in form.found.value
+
+
+def test_a_pasted_command_fills_the_form() -> None:
+    form = bk.RunForm()
+    form.source.value = f'%genai_bench benchmark --api-base {URL} --traffic-scenario "D(30,10)" --num-concurrency 4'
+    form.read.click()
+    assert form.config.endpoint.url == URL
+    assert (form.config.scenarios, form.config.concurrency) == (["D(30,10)"], [4])
+    assert 'role="alert"' not in form.found.value
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"genai-bench benchmark --api-base {URL} --dance now", "--dance (unknown"),
+        ("genai-bench benchmark --api-base your-endpoint-url", "--api-base: it is no http or https URL"),
+        ("{", "Invalid JSON"),
+        ("/a" * 3000, "there is no config in it"),
+        ("~nobody-by-this-name/x", "there is no config in it"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_the_form(text: str, words: str) -> None:
+    form = bk.RunForm()
+    form.source.value = text
+    form.read.click()
+    assert words in form.found.value
+
+
+def test_a_run_is_tried_started_and_stopped_with_what_finished_kept() -> None:
+    async def use(form: bk.RunForm) -> None:
+        await form._preflight()
+        form.start_button.click()
+        while form.live is None or form.live.progress["finished"] < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        form.stop_button.click()
+        while form.run is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
+        form = bk.RunForm()
+        typed(form, url=server.url, scenarios="D(20,5)", concurrency="2", max_requests="100000")
+        asyncio.run(asyncio.wait_for(use(form), 60))
+    assert form.run is not None
+    assert 4 <= form.run.requests.height < 100_000
+    assert not form.run.complete
+
+
+def test_stop_does_not_wait_for_what_is_in_flight() -> None:
+    async def use(form: bk.RunForm) -> float:
+        form.start_button.click()
+        while form.live is None or not form.live.progress["in_flight"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        pressed = time.monotonic()
+        form.stop_button.click()
+        while form.run is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        return time.monotonic() - pressed
+
+    with bk.emulator.serve(ttft_ms=60_000) as server:  # far beyond what a busy machine can add to one second
+        form = bk.RunForm()
+        typed(form, url=server.url, scenarios="D(20,5)", concurrency="2", max_requests="50")
+        took = asyncio.run(asyncio.wait_for(use(form), 45))
+    assert form.run is not None
+    assert form.run.requests["outcome"].to_list() == ["cancelled"]  # the request before the levels is stopped, too
+    assert took < 30
+    assert form.stop_button.disabled
+    assert not form.start_button.disabled
+
+
+def test_a_form_takes_over_the_config_of_a_saved_run_and_of_a_file(tmp_path: Path) -> None:
+    with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
+        config = bk.RunConfig(endpoint={"url": server.url}, scenarios="D(20,5)", concurrency=[3], max_requests=3)
+        bk.run_sync(config, save_to=tmp_path / "run")
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    for place in ("run", "config.json"):
+        form = bk.RunForm()
+        form.source.value = str(tmp_path / place)
+        form.read.click()
+        assert form.found.value == ""
+        assert form.config == config
+        assert form.rows["concurrency"].input.value == "3"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_fills_the_form_and_leaves_url_and_key(name: str) -> None:
+    form = bk.RunForm()
+    typed(form, url=URL, api_key="sk-held-by-the-kernel", max_requests="7")
+    form.preset.value = name
+    values = PRESETS[name]
+    asked = bk.RunConfig(
+        **values | {"endpoint": values.get("endpoint", {}) | {"url": URL, "api_key": "sk-held-by-the-kernel"}}
+    )
+    assert form.config == asked
+    assert form.config.endpoint.key({}) == "sk-held-by-the-kernel"
+
+
+def test_without_a_browser_a_form_is_one_line_that_says_what_it_holds() -> None:
+    """A terminal prints the repr; papermill's readers, and VS Code without its widgets, show the text/plain."""
+    form = bk.RunForm()
+    assert repr(form).startswith("<RunForm: RunConfig.endpoint.url: it is missing")
+    typed(form, url=URL, api_key="sk-held-by-the-kernel")
+    bundle = form._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    for line in (bundle["text/plain"], repr(form)):
+        assert URL in line
+        assert "\n" not in line
+        assert "sk-held" not in line
+
+
+def test_every_field_says_what_it_is_for() -> None:
+    form = bk.RunForm()
+    typed(form, url=URL)
+    for row in form.rows.values():
+        assert len(row.info.description or "") > 12, row.name
+        assert 'role="note"' in row.sentence.value
+
+
+def test_secrets_of_a_config_are_sent_though_they_are_not_shown() -> None:
+    headers = {"Authorization": "Bearer sk-in-a-header", "x-team": "research"}
+    endpoint = bk.Endpoint(url=f"{URL}?token=sk-in-the-query", headers=headers)
+    config = bk.RunConfig(endpoint=endpoint, request_params={"api_key": "sk-in-the-body", "top_p": 0.9})
+    form = bk.RunForm(config)
+    assert form.config == config
+    assert not [row.name for row in form.rows.values() if "sk-in" in str(row.input.value)]
+    typed(form, headers='{"x-team": "other"}')
+    assert form.config.endpoint.headers == {"x-team": "other"}
+    assert form.config.endpoint.url == endpoint.url
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "shown"),
+    [
+        ("headers", '{"Authorization": "Bearer sk-typed", "x-team": "a"}', '{"Authorization": "***", "x-team": "a"}'),
+        ("request_params", '{"api_key": "sk-typed", "top_p": 0.5}', '{"api_key": "***", "top_p": 0.5}'),
+        ("url", f"{URL}?token=sk-typed", f"{URL}?token=***"),
+        ("proxy", "http://me:sk-typed@127.0.0.1:3128", "http://127.0.0.1:3128"),
+    ],
+)
+def test_a_secret_typed_into_any_field_is_held_and_stays_in_no_widget(name: str, text: str, shown: str) -> None:
+    form = bk.RunForm()
+    typed(form, url=URL)
+    typed(form, **{name: text})
+    row = form.rows[name]
+    assert row.input.value == shown
+    assert not row.input.trait_metadata("value", "echo_update")
+    assert not row.input.continuous_update
+    expected = bk.RunConfig(endpoint={"url": URL}) if name == "request_params" else bk.Endpoint(url=URL)
+    model = type(expected).model_validate({**expected.model_dump(), name: text})
+    owner = form.config if name == "request_params" else form.config.endpoint
+    assert getattr(owner, name) == getattr(model, name)
+    assert "sk-typed" not in "".join(str(w.get_state()) for w in inputs_of(form))
+    if "***" in shown:
+        typed(form, **{name: f" {shown}"})
+        assert "type the secret itself" in row.sentence.value
+        assert form.start_button.disabled
+
+
+def inputs_of(form: bk.RunForm) -> list[Any]:
+    views = [form.source, form.body, form.python, form.plan, form.whole, form.found]
+    return [*views, *(part for row in form.rows.values() for part in row.children)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"genai-bench benchmark --api-base {URL} --api-key sk-typed --no-such-flag",
+        '{"endpoint": {"url": "x://y", "api_key": "sk-typed"}}',
+        '{"endpoint": {"url": "x://y", "api_key": "sk-typed"',
+    ],
+)
+def test_what_cannot_be_read_is_left_to_be_mended_without_its_key(text: str) -> None:
+    form = bk.RunForm()
+    form.source.value = text
+    for _ in range(2):  # pressed again, it means what was pasted
+        form.read.click()
+        said = form.found.value
+        assert 'role="alert"' in said
+        assert "type the secret" not in said
+        assert form.source.value.replace("***", "sk-typed") == text
+        assert "sk-typed" not in "".join(str(w.get_state()) for w in inputs_of(form))
+    form.source.value += " "
+    form.read.click()
+    assert "type the secret itself" in form.found.value
+
+
+def test_a_frame_as_the_data_set_is_named_kept_and_has_no_cell_of_python() -> None:
+    frame = pl.DataFrame({"prompt": ["tea", "milk"]})
+    form = bk.RunForm(bk.RunConfig(endpoint=bk.Endpoint(url=URL), dataset=frame))
+    assert form.rows["dataset"].input.value == "a DataFrame in hand"
+    assert form.config.dataset.equals(frame)
+    assert "save it (write_parquet)" in form.python.value
+    typed(form, dataset="")
+    assert form.config.dataset is None
+
+
+def test_a_pasted_key_is_held_and_does_not_stay_where_it_was_pasted() -> None:
+    form = bk.RunForm()
+    command = f"genai-bench benchmark --api-backend openai --api-base {URL} --api-key sk-pasted --api-model-name m"
+    form.source.value = f"{command} --task text-to-text"
+    form.read.click()
+    assert form.config.endpoint.key({}) == "sk-pasted"
+    assert form.source.value == ""
+    assert not form.source.trait_metadata("value", "echo_update")

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+import basetenkit as bk
+from basetenkit.execution.checks import check_supported
+from basetenkit.notebook.form.presets import PRESETS
+
+URL = {"url": "http://127.0.0.1:9/v1"}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_makes_a_config_that_can_be_run(name: str) -> None:
+    values: dict[str, Any] = PRESETS[name]
+    config = bk.RunConfig(**values | {"endpoint": values.get("endpoint", {}) | URL})
+    assert config.endpoint.url == URL["url"]
+    check_supported(config)  # raises where Start would stay grey
+
+
+def test_there_is_one_for_each_task() -> None:
+    tasks = get_args(bk.RunConfig.model_fields["task"].annotation)
+    assert set(tasks) == {values.get("task", "text-to-text") for values in PRESETS.values()}

@@ -1,0 +1,248 @@
+"""Intervals against answers worked out by hand, against textbooks, and against the truth in small seeded simulations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from basetenkit.core.types import Estimate
+from basetenkit.stats import intervals as st
+from basetenkit.stats.survival import censored_quantile
+
+from ..making import number
+
+
+def independent(n: int, seed: int = 0) -> st.Array:
+    return np.random.default_rng(seed).exponential(1.0, n)
+
+
+def autocorrelated(n: int, seed: int, phi: float = 0.9) -> st.Array:
+    """Normal values of mean 0 and variance 1, each leaning on the one before."""
+    noise = np.random.default_rng(seed).normal(0, math.sqrt(1 - phi**2), n)
+    out, x = np.empty(n), float(np.random.default_rng(seed + 10_000).normal())
+    for i in range(n):
+        x = phi * x + float(noise[i])
+        out[i] = x
+    return out
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("p", "right"), [(0.5, 5.0), (0.9, 9.0), (0.95, 10.0), (0.99, 10.0), (0.1, 1.0)])
+def test_a_quantile_is_the_inverse_of_the_ecdf(p: float, right: float) -> None:
+    assert st.quantile([10.0, 3, 1, 2, 9, 8, 4, 5, 7, 6], p).value == right
+
+
+def test_a_percentile_is_a_value_that_came_and_rounding_does_not_push_it_up() -> None:
+    assert st.quantile(np.arange(1.0, 101), 0.99).value == 99.0
+    assert st.quantile(np.arange(1.0, 101), 0.95).value == 95.0
+
+
+def test_mean_and_fraction_are_what_they_say() -> None:
+    assert st.mean([1.0, 2, 6]).value == 3.0
+    assert st.fraction([True, False, False, False]).value == 0.25
+
+
+def test_rate_leaves_out_what_the_first_departure_brought() -> None:
+    assert st.rate([10.0, 10.5, 11.0, 12.0]).value == 1.5
+    assert st.rate([10.0, 10.5, 11.0, 12.0], [1000, 4, 6, 10]).value == 10.0
+
+
+def test_rate_over_several_repeats_is_of_their_gaps_and_not_of_the_pauses_between() -> None:
+    first, second = np.array([0.0, 1.0, 2.0]), np.array([50.0, 51.0, 52.0])
+    assert st.rate_of_parts([first, second]).value == 1.0
+    assert st.rate_of_parts([first, second], [np.array([9.0, 2, 2]), np.array([9.0, 4, 4])]).value == 3.0
+    assert st.rate_of_parts([first, np.array([7.0])]).value == 1.0
+
+
+# -- where there is nothing, or too little -----------------------------------------------------------------------------
+
+OF_VALUES: dict[str, Callable[[st.Array], Estimate]] = {
+    "mean": st.mean,
+    "quantile": lambda x: st.quantile(x, 0.5),
+    "fraction": lambda x: st.fraction(x > 1),
+    "rate": lambda x: st.rate(np.cumsum(np.concatenate([[0.0], x]))),
+    "censored": lambda x: censored_quantile(x, np.zeros(len(x), bool), 0.5),
+}
+
+
+@pytest.mark.parametrize("name", OF_VALUES)
+def test_nothing_gives_nothing(name: str) -> None:
+    estimate = OF_VALUES[name](np.zeros(0))
+    assert (estimate.value, estimate.low, estimate.high) == (None, None, None)
+
+
+@pytest.mark.parametrize("name", OF_VALUES)
+def test_no_interval_below_20_values(name: str) -> None:
+    few, enough = OF_VALUES[name](independent(19)), OF_VALUES[name](independent(20))
+    assert few.value is not None
+    assert (few.low, few.high) == (None, None)
+    assert enough.low is not None
+    assert enough.how != few.how
+
+
+def test_departures_at_one_instant_have_no_rate() -> None:
+    assert st.rate([3.0]).value is None
+    assert st.rate([3.0, 3.0, 3.0]).value is None
+
+
+@pytest.mark.parametrize(("p", "least"), [(0.90, 36), (0.95, 72), (0.99, 368)])
+def test_a_tail_has_a_top_only_from_so_many_effective_requests(p: float, least: int) -> None:
+    seen = set()
+    for n in (least - 1, least, least + 1, round(least * 1.2), least * 2, least * 4):
+        for seed in range(6):
+            e = st.quantile(independent(n, seed), p)
+            assert e.n is not None
+            assert (e.high is None) == (e.n < least)
+            assert e.low is not None
+            assert e.value is not None
+            assert e.low <= e.value
+            seen.add(e.high is None)
+    assert seen == {True, False}
+
+
+def test_requests_that_all_differ_alike_need_exactly_the_textbook_number() -> None:
+    """Values in a pattern so even that batches do not differ: the effective number is then near n, and rank intervals of it
+    are those of independent requests."""
+    for p, least in ((0.90, 36), (0.95, 72), (0.99, 368)):
+        assert st._binomial_rank(0.975, least - 1, p) == least - 1
+        assert st._binomial_rank(0.975, least, p) == least - 1
+
+
+def test_binomial_ranks_are_those_of_the_distribution() -> None:
+    for n in (5, 36, 100, 5000):
+        for p in (0.5, 0.9, 0.99):
+            for level in (0.025, 0.975):
+                assert st._binomial_rank(level, n, p) == int(stats.binom.ppf(level, n, p))
+
+
+def test_clopper_pearson_of_no_failure_is_the_textbook_one() -> None:
+    e = st.fraction(np.zeros(30, bool))
+    assert (e.value, e.low) == (0.0, 0.0)
+    assert e.high == pytest.approx(1 - 0.025 ** (1 / 30))
+    every = st.fraction(np.ones(30, bool))
+    assert (every.value, every.high) == (1.0, 1.0)
+    assert every.low == pytest.approx(0.025 ** (1 / 30))
+
+
+def test_equal_values_have_an_interval_of_no_width() -> None:
+    e = st.mean(np.full(40, 0.25))
+    assert (e.value, e.low, e.high) == (0.25, 0.25, 0.25)
+    assert st.rate(np.arange(50.0)).high == pytest.approx(1.0)
+
+
+# -- standard errors ---------------------------------------------------------------------------------------------------
+
+
+def test_t975_is_students() -> None:
+    assert st.t975(9) == pytest.approx(2.262157)
+    assert st.t975(19) == pytest.approx(2.093024)
+
+
+def test_the_standard_error_is_of_batch_means_worked_out_by_hand() -> None:
+    """Ten steps of 20 equal values: the ten batch means are 0..9; the twenty are those in pairs, phi at its limit 0.8."""
+    se, df = st.standard_error(st.moments(np.repeat(np.arange(10.0), 20)))
+    ten = np.arange(10.0).std(ddof=1) / math.sqrt(10)
+    twenty = np.repeat(np.arange(10.0), 2).std(ddof=1) / math.sqrt(20) * math.sqrt(1.8 / 0.2)
+    assert df == 19
+    assert twenty > ten
+    assert se == pytest.approx(twenty)
+
+
+def test_the_standard_error_is_never_under_the_independent_one_save_for_gaps() -> None:
+    """High and low by turns: batch means are all alike, though the values are not."""
+    x = np.tile([0.0, 1.0], 100)
+    assert st.standard_error(st.moments(x))[0] == pytest.approx(0.5 / math.sqrt(200))
+    assert st.standard_error(st.moments(x), floor=False)[0] == 0.0
+
+
+def test_dependence_lowers_the_effective_number() -> None:
+    spread = [st.effective_n(st.moments((autocorrelated(2000, s) <= 0).astype(float)), 0.5) for s in range(20)]
+    assert np.median(spread) < 400
+    assert (
+        np.median([st.effective_n(st.moments((independent(2000, s) <= 0.69).astype(float)), 0.5) for s in range(20)])
+        > 800
+    )
+
+
+# -- coverage: a nominal 95% interval holds the truth about as often, in simulations whose truth is known ----------------
+
+REPLICATIONS = 200
+
+
+def share_covered(estimate: Callable[[int], Estimate], truth: float) -> float:
+    hits = 0
+    for seed in range(REPLICATIONS):
+        e = estimate(seed)
+        low, high = (-math.inf if e.low is None else e.low), (math.inf if e.high is None else e.high)
+        hits += low <= truth <= high
+    return hits / REPLICATIONS
+
+
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.95, 0.99])
+def test_quantiles_of_independent_requests_are_covered(p: float) -> None:
+    assert share_covered(lambda seed: st.quantile(independent(400, seed), p), -math.log(1 - p)) >= 0.93
+
+
+def test_means_fractions_and_rates_of_independent_requests_are_covered() -> None:
+    assert share_covered(lambda seed: st.mean(independent(400, seed)), 1.0) >= 0.90
+    assert share_covered(lambda seed: st.fraction(independent(400, seed) > 3), math.exp(-3)) >= 0.93
+    ends = [np.cumsum(independent(400, seed)) for seed in range(REPLICATIONS)]
+    assert share_covered(lambda seed: st.rate(ends[seed]), 1.0) >= 0.90
+
+
+def test_dependent_requests_are_covered_where_the_usual_interval_is_far_too_sure() -> None:
+    series = [autocorrelated(1000, seed) for seed in range(REPLICATIONS)]
+
+    def usual(seed: int) -> Estimate:
+        x = series[seed]
+        half = 1.96 * float(x.std()) / math.sqrt(len(x))
+        return Estimate(float(x.mean()), float(x.mean()) - half, float(x.mean()) + half)
+
+    assert share_covered(usual, 0.0) < 0.6
+    assert share_covered(lambda seed: st.mean(series[seed]), 0.0) >= 0.88
+    assert share_covered(lambda seed: st.quantile(series[seed], 0.9), float(stats.norm.ppf(0.9))) >= 0.88
+
+
+def test_a_mean_of_times_is_never_bounded_below_0() -> None:
+    x = np.concatenate([np.full(39, 0.15), [30.0]])
+    got = st.mean(x)
+    assert got.low is not None
+    assert 0 < number(got.low) < number(got.value)
+    assert number(st.mean(x - 1).low) < 0
+
+
+def test_all_good_of_requests_that_depend_on_each_other_is_worth_less() -> None:
+    rng = np.random.default_rng(1)
+    good = np.ones(400, bool)
+    alone, together = rng.exponential(1.0, 400), np.repeat(rng.exponential(1.0, 10), 40)
+    assert st.fraction(good, like=alone).low == pytest.approx(0.025 ** (1 / 400))
+    got = st.fraction(good, like=together)
+    assert got.n == pytest.approx(9, abs=2)
+    assert got.low == pytest.approx(0.025 ** (1 / number(got.n)), rel=1e-6)
+    assert st.fraction(~good, like=together).high == pytest.approx(1 - number(got.low))
+
+
+def test_steps_that_undo_each_other_do_not_grow() -> None:
+    assert st.drift_of(np.array([1.0, -1.0] * 10)) == 0.0
+    assert st.drift_of(np.array([1.0, 3.0] * 10)) == pytest.approx(2 / (np.std([1.0, 3.0] * 10, ddof=1) / np.sqrt(20)))
+    assert st.drift_of(np.zeros(20)) == 0.0
+    assert st.drift_of(np.ones(20)) == np.inf
+
+
+def test_the_rate_of_a_stretch_is_its_count_over_its_time() -> None:
+    counts = np.array([4.0, 6.0] * 10)
+    got = st.rate_of_stretches([counts], [50.0], 40)
+    assert got.value == 2.0
+    assert number(got.low) < 2.0 < number(got.high)
+    few = st.rate_of_stretches([counts], [50.0], 19)
+    assert (few.value, few.low) == (2.0, None)
+    both = st.rate_of_stretches([counts, 2 * counts], [50.0, 50.0], 80)
+    assert both.value == 3.0
+    assert st.ratio_of_stretches([counts], [2 * counts], 40).value == 0.5
+    assert st.rate_of_stretches([], [], 40).value is None

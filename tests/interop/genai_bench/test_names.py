@@ -1,4 +1,4 @@
-"""The map of names: it serves reading, writing and docs/genai-bench.md, which `python -m tests.interop.genai_bench.test_names` writes."""
+"""The map of names: it serves reading, writing and docs/genai-bench.md; `python -m tests.interop.genai_bench.test_names` writes that page."""
 
 from __future__ import annotations
 

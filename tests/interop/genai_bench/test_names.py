@@ -1,4 +1,5 @@
-"""The map of names: it serves reading, writing and docs/genai-bench.md; `python -m tests.interop.genai_bench.test_names` writes that page."""
+"""The map of names: it serves reading, writing and docs/genai-bench.md, which `python -m tests.interop.genai_bench.test_names`
+writes."""
 
 from __future__ import annotations
 

@@ -41,10 +41,10 @@ def charts(notebook: Any) -> int:
     return sum(VEGA in o.get("data", {}) for o in outputs(notebook))
 
 
-def known(folder: Path, slower: float = 1.0, **columns: Any) -> Path:
-    """A saved run of 400 requests whose latencies vary by a tenth, times `slower`."""
+def known(folder: Path, slower: float = 1.0, at: float = 1.7e9, **columns: Any) -> Path:
+    """A saved run of 400 requests whose latencies vary by a tenth, times `slower`; begun at `at` (s since 1970)."""
     noise = np.random.default_rng(1).lognormal(0, 0.1, 400) * slower
-    return save(folder, rows(400, ttft_s=0.1 * noise, e2e_s=0.5 * noise, **columns), slo={"ttft_s": 0.5})
+    return save(folder, rows(400, ttft_s=0.1 * noise, e2e_s=0.5 * noise, **columns), at=at, slo={"ttft_s": 0.5})
 
 
 def test_the_token_notebook_names_the_cause_of_each_gap_and_what_failures_cost(tmp_path: Path) -> None:
@@ -90,6 +90,16 @@ def test_a_breach_of_slo_and_baseline_ends_papermill_with_one_sentence(tmp_path:
     assert "time to first token p50 is 5 (" in last
     assert last.endswith("is allowed.")
     assert "text/html" in (tmp_path / "out.ipynb").read_text(), "the notebook is the report, and is kept"
+
+
+@pytest.mark.parametrize(("slower", "missed"), [(1.0, False), (3.0, True)])
+def test_a_scheduled_run_is_judged_by_its_history(tmp_path: Path, slower: float, missed: bool) -> None:
+    for day in range(6):
+        known(tmp_path / "history" / f"day-{day}", slower=1 + 0.02 * (day % 3), at=1.7e9 + 86400 * day)
+    run = known(tmp_path / "history" / "today", slower=slower, at=1.7e9 + 86400 * 6)
+    code, last = by_command(tmp_path, "-p", "run_folder", str(run), "-p", "by_history", "true")
+    assert code == int(missed)
+    assert not missed or "after the 6 runs before it" in last
 
 
 def test_a_baseline_that_is_no_run_is_told_before_anything_is_measured(tmp_path: Path) -> None:

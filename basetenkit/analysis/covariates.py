@@ -6,7 +6,8 @@ that known mean (Lavenberg and Welch 1981): the interval becomes that of what th
 batch means of the series in start order, since requests of a run are not independent.
 
 The lengths of a run are an honest sample only if each request that was drawn is in the figures: if one failed or was cut, if a
-length does not vary, or if there are few requests, the plain mean stands.
+length does not vary, or if there are few requests, the plain mean is used. So it is for TTFT if a few requests that had to wait
+are all that the lengths leave: a run that happened to have none of them would be certain of a mean that is too low.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..core.types import Estimate
 from ..stats import intervals as st
 
 LEAST = 40  # requests
+SELDOM = 20  # requests that make up what lengths leave, as n over its kurtosis
 LENGTHS = ("input_tokens_target", "output_tokens_target")
 CONTROLLED = ("ttft_s", "tpot_s", "e2e_s", "ttft_due_s", "e2e_due_s")
 FAR = 5.0  # standard errors that the drawn mean may be off the known one: beyond, it is the mean of something else
@@ -36,9 +38,12 @@ def controlled_mean(
     covariates: Mapping[str, Sequence[float] | Array],
     known: Mapping[str, float | None],
     parts: st.Labels | None = None,
+    *,
+    waits: bool = False,
 ) -> Estimate:
     """The mean of `values` (in start order) at the `known` means of the covariates, each with a value per request; `parts`: the
-    run of each value. `how` names the covariates that were used; if none can be, this is `statistics.mean`."""
+    run of each value; `waits`: whether a few of them may wait for long. `how` names the covariates that were used; if none can
+    be, this is `statistics.mean`."""
     x = np.asarray(values, float)
     columns = {name: np.asarray(column, float) for name, column in covariates.items()}
     names = _usable(len(x), columns, known)
@@ -48,15 +53,26 @@ def controlled_mean(
     off = np.array([columns[name].mean() - float(known[name] or 0.0) for name in names])
     products = centred.T @ centred
     slopes = np.linalg.solve(products, centred.T @ (x - x.mean()))
-    of = st.moments(x - centred @ slopes, parts)
+    rest = x - centred @ slopes
+    if waits and _of_few(rest, float(x.var())):
+        return st.mean(x, parts)
+    of = st.moments(rest, parts)
     se, df = st.standard_error(of)
     # the slopes are estimates: fewer degrees of freedom, and the further the drawn mean is off, the more they matter
     n = len(x)
     se *= math.sqrt((n - 2) / (n - 2 - len(names)) * (1 + n * float(off @ np.linalg.solve(products, off))))
     value = of.mean - float(slopes @ off)
     effective = n if se == 0 else min(float(n), of.variance / se**2)
-    how = f"{st._how('t interval', of.runs)}, controlled for {' and '.join(names)}"
-    return Estimate(value, value - st.t975(df) * se, value + st.t975(df) * se, effective, how)
+    how = f"{st.how('t interval', of.runs)}, controlled for {' and '.join(names)}"
+    below, above = st.sides(of, se, df)
+    return Estimate(value, value - below, value + above, effective, how)
+
+
+def _of_few(rest: Array, variance: float) -> bool:
+    """Whether what the lengths leave is that of a few requests only, or nothing at all."""
+    away = rest - rest.mean()
+    second = float((away**2).mean())
+    return second <= 1e-12 * variance or len(rest) * second**2 / float((away**4).mean()) < SELDOM
 
 
 def _usable(n: int, columns: Mapping[str, Array], known: Mapping[str, float | None]) -> list[str]:
@@ -75,16 +91,17 @@ def _usable(n: int, columns: Mapping[str, Array], known: Mapping[str, float | No
     return out
 
 
-def of_window(values: pl.DataFrame, window: pl.DataFrame) -> Estimate:
+def of_window(values: pl.DataFrame, window: pl.DataFrame, *, waits: bool = False) -> Estimate:
     """The mean of a latency of one level, for the lengths that its scenario draws. `values`: x and repeat of each request that
-    has it, in start order; `window`: the rows of the window in the same order. Plain unless each of them succeeded and has it."""
+    has it, in start order; `window`: the rows of the window in the same order. Plain unless each of them succeeded and has it.
+    `waits`: as in `controlled_mean`."""
     x, parts = values["x"].to_numpy(), values["repeat"].to_numpy()
     if len(x) != window.height or len(x) < LEAST or not (window["outcome"] == "ok").all():
         return st.mean(x, parts)
     drawn = {name: window[name].to_numpy() for name in LENGTHS if not window[name].null_count()}
     varying = {name: column for name, column in drawn.items() if column.min() < column.max()}
     known = known_means(str(window["scenario"][0])) if varying else {}
-    return controlled_mean(x, varying, known, parts)
+    return controlled_mean(x, varying, known, parts, waits=waits)
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ from ..core.types import Estimate
 from ..results.manifest import LevelEntry
 from ..results.schema import LEVEL, is_open_loop
 from ..stats import intervals as st
+from ..stats.counts import BATCHES, rate_of_stretches, ratio_of_stretches
 from .metrics import AT_ONCE, CENSORED, METRICS, Metric, felt, headline
 from .relaxation import without_bottom
 from .stretches import Counts, Stretch, counted, stretches, tokens_as_they_came
@@ -50,18 +51,41 @@ def _of_level(rows: pl.DataFrame, of: Sequence[Stretch], tokens: Sequence[Counts
     ok = rows.filter(pl.col("outcome") == "ok")
     under_way = _under_way(rows, of)
     served = counted(ok, "end_s", of, pl.lit(1))
+    open_loop = is_open_loop(rows)
+    lasting = not open_loop and _lasting(ok, of)
     out: dict[str, Any] = {"duration_s": sum(seconds)}
-    out |= named("requests_per_s", st.rate_of_stretches(served, seconds, under_way))
+    out |= named("requests_per_s", rate_of_stretches(served, seconds, under_way, lasting))
     for name, rate in WEIGHED.items():
         if not ok[name].null_count():
             counts = tokens if name == "output_tokens" else counted(ok, "end_s", of, pl.col(name))
-            slow = name == "output_tokens" and is_open_loop(rows)
-            out |= named(rate, st.rate_of_stretches(counts, seconds, under_way, slow))
-    if is_open_loop(rows):
+            slow = lasting or (name == "output_tokens" and open_loop)
+            least = _error_of_arrivals(rows, ok, of, name) if open_loop else 0.0
+            out |= named(rate, rate_of_stretches(counts, seconds, under_way, slow, least))
+    if open_loop:
         due = counted(rows, "scheduled_s", of, pl.lit(1))
         out["offered_per_s"] = sum(float(c.sum()) for c in due) / sum(seconds)
-        out |= named("served_share", st.ratio_of_stretches(served, due, under_way))
+        out |= named("served_share", ratio_of_stretches(served, due, under_way))
     return out
+
+
+def _error_of_arrivals(rows: pl.DataFrame, ok: pl.DataFrame, of: Sequence[Stretch], weight: str) -> float:
+    """The standard deviation of the sum of a `weight` over the requests that ended in the stretches, if each has one of its own and
+    arrivals vary as they did: what an open loop brings at random, however evenly it is then served."""
+    ended = pl.any_horizontal(
+        *((pl.col("repeat") == s.repeat) & pl.col("end_s").is_between(s.from_s, s.until_s) for s in of)
+    )
+    x = ok.filter(ended)[weight].to_numpy().astype(np.float64)
+    gaps = rows.sort("scheduled_s").select(pl.col("scheduled_s").diff().over("repeat")).to_series().drop_nulls()
+    if len(x) < 2 or len(gaps) < 2 or not (mean := float(gaps.mean() or 0.0)):  # type: ignore[arg-type]
+        return 0.0
+    dispersion = float(gaps.var() or 0.0) / mean**2  # type: ignore[arg-type]
+    return float(np.sqrt(len(x) * (x.var() + dispersion * x.mean() ** 2)))
+
+
+def _lasting(ok: pl.DataFrame, of: Sequence[Stretch]) -> bool:
+    """Whether a response took longer than the largest batch of a stretch, so that counts forget slowly."""
+    longest = ok.select((pl.col("end_s") - pl.col("start_s")).max()).item()
+    return longest is not None and longest * BATCHES[-1] > min(s.seconds for s in of)
 
 
 def _under_way(rows: pl.DataFrame, of: Sequence[Stretch]) -> int:

@@ -103,7 +103,7 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], contr
     out: dict[str, Any] = {"sent": planned.height, "in_window": window.height}
     out |= {name: int((planned["outcome"] == name).sum()) for name in OUTCOMES}
     seen = relaxation.looks(rows)
-    short = seen is not None and seen < relaxation.LOOKS
+    short = relaxation.too_short(rows, seen)
     nothing_due = not is_open_loop(rows)
     for metric in METRICS.values():
         if metric.kind in ("latency", "speed") and not (nothing_due and metric.name.endswith("_due_s")):
@@ -127,9 +127,10 @@ def _distribution(metric: Metric, window: pl.DataFrame, short: bool, controlled:
     """`short`: whether an open loop was too short against its queue for an upper bound of a latency; `controlled`: whether the
     mean is to be at the scenario's lengths."""
     names = [f"{metric.name}_mean", *(f"{metric.name}_p{p}" for p in PERCENTILES)]
-    found = within_the_clock(metric, window, lambda seen: _estimates(seen, window if controlled else None))
+    queues, drawn = metric.name.startswith("ttft"), window if controlled else None
+    found = within_the_clock(metric, window, lambda seen: _estimates(seen, drawn, queues))
     one_open_loop = is_open_loop(window) and window["repeat"].n_unique() == 1
-    queued = one_open_loop and metric.name.startswith("ttft")
+    queued = one_open_loop and queues
     # by the plain mean: a queue waits whatever lengths were drawn
     if short or (queued and relaxation.waits(within_the_clock(metric, window, lambda seen: _estimates(seen, None))[0])):
         limit = relaxation.without_top if metric.better == "lower" else relaxation.without_bottom
@@ -140,10 +141,11 @@ def _distribution(metric: Metric, window: pl.DataFrame, short: bool, controlled:
     return out
 
 
-def _estimates(seen: pl.DataFrame, drawn: pl.DataFrame | None) -> list[Estimate]:
-    """The mean and each percentile of what was observed; `drawn`: the window, if the mean is to be at the scenario's lengths."""
+def _estimates(seen: pl.DataFrame, drawn: pl.DataFrame | None, waits: bool = False) -> list[Estimate]:
+    """The mean and each percentile of what was observed; `drawn`: the window, if the mean is to be at the scenario's lengths;
+    `waits`: whether a few requests may wait for long."""
     x, cut, parts = seen["x"].to_numpy(), seen["cut"].to_numpy(), seen["repeat"].to_numpy()
     with np.errstate(invalid="ignore"):  # a speed may be without limit, as far as the clock tells
         plain = restricted_mean(x, cut, parts) if cut.any() else st.mean(x, parts)
-    mean = plain if drawn is None or cut.any() else of_window(seen, drawn)
+    mean = plain if drawn is None or cut.any() else of_window(seen, drawn, waits=waits)
     return [mean, *(percentile(x, cut, p, parts) for p in PERCENTILES)]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .intervals import batch_means, drift_of
+from .counts import drift_of
+from .intervals import batch_means
 
 WATCHED_T, BEHIND_SHARE = 2.977, 0.05  # Student's t with 14 degrees of freedom, one-sided 0.5%; a share of the requests
 

@@ -32,6 +32,8 @@ BY_CHANCE = (
     2.0  # the variance of 10 means of independent values is more than 1.9 times what it should be in a twentieth
 )
 NOTHING = Estimate(None, how="nothing to estimate from")
+FEW = "too few for an interval"
+MOST_SKEW = 0.15  # of the mean of 20 batches: that of 20 normal values is above 0.11 in a third of samples
 
 
 @cache
@@ -71,41 +73,63 @@ def moments(psi: Array, parts: Labels | None = None) -> Moments:
     several = parts is not None and _runs(parts) > 1
     which = np.unique(np.asarray(parts), return_inverse=True)[1] if several else np.zeros(len(psi), int)
     totals: Array = np.bincount(which, weights=centred).astype(np.float64)
-    ten, twenty = _batch_means(centred, 10), _batch_means(centred, 20)
+    ten, twenty = means_of_batches(centred, 10), means_of_batches(centred, 20)
     return Moments(len(psi), float(psi.mean()), float(centred.var()), ten, twenty, totals)
 
 
-def standard_error(of: Moments, floor: bool = True, slow: bool | None = None) -> tuple[float, int]:
+def standard_error(of: Moments, floor: bool = True) -> tuple[float, int]:
     """(standard error of the mean of a series in start order, degrees of freedom); at least LEAST values.
 
     The one that gives the widest interval, of 5, 10 and 20 batch means: the 20 see short correlation and are inflated for what is
     left of it (their lag-1 autocorrelation, less the bias that 20 values give it), the 5 see what outlasts a tenth of the run.
-    Never under the one that independence would give. Without that `floor` (counts in time, where a long gap is made up by short
-    ones) of 10 and 20 only, unless what is counted is `slow` to forget. Of several runs: from the runs' own means.
+    Never under the one that independence would give. Without that `floor` (values at equal times) of 10 and 20 only. Of several
+    runs: from the runs' own means.
     """
     independent = math.sqrt(of.variance / of.n) if floor else 0.0
     if of.runs > 1:
-        return max(_of_totals(of.totals) / of.n, independent), of.runs - 1
-    phi = lag_one(of.twenty)
-    if floor and of.twenty.any():
-        phi += (1 + 4 * phi) / 20  # Marriott and Pope 1954
-    phi = min(max(phi, 0.0), 0.8)
-    found = [(_of_means(of.twenty) * math.sqrt((1 + phi) / (1 - phi)), 19), (_of_means(of.ten), 9)]
-    if floor if slow is None else slow:
-        found.append((_of_means(of.twenty.reshape(5, 4).mean(1)), 4))
+        return max(of_totals(of.totals) / of.n, independent), of.runs - 1
+    found = [(of_means(of.twenty) * inflation(of.twenty, floor), 19), (of_means(of.ten), 9)]
+    if floor:
+        found.append((of_means(of.twenty.reshape(5, 4).mean(1)), 4))
     found.append((independent, 19))
     return max(found, key=lambda x: x[0] * t975(x[1]))
+
+
+def inflation(means: Array, corrected: bool = True) -> float:
+    """How many times the standard error of 20 batch means is what it should be, by what is left of their correlation. `corrected`
+    for the bias that so few values give it (Marriott and Pope 1954)."""
+    phi = lag_one(means)
+    if corrected and means.any():
+        phi += (1 + 4 * phi) / 20
+    phi = min(max(phi, 0.0), 0.8)
+    return math.sqrt((1 + phi) / (1 - phi))
+
+
+def sides(of: Moments, se: float, df: int) -> tuple[float, float]:
+    """How far a 95% interval of the mean reaches down and up: by Student's t, and further to the side where the batch means have
+    their tail (Hall 1992), since a series of seldom large values looks too small and too certain as long as few of them came."""
+    t = t975(df)
+    skew = 0.0 if of.runs > 1 else min(max(_skew(of.twenty), -MOST_SKEW), MOST_SKEW)
+    wide = max(-3 * (math.cbrt(1 - abs(skew) * (t + abs(skew) / 6)) - 1) / abs(skew), t) if skew else t
+    return (wide if skew < 0 else t) * se, (wide if skew > 0 else t) * se
+
+
+def _skew(means: Array) -> float:
+    """The skewness of the mean of some values."""
+    away = means - means.mean()
+    spread = float(away.std())
+    return float((away**3).mean()) / spread**3 / math.sqrt(len(means)) if spread > 0 else 0.0
 
 
 def dependence(of: Moments) -> float:
     """How many requests say as much as one independent one: how much the variance of 10 batch means, or of several runs', is above
     that of independent values. 1 if that could be chance."""
     independent = of.variance / of.n
-    seen = (_of_totals(of.totals) / of.n if of.runs > 1 else _of_means(of.ten)) ** 2
+    seen = (of_totals(of.totals) / of.n if of.runs > 1 else of_means(of.ten)) ** 2
     return seen / independent if independent > 0 and seen > BY_CHANCE * independent else 1.0
 
 
-def _of_means(means: Array) -> float:
+def of_means(means: Array) -> float:
     return float(means.std(ddof=1)) / math.sqrt(len(means))
 
 
@@ -113,13 +137,13 @@ def _runs(parts: Labels | None) -> int:
     return 1 if parts is None or not len(parts) or (parts == parts[0]).all() else len(np.unique(parts))
 
 
-def _of_totals(totals: Array) -> float:
+def of_totals(totals: Array) -> float:
     """The standard error of the sum of what several runs' values are away from the pooled mean: for runs of one size, n times
     the standard deviation of their means over the root of their number."""
     return math.sqrt(len(totals) / (len(totals) - 1) * float((totals**2).sum()))
 
 
-def _batch_means(centred: Array, batches: int) -> Array:
+def means_of_batches(centred: Array, batches: int) -> Array:
     size = len(centred) // batches
     if not size:
         return np.zeros(0)
@@ -135,7 +159,7 @@ def effective_n(of: Moments, p: float) -> float:
     return float(min(of.n, p * (1 - p) / se**2 * (Z975 / t975(df)) ** 2))
 
 
-def _how(method: str, runs: int) -> str:
+def how(method: str, runs: int) -> str:
     return f"{method} on batch means" if runs < 2 else f"{method} on the means of {runs} runs"
 
 
@@ -150,14 +174,14 @@ def mean_of(of: Moments, least: float | None = None) -> Estimate:
     interval as wide on the log scale: a mean of times is above 0."""
     value = of.mean
     if of.n < LEAST:
-        return Estimate(value, n=of.n, how="too few for an interval")
+        return Estimate(value, n=of.n, how=FEW)
     se, df = standard_error(of)
     n = of.n if se == 0 else min(of.n, of.variance / se**2)
-    half = t975(df) * se
-    low, high = value - half, value + half
+    below, above = sides(of, se, df)
+    low, high = value - below, value + above
     if low < 0 < value and least is not None and least >= 0:
-        low = value * math.exp(-half / value)
-    return Estimate(value, low, high, n, _how("t interval", of.runs))
+        low = value * math.exp(-below / value)
+    return Estimate(value, low, high, n, how("t interval", of.runs))
 
 
 def quantile(values: Sequence[float] | Array, p: float, parts: Labels | None = None) -> Estimate:
@@ -193,7 +217,7 @@ def quantiles_of(
         return [NOTHING for _ in ps]
     found = at([rank(n, p) for p in ps])
     if n < LEAST:
-        return [Estimate(q, n=n, how="too few for an interval") for q in found]
+        return [Estimate(q, n=n, how=FEW) for q in found]
     each = shares(found)
     sizes = [max(int(effective_n(of, p)), 1) for of, p in zip(each, ps, strict=True)]
     highs = [_binomial_rank(0.975, e, p) for e, p in zip(sizes, ps, strict=True)]
@@ -203,7 +227,7 @@ def quantiles_of(
     out = []
     for k, (q, e) in enumerate(zip(found, sizes, strict=True)):
         top = None if highs[k] + 1 > e or upper[k] > n else bounds[len(ps) + k]
-        out.append(Estimate(q, bounds[k], top, e, _how("rank interval", each[k].runs)))
+        out.append(Estimate(q, bounds[k], top, e, how("rank interval", each[k].runs)))
     return out
 
 
@@ -227,7 +251,7 @@ def fraction(good: Sequence[bool] | Marks, parts: Labels | None = None, like: Ar
         return NOTHING
     p = float(x.mean())
     if len(x) < LEAST:
-        return Estimate(p, n=len(x), how="too few for an interval")
+        return Estimate(p, n=len(x), how=FEW)
     of = moments(x, parts)
     e = float(len(x)) if p in (0.0, 1.0) else max(effective_n(of, p), 1.0)
     if p in (0.0, 1.0) and like is not None:
@@ -235,81 +259,13 @@ def fraction(good: Sequence[bool] | Marks, parts: Labels | None = None, like: Ar
     hits, inverse = e * p, special().betaincinv
     low = 0.0 if hits <= 0 else float(inverse(hits, e - hits + 1, 0.025))
     high = 1.0 if e - hits < 1e-9 else float(inverse(hits + 1, e - hits, 0.975))
-    return Estimate(p, low, high, e, _how("Clopper-Pearson", of.runs))
-
-
-def rate(ends: Sequence[float] | Array, weights: Sequence[float] | Array | None = None) -> Estimate:
-    """What comes a second, from departures in time order (s): with `weights`, tokens a second; without, requests.
-
-    The sum over the gaps' sum, both over the same window: what the first departure brought came before it and is left out.
-    The interval is that of a ratio (delta method) on batch means of weight - rate * gap.
-    """
-    return rate_of_parts([np.asarray(ends, float)], None if weights is None else [np.asarray(weights, float)])
-
-
-def rate_of_parts(parts: Sequence[Array], weights: Sequence[Array] | None = None) -> Estimate:
-    """`rate` over several stretches of departures, such as repeats: the time between two stretches belongs to none."""
-    gaps = np.concatenate([np.zeros(0), *(np.diff(at) for at in parts)])
-    if not len(gaps) or gaps.sum() <= 0:
-        return NOTHING
-    w = np.ones(len(gaps)) if weights is None else np.concatenate([part[1:] for part in weights])
-    value = float(w.sum() / gaps.sum())
-    if len(gaps) < LEAST:
-        return Estimate(value, n=len(gaps), how="too few for an interval")
-    which = np.repeat(np.arange(len(parts)), [max(len(at) - 1, 0) for at in parts])
-    of = moments(w - value * gaps, which)
-    se, df = standard_error(of, floor=False)
-    half = t975(df) * se / float(gaps.mean())
-    return Estimate(value, max(value - half, 0.0), value + half, len(gaps), _how("ratio", of.runs))
-
-
-def rate_of_stretches(counts: Sequence[Array], seconds: Sequence[float], n: int, slow: bool = False) -> Estimate:
-    """What comes per second: `counts` in equal parts of one or more stretches of time, which took `seconds` each; `n`: how many
-    requests were under way in them; `slow`: whether the counts vary slowly, as arrivals do. Batch means of the counts; of several
-    stretches, the spread of their rates."""
-    total, time = sum(float(c.sum()) for c in counts), float(sum(seconds))
-    if not counts or time <= 0:
-        return NOTHING
-    value = total / time
-    if n < LEAST:
-        return Estimate(value, n=n, how="too few for an interval")
-    parts: Array = np.concatenate(counts)
-    away: Array = np.array([c.sum() - value * s for c, s in zip(counts, seconds, strict=True)])
-    of = Moments(len(parts), value, 0.0, _batch_means(parts, 10), _batch_means(parts, 20), away)
-    se, df = standard_error(of, floor=False, slow=slow)
-    half = t975(df) * se * len(parts) / time
-    return Estimate(value, max(value - half, 0.0), value + half, n, _how("t interval of counts", of.runs))
-
-
-def ratio_of_stretches(of: Sequence[Array], to: Sequence[Array], n: int) -> Estimate:
-    """What came of one thing over what came of another in the same equal parts of time (delta method on batch means)."""
-    top, below = (sum(float(c.sum()) for c in counts) for counts in (of, to))
-    if below <= 0:
-        return NOTHING
-    value = top / below
-    if n < LEAST:
-        return Estimate(value, n=n, how="too few for an interval")
-    rest: list[Array] = [a - value * b for a, b in zip(of, to, strict=True)]
-    parts: Array = np.concatenate(rest)
-    away: Array = np.array([part.sum() for part in rest])
-    se, df = standard_error(
-        Moments(len(parts), 0.0, 0.0, _batch_means(parts, 10), _batch_means(parts, 20), away), False
-    )
-    half = t975(df) * se * len(parts) / below
-    return Estimate(value, max(value - half, 0.0), value + half, n, _how("ratio of counts", len(of)))
-
-
-def drift_of(steps: Array) -> float:
-    """Student's t of the mean of a series of steps, such as arrivals less departures in equal parts of time: how surely what they
-    add up to grows. Steps of a queue that keeps up undo each other, so it is too seldom large there and never too often."""
-    spread = float(steps.std(ddof=1)) / math.sqrt(len(steps))
-    return float(steps.mean()) / spread if spread > 0 else math.copysign(math.inf, steps.sum()) if steps.sum() else 0.0
+    return Estimate(p, low, high, e, how("Clopper-Pearson", of.runs))
 
 
 def batch_means(values: Sequence[float] | Array, batches: int = 20) -> Array | None:
     """Means of `batches` equal stretches of a series in order; None where a stretch would have fewer than 2 values."""
     x = np.asarray(values, float)
-    return None if len(x) < 2 * batches else _batch_means(x, batches)
+    return None if len(x) < 2 * batches else means_of_batches(x, batches)
 
 
 def mann_kendall(series: Array) -> tuple[float, float]:

@@ -94,7 +94,7 @@ def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None 
         x, low, 1 - p
     )  # if even that curve does not come down so far, the quantile lies beyond all that was seen
     return Estimate(
-        value, float(x[-1]) if least is None else least, _first(x, high, 1 - p), e, st._how("Kaplan-Meier", of.runs)
+        value, float(x[-1]) if least is None else least, _first(x, high, 1 - p), e, st.how("Kaplan-Meier", of.runs)
     )
 
 

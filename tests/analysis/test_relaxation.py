@@ -6,7 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from basetenkit.analysis.relaxation import LOOKS, TOO_SHORT, looks, waits, without_bottom, without_top
+from basetenkit.analysis.relaxation import (
+    LOOKS,
+    LOOKS_AT_A_QUEUE,
+    TOO_SHORT,
+    looks,
+    too_short,
+    waits,
+    without_bottom,
+    without_top,
+)
 from basetenkit.analysis.summary import summarise
 from basetenkit.core.types import Estimate
 
@@ -58,6 +67,24 @@ def test_a_run_that_is_too_short_has_no_top_and_no_bottom_of_its_goodput() -> No
     assert got["goodput"] is not None
     assert got["goodput_low"] is None
     assert got["output_inference_speed_mean_low"] is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "ttft", "so"),
+    [
+        (LOOKS - 1, [0.1] * 100, True),
+        (LOOKS, [0.1] * 100, False),
+        (LOOKS_AT_A_QUEUE - 1, [0.1] * 90 + [0.5] * 10, True),
+        (LOOKS_AT_A_QUEUE, [0.1] * 90 + [0.5] * 10, False),
+        (LOOKS, [0.1] * 90 + [0.39] * 10, False),
+        (LOOKS, [None] * 100, True),
+        (None, [0.1] * 100, False),
+    ],
+)
+def test_an_endpoint_that_was_seen_to_queue_needs_more_looks(
+    seen: float | None, ttft: list[float | None], so: bool
+) -> None:
+    assert too_short(rows(100, load="request_rate", level=1.0, ttft_s=ttft, in_window=True), seen) is so
 
 
 def test_the_bound_that_is_not_given_is_said() -> None:

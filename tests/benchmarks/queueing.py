@@ -293,9 +293,9 @@ class Server:
         comes_s = min(load.comes[self.seen] if self.seen < len(load.comes) else math.inf, load.next_s)
         if self.running:
             self._leap(comes_s if len(self.running) < SLOTS else load.next_s)
-        elif math.isfinite(comes_s):
-            self.now = comes_s
-        return bool(self.running) or math.isfinite(comes_s)
+            return True
+        self.now = comes_s if math.isfinite(comes_s) else self.now
+        return math.isfinite(comes_s)
 
     def _let_in(self, i: int) -> None:
         load, tokens = self.load, self.load.tokens[i]

@@ -26,6 +26,18 @@ class Run(RunData):
         return figures.summary(self)
 
     @property
+    def metrics(self) -> pl.DataFrame:
+        """One row per (scenario, load, level, metric): `value`, `low`, `high` (95%), `n` (how many values it is of), `n_eff` (how
+        many independent ones would say as much) and `method` (how the interval was made, or why it lacks a bound). The figures are
+        those of `summary`; a metric that has neither a value nor a bound has no row.
+
+        For example, the percentiles of TTFT at each level:
+
+            run.metrics.filter(pl.col("metric").str.starts_with("ttft_s_p"))
+        """
+        return figures.metrics(self)
+
+    @property
     def spread(self) -> pl.DataFrame:
         """One row per (scenario, load, level, metric): n, min, max, mean, stddev, sum, p25 to p99 of what was measured."""
         return figures.spread(self)

@@ -31,6 +31,12 @@ def test_the_window_can_be_changed_and_every_figure_follows(run: bk.Run) -> None
     assert other.fates.equals(run.fates)
 
 
+def test_metrics_are_the_summary_in_rows(run: bk.Run) -> None:
+    ttft = run.metrics.filter(metric="ttft_s_p90").row(0, named=True)
+    assert (ttft["level"], ttft["value"], ttft["n"]) == (4.0, run.summary["ttft_s_p90"][0], run.summary["in_window"][0])
+    assert run.with_window(skip_first=10, skip_last=20).metrics.filter(metric="ttft_s_p90")["n"].to_list() == [10]
+
+
 def test_the_window_by_time_is_of_what_started_in_it(run: bk.Run) -> None:
     other = run.with_window(from_s=5, until_s=7.5)
     assert other.requests.filter("in_window")["start_s"].to_list() == [5.0, 5.5, 6.0, 6.5, 7.0]

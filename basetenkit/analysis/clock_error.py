@@ -23,7 +23,8 @@ _c = pl.col
 BOUNDED = {"ttft_s": "TTFT", "tpot_s": "TPOT", "e2e_s": "E2E"}  # the metrics whose bound is shown
 _TTFT, _E2E = (_c(f"{name}_error_s").fill_null(0.0) for name in ("ttft", "e2e"))
 _PER_TOKEN = _c("tpot_s") / (_c("e2e_s") - _c("ttft_s"))  # 1 / the tokens that came in that time
-_CONTENT = pl.when(_c("first_content_s") == _c("ttft_s")).then(_TTFT).otherwise(0.0)
+CONTENT = "first_content_error_s"  # see `with_content_errors`
+_CONTENT = _c(CONTENT).fill_null(0.0)
 _SOONER, _LATER = ((error * _PER_TOKEN).fill_null(0.0) for error in (_E2E, _TTFT))
 # metric -> by how much a value may be too large, and too small; s
 _ERRORS: dict[str, tuple[pl.Expr, pl.Expr | None]] = {
@@ -41,6 +42,20 @@ _BOUND = {
     "tpot_s": pl.max_horizontal("ttft_error_s", "e2e_error_s") * _PER_TOKEN,
     "e2e_s": _c("e2e_error_s"),
 }
+
+
+def with_content_errors(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> pl.DataFrame:
+    """The rows with the bound of their first content: TTFT's if that was the first token, otherwise that of its own chunk; null if
+    it is not known. `chunks`: run.chunks."""
+    first = _c("first_content_s") == _c("ttft_s")
+    later = rows.filter(~first).select("request_id", arrival_s="first_content_s")
+    known = pl.DataFrame(schema={"request_id": pl.String, CONTENT: pl.Float64})
+    if chunks is not None and later.height:
+        own = chunks.select("request_id", "arrival_s", "error_s")
+        own = own.join(later.lazy(), on=["request_id", "arrival_s"], how="semi")
+        known = own.group_by("request_id").agg(_c("error_s").max().alias(CONTENT)).collect(engine="streaming")
+    found = rows.join(known, on="request_id", how="left", maintain_order="left")
+    return found.with_columns(pl.when(first).then(_c("ttft_error_s")).otherwise(_c(CONTENT)).alias(CONTENT))
 
 
 def bounded(metric: str) -> str | None:
@@ -80,6 +95,8 @@ def within_the_clock(
     metric: Metric, window: pl.DataFrame, estimates: Callable[[pl.DataFrame], list[Estimate]]
 ) -> list[Estimate]:
     """What `estimates` makes of the `observations` of a metric, with the clock's bound in each interval."""
+    if CONTENT not in window.columns:
+        window = with_content_errors(window, None)
     found = estimates(observations(metric, window))
     sooner, later = _ends(metric)
     if sooner is None or all(e.low is None for e in found):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 from pydantic import JsonValue
@@ -34,9 +34,20 @@ def once(make: Callable[[RunData], T]) -> Callable[[RunData], T]:
 
 
 @once
+def _figures(run: RunData) -> list[dict[str, Any]]:
+    return summaries.figures_of(run.rows, run.chunks, run.config.slo, run.manifest.levels)
+
+
+@once
 def summary(run: RunData) -> pl.DataFrame:
     """One row per (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%)."""
-    return summaries.summarise(run.rows, run.chunks, run.config.slo, run.manifest.levels)
+    return summaries.as_summary(_figures(run))
+
+
+@once
+def metrics(run: RunData) -> pl.DataFrame:
+    """One row per (scenario, load, level, metric): what `summary` has, with what each interval rests on."""
+    return summaries.as_metrics(_figures(run))
 
 
 @once

@@ -21,9 +21,10 @@ from .stretches import Counts, Stretch, counted, stretches, tokens_as_they_came
 WEIGHED = {"output_tokens": "output_tokens_per_s", "input_tokens": "input_tokens_per_s", "batch_size": "inputs_per_s"}
 
 
-def named(name: str, estimate: Estimate) -> dict[str, Any]:
-    """An estimate as the three columns of a summary."""
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+def named(name: str, estimate: Estimate, n: int) -> dict[str, Any]:
+    """An estimate as the three columns of a summary, of `n` values; beside them, for `metrics`, where it comes from."""
+    found = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return found | {f"{name}_n": n, f"{name}_n_eff": estimate.n, f"{name}_how": estimate.how}
 
 
 def rates(
@@ -54,17 +55,17 @@ def _of_level(rows: pl.DataFrame, of: Sequence[Stretch], tokens: Sequence[Counts
     open_loop = is_open_loop(rows)
     lasting = not open_loop and _lasting(ok, of)
     out: dict[str, Any] = {"duration_s": sum(seconds)}
-    out |= named("requests_per_s", rate_of_stretches(served, seconds, under_way, lasting))
+    out |= named("requests_per_s", rate_of_stretches(served, seconds, under_way, lasting), under_way)
     for name, rate in WEIGHED.items():
         if not ok[name].null_count():
             counts = tokens if name == "output_tokens" else counted(ok, "end_s", of, pl.col(name))
             slow = lasting or (name == "output_tokens" and open_loop)
             least = _error_of_arrivals(rows, ok, of, name) if open_loop else 0.0
-            out |= named(rate, rate_of_stretches(counts, seconds, under_way, slow, least))
+            out |= named(rate, rate_of_stretches(counts, seconds, under_way, slow, least), under_way)
     if open_loop:
         due = counted(rows, "scheduled_s", of, pl.lit(1))
         out["offered_per_s"] = sum(float(c.sum()) for c in due) / sum(seconds)
-        out |= named("served_share", ratio_of_stretches(served, due, under_way))
+        out |= named("served_share", ratio_of_stretches(served, due, under_way), under_way)
     return out
 
 
@@ -104,11 +105,11 @@ def shares(window: pl.DataFrame, slo: Mapping[str, float], known: bool = True) -
     cut = pl.col("outcome") == "cancelled"
     judged = window.filter(~cut)
     failed, took = (judged["outcome"] != "ok").to_numpy(), judged["end_s"] - judged["start_s"]
-    out = named("error_rate", st.fraction(failed, judged["repeat"].to_numpy(), _like(took)))
+    out = named("error_rate", st.fraction(failed, judged["repeat"].to_numpy(), _like(took)), judged.height)
     if not slo:
         return out
     goodput = _goodput(window, cut, slo)
-    return out | named("goodput", goodput if known else without_bottom(goodput))
+    return out | named("goodput", goodput if known else without_bottom(goodput), window.height)
 
 
 def _like(took: pl.Series) -> st.Array | None:

@@ -74,7 +74,7 @@ def _all(rows: pl.DataFrame, entries: Sequence[LevelEntry]) -> list[tuple[Stretc
     out = []
     for (repeat,), part in rows.group_by("repeat", maintain_order=True):
         found = _of_repeat(part, known.get(repeat))
-        if found is not None and found[1] > found[0]:
+        if found is not None and (found[2] or found[1] > found[0]):
             first, until, short = found
             out.append((Stretch(repeat, first, until), short))
     return out

@@ -1,4 +1,8 @@
-"""Rows -> one row a level: counts, every metric with its interval, tokens, the clock's error, how busy this client was."""
+"""Rows -> one row per level: counts, every metric with its interval, tokens, the clock's error, how busy this client was.
+
+`figures_of` computes them once. `as_summary` shows them with a column per figure, and `as_metrics` with a row per metric, which has
+room for what an interval rests on: how many values, how many independent ones they are worth, and the method.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,10 @@ from ..results.schema import LEVEL, is_open_loop
 from ..stats import intervals as st
 from ..stats.survival import restricted_mean
 from . import relaxation
-from .clock_error import BOUNDED, clock_errors, error_name, within_the_clock
+from .clock_error import BOUNDED, clock_errors, error_name, with_content_errors, within_the_clock
 from .covariates import CONTROLLED, of_window
 from .gaps import Gaps, gaps
-from .metrics import AROUND, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, percentile
+from .metrics import AROUND, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, observations, percentile
 from .rates import named, rates, shares
 
 TOKENS = [
@@ -43,7 +47,7 @@ def summarise(
     *,
     controlled: bool = True,
 ) -> pl.DataFrame:
-    """One row a (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%); tokens; the clock's error.
+    """One row per (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%); tokens; the clock's error.
 
     `rows`: run.requests; `chunks`: run.chunks; `slo`: limits in s for goodput; `levels`: run.manifest.levels, for the time
     that was measured and how busy this client was. What cannot be measured is null. A sum of tokens is over all successful
@@ -52,7 +56,19 @@ def summarise(
     `controlled`: the means of TTFT, TPOT and E2E are read off at the scenario's own mean lengths if all requests of a level's
     window succeeded, and the column that ends in `_mean_how` says for which lengths; False gives the plain means.
     """
-    rows = rows.drop(WORDS, strict=False)
+    return as_summary(figures_of(rows, chunks, slo, levels, controlled=controlled))
+
+
+def figures_of(
+    rows: pl.DataFrame,
+    chunks: pl.LazyFrame | None = None,
+    slo: Mapping[str, float] | None = None,
+    levels: Sequence[LevelEntry] = (),
+    *,
+    controlled: bool = True,
+) -> list[dict[str, Any]]:
+    """The figures of each (scenario, load, level) by name; arguments as in `summarise`."""
+    rows = with_content_errors(rows.drop(WORDS, strict=False), chunks)
     between, flows = gaps(rows, chunks), rates(rows, chunks, levels)
     found = []
     for key, level in rows.group_by(LEVEL, maintain_order=True):
@@ -60,8 +76,40 @@ def summarise(
         figures = _level(level.sort("repeat", "start_s"), between.get(key), slo or {}, controlled) | flows[key]
         local = {name: max((x for x in values if x is not None), default=None) for name, values in _local(entries)}
         found.append(dict(zip(LEVEL, key, strict=True)) | figures | local)
+    return found
+
+
+def as_summary(found: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """A column per figure: what `summarise` gives."""
     schema: dict[str, Any] = summary_schema()
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in found], schema=schema)
+
+
+def as_metrics(found: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """One row per (scenario, load, level, metric), of each metric that has a value or a bound: `value`, `low` and `high` (95%), `n`
+    values, `n_eff` independent ones that would say as much, and the `method` of the interval, or why a bound is missing."""
+    out = []
+    for row in found:
+        for metric in metric_names():
+            ends = [row.get(f"{metric}{end}") for end in ("", "_low", "_high")]
+            rests_on = [row.get(f"{metric}_{key}") for key in ("n", "n_eff", "how")]
+            if any(end is not None for end in ends):
+                out.append([*(row[name] for name in LEVEL), metric, *ends, *rests_on])
+    schema: dict[str, Any] = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "metric": pl.String}
+    schema |= dict.fromkeys(("value", "low", "high"), pl.Float64)
+    return pl.DataFrame(out, schema | {"n": pl.Int64, "n_eff": pl.Float64, "method": pl.String}, orient="row")
+
+
+def metric_names() -> list[str]:
+    """The names of all figures that have an interval: `ttft_s_p95`, `requests_per_s` and so on."""
+    kinds = ("latency", "chunk", "speed")
+    names = [
+        f"{m.name}_{stat}"
+        for m in METRICS.values()
+        if m.kind in kinds
+        for stat in ("mean", *(f"p{p}" for p in PERCENTILES))
+    ]
+    return names + [m.name for m in METRICS.values() if m.kind in ("rate", "share")]
 
 
 def _local(entries: Sequence[LevelEntry]) -> Iterator[tuple[str, list[float | None]]]:
@@ -74,14 +122,7 @@ def summary_schema() -> dict[str, Any]:
     """The columns of `summarise` and their types."""
     schema: dict[str, Any] = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "sent": pl.Int64}
     schema |= dict.fromkeys(OUTCOMES, pl.Int64) | {"in_window": pl.Int64, "duration_s": pl.Float64}
-    names = [
-        f"{m.name}_{stat}"
-        for m in METRICS.values()
-        if m.kind in ("latency", "chunk", "speed")
-        for stat in ("mean", *(f"p{p}" for p in PERCENTILES))
-    ]
-    names += [m.name for m in METRICS.values() if m.kind in ("rate", "share")]
-    schema |= {f"{n}{end}": pl.Float64 for n in names for end in ("", "_low", "_high")}
+    schema |= {f"{n}{end}": pl.Float64 for n in metric_names() for end in ("", "_low", "_high")}
     schema |= {f"{name}_mean_how": pl.String for name in CONTROLLED} | {"offered_per_s": pl.Float64}
     schema |= {f"{name}{end}": pl.Int64 for name in TOKENS for end in ("", "_n")}
     bounds = [error_name(name, p) for name in BOUNDED for p in (50, 99)]
@@ -109,9 +150,9 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], contr
         if metric.kind in ("latency", "speed") and not (nothing_due and metric.name.endswith("_due_s")):
             out |= _distribution(metric, window, short, controlled and metric.name in CONTROLLED)
     if itl is not None:
-        out |= named("itl_s_mean", itl.mean())
+        out |= named("itl_s_mean", itl.mean(), itl.n)
         for p, e in zip(PERCENTILES, itl.quantiles([p / 100 for p in PERCENTILES]), strict=True):
-            out |= named(f"itl_s_p{p}", e)
+            out |= named(f"itl_s_p{p}", e, itl.n)
     waiting = seen is not None and out["ttft_s_mean_low"] is not None and out["ttft_s_mean_high"] is None
     out |= shares(window, slo, known=not (short or waiting))
     out |= {name: int(ok[name].sum()) if 0 < ok[name].count() == ok.height else None for name in TOKENS}
@@ -135,9 +176,9 @@ def _distribution(metric: Metric, window: pl.DataFrame, short: bool, controlled:
     if short or (queued and relaxation.waits(within_the_clock(metric, window, lambda seen: _estimates(seen, None))[0])):
         limit = relaxation.without_top if metric.better == "lower" else relaxation.without_bottom
         found = [limit(e) for e in found]
-    out: dict[str, Any] = {f"{names[0]}_how": found[0].how}
+    n, out = observations(metric, window).height, dict[str, Any]()
     for name, estimate in zip(names, found, strict=True):
-        out |= named(name, estimate)
+        out |= named(name, estimate, n)
     return out
 
 

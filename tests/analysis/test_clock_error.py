@@ -11,8 +11,15 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.clock_error import bounded, clock_errors, error_name, within_the_clock
+from basetenkit.analysis.clock_error import (
+    bounded,
+    clock_errors,
+    error_name,
+    with_content_errors,
+    within_the_clock,
+)
 from basetenkit.analysis.metrics import METRICS, percentile
+from basetenkit.analysis.summary import summarise
 from basetenkit.cli.app import _show_run
 from basetenkit.core.types import Estimate
 from basetenkit.reporting import charts
@@ -23,7 +30,7 @@ from basetenkit.reporting.workbook import sheets
 from ..making import number
 from ..reporting.test_tables import lines
 from ..reporting.test_workbook import read
-from .frames import failures, rows
+from .frames import chunks_of, failures, rows
 from .saved import save
 
 N = 120
@@ -150,3 +157,19 @@ def test_a_speed_that_the_clock_does_not_limit_has_no_top() -> None:
     assert speed.high is None
     assert speed.low == pytest.approx(19 / 0.4)
     assert clock_errors(frame)["tpot_error_p99_s"] == pytest.approx(0.45 / 19)
+
+
+def test_the_bound_of_content_after_reasoning_is_that_of_its_own_chunk() -> None:
+    """Every second response begins with 0.2 s of reasoning, and its content's chunk is known to 50 ms."""
+    late = [i % 2 == 1 for i in range(60)]
+    frame = rows(60, in_window=True, ttft_s=0.1, ttft_error_s=0.01, first_content_s=[0.3 if x else 0.1 for x in late])
+    chunks = chunks_of(frame, [0.2, 0.1]).with_columns(error_s=pl.when(pl.col("index") == 1).then(0.05).otherwise(0.01))
+    at = {x: chunks.filter(pl.col("index") == x)["arrival_s"][0] for x in (0, 1)}
+    frame = frame.with_columns(first_content_s=pl.Series([at[1] if x else at[0] for x in late]), ttft_s=at[0])
+    found = with_content_errors(frame, chunks.lazy())
+    assert found["request_id"].equals(frame["request_id"])
+    assert found["first_content_error_s"].to_list() == [0.05 if x else 0.01 for x in late]
+    without = with_content_errors(frame, None)
+    assert without["first_content_error_s"].to_list() == [None if x else 0.01 for x in late]
+    lows = [summarise(frame, known)["first_content_s_p90_low"][0] for known in (None, chunks.lazy())]
+    assert lows == pytest.approx([at[1] - 0.0, at[1] - 0.05])

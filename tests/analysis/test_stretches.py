@@ -136,6 +136,9 @@ def test_an_open_loop_that_is_shorter_than_its_responses_has_no_rate() -> None:
     (got,) = summarise(frame).to_dicts()
     assert got["requests_per_s"] is None
     assert got["duration_s"] is None
+    shorter = open_loop(201, 10.0, 30.0)
+    assert stretches(shorter) == []
+    assert too_short(shorter) == Stretch(0, 30.0, 20.0), "not one response had ended when the last request was sent"
 
 
 def test_what_was_served_is_held_against_what_was_offered_in_the_same_time() -> None:

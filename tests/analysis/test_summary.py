@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from basetenkit.analysis.metrics import PERCENTILES
-from basetenkit.analysis.summary import summarise
+from basetenkit.analysis.summary import as_metrics, as_summary, figures_of, metric_names, summarise
 
 from .frames import chunks_of, failures, nothing, rows
 
@@ -298,3 +298,35 @@ def test_one_row_a_level_in_the_order_they_ran() -> None:
     got = summarise(frame)
     assert got["level"].to_list() == [8.0, 1.0, 2.0]
     assert got["load"].to_list() == ["concurrency", "concurrency", "request_rate"]
+
+
+# -- a row per metric --------------------------------------------------------------------------------------------------
+
+
+def test_each_metric_has_a_row_with_what_its_interval_rests_on() -> None:
+    frame = pl.concat(
+        [rows(60, in_window=True, ttft_s=[0.1, 0.2, 0.3] * 20), failures(20, in_window=True, start_s=99.0)]
+    )
+    found = figures_of(frame, chunks_of(frame.head(60), [0.25, 0.5]).lazy(), {"ttft_s": 0.25})
+    wide, long = as_summary(found).row(0, named=True), as_metrics(found)
+    assert long.columns == ["scenario", "load", "level", "metric", "value", "low", "high", "n", "n_eff", "method"]
+    by_name = {row["metric"]: row for row in long.iter_rows(named=True)}
+    assert by_name.keys() == {name for name in metric_names() if wide[name] is not None}
+    for name, row in by_name.items():
+        assert [row[end] for end in ("value", "low", "high")] == [wide[f"{name}{end}"] for end in ("", "_low", "_high")]
+        assert row["method"]
+    assert (by_name["ttft_s_p50"]["n"], by_name["error_rate"]["n"], by_name["itl_s_mean"]["n"]) == (60, 80, 120)
+    assert 1 <= by_name["ttft_s_p50"]["n_eff"] <= 60
+    assert by_name["ttft_s_mean"]["method"] == wide["ttft_s_mean_how"] == "t interval on batch means"
+    assert by_name["ttft_s_p50"]["method"] == "rank interval on batch means"
+    assert by_name["goodput"]["method"] == "Clopper-Pearson on batch means"
+
+
+def test_a_metric_of_which_only_a_bound_is_known_has_a_row_and_one_of_nothing_has_none() -> None:
+    hung = rows(30, in_window=True, outcome="cancelled", ttft_s=None, e2e_s=None, end_s=[i + 5.0 for i in range(30)])
+    long = as_metrics(figures_of(hung))
+    p50 = long.filter(pl.col("metric") == "ttft_s_p50").row(0, named=True)
+    assert p50["value"] is None
+    assert p50["low"] == pytest.approx(5.0)
+    assert "tpot_s_p50" not in long["metric"].to_list()
+    assert as_metrics(figures_of(nothing())).columns == long.columns

@@ -3,7 +3,8 @@
 The server: continuous batching with blocking prefill. At most 32 requests are decoded at once; a step gives each of them a token
 and takes 15 + 0.25 x batch ms; a request that is let in is prefilled first, while all others wait. Between two events (one
 comes, one ends) the batch does not change, so its steps are taken in one leap: a request costs some microseconds here. `drift`
-slows everything by a factor that wanders (AR(1), sd 10%, 30 s), `stalls` stop it once a minute for 2 s in the mean.
+slows everything by a factor that wanders (AR(1), sd 10%, 30 s), `slows` by one that grows by 20% in 260 s, `stalls` stop it once a
+minute for 2 s in the mean.
 
 The load: steady, as docs/steady.md says. Lengths are drawn by the product's own scenario. A closed loop whose lengths are known
 begins with requests drawn in proportion to their length and cut at a random place, a few at a time, as
@@ -31,6 +32,7 @@ from basetenkit.loadgen.opening import is_full, patience, room
 
 SLOTS, STEP_S, STEP_EACH_S, PREFILL_EACH_S = 32, 0.015, 0.00025, 0.0001
 DRIFT_SD, DRIFT_S, STALL_EVERY_S, STALL_S = 0.10, 30.0, 60.0, 2.0
+SLOWER, SLOWER_S = 0.20, 260.0
 TURNS, GROWS = 8, 400
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -77,6 +79,7 @@ class World:
     seconds: int
     rng: np.random.Generator
     drift_s: float = DRIFT_S
+    slots: int = SLOTS
     factor: list[float] = field(init=False)
     stalls: deque[tuple[float, float]] = field(init=False)
 
@@ -88,6 +91,8 @@ class World:
             for step in self.rng.normal(0, np.sqrt(1 - keep**2), self.seconds).tolist():
                 self.factor.append(max(1 + DRIFT_SD * x, 0.3))
                 x = keep * x + step
+        if self.kind == "slows":
+            self.factor = [1 + SLOWER * second / SLOWER_S for second in range(self.seconds)]
         if self.kind == "stalls":
             at = np.cumsum(self.rng.exponential(STALL_EVERY_S, int(self.seconds / STALL_EVERY_S * 2) + 20))
             self.stalls.extend(zip(at, self.rng.exponential(STALL_S, len(at)), strict=True))
@@ -232,7 +237,8 @@ class Load:
         if self.rate:
             self.phase[i] = self._phase(self.comes[i])
             self.taken += self.phase[i] == "measured"
-            self._due(self.comes[i])
+            if self.steady or self.taken < self.n:
+                self._due(self.comes[i])
 
     def _oldest(self, now: float) -> float:
         """When the oldest request in flight came."""
@@ -287,12 +293,12 @@ class Server:
             self.waiting.append(self.seen)
             load.came(self.seen, self.now)
             self.seen += 1
-        if self.waiting and len(self.running) < SLOTS:
+        if self.waiting and len(self.running) < self.world.slots:
             self._let_in(self.waiting.popleft())
             return True
         comes_s = min(load.comes[self.seen] if self.seen < len(load.comes) else math.inf, load.next_s)
         if self.running:
-            self._leap(comes_s if len(self.running) < SLOTS else load.next_s)
+            self._leap(comes_s if len(self.running) < self.world.slots else load.next_s)
             return True
         self.now = comes_s if math.isfinite(comes_s) else self.now
         return math.isfinite(comes_s)

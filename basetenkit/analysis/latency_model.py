@@ -44,6 +44,10 @@ def explain_latency(rows: pl.DataFrame, quantiles: Sequence[float] = QUANTILES) 
     """One row per (scenario, load, level), quantile and term of TERMS, and per scenario and load one more set with `level` null,
     of all its levels together if there are several: `value` in seconds, `low`, `high` (95%), `n` requests, `method`. What
     cannot be told is null, and `note` says why. ConfigError if a quantile does not lie between 0 and 1.
+
+    Near capacity one run sees one stretch of its queue: on a simulated server at 85% of capacity the intervals of base and queue
+    held the truth in 80% and 79% of runs, those of the seconds per prompt token in 95%. If TTFT follows the prompt tokens exactly,
+    as on a server without noise, an interval has no width.
     """
     for quantile in quantiles:
         if not 0 < quantile < 1:

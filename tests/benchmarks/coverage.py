@@ -4,7 +4,8 @@ Each run is made as the product makes one under steady load (`queueing`), become
 goes through the product's own window, summary and findings. Printed as the tables of docs/intervals.md: for each level and figure
 the share of runs whose interval holds the long-run value, and how far the mean figure is off it; for rates how many times its true
 spread the interval is wide; `+` after a share: a fifth of the runs or more have no bound on the far side, and a bound that is not
-given cannot be missed. Then how often `compare_endpoints` would call two equal endpoints different while both share one drift.
+given cannot be missed. Then the same of what `explain_latency` says, and how often `compare_endpoints` would call two equal
+endpoints different while both share one drift.
 `alarms.py` has the tables of the caveats and of sweeps.
 
 The truth is that of `--truth` requests per level, five times as many near capacity; `--truths` keeps it in a file. All takes about
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from basetenkit.analysis.latency_model import BASE, MOST, QUEUE, TOKEN, explain_latency
 from basetenkit.stats.paired import DIFFERS, judge_means, judge_p95
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -142,6 +144,21 @@ def cells(found: dict[str, list[tuple[float, float, float, bool]]]) -> Iterator[
         yield cell(figure)[:-1] + half + ")"
 
 
+def costs(replications: int, seed: int) -> None:
+    """How often the intervals of `explain_latency` hold what it says of a very long run, at the median."""
+    print("\n| level | seconds per prompt token | base | queue |\n|---|---|---|---|")
+    for place, name in enumerate(("50% of capacity", "85% of capacity")):
+        kind, load, n = LEVELS[name]
+        frame = virtual.marked(one_run(kind, load, 20 * MOST, 99)[0])
+        true = {row["term"]: row["value"] for row in explain_latency(frame, [0.5]).iter_rows(named=True)}
+        held = dict.fromkeys((TOKEN, BASE, QUEUE), 0)
+        for i in range(replications):
+            frame = virtual.marked(one_run(kind, load, n, seed + 10_000 * place + i)[0])
+            for row in explain_latency(frame, [0.5]).iter_rows(named=True):
+                held[row["term"]] += row["low"] is not None and row["low"] <= true[row["term"]] <= row["high"]
+        print(f"| {name} | {' | '.join(f'{100 * hits / replications:.0f}' for hits in held.values())} |", flush=True)
+
+
 def false_positives(replications: int, pairs: int, seconds: float) -> None:
     """Two equal endpoints in turns, through one drift: how often one is called different."""
     print("\n| drift that both share | block means | pooled p95 |\n|---|---|---|")
@@ -170,10 +187,13 @@ def main() -> None:
     parser.add_argument("--truth", type=int, default=300_000)
     parser.add_argument("--truths", type=Path)
     parser.add_argument("--levels", nargs="*", choices=LEVELS)
+    parser.add_argument("--costs", type=int, default=150, help="0: none")
     parser.add_argument("--comparisons", type=int, default=600, help="0: none")
     options = parser.parse_args()
     if options.replications:
         coverage(options)
+    if options.costs:
+        costs(options.costs, options.seed + 700_000)
     if options.comparisons:
         false_positives(options.comparisons, 20, 30.0)
 

@@ -17,6 +17,7 @@ from ..config.loads import LevelKey
 from ..core.findings import Finding, finding
 from ..results.schema import OPEN_LOOP, is_open_loop
 from ..stats.intervals import Array, batch_means, lag_one, mann_kendall
+from .relaxation import LOOKS_AT_A_QUEUE, QUEUES, looks
 from .stretches import too_short
 from .sweep import at_each_start, falls_behind, full
 
@@ -24,7 +25,7 @@ BATCHES, TREND_P = 20, 0.01
 MATTERS = 0.005  # means that differ by less than half a percent are alike to any reader
 LEAST_TIMES = 25  # correlation times in a run, below which its interval speaks of that stretch of time only
 LAG_ONE = 0.40  # of 20 independent means one in thirty shows more; 25 correlation times show 0.29
-FULL, WAITING, SPREAD = 0.80, 0.5, 4.0
+FULL, WAITING = 0.80, 0.2
 SERIAL_WAVE, SERIAL_LEAST, SAME_LENGTH = 0.75, 4, 1.25
 WRITING, OVERLAP = 0.3, 0.2
 LONG_PROMPT = 1000  # tokens; reading fewer takes little of a request's time
@@ -80,16 +81,17 @@ def _course(ok: pl.DataFrame, column: str) -> Array | None:
 
 
 def _waiting(rows: pl.DataFrame, ok: pl.DataFrame) -> bool:
-    """Whether waiting rules the TTFT of an open loop: it spreads widely, and with how many others were in flight."""
+    """Whether requests of an open loop waited in a queue of which the run has seen little: TTFT spreads widely, and with how many
+    others were in flight."""
     if ok["ttft_s"].count() < 100 or rows["repeat"].n_unique() > 1:
         return False
     before = rows.drop_nulls("start_s").sort("start_s").with_columns(others=np.concatenate(at_each_start(rows)))
     seen = before.filter(pl.col("in_window") & (pl.col("outcome") == "ok")).drop_nulls("ttft_s")
-    low, median, high = (seen["ttft_s"].quantile(q) or 0.0 for q in (0.1, 0.5, 0.9))
-    if low <= 0 or median < SPREAD / 2 * low or high < SPREAD * low:
+    low, high = (seen["ttft_s"].quantile(q) or 0.0 for q in (0.1, 0.95))
+    if low <= 0 or high <= QUEUES * low:
         return False
     rho = seen.select(pl.corr("ttft_s", "others", method="spearman")).item()
-    return rho is not None and rho > WAITING
+    return rho is not None and rho > WAITING and (looks(rows) or LOOKS_AT_A_QUEUE) < LOOKS_AT_A_QUEUE
 
 
 def near_capacity(summary: pl.DataFrame) -> Iterator[Finding]:

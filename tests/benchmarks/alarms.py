@@ -18,7 +18,7 @@ import polars as pl
 
 from basetenkit.analysis.behaviour import near_capacity, of_behaviour
 from basetenkit.analysis.sweep import falls_behind, sweep
-from basetenkit.loads import load_of
+from basetenkit.config.loads import load_of
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.benchmarks import virtual
@@ -72,11 +72,13 @@ def told(parts: tuple[Any, Any, dict[str, Any]]) -> set[str]:
     return codes | ({"few_requests"} if few else set())
 
 
-def caveats(runs: int, seed: int) -> None:
+def caveats(runs: int, seed: int, levels: list[str] | None) -> None:
     print(f"{runs} runs per row; in %; bold: it should come\n")
     print(f"| level | {' | '.join(f'`{code}`' for code in CODES)} |\n|---|{'---|' * len(CODES)}")
     slots = {"25 s of responses of 20 s": WIDE}
     for place, (name, (kind, load, n, should)) in enumerate(CASES.items()):
+        if levels and name not in levels:
+            continue
         seen: Counter[str] = Counter()
         for i in range(runs):
             seen.update(told(one(kind, load, n, seed + 10_000 * place + i, slots.get(name, SLOTS))))
@@ -145,12 +147,15 @@ def open_sweeps(many: int, seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--runs", type=int, default=150)
+    parser.add_argument("--levels", nargs="*", choices=CASES)
+    parser.add_argument("--overload", type=int, default=150)
     parser.add_argument("--sweeps", type=int, default=150)
     parser.add_argument("--seed", type=int, default=500_000)
     options = parser.parse_args()
     if options.runs:
-        caveats(options.runs, options.seed)
-        overload(options.runs, options.seed)
+        caveats(options.runs, options.seed, options.levels)
+    if options.overload:
+        overload(options.overload, options.seed)
     if options.sweeps:
         closed_sweeps(options.sweeps, options.seed)
         open_sweeps(options.sweeps, options.seed)

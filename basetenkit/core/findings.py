@@ -191,10 +191,10 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "Rates per second are null. Raise max_requests or max_seconds so that the level is at least twice as long.",
     ),
     "ttft_waiting": (
-        "requests waited in a queue of which this level has seen little: TTFT spreads more than fourfold, and grows with the number "
-        "of others in flight.",
-        "So latencies lack an upper bound and goodput a lower one, and the mean of TTFT may be far too low. Use repeats=10, or go on "
-        "for much longer.",
+        "requests waited in a queue of which this level has seen little: TTFT spreads more than fourfold, and grows with the "
+        "number of others in flight.",
+        "So latencies lack an upper bound and goodput a lower one, and the mean of TTFT may be far too low. Use repeats=10, or go "
+        "on for much longer.",
     ),
     "near_capacity": (
         "this is {percent:.0f}% of the most that the endpoint was seen to serve.",

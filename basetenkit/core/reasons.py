@@ -60,8 +60,3 @@ class Stop:
         """What `saved` gave. ValueError if this version does not know the reason."""
         fields = dict(saved)
         return cls(StopReason(fields.pop("reason")), fields)
-
-
-def ended_for(entry: Mapping[str, Any]) -> StopReason | None:
-    """Why a level ended, from its entry in the manifest; None if it went to its end."""
-    return Stop.of(entry["ended_by"]).reason if entry.get("ended_by") else None

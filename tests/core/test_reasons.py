@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from basetenkit.core.reasons import Stop, StopReason, ended_for
+from basetenkit.core.reasons import Stop, StopReason
 
 EACH: dict[StopReason, dict[str, Any]] = {
     StopReason.TIME: {"seconds": 600.0},
@@ -29,11 +29,6 @@ def test_each_reason_has_its_words_and_comes_back_as_it_was_saved(reason: StopRe
         for value in stop.fields.values()
     )
     assert Stop.of(json.loads(json.dumps(stop.saved()))) == stop
-    assert ended_for({"ended_by": stop.saved()}) is reason
-
-
-def test_a_level_that_went_to_its_end_has_no_reason() -> None:
-    assert ended_for({}) is ended_for({"ended_by": None}) is None
 
 
 def test_a_reason_of_a_later_version_is_an_error() -> None:

@@ -18,7 +18,6 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.core.errors import WorkerError
-from basetenkit.core.reasons import StopReason, ended_for
 from basetenkit.execution.processes import executor
 
 KEY = "planted-key-1618"
@@ -160,7 +159,7 @@ def test_a_level_whose_first_requests_all_fail_is_given_up_by_all() -> None:
     run = bk.run_sync(c)
     assert not run.complete
     assert [f.code for f in run.findings if f.code == "gave_up"]
-    assert all(ended_for(x) is StopReason.FAILURES for x in run.metadata["levels"])
+    assert all(x["ended_by"]["reason"] == "failures" for x in run.metadata["levels"])
     assert 12 <= run.requests.height < 200
 
 
@@ -248,7 +247,7 @@ def test_max_seconds_ends_a_level_for_all(server: Any) -> None:
     run = bk.run_sync(config(server, scenarios="D(30,400)", max_requests=1000, max_seconds=0.5))
     assert not run.complete
     assert (run.requests["outcome"] == "cancelled").sum() == 5
-    assert ended_for(run.metadata["levels"][0]) is StopReason.TIME
+    assert run.metadata["levels"][0]["ended_by"]["reason"] == "time"
 
 
 def test_cancelling_an_awaited_run_ends_its_workers(server: Any) -> None:

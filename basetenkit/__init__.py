@@ -133,7 +133,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES[name]
     if name in _MODULES:
-        value: Any = import_module(f"{__name__}.{home}.{name}" if home else f"{__name__}.{name}")
+        value: object = import_module(f"{__name__}.{home}.{name}" if home else f"{__name__}.{name}")
     else:
         value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
@@ -144,6 +144,6 @@ def __dir__() -> list[str]:
     return sorted(set(globals()) | set(_HOMES))
 
 
-def load_ipython_extension(shell: Any) -> None:
+def load_ipython_extension(shell: object) -> None:
     """`%load_ext basetenkit`: makes `%genai_bench benchmark ...` known, in a line and in a cell."""
     import_module(f"{__name__}.notebook.magic").register(shell)

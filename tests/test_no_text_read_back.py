@@ -15,11 +15,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "basetenkit"
 OF_OTHERS = {
     "parsing": "a server's response",
-    "migrations.py": "what version 1 saved, before it was data",
+    "results/migrations.py": "what version 1 saved, before it was data",
     "analysis/refusals.py": "a server's message",
     "studies/preflight.py": "a server's message",
-    "genai_bench/reading.py": "genai-bench's files",
-    "genai_bench/writing.py": "the form of genai-bench's files",
+    "interop/genai_bench/reading.py": "genai-bench's files",
+    "interop/genai_bench/writing.py": "the form of genai-bench's files",
     "workload": "messages of conversations, which are chat messages",
     "emulator": "what is sent to the embedded endpoint",
 }

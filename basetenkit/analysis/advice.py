@@ -54,9 +54,9 @@ SAME_S, SURE_S, HELD_SHARE, LEAST_EVENTS = 0.0005, 0.002, 0.75, 4
 
 
 def advise(
-    row: Mapping[str, Any],
+    row: Mapping[str, object],
     config: RunConfig,
-    sent: Mapping[str, Any] | None = None,
+    sent: Mapping[str, object] | None = None,
     arrivals: Sequence[tuple[float, float]] = (),
 ) -> list[str]:
     """What to mend, of one request's row. `sent`: its payload if it is at hand; `arrivals`: (s since the send, proven error in s)
@@ -109,7 +109,7 @@ _BAD_REQUEST_PROMPT = (
 )
 
 
-def _wrong_task(row: Mapping[str, Any], config: RunConfig) -> str:
+def _wrong_task(row: Mapping[str, object], config: RunConfig) -> str:
     """What a URL's own path says of the task, if the answer was a refusal."""
     embeds = urlsplit(config.endpoint.url).path.rstrip("/").endswith("/embeddings")
     if row["outcome"] == "http_error" and embeds and config.task != "text-to-embeddings":

@@ -179,7 +179,7 @@ def _bound_by_prompts(low: dict[str, Any], high: dict[str, Any]) -> bool:
     return bool(alone < WRITING * low["e2e_s_p50"] or together > 2 * alone)
 
 
-def _flat_words(low: dict[str, Any], high: dict[str, Any], slower: float) -> str:
+def _flat_words(low: dict[str, object], high: dict[str, object], slower: float) -> str:
     return (
         f"{high['requests_per_s']:.3g} requests/s against {low['requests_per_s']:.3g} with {low['level']:g} in flight, "
         f"while E2E is {slower:.1f} times as long"

@@ -8,16 +8,16 @@ it fits. A tokenizer that is off by a token or two hides no template of 20; what
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 LEAST_ALIKE = 5  # requests on the line, before it counts as a template's
 EXACT_SHARE, NEAR_SHARE = 0.5, 0.75  # how many must lie on the line itself, or else this near to it:
 NEAR_TOKENS, NEAR_OF_TEMPLATE = 2, 1 / 6
 MOST_POINTS = 40  # numbers of messages that a line is drawn through; more say nothing new
-Counts = np.ndarray[Any, np.dtype[np.int64]]
+Counts = NDArray[np.int64]
 
 
 def messages() -> pl.Expr:

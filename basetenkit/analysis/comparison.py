@@ -51,9 +51,9 @@ class Comparison:
     only_b: list[str]
     settings: dict[str, tuple[Any, Any]]
     words: list[str] = field(default_factory=list)
-    successes: Mapping[tuple[Any, ...], tuple[int, int]] = field(default_factory=dict)
+    successes: Mapping[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
 
-    def fewer(self, row: Mapping[str, Any]) -> bool:
+    def fewer(self, row: Mapping[str, object]) -> bool:
         """Whether fewer requests succeeded in b than in a, at the level of a row of `frame`."""
         a, b = self.successes.get(_key(row), (0, 0))
         return b < a
@@ -76,7 +76,7 @@ class Comparison:
             rows.append(shown | {"b / a": signed(row, "ratio", sign="")})
         return html_table(rows, "b against a, with 95% intervals")
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         words = html_table([{"to be read with it": w} for w in self.words])
         both = [self._table()._repr_mimebundle_(), words._repr_mimebundle_()]
         return {"text/html": "".join(x["text/html"] for x in both), "text/plain": repr(self)}
@@ -119,7 +119,7 @@ def _schema() -> dict[str, Any]:
     return head | dict.fromkeys(("metric", "unit", "better"), pl.String) | dict.fromkeys(figures, pl.Float64)
 
 
-def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _key(row: Mapping[str, object]) -> tuple[object, ...]:
     return tuple(row[k] for k in LEVEL)
 
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..config.scenarios import parse_scenario
 from ..core.errors import BasetenkitError
@@ -30,7 +30,7 @@ SELDOM = 20  # requests that make up what lengths leave, as n over its kurtosis
 LENGTHS = ("input_tokens_target", "output_tokens_target")
 CONTROLLED = ("ttft_s", "tpot_s", "e2e_s", "ttft_due_s", "e2e_due_s")
 FAR = 5.0  # standard errors that the drawn mean may be off the known one: beyond, it is the mean of something else
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = NDArray[np.float64]
 
 
 def controlled_mean(

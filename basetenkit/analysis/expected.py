@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
-from typing import Any
 
 import polars as pl
 
@@ -89,7 +88,7 @@ class Plan:
     def __repr__(self) -> str:
         return repr(html_table([{"plan": name, "": said} for name, said in self.words.items()]))
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         table = html_table([{"plan": name, "": said} for name, said in self.words.items()])
         return table._repr_mimebundle_()
 

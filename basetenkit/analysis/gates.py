@@ -71,7 +71,7 @@ class Judgement:
             parts = "; ".join(sentence.rstrip(".") for sentence in self.missed)
             raise GateError(f"{len(self.missed)} of {len(self.gates)} gates failed: {parts}.")
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         names = ("gate", "where", "found", "limit", "verdict", "could_see")
         rows = [{name.replace("_", " "): getattr(gate, name) for name in names} for gate in self.gates]
         return html_table(rows)._repr_mimebundle_()

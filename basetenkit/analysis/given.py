@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import polars as pl
 
@@ -32,7 +32,7 @@ def as_run(given: object, where: str) -> RunData:
     raise ConfigError(f"{where} takes a Run, not {type(given).__name__}; or the folder of a saved one")
 
 
-def figure_name(name: Any, known: Iterable[str], where: str) -> str:
+def figure_name(name: object, known: Iterable[str], where: str) -> str:
     """The figure of `known` that `name` means ("ttft" for ttft_s); ConfigError with the nearest ones if there is none."""
     names = list(known)
     if found := metric_name(name, names):

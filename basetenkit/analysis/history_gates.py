@@ -67,7 +67,7 @@ def _before(run: RunData, runs: str | Path | pl.LazyFrame) -> pl.DataFrame:
     return kept.select("started_at", *LEVEL, "in_window", *columns).collect()
 
 
-def _gate(row: Mapping[str, Any], name: str, same: pl.DataFrame, level: float) -> Gate:
+def _gate(row: Mapping[str, object], name: str, same: pl.DataFrame, level: float) -> Gate:
     where, title, factor, unit = str(LevelKey.of(row)), figure_title(name), *_unit(name)
     value = row[name]
     found = "not measured" if value is None else f"{_shown(row, name, factor)}{unit}"
@@ -112,7 +112,7 @@ def _scale(name: str, frame: pl.DataFrame) -> Scaled:
     return scaled(name, _column(frame, name), _column(frame, "in_window"))
 
 
-def _own_error(row: Mapping[str, Any], name: str, same: pl.DataFrame) -> float:
+def _own_error(row: Mapping[str, object], name: str, same: pl.DataFrame) -> float:
     """The run's own standard error on the scale; infinite if its figure has no interval."""
     ends = [f"{name}{end}" for end in ("", "_low", "_high")]
     frame = pl.DataFrame([{column: row[column] for column in (*ends, "in_window")}], schema_overrides=same.schema)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..core.errors import ConfigError
 from ..core.types import Outcome
@@ -37,7 +38,7 @@ _SCHEMA: dict[str, Any] = {
     "value": pl.Float64(), "low": pl.Float64(), "high": pl.Float64(), "n": pl.Int64(), "method": pl.String(),
     "note": pl.String(),
 }  # fmt: skip
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = NDArray[np.float64]
 
 
 def explain_latency(rows: pl.DataFrame, quantiles: Sequence[float] = QUANTILES) -> pl.DataFrame:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..config.loads import OpenLoop
 from ..core.types import Estimate, Outcome
@@ -29,7 +29,7 @@ WORDS = (
 )  # no figure is made of them, and each sort of the rows would copy them
 AROUND = ("preflight", "ramp", "cooldown")  # phases of requests that were sent around the planned ones
 PERCENTILES = (50, 90, 95, 99)
-Values = np.ndarray[Any, Any]
+Values = NDArray[Any]
 OUTCOMES = [str(o) for o in Outcome]
 
 

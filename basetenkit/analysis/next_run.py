@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.types import Estimate
 from ..stats import intervals as st
 
 LEAST_HISTORY = 5  # runs; with fewer, the interval is too wide to be of use
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = NDArray[np.float64]
 
 
 def between_runs(values: Array, errors: Array) -> tuple[float, float, float]:

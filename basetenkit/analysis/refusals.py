@@ -49,7 +49,7 @@ _OF_A_PAYLOAD = (200, 400, 422, 500, 501)  # custom models answer 500 to a key t
 _OURS = ("ignore_eos", "stream_options")
 
 
-def not_ready(row: Mapping[str, Any]) -> bool:
+def not_ready(row: Mapping[str, object]) -> bool:
     """Whether a refusal says, whatever its status, that the model is not there yet: deploying, loading, scaled to zero."""
     said = f"{row.get('error_code') or ''} {row['error_message'] or ''}"
     return row["outcome"] in ("http_error", "api_error") and _WAITING.search(said) is not None
@@ -84,7 +84,7 @@ def of_refused_field(row: Mapping[str, Any], config: RunConfig, sent: Mapping[st
         yield _of_sent(min(at, key=lambda key: at[key]), message, config)
 
 
-def _sent_keys(config: RunConfig, sent: Mapping[str, Any]) -> list[str]:
+def _sent_keys(config: RunConfig, sent: Mapping[str, object]) -> list[str]:
     """The keys of the payload. If that is not at hand, those that a payload of this config has."""
     if sent:
         return list(sent)

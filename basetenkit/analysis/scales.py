@@ -8,14 +8,14 @@ that is above 0: far below all others, and not left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..stats import intervals as st
 from .comparison import SHARES
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = NDArray[np.float64]
 HALF, UNKNOWN_N, OF_LEAST = 0.5, 100.0, 1e-3
 
 

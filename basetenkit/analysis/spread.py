@@ -6,7 +6,6 @@ They describe the requests that were measured, no more: what they say of the end
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,7 +29,7 @@ def spread(rows: pl.DataFrame, chunks: pl.LazyFrame | None = None) -> pl.DataFra
     """
     rows = rows.drop(WORDS, strict=False)
     between = gaps(rows, chunks)
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, object]] = []
     for key, level in rows.group_by(LEVEL, maintain_order=True):
         window = level.filter("in_window")
         place = dict(zip(LEVEL, key, strict=True))
@@ -58,18 +57,18 @@ def _values(window: pl.DataFrame, itl: Gaps | None) -> list[tuple[str, str, tupl
     return out
 
 
-def _of_gaps(gaps: Gaps) -> dict[str, Any]:
+def _of_gaps(gaps: Gaps) -> dict[str, object]:
     n, of = gaps.n, gaps.moments()
     low, high, *between = gaps.at([1, n, *(st.rank(n, p / 100) for p in PERCENTILES)])
-    out: dict[str, Any] = {"n": n, "min": low, "max": high, "mean": of.mean, "sum": of.mean * n}
+    out: dict[str, object] = {"n": n, "min": low, "max": high, "mean": of.mean, "sum": of.mean * n}
     out["stddev"] = math.sqrt(of.variance * n / (n - 1)) if n > 1 else None
     return out | {f"p{p}": value for p, value in zip(PERCENTILES, between, strict=True)}
 
 
-def _figures(x: Values, cut: Values) -> dict[str, Any]:
+def _figures(x: Values, cut: Values) -> dict[str, object]:
     if not len(x):
         return {"n": 0}
-    out: dict[str, Any] = {"n": len(x), "min": None if cut.any() and cut[x.argmin()] else float(x.min())}
+    out: dict[str, object] = {"n": len(x), "min": None if cut.any() and cut[x.argmin()] else float(x.min())}
     if not cut.any():
         out |= {"max": float(x.max()), "mean": float(x.mean()), "sum": float(x.sum())}
         out["stddev"] = float(x.std(ddof=1)) if len(x) > 1 else None

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..results.manifest import LevelEntry
 from ..results.schema import LEVEL, UNIT, is_open_loop
@@ -24,7 +25,7 @@ PARTS = 20
 # How long an open loop takes to fill: percentiles of E2E of the first tenth that was sent.
 EARLY, LONG, MOSTLY = 0.1, 0.95, 0.8
 SILENT = 0.05  # of a level's time, at its end
-Counts = np.ndarray[Any, np.dtype[np.float64]]
+Counts = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

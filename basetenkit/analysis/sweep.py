@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..config.loads import OpenLoop, load_of
 from ..core.tables import Html, html_table
@@ -40,7 +41,7 @@ def in_flight(rows: pl.DataFrame) -> pl.DataFrame:
     return changes.select("repeat", "at_s", in_flight=pl.col("step").cum_sum().over("repeat"))
 
 
-def at_each_start(rows: pl.DataFrame) -> list[np.ndarray[Any, Any]]:
+def at_each_start(rows: pl.DataFrame) -> list[NDArray[np.signedinteger[Any]]]:
     """How many others were in flight when each request was taken up, in start order; a series a repeat."""
     out = []
     for _, part in rows.drop_nulls("start_s").group_by("repeat", maintain_order=True):
@@ -105,7 +106,7 @@ class Sweep:
             rows.append(shown | {"saturation": full, "evidence": row["evidence"]})
         return html_table(rows, "Knee and saturation")
 
-    def _repr_mimebundle_(self, **kw: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **kw: object) -> dict[str, str]:
         return self._table()._repr_mimebundle_(**kw)
 
     def __repr__(self) -> str:
@@ -158,7 +159,7 @@ def served(row: Mapping[str, Any]) -> Estimate:
     return Estimate(value, low, high)
 
 
-def full(row: Mapping[str, Any]) -> bool:
+def full(row: Mapping[str, object]) -> bool:
     """Whether an open loop's level proves that the endpoint is full: the whole interval of what it served is a twentieth below
     what was offered."""
     high = served(row).high

@@ -105,7 +105,7 @@ def field_hint(name: str, known: Any) -> str | None:
     return None
 
 
-def value_hint(field: str, value: Any) -> str | None:
+def value_hint(field: str, value: object) -> str | None:
     """What to write instead of a value that other tools take for `field`; None if nothing is known of it."""
     text = str(value).strip().lower()
     if isinstance(value, float) and math.isfinite(value) and value == int(value):

@@ -4,7 +4,6 @@ meant to be shared. What a default would imply from another field (scenarios, co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -25,7 +24,7 @@ def to_python(config: BaseModel) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fields(values: Mapping[str, Any], model: type[BaseModel]) -> list[str]:
+def _fields(values: Mapping[str, object], model: type[BaseModel]) -> list[str]:
     defaults = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
     wanted = [name for name, value in values.items() if name in ALWAYS or value != defaults[name]]
     return [f"    {name}={values[name]!r}," for name in wanted]

@@ -53,7 +53,7 @@ class Finding:
         return cls(saved["code"], saved.get("where", ""), saved["fields"])
 
 
-def _in_words(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _in_words(fields: Mapping[str, object]) -> dict[str, object]:
     """The fields as the sentences take them: why a level ended in words, and counts by name as "3 http_error, 1 timeout"."""
     words = dict(fields)
     for name, value in fields.items():
@@ -275,7 +275,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
 }
 
 
-def finding(code: str, where: str = "", **fields: Any) -> Finding:
+def finding(code: str, where: str = "", **fields: object) -> Finding:
     """The finding `code`, about the level `where`, with its figures. KeyError if there is no such code."""
     if code not in RUN_FINDINGS:
         raise KeyError(code)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,7 @@ class Note:
     """
 
     code: str
-    fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    fields: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     @property
     def sentence(self) -> str:
@@ -86,7 +85,7 @@ NOTES: dict[str, str] = {
 }
 
 
-def note(code: str, **fields: Any) -> Note:
+def note(code: str, **fields: object) -> Note:
     """The note `code` about one response, with its figures. KeyError if there is no such code."""
     if code not in NOTES:
         raise KeyError(code)

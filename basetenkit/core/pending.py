@@ -28,7 +28,7 @@ class Pending(Coroutine[Any, Any, T]):
         self._begun = True
         return self._inner.__await__()
 
-    def send(self, value: Any) -> Any:
+    def send(self, value: object) -> Any:
         self._begun = True
         return self._inner.send(value)
 

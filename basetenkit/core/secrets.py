@@ -40,7 +40,7 @@ def _redact_pair(pair: str) -> str:
     return f"{name}=***" if has_value and looks_secret(unquote_plus(name)) else pair
 
 
-def redact(value: Any) -> Any:
+def redact(value: object) -> Any:
     """A JSON value with `***` for each text that stands, at whatever depth, under a key that looks like a secret's, itself
     or in a list. Numbers stay: they are counts and ids."""
     if isinstance(value, dict):
@@ -48,13 +48,13 @@ def redact(value: Any) -> Any:
     return [redact(item) for item in value] if isinstance(value, list) else value
 
 
-def _hidden(value: Any) -> Any:
+def _hidden(value: object) -> Any:
     if isinstance(value, list):
         return [_hidden(item) for item in value]
     return "***" if isinstance(value, str) else redact(value)
 
 
-def fingerprint(data: Any) -> Any:
+def fingerprint(data: object) -> Any:
     """What tells a frame from any other: its size, and a hash of all it holds. Of anything else, its text, cut."""
     frame = columns_of(data)
     if frame is None:

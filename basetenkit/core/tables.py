@@ -16,14 +16,14 @@ class Html:
     def __init__(self, markup: str, text: str) -> None:
         self._markup, self._text = markup, text
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/html": self._markup, "text/plain": self._text}
 
     def __repr__(self) -> str:
         return self._text
 
 
-def html_table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> Html:
+def html_table(rows: Sequence[Mapping[str, object]], caption: str = "") -> Html:
     """A table of text, first row's keys as its head; every value is shown as the text it is. Drawn by great_tables, in the
     colours of the page that it stands in."""
     if not rows:
@@ -82,7 +82,7 @@ def _align(rows: Sequence[Mapping[str, Any]], name: str) -> str:
     return "left" if text else "right"
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """A value as a person reads it: an en dash for null, no more digits than help."""
     if value is None:
         return "–"

@@ -108,7 +108,7 @@ class Emulator:
         return f"<Emulator {self.url}>"
 
 
-def serve(*, port: int = 0, tls: bool = False, fail: dict[str, float] | None = None, **options: Any) -> Emulator:
+def serve(*, port: int = 0, tls: bool = False, fail: dict[str, float] | None = None, **options: object) -> Emulator:
     """Starts an embedded endpoint and returns when it listens. Options are those of `python -m basetenkit.emulator`, with
     underscores: ttft_ms, itl_ms, jitter, batch_slope_ms, tail_ms, role_frame, tokens_per_chunk, output_tokens, stop_after,
     form, usage, stamp_frames, dimension, api_key, max_concurrency, seed; `fail`: {"http_500": 0.05, ...}; `tls`: with a

@@ -12,7 +12,6 @@ import signal
 import ssl
 import sys
 import threading
-from typing import Any
 
 from .options import FAILURES, FORMS, Options
 from .server import Server
@@ -74,7 +73,7 @@ def _shares(text: str) -> dict[str, float]:
     return out
 
 
-def arguments(port: int, fail: dict[str, float], **options: Any) -> list[str]:
+def arguments(port: int, fail: dict[str, float], **options: object) -> list[str]:
     """The command line for `options`; TypeError for one that does not exist."""
     known = {f.name for f in dataclasses.fields(Options)} - {"fail"}
     if unknown := sorted(set(options) - known):

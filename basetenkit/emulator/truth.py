@@ -56,7 +56,7 @@ class Truth:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self.bodies: deque[dict[str, Any]] = deque(maxlen=32)
+        self.bodies: deque[dict[str, object]] = deque(maxlen=32)
         self.in_flight = self.peak = 0
 
     def begin(self, record: Record, head: dict[str, str], body: bytes) -> None:
@@ -66,7 +66,7 @@ class Truth:
         shown = {k: "***" if k in ("authorization", "x-api-key", "cookie") else v for k, v in head.items()}
         self.bodies.append({"body": body.decode("utf8", "replace"), "headers": shown})
 
-    def answer(self, writes: bool, reset: bool) -> dict[str, Any]:
+    def answer(self, writes: bool, reset: bool) -> dict[str, object]:
         out = {
             "requests": [record.shown(writes) for record in self.records],
             "in_flight": self.in_flight,

@@ -9,7 +9,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
 
 import polars as pl
 
@@ -97,7 +96,7 @@ def say_limits(config: RunConfig) -> None:
     )
 
 
-def say_data(events: Sequence[dict[str, Any]]) -> None:
+def say_data(events: Sequence[dict[str, object]]) -> None:
     """A warning before anything is sent for each part of a data set that was meant to be sent and is not."""
     for event in events:
         if event.get("lost"):

@@ -8,7 +8,6 @@ send the levels. Its row has the phase "preflight" and lies in a folder of its o
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
@@ -44,7 +43,7 @@ class Probe(Stage):
         single = config.model_copy(update=alone | {"seed": -1 - config.seed})
         return cls(replace(prepared, config=single), salt=f"{salt}-{PHASE}", poller=poller, tally=Tally())
 
-    async def ask(self, level: PlannedLevel) -> dict[str, Any]:
+    async def ask(self, level: PlannedLevel) -> dict[str, object]:
         """Sends it and keeps its row, which `take` hands over; gives the row, with `error_code` and `advice` beside it."""
         endpoint = self._config.endpoint
         self._tally.begin(quota(self._config, level.load))
@@ -84,7 +83,7 @@ def _shortened(
     return replace(request, body=data, output_tokens_target=MOST_TOKENS), replace(message, body=data)
 
 
-def nothing_answers(row: dict[str, Any], waits: bool) -> bool:
+def nothing_answers(row: dict[str, object], waits: bool) -> bool:
     """Whether no request of the run could succeed: nobody is there, or the URL, the key or the path is wrong. A model that is not
     ready, a refused field, a slow answer or a limit of this machine is not that. `waits`: the warm-up waits for a server."""
     if row["outcome"] == "http_error":

@@ -76,7 +76,7 @@ class Conductor:
         self._poller, self._key, self._prepared = Poller(), "", prepared
         self._now: PlannedLevel | None = None
         self._precision = self._watch_precision()
-        self._asking: asyncio.Task[dict[str, Any]] | None = None
+        self._asking: asyncio.Task[dict[str, object]] | None = None
         self._dead: str | None = None
         self._executor = self._make_executor()
         self._unwritten: list[Batch] = []

@@ -114,8 +114,8 @@ def _patched(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """nest_asyncio on this one loop. It patches a loop's class, so this loop gets a class of its own for the time."""
     import nest_asyncio
 
-    policy: Any = type(asyncio.get_event_loop_policy())
-    modules: tuple[Any, ...] = (asyncio, asyncio.tasks, asyncio.events, asyncio.futures, policy)
+    policy: object = type(asyncio.get_event_loop_policy())
+    modules: tuple[object, ...] = (asyncio, asyncio.tasks, asyncio.events, asyncio.futures, policy)
     before = [(m, name, vars(m)[name]) for m in modules for name in _REPLACED if name in vars(m)]
     kind, was_patched = type(loop), hasattr(asyncio, "_nest_patched")
     loop.__class__ = type(kind.__name__, (kind,), {})

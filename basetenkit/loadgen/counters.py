@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .stop_conditions import TokenLimit
 
@@ -264,7 +265,7 @@ class Tally:
     def successes(self) -> int:
         return self._sum(_OK)
 
-    def owned_by(self, part: int) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[str]]:
+    def owned_by(self, part: int) -> tuple[NDArray[np.int64], list[str]]:
         """The numbers of the requests that `part` took in this level, ascending, and their phases; none where one counts alone."""
         if self._owners is None:
             return np.zeros(0, np.int64), []

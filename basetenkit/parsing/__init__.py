@@ -14,7 +14,7 @@ Chunk = bytes | str | tuple[float, bytes]
 
 
 def parse(
-    chunks: bytes | bytearray | str | Iterable[Chunk] | Mapping[str, Any] | Any,
+    chunks: bytes | bytearray | str | Iterable[Chunk] | Mapping[str, object] | Any,
     *,
     status: int | None = None,
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,

@@ -6,8 +6,6 @@ them, again and again, while a thousand streams are in flight.
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.core.notes import Note, note
 from basetenkit.core.types import Kind
 from basetenkit.parsing.endings import failure_in, reason_in
@@ -48,10 +46,10 @@ class Collector:
         self.finished = self.done = self.opened = self.is_chat = self.can_repeat = self.is_endless = False
         self.repeats = False  # the dialect is known to send the whole text so far with each event
         self.details: list[int] = []
-        self.parts: dict[tuple[Any, ...], str] = {}
+        self.parts: dict[tuple[object, ...], str] = {}
         self.wire_format: str | None = None
         self.streamed = False
-        self.said: dict[str, Any] | None = None  # usage, as the server sent it
+        self.said: dict[str, object] | None = None  # usage, as the server sent it
         self.embeddings: list[list[float]] | None = None
         self.error: Report | None = None
         self.failed: Report | None = None
@@ -81,16 +79,16 @@ class Collector:
         self.emit("", kind, start, end)
 
     @property
-    def usage(self) -> dict[str, Any] | None:
+    def usage(self) -> dict[str, object] | None:
         """The usage under OpenAI's names; None if the server reported none."""
         return None if self.said is None else normalise(self.said)
 
-    def take_usage(self, said: Any) -> None:
+    def take_usage(self, said: object) -> None:
         """The last word on each count wins; nothing is added up, because servers repeat their totals."""
         if isinstance(said, dict) and said:
             self.said = merge(self.said or {}, said)
 
-    def take_finish(self, said: Any) -> None:
+    def take_finish(self, said: object) -> None:
         """The finish reason, from a string or from SGLang's {"type": ...}. A word for none is none; a failure is noted."""
         reason = reason_in(said)
         if reason is not None:
@@ -107,7 +105,7 @@ class Collector:
         for column in (self.texts, self.kinds, self.starts, self.ends):
             column.clear()
 
-    def warn(self, code: str, **fields: Any) -> None:
+    def warn(self, code: str, **fields: object) -> None:
         """A note, once."""
         found = note(code, **fields)
         if found not in self.notes:

@@ -24,7 +24,7 @@ _LEVELS = 2
 _LOOKED_AT = 1000  # objects of an array that are looked at for an error
 
 
-def read_document(doc: Any, out: Collector, response_path: str | None, inputs: int | None) -> None:
+def read_document(doc: object, out: Collector, response_path: str | None, inputs: int | None) -> None:
     """Puts the document's output into `out`. Byte ranges are the whole body's: a document comes whole or not at all."""
     end = len(out.body)
     report = report_of(doc) or _listed(doc)
@@ -45,27 +45,27 @@ def read_document(doc: Any, out: Collector, response_path: str | None, inputs: i
         _in_shape(doc, out, end)
 
 
-def _listed(doc: Any) -> Report | None:
+def _listed(doc: object) -> Report | None:
     """The error that an array of objects reports in one of them, as Google's streams do."""
     items = doc[:_LOOKED_AT] if isinstance(doc, list) else []
     return next((report for item in items if (report := report_of(item)) is not None), None)
 
 
-def _partial(doc: Any, out: Collector, end: int) -> None:
+def _partial(doc: object, out: Collector, end: int) -> None:
     """A text beside an error is kept, as a stream's is."""
     found = find_text(doc.get("output") or doc.get("text") or "") if isinstance(doc, dict) else None
     if found is not None and found.text:
         out.emit(found.text, CONTENT, 0, end)
 
 
-def _at_path(doc: Any, response_path: str, out: Collector, end: int) -> None:
+def _at_path(doc: object, response_path: str, out: Collector, end: int) -> None:
     if not path.read(doc, response_path, out, 0, end):
         found, _ = path.follow(doc, response_path)
         what = "leads to no text" if found else "leads nowhere"
         out.broken = f'response_path "{response_path}" {what} in the document{_keys(doc)}'
 
 
-def _in_shape(doc: Any, out: Collector, end: int) -> None:
+def _in_shape(doc: object, out: Collector, end: int) -> None:
     if doc is None:
         out.because("the document is null", 0, end)
         return
@@ -88,7 +88,7 @@ def _in_shape(doc: Any, out: Collector, end: int) -> None:
         out.emit(found.text, CONTENT, 0, end)
 
 
-def _in_object(doc: dict[str, Any], out: Collector, end: int) -> None:
+def _in_object(doc: dict[str, object], out: Collector, end: int) -> None:
     for key in _WRAPPERS:
         inner = doc.get(key)
         if isinstance(inner, dict) and "choices" in inner and openai.read(inner, out, 0, end):
@@ -99,7 +99,7 @@ def _in_object(doc: dict[str, Any], out: Collector, end: int) -> None:
         out.broken = f"no text is under any known key of the document{_keys(doc)}"
 
 
-def _keys(doc: Any) -> str:
+def _keys(doc: object) -> str:
     if not isinstance(doc, dict):
         return f", which is {_kind(doc)}"
     names = ", ".join(str(key) for key in list(doc)[:12])
@@ -108,7 +108,7 @@ def _keys(doc: Any) -> str:
     return f", whose keys are: {names}{advice}"
 
 
-def _kind(doc: Any) -> str:
+def _kind(doc: object) -> str:
     names = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(doc), "null")
 

@@ -7,7 +7,6 @@ because the server stopped serving it, so it must never count as a success, what
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from basetenkit.parsing.failures import Report, report_in_body
 from basetenkit.parsing.lenient import clean
@@ -29,7 +28,7 @@ _WORD = re.compile(r"[a-z]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-def reason_in(said: Any) -> str | None:
+def reason_in(said: object) -> str | None:
     """The finish reason as a string, from a string or from an object with a type; None if it is a word for none."""
     if isinstance(said, dict):
         said = said.get("type")
@@ -38,7 +37,7 @@ def reason_in(said: Any) -> str | None:
     return clean(said)[:_MOST]
 
 
-def failure_in(said: Any) -> Report | None:
+def failure_in(said: object) -> Report | None:
     """The failure that a finish reason names, or None. `said`: a string, or an object with a type and a message."""
     reason = reason_in(said)
     if reason is None:

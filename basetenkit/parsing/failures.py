@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 
@@ -56,7 +55,7 @@ class Report:
     is_cut: bool = False
 
 
-def report_of(doc: Any) -> Report | None:
+def report_of(doc: object) -> Report | None:
     """The error that a body or message of a 2xx response reports, or None where it reports none."""
     if not isinstance(doc, dict):
         return None
@@ -72,12 +71,12 @@ def report_of(doc: Any) -> Report | None:
     return None
 
 
-def report_in_body(doc: Any) -> Report:
+def report_in_body(doc: object) -> Report:
     """As `report_of`, for a body that is known to be an error's: any form is read, and the last resort is the body itself."""
     return _opened(_in_body(doc))
 
 
-def _in_body(doc: Any) -> Report:
+def _in_body(doc: object) -> Report:
     if isinstance(doc, list) and doc and isinstance(doc[0], dict):
         doc = doc[0]
     if not isinstance(doc, dict):
@@ -106,7 +105,7 @@ def _opened(report: Report, depth: int = 0) -> Report:
     return _opened(replace(found, code=found.code or report.code), depth + 1)
 
 
-def _from_error(doc: dict[str, Any]) -> Report:
+def _from_error(doc: dict[str, object]) -> Report:
     error = doc["error"]
     if isinstance(error, dict):
         message = _first_text(error, ("message", "msg", "detail", "error", "reason")) or _dump(error)
@@ -118,7 +117,7 @@ def _from_error(doc: dict[str, Any]) -> Report:
     return Report(clip(message), _code(doc))
 
 
-def _first_text(doc: dict[str, Any], keys: Sequence[str]) -> str:
+def _first_text(doc: dict[str, object], keys: Sequence[str]) -> str:
     for key in keys:
         text = _as_text(doc.get(key))
         if text:
@@ -126,7 +125,7 @@ def _first_text(doc: dict[str, Any], keys: Sequence[str]) -> str:
     return ""
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     """A readable sentence from a string, from FastAPI's list of {loc, msg}, or from an object with a message."""
     if isinstance(value, str):
         return value.strip()
@@ -137,7 +136,7 @@ def _as_text(value: Any) -> str:
     return ""
 
 
-def _item(value: Any) -> str:
+def _item(value: object) -> str:
     if isinstance(value, str):
         return value
     if not isinstance(value, dict):
@@ -146,14 +145,14 @@ def _item(value: Any) -> str:
     return _placed(message, value.get("loc")) if message else ""
 
 
-def _placed(message: str, loc: Any) -> str:
+def _placed(message: str, loc: object) -> str:
     if isinstance(loc, list) and loc:
         steps = [str(step) for step in loc[:10] if isinstance(step, (str, int))]
         return clip(f"{'.'.join(steps)}: {message}")
     return clip(message)
 
 
-def _code(doc: dict[str, Any]) -> str | None:
+def _code(doc: dict[str, object]) -> str | None:
     for key in ("error_code", "code", "status_code", "error_type", "err_type", "type"):
         value = doc.get(key)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value not in ("", "error"):
@@ -161,7 +160,7 @@ def _code(doc: dict[str, Any]) -> str | None:
     return None
 
 
-def _dump(value: Any) -> str:
+def _dump(value: object) -> str:
     try:
         return clip(orjson.dumps(value, default=str).decode())
     except (TypeError, ValueError):

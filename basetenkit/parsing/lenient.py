@@ -52,7 +52,7 @@ def has_duplicate_keys(data: bytes) -> bool:
         return False
     found = False
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, object]:
         nonlocal found
         value = dict(items)
         found = found or len(value) != len(items)

@@ -24,7 +24,7 @@ _UNLIKELY = frozenset({
 _DEEPEST, _LOOKED_AT = 4, 200
 
 
-def follow(doc: Any, path: str) -> tuple[bool, Any]:
+def follow(doc: object, path: str) -> tuple[bool, Any]:
     """(whether the path leads somewhere, what is there)."""
     for step in path.split("."):
         if isinstance(doc, dict) and step in doc:
@@ -36,7 +36,7 @@ def follow(doc: Any, path: str) -> tuple[bool, Any]:
     return True, doc
 
 
-def text_at(doc: Any, path: str) -> tuple[bool, str | None]:
+def text_at(doc: object, path: str) -> tuple[bool, str | None]:
     """(whether the path leads somewhere, the text there: a string, pieces joined, a number; None where it is no text)."""
     found, value = follow(doc, path)
     if not found or value is None:
@@ -49,7 +49,7 @@ def text_at(doc: Any, path: str) -> tuple[bool, str | None]:
     return True, None
 
 
-def likeliest(doc: Any) -> str | None:
+def likeliest(doc: object) -> str | None:
     """The path to the string in `doc` that is most likely the model's text: by its key's name, then by its length."""
     found = list(islice(_strings(doc, "", 0), _LOOKED_AT))
     return max(found, key=_likelihood)[0] if found else None
@@ -65,7 +65,7 @@ def _likelihood(found: tuple[str, str]) -> tuple[int, int]:
     return -1 if _UNLIKELY.intersection(words) else 0, len(found[1])
 
 
-def _strings(value: Any, here: str, depth: int) -> Iterator[tuple[str, str]]:
+def _strings(value: object, here: str, depth: int) -> Iterator[tuple[str, str]]:
     """(path, string) of all strings in a document, nearest first."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     inner = []
@@ -79,7 +79,7 @@ def _strings(value: Any, here: str, depth: int) -> Iterator[tuple[str, str]]:
         yield from _strings(item, at, depth + 1)
 
 
-def read(doc: Any, path: str, out: Collector, start: int, end: int) -> bool:
+def read(doc: object, path: str, out: Collector, start: int, end: int) -> bool:
     """Takes in one document or message by its path; False where the path leads nowhere in it, or to no text.
 
     How the stream ends and what it counts stands where it always does, so those keys are read all the same.
@@ -97,7 +97,7 @@ def read(doc: Any, path: str, out: Collector, start: int, end: int) -> bool:
     return found
 
 
-def _other_keys(doc: dict[str, Any], out: Collector) -> None:
+def _other_keys(doc: dict[str, object], out: Collector) -> None:
     out.take_usage(doc.get("usage"))
     for key in _REASON_KEYS:
         out.take_finish(doc.get(key))

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
 
 import numpy as np
 
@@ -45,7 +44,7 @@ class ParsedResponse:
     reasoning: str = ""
     refusal: str = ""
     finish_reason: str | None = None
-    usage: dict[str, Any] | None = None
+    usage: dict[str, object] | None = None
     error_message: str | None = None
     error_source: str | None = None
     error_code: str | None = None
@@ -104,7 +103,7 @@ class ParsedResponse:
         lines.append(f"outcome: {self.outcome.value}" + (f", {self.error_message}" if self.error_message else ""))
         return "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """The text first, then why. What the server said is shown as text."""
         said, why = clean(self.text or self.error_message or "(no text)")[:_SHOWN], self.explain()
         markup = (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
 
 import orjson
 
@@ -100,7 +99,7 @@ class _Stream:
         if response_path:
             self._path = partial(_by_path, response_path)
 
-    def take(self, doc: Any, message: Message) -> None:
+    def take(self, doc: object, message: Message) -> None:
         """A message of valid JSON that the known dialect did not take."""
         name, data = message[0], message[1]
         if isinstance(doc, list) and doc and isinstance(doc[0], dict):
@@ -139,7 +138,7 @@ class _Stream:
             self.out.emit(doc, CONTENT, message[2], message[3])
 
     @staticmethod
-    def _document(data: bytes) -> dict[str, Any] | None:
+    def _document(data: bytes) -> dict[str, object] | None:
         """The JSON object in `data`, if it is one that a dialect knows or that reports an error."""
         try:
             doc = orjson.loads(data)
@@ -159,7 +158,7 @@ class _Stream:
         self.out.broken = clip(f"the message at byte {message[2]} cannot be read: {why}")
         self.out.because("a message cannot be read: the response is malformed", message[2], message[3])
 
-    def _find(self, doc: dict[str, Any], message: Message) -> None:
+    def _find(self, doc: dict[str, object], message: Message) -> None:
         _, _, start, end, _ = message
         reader = self._path if self._path is not None and self._path(doc, self.out, start, end) else None
         reader = reader or dialects.find(doc, self.out, start, end)
@@ -171,7 +170,7 @@ class _Stream:
         else:
             self.reader = reader
 
-    def _unread(self, doc: dict[str, Any]) -> None:
+    def _unread(self, doc: dict[str, object]) -> None:
         self.out.take_usage(doc.get("usage"))
         if not self.out.keys:
             self.out.keys = [str(key) for key in list(doc)[:20]]
@@ -296,7 +295,7 @@ class _Stream:
             self.out.emit(data.decode("utf-8", "replace"), CONTENT, start, end)
 
 
-def _by_path(response_path: str, doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def _by_path(response_path: str, doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     if not path.read(doc, response_path, out, start, end) and not out.keys:
         out.keys, out.example = [str(key) for key in list(doc)[:20]], path.likeliest(doc)
     return True

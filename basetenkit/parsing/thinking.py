@@ -6,8 +6,6 @@ text that anybody can read: it is no output.
 
 from __future__ import annotations
 
-from typing import Any
-
 # Keys of a message or delta, in this order: the first that holds a text counts, because servers repeat it under others.
 REASONING_KEYS = (
     "reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_summary", "thought", "thoughts",
@@ -17,7 +15,7 @@ _TEXT_KEYS = ("text", "thinking", "content", "reasoning", "reasoning_content", "
 _DEPTH = 4
 
 
-def thinking_text(value: Any, depth: int = 0) -> str:
+def thinking_text(value: object, depth: int = 0) -> str:
     """The readable text in `value`; "" if it holds none."""
     if isinstance(value, str):
         return value
@@ -30,11 +28,11 @@ def thinking_text(value: Any, depth: int = 0) -> str:
     return ""
 
 
-def reasoning_in(message: dict[str, Any]) -> str:
+def reasoning_in(message: dict[str, object]) -> str:
     """The reasoning of a message or delta, under whichever of its keys holds some."""
     return next((text for key in REASONING_KEYS if key in message and (text := thinking_text(message[key]))), "")
 
 
-def details_in(message: dict[str, Any]) -> str:
+def details_in(message: dict[str, object]) -> str:
     """The reasoning in a list of details, as OpenRouter and LiteLLM send it."""
     return next((text for key in DETAIL_KEYS if key in message and (text := thinking_text(message[key]))), "")

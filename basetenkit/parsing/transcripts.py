@@ -48,7 +48,7 @@ class Given:
 
 
 def take(
-    given: Any, status: int | None = None, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
+    given: object, status: int | None = None, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
 ) -> Given:
     """What `given` holds. `status` and each of `headers` win over what it says itself. TypeError where it is no response."""
     found = _recognise(given)
@@ -59,7 +59,7 @@ def take(
     return replace(found, status=said if status is None else status, headers=[*pairs, *kept])
 
 
-def _recognise(given: Any) -> Given:
+def _recognise(given: object) -> Given:
     if isinstance(given, str):
         data = given.encode("utf-8", "replace")
         return _from_curl(data, was_text=True) or Given(data)
@@ -75,7 +75,7 @@ def _recognise(given: Any) -> Given:
     return _from_chunks(given)
 
 
-def _from_chunks(chunks: Iterable[Any]) -> Given:
+def _from_chunks(chunks: Iterable[object]) -> Given:
     body, ends, times = bytearray(), [], []
     for chunk in chunks:
         if isinstance(chunk, tuple):
@@ -93,7 +93,7 @@ def _from_chunks(chunks: Iterable[Any]) -> Given:
     return Given(bytes(body), ends, times)
 
 
-def _seconds(value: Any) -> float:
+def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"a chunk's time is {type(value).__name__}; seconds, as a number, are right")
     return float(value)
@@ -190,7 +190,7 @@ def _without(headers: Pairs, name: str) -> Pairs:
 # -- HAR ---------------------------------------------------------------------------------------------------------------
 
 
-def _from_har(entry: Mapping[str, Any]) -> Given:
+def _from_har(entry: Mapping[str, object]) -> Given:
     """An entry of an HTTP Archive (HAR 1.2, "response" and "content"), or a whole archive of one entry."""
     entry = _only_entry(entry)
     response = entry.get("response")
@@ -214,7 +214,7 @@ def _from_har(entry: Mapping[str, Any]) -> Given:
     return Given(body, status=status, headers=plain, failure=failure, decision=said)
 
 
-def _only_entry(archive: Mapping[str, Any]) -> Mapping[str, Any]:
+def _only_entry(archive: Mapping[str, object]) -> Mapping[str, object]:
     log = archive.get("log")
     entries = log.get("entries") if isinstance(log, Mapping) else None
     if not isinstance(entries, list):
@@ -224,7 +224,7 @@ def _only_entry(archive: Mapping[str, Any]) -> Mapping[str, Any]:
     return entries[0]
 
 
-def _har_body(content: Any) -> bytes:
+def _har_body(content: object) -> bytes:
     if not isinstance(content, Mapping):
         raise TypeError("the HAR entry has no response.content; {text, encoding} is right")
     text = content.get("text")
@@ -242,7 +242,7 @@ def _har_body(content: Any) -> bytes:
         raise TypeError("the HAR entry says that response.content.text is base64, and it is not") from None
 
 
-def _names(entry: Mapping[str, Any]) -> str:
+def _names(entry: Mapping[str, object]) -> str:
     return ", ".join(str(key) for key in list(entry)[:8]) or "none"
 
 

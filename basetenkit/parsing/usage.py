@@ -6,8 +6,9 @@ such as 0 output tokens beside a text, is null there, with a note, so that the t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from basetenkit.core.notes import Note, note
 
@@ -55,7 +56,7 @@ class Counts:
         return abs(counted - self.above) <= _APART * self.above
 
 
-def merge(known: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+def merge(known: Mapping[str, object], said: Mapping[str, object]) -> dict[str, object]:
     """`known` with what a later message reports, key by key. Counts only grow, so a later null or 0 replaces no count."""
     out = dict(known)
     for key, value in said.items():
@@ -70,7 +71,7 @@ def merge(known: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def normalise(said: dict[str, Any]) -> dict[str, Any]:
+def normalise(said: dict[str, object]) -> dict[str, object]:
     """`said` under OpenAI's names; a count that stands under both names is OpenAI's, unless that is none.
 
     Anthropic's input_tokens leave out what was cached, OpenAI's prompt_tokens do not. Gemini's candidates leave out its
@@ -93,7 +94,7 @@ def normalise(said: dict[str, Any]) -> dict[str, Any]:
     return usage
 
 
-def _add_cached(said: dict[str, Any], usage: dict[str, Any]) -> None:
+def _add_cached(said: dict[str, object], usage: dict[str, object]) -> None:
     cached, written = said.get("cache_read_input_tokens"), said.get("cache_creation_input_tokens")
     fresh = usage.get("prompt_tokens")
     if _is_count(fresh) and (_is_count(cached) or _is_count(written)):
@@ -102,20 +103,20 @@ def _add_cached(said: dict[str, Any], usage: dict[str, Any]) -> None:
         usage["prompt_tokens_details"] = {"cached_tokens": read}
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return repr(value)[:40] if isinstance(value, (int, float, str)) else f"of type {type(value).__name__}"
 
 
-def _is_count(value: Any) -> TypeGuard[int]:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def believe(
-    usage: dict[str, Any] | None, *, has_output: bool, limit: int | None, is_whole: bool = True
+    usage: dict[str, object] | None, *, has_output: bool, limit: int | None, is_whole: bool = True
 ) -> tuple[Counts, list[Note]]:
     """The counts in `usage` that can be, and notes on those that cannot. `limit`: the most output tokens allowed.
 
@@ -177,7 +178,7 @@ def _summed(counts: Counts, more_out: int, more_in: int, total: int, notes: list
     return replace(counts, prompt=prompt, completion=completion)
 
 
-def _count(value: Any, what: str, notes: list[Note], least: int = 0) -> int | None:
+def _count(value: object, what: str, notes: list[Note], least: int = 0) -> int | None:
     """A count from a number or a string of digits; None, with a note, from anything else."""
     if value is None:
         return None

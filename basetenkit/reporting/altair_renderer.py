@@ -75,7 +75,7 @@ def render(spec: dict[str, Any], **_: Any) -> tuple[dict[str, Any], dict[str, An
     }
 
 
-def picture(spec: dict[str, Any], scale: float = SCALE) -> tuple[bytes, int, int]:
+def picture(spec: dict[str, object], scale: float = SCALE) -> tuple[bytes, int, int]:
     """(PNG of 128 colours, width, height in CSS pixels) of a Vega-Lite spec: a quarter of the full-colour size."""
     import vl_convert
     from PIL import Image
@@ -87,7 +87,7 @@ def picture(spec: dict[str, Any], scale: float = SCALE) -> tuple[bytes, int, int
     return small.getvalue(), round(image.width / scale), round(image.height / scale)
 
 
-def describe(spec: Mapping[str, Any]) -> str:
+def describe(spec: Mapping[str, object]) -> str:
     """A chart in words, for whoever sees no picture: its title and subtitle."""
     title = spec.get("title", "")
     if isinstance(title, Mapping):
@@ -117,7 +117,7 @@ def _pack(node: Any, datasets: dict[str, Any]) -> None:
             stack.extend(v for k, v in x.items() if k != "datasets")
 
 
-def _to_csv(datasets: dict[str, Any], name: str) -> dict[str, Any] | None:
+def _to_csv(datasets: dict[str, object], name: str) -> dict[str, object] | None:
     """Replaces one data set by CSV text and returns its format; None, and nothing replaced, where CSV would lose something."""
     rows = datasets[name]
     if not (isinstance(rows, list) and rows and isinstance(rows[0], dict)):
@@ -142,5 +142,5 @@ def _to_csv(datasets: dict[str, Any], name: str) -> dict[str, Any] | None:
     return {"type": "csv", "parse": parse}
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> Any:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..config.loads import LevelKey
 from ..core.errors import ConfigError
@@ -148,7 +149,7 @@ def outcome_colour(a: Any, present: list[str]) -> Any:
     return a.Color("outcome:N", sort=present, scale=a.Scale(domain=present, range=shades), title="Outcome")
 
 
-def ecdf_points(values: np.ndarray[Any, Any], cut: np.ndarray[Any, Any] | None = None) -> list[tuple[float, float]]:
+def ecdf_points(values: NDArray[np.float64], cut: NDArray[np.bool_] | None = None) -> list[tuple[float, float]]:
     """(value, share at or below it), at most POINTS of them, denser in the tail. With `cut`, values that are only known to be
     larger: the share then comes from the survival curve, and ends below 1."""
     n = len(values)
@@ -179,7 +180,7 @@ def histogram(
     a: Any,
     title: str,
     subtitle: list[str],
-    values: dict[str, np.ndarray[Any, Any]],
+    values: dict[str, NDArray[np.float64]],
     order: list[str],
     unit: str,
     what: str,
@@ -209,7 +210,7 @@ def histogram(
     return chart.properties(title=a.Title(title, subtitle=subtitle))  # type: ignore[no-any-return]
 
 
-def _bars(values: dict[str, np.ndarray[Any, Any]]) -> list[dict[str, Any]]:
+def _bars(values: dict[str, NDArray[np.float64]]) -> list[dict[str, object]]:
     whole = np.concatenate(list(values.values()))
     top = max(float(np.quantile(whole, 0.999)), float(whole.min()) + 1e-9)
     edges = np.linspace(float(whole.min()), top, 41)

@@ -139,7 +139,7 @@ def clock_words(about: Mapping[str, Any]) -> str:
     return f"How far the clock can be off: {'; '.join(told)}.{by}"
 
 
-def _head(run: RunData, about: Mapping[str, Any]) -> str:
+def _head(run: RunData, about: Mapping[str, object]) -> str:
     at = about.get("started_at")
     when = (
         f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC" if isinstance(at, int | float) else "at a time unknown"
@@ -183,6 +183,6 @@ def _alike(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{name: _short(row.get(name)) for name in names} for row in rows]
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> Any:
     value = str(value) if isinstance(value, list | dict) else value
     return f"{value[:CELL_MAX]}…" if isinstance(value, str) and len(value) > CELL_MAX else value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -54,7 +54,9 @@ def messages_frame(case: ParserCase) -> pl.DataFrame:
     return frame.with_row_index("index")
 
 
-def _messages(body: bytes, ends: Sequence[int], parsed: ParsedResponse) -> Iterable[tuple[Any, bytes, int, int, bool]]:
+def _messages(
+    body: bytes, ends: Sequence[int], parsed: ParsedResponse
+) -> Iterable[tuple[object, bytes, int, int, bool]]:
     """Cut as the parser cut it, which its `wire_format` tells."""
     if not body:
         return []

@@ -4,7 +4,6 @@ must know."""
 from __future__ import annotations
 
 import html
-from typing import Any
 
 from ..core.progress import describe
 from ..results.run_data import RunData
@@ -19,7 +18,7 @@ def run(shown: RunData, said: str) -> dict[str, str]:
     return {"text/html": markup, "text/plain": text}
 
 
-def live(progress: dict[str, Any], done: bool) -> dict[str, str]:
+def live(progress: dict[str, object], done: bool) -> dict[str, str]:
     """The MIME bundle of a live run: one line, as it stands now."""
     line = describe(progress) if progress["level"] else "the run is about to begin"
     line += ", done" if done else ""

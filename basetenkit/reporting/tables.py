@@ -42,7 +42,7 @@ def overview(run: RunData) -> Html:
 
 
 @of_run
-def overview_rows(run: RunData) -> list[dict[str, Any]]:
+def overview_rows(run: RunData) -> list[dict[str, str]]:
     """What `overview` shows, for who shows it otherwise: title -> what stands there, a level."""
     embeddings = _embeddings(figures.summary(run))
     return [_overview_row(row, embeddings) for row in figures.summary(run).iter_rows(named=True)]
@@ -53,7 +53,7 @@ def _embeddings(summary: pl.DataFrame) -> bool:
     return summary["inputs_per_s"].count() > 0
 
 
-def _overview_row(row: Mapping[str, Any], embeddings: bool) -> dict[str, Any]:
+def _overview_row(row: Mapping[str, Any], embeddings: bool) -> dict[str, str]:
     sent = "–" if row["sent"] is None else f"{row['ok']} of {row['sent']}"
     shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "ok": sent}
     for title, name, figure in _LATENCIES:
@@ -83,7 +83,7 @@ def latencies(run: RunData) -> Html:
     return html_table(rows)
 
 
-def _same(row: Mapping[str, Any], content: str) -> bool:
+def _same(row: Mapping[str, object], content: str) -> bool:
     """Whether first content is but the first token once more: no reasoning came before it."""
     first = content.replace("first_content", "ttft")
     return all(row[f"{content}_{stat}"] == row[f"{first}_{stat}"] for stat in ("p50", "p99", "mean"))
@@ -134,7 +134,7 @@ def tokens(run: RunData) -> Html:
     return html_table(rows)
 
 
-def _of_requests(row: Mapping[str, Any], name: str, count: str) -> Any:
+def _of_requests(row: Mapping[str, object], name: str, count: str) -> Any:
     """A sum, and of how many requests it is if it is not of all."""
     value, n = row[name], row[count]
     return value if value is None or n == row["requests"] else f"{show(value)} (of {n} requests)"

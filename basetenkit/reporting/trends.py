@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..analysis.comparison import comparable
 from ..analysis.gates import figure_title
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 ALIKE = 0.3
 SERIES = ["url", "model", "request_format", "stream", "request_params", "scenario", "batch_size", "load", "level"]
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = NDArray[np.float64]
 _POINTS = {
     "series": pl.String(), "run": pl.String(), "started_at": pl.Datetime("us", "UTC"), "value": pl.Float64(),
     "low": pl.Float64(), "high": pl.Float64(), "part": pl.Int64(), "course": pl.Float64(), "outlier": pl.Boolean(),

@@ -42,7 +42,7 @@ def sheets(run: RunData, most: int = ROWS_MAX) -> bytes:
     if lacking:
         about.insert(0, ("not measured in any request", ", ".join(lacking)))
     findings = [(f.code, f.sentence, f.cure) for f in figures.findings(run)]
-    tables: dict[str, tuple[Sequence[str], Iterator[Sequence[Any]]]] = {
+    tables: dict[str, tuple[Sequence[str], Iterator[Sequence[object]]]] = {
         "Summary": _of(figures.summary(run)),
         "Metrics": _of(figures.spread(run)),
         "Requests": _of(run.requests),
@@ -74,7 +74,7 @@ def unmeasured(rows: pl.DataFrame) -> list[str]:
     return [name for name in rows.columns if rows.height and rows[name].null_count() == rows.height]
 
 
-def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
     """Nested settings as (dotted name, value); lists of plain values as JSON."""
     plain = isinstance(value, list) and not any(isinstance(x, Mapping) for x in value)
     if isinstance(value, Mapping):
@@ -88,7 +88,7 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield from flat(part, f"{name}.{key}" if name else str(key))
 
 
-def _of(frame: pl.DataFrame) -> tuple[Sequence[str], Iterator[Sequence[Any]]]:
+def _of(frame: pl.DataFrame) -> tuple[Sequence[str], Iterator[Sequence[object]]]:
     return frame.columns, frame.iter_rows()
 
 
@@ -114,7 +114,7 @@ def _cell(sheet: Any, row: int, column: int, value: Any, date: Any) -> None:
     if value is None:
         return
     write: Callable[..., Any] = sheet.write_string
-    more: tuple[Any, ...] = ()
+    more: tuple[object, ...] = ()
     if isinstance(value, bool):
         write = sheet.write_boolean
     elif isinstance(value, datetime):
@@ -126,7 +126,7 @@ def _cell(sheet: Any, row: int, column: int, value: Any, date: Any) -> None:
     write(row, column, value, *more)
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """A value as the text of one cell: lists line by line, cut where Excel would drop the whole cell."""
     whole = "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     whole = whole.encode("utf-8", "replace").decode()

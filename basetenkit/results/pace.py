@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.notes import Note, note
 from ..parsing.response import ParsedResponse
@@ -29,7 +30,7 @@ SPECIAL_TOKENS = 2
 # A server's count is of the text if it is not too far from the tokenizer's count of that text.
 LEAST_RATIO, MOST_RATIO = 1 / 8, 1.5
 EVENTS_SURE = 8
-Times = np.ndarray[Any, np.dtype[np.float64]]
+Times = NDArray[np.float64]
 
 
 class TokenCounts(NamedTuple):

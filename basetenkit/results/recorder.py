@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..config.plan import PlannedLevel
 from ..core.notes import Note, note
@@ -31,8 +32,8 @@ COUNTED_CHARACTERS = 1 << 20  # longer is no model's answer, and counting it wou
 class Times:
     """Arrival and bound of each output event, float64 seconds since the send; both have one entry an event."""
 
-    arrival: np.ndarray[Any, np.dtype[np.float64]]
-    error: np.ndarray[Any, np.dtype[np.float64]]
+    arrival: NDArray[np.float64]
+    error: NDArray[np.float64]
 
 
 def event_times(exchange: Exchange, parsed: ParsedResponse) -> Times | None:

@@ -22,7 +22,7 @@ SPECIALS = "special_tokens"
 VOCABULARY_SHARE = 0.05
 
 
-def token_notes(row: Mapping[str, Any], *, streamed: bool, reasoning: bool, known: bool) -> list[Note]:
+def token_notes(row: Mapping[str, object], *, streamed: bool, reasoning: bool, known: bool) -> list[Note]:
     """The notes of one row. `reasoning`: whether reasoning text came; `known`: whether echo or a count above the limit has
     explained the output already."""
     if row["outcome"] == Outcome.INCOMPLETE:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .counts import drift_of
 from .intervals import batch_means
@@ -13,12 +13,12 @@ from .intervals import batch_means
 WATCHED_T, BEHIND_SHARE = 2.977, 0.05  # Student's t with 14 degrees of freedom, one-sided 0.5%; a share of the requests
 
 
-def grows(steps: np.ndarray[Any, Any], least: float) -> bool:
+def grows(steps: NDArray[np.float64], least: float) -> bool:
     """Whether the steps of a series add up to growth: their mean over its standard error is above `least`."""
     return drift_of(steps) > least
 
 
-def rises(in_flight: Sequence[float] | np.ndarray[Any, Any], sent: int) -> tuple[float, float] | None:
+def rises(in_flight: Sequence[float] | NDArray[np.float64], sent: int) -> tuple[float, float] | None:
     """(early, late): the means of the second and the last quarter of what is in flight, if it rises for good; else None.
 
     The series is at equal times, after `sent` requests. It is asked again and again while a level goes on, so it takes more to

@@ -20,12 +20,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.types import Estimate
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Marks = np.ndarray[Any, np.dtype[np.bool_]]
-Labels = np.ndarray[Any, np.dtype[Any]]
+Array = NDArray[np.float64]
+Marks = NDArray[np.bool_]
+Labels = NDArray[np.generic]
 LEAST = 20
 Z975 = 1.959964
 BY_CHANCE = (

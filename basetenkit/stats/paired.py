@@ -36,7 +36,7 @@ class Verdict:
     verdict: str
     more_pairs: int | None
 
-    def as_row(self) -> dict[str, Any]:
+    def as_row(self) -> dict[str, object]:
         names = ("metric", "of", "ratio", "low", "high", "pairs", "verdict", "more_pairs")
         return {name: getattr(self, name) for name in names}
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import intervals as st
 
@@ -29,7 +30,7 @@ _LIMIT, _AT, _GROWTH = 5.94, 1_350.0, 0.92
 _MEDIAN_FREEDOM = 0.42  # simulated: the median absolute deviation of n normal values is worth t's n - 1 times this
 _LOOKS = 5.0  # simulated: how many more stand out on some day than on one, if somebody looks each day for 60 days
 _TINY = 1e-9
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = NDArray[np.float64]
 
 
 def limit(run_length: float) -> float:

@@ -75,7 +75,7 @@ class Calibration:
         chart: alt.Chart = (rules + points).properties(title=title, width=chart_utils.WIDTH, height=chart_utils.HEIGHT)
         return chart
 
-    def _repr_mimebundle_(self, **kw: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **kw: object) -> dict[str, str]:
         return self._table()._repr_mimebundle_(**kw)
 
     def __repr__(self) -> str:

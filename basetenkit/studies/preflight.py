@@ -6,6 +6,7 @@ one request of its own (`RunConfig.preflight`), which looks only at whether anyb
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from ..session import run_sync
 
 _OPTIONS = "ignore_eos", "stream_options"
 _SCENARIOS = {"text-to-text": "D(16,8)", "image-text-to-text": "I(64,64)", "text-to-embeddings": "E(16)"}
-ONE: dict[str, Any] = {"steady": False, "preflight": False}  # one request, and none before or behind it
+ONE: dict[str, object] = {"steady": False, "preflight": False}  # one request, and none before or behind it
 _TIMES = (
     ("dns_s", "DNS"),
     ("connect_s", "TCP"),
@@ -48,7 +49,7 @@ class Preflight:
         rows = [{"what": name, "found": found} for name, found in self.checks.items()]
         return html_table(rows + [{"what": "to mend", "found": sentence} for sentence in self.advice])
 
-    def _repr_mimebundle_(self, **kw: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **kw: object) -> dict[str, str]:
         bundle: dict[str, str] = self._table()._repr_mimebundle_(**kw)
         return bundle
 
@@ -60,7 +61,7 @@ def preflight(
     endpoint: Endpoint | RunConfig | str,
     *,
     task: str | None = None,
-    request_params: dict[str, Any] | None = None,
+    request_params: Mapping[str, object] | None = None,
 ) -> Preflight:
     """Sends one small request and says what it showed. ConfigError if the endpoint's key is missing; what the endpoint does is
     never raised.
@@ -86,7 +87,9 @@ def preflight(
     )
 
 
-def _config(endpoint: Endpoint | RunConfig | str, task: str | None, request_params: dict[str, Any] | None) -> RunConfig:
+def _config(
+    endpoint: Endpoint | RunConfig | str, task: str | None, request_params: Mapping[str, object] | None
+) -> RunConfig:
     """The config of one small request."""
     if isinstance(endpoint, RunConfig):
         task, request_params = task or endpoint.task, request_params or endpoint.request_params
@@ -95,7 +98,7 @@ def _config(endpoint: Endpoint | RunConfig | str, task: str | None, request_para
         endpoint = Endpoint.of(endpoint, "preflight")
     embeds = urlsplit(endpoint.url).path.rstrip("/").endswith("/embeddings")
     task = task or ("text-to-embeddings" if embeds else "text-to-text")
-    given: dict[str, Any] = {"task": task, "request_params": request_params or {}}
+    given: dict[str, object] = {"task": task, "request_params": request_params or {}}
     scenario = _SCENARIOS.get(task, _SCENARIOS["text-to-text"])  # an unknown task is told by the config
     return RunConfig(
         endpoint=endpoint, scenarios=[scenario], concurrency=[1], max_requests=1, capture="all", **ONE, **given

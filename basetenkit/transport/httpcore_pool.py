@@ -121,7 +121,7 @@ class HttpxPool:
         finally:
             await response.aclose()
 
-    async def _first(self, head: Any, exchange: Exchange) -> httpcore.Response:
+    async def _first(self, head: object, exchange: Exchange) -> httpcore.Response:
         response: httpcore.Response = await self._in_time(head, exchange)
         return response
 
@@ -163,7 +163,7 @@ class HttpxPool:
 class Clock:
     """The interval in which each piece of one response came: that of its frame, or of the reads since the piece before."""
 
-    def __init__(self, stream: Any, number: int | None) -> None:
+    def __init__(self, stream: object, number: int | None) -> None:
         self._stream = stream if isinstance(stream, Stream) else None
         self._number, self._earliest = number, 0
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     class _AsyncBaseTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
         """What a type checker sees: a transport of both libraries. When it runs httpx's class is enough: httpx2 does not check."""
 
-        async def handle_async_request(self, request: Any) -> Any: ...
+        async def handle_async_request(self, request: object) -> Any: ...
 
 else:
     _AsyncBaseTransport = httpx.AsyncBaseTransport

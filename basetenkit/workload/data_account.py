@@ -46,7 +46,7 @@ def of(table: Table, left: LeftOut, fields: Fields, texts: Sequence[str], keys: 
     )
 
 
-def _is_filled(values: Sequence[Any]) -> bool:
+def _is_filled(values: Sequence[object]) -> bool:
     return any(value is not None and value != "" and value != [] for value in values)
 
 
@@ -54,7 +54,7 @@ def events(config: RunConfig, account: Account) -> list[dict[str, Any]]:
     """The account as events of a run: a finding's code and fields each. `lost`: something was meant to be sent and is not."""
     found = []
     if account.left_out:
-        fields: dict[str, Any] = {"n": account.left_out, "rows": account.rows, "why": account.why}
+        fields: dict[str, object] = {"n": account.left_out, "rows": account.rows, "why": account.why}
         found.append({"code": "data_left_out", "fields": fields, "lost": True})
     needing = [text for text in config.scenarios if parse_scenario(text).needs_data]
     if not needing or carries_own_text(config):

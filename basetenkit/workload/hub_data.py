@@ -34,7 +34,7 @@ def was_saved_to_disk(folder: Path) -> bool:
 
 
 def read(
-    source: dict[str, Any], columns: Collection[str] = (), known: Callable[[str], bool] = bool
+    source: dict[str, object], columns: Collection[str] = (), known: Callable[[str], bool] = bool
 ) -> tuple[pl.DataFrame, list[str]]:
     """The data set that a description's `source` names, and the names of the columns that were not read: if it has all of
     `columns`, only these are read and those whose name is `known`.
@@ -58,7 +58,7 @@ def read(
     return frame, [name for name in names if name not in chosen]
 
 
-def _load(path: str, wanted: dict[str, Any]) -> Any:
+def _load(path: str, wanted: dict[str, object]) -> Any:
     try:
         import datasets
     except ImportError:
@@ -88,7 +88,7 @@ def _cache_alone_where_offline() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _one_split(found: Any, path: str, split: Any) -> Any:
+def _one_split(found: object, path: str, split: object) -> Any:
     """The split that is wanted, or the only one."""
     if not isinstance(found, dict):
         return found

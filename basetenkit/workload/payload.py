@@ -77,9 +77,9 @@ def build_payload(
     return _chat_payload(config, messages, max_tokens, params, fixed_output)
 
 
-def build_embeddings_payload(config: RunConfig, documents: list[str]) -> dict[str, Any]:
+def build_embeddings_payload(config: RunConfig, documents: list[str]) -> dict[str, object]:
     """The payload of one request for embeddings: model, `input`, and what request_params add to them or give instead."""
-    payload: dict[str, Any] = {} if config.endpoint.model is None else {"model": config.endpoint.model}
+    payload: dict[str, object] = {} if config.endpoint.model is None else {"model": config.endpoint.model}
     payload["input"] = documents
     return payload | {k: copy.deepcopy(v) for k, v in config.request_params.items() if k not in _NEVER_SENT}
 
@@ -116,7 +116,7 @@ def _limit(value: Any) -> int | None:
     return int(value) if whole else None
 
 
-def _own_params(config: RunConfig) -> dict[str, Any]:
+def _own_params(config: RunConfig) -> dict[str, object]:
     """The user's parameters, copied; `max_tokens` under the name that this endpoint has for it."""
     params = {k: copy.deepcopy(v) for k, v in config.request_params.items() if k not in _NEVER_SENT}
     key = config.endpoint.max_tokens_key
@@ -126,12 +126,14 @@ def _own_params(config: RunConfig) -> dict[str, Any]:
     return params
 
 
-def _prompt_payload(config: RunConfig, prompt: str, max_tokens: int | None, params: dict[str, Any]) -> dict[str, Any]:
+def _prompt_payload(
+    config: RunConfig, prompt: str, max_tokens: int | None, params: dict[str, object]
+) -> dict[str, object]:
     endpoint = config.endpoint
     openai = (
         urlsplit(endpoint.url).path.rstrip("/").endswith("/completions")
     )  # its own path for a bare prompt wants a model
-    payload: dict[str, Any] = {"model": endpoint.model} if openai and endpoint.model is not None else {}
+    payload: dict[str, object] = {"model": endpoint.model} if openai and endpoint.model is not None else {}
     payload |= {endpoint.prompt_key: prompt, endpoint.max_tokens_key: max_tokens}
     payload |= params
     _drop_null(payload, endpoint.max_tokens_key)
@@ -140,11 +142,11 @@ def _prompt_payload(config: RunConfig, prompt: str, max_tokens: int | None, para
 
 
 def _chat_payload(
-    config: RunConfig, messages: Any, max_tokens: int | None, params: dict[str, Any], fixed_output: bool
-) -> dict[str, Any]:
+    config: RunConfig, messages: object, max_tokens: int | None, params: dict[str, object], fixed_output: bool
+) -> dict[str, object]:
     endpoint = config.endpoint
     options = params.pop("stream_options", {})
-    payload: dict[str, Any] = {} if endpoint.model is None else {"model": endpoint.model}
+    payload: dict[str, object] = {} if endpoint.model is None else {"model": endpoint.model}
     payload["messages"] = messages
     payload[endpoint.max_tokens_key] = max_tokens
     payload |= params
@@ -158,7 +160,7 @@ def _chat_payload(
     return payload
 
 
-def _drop_null(payload: dict[str, Any], *keys: str) -> None:
+def _drop_null(payload: dict[str, object], *keys: str) -> None:
     for key in keys:
         if key in payload and payload[key] is None:
             del payload[key]

@@ -74,7 +74,7 @@ def _state(part: Any) -> Any:
         return ""
 
 
-def _split_of(state: Any) -> re.Pattern[str] | None:
+def _split_of(state: object) -> re.Pattern[str] | None:
     """The pattern of "split by a pattern, then take bytes", for ASCII text; None where it is anything else."""
     if not isinstance(state, dict) or state.get("type") != "Sequence":
         return None

@@ -33,14 +33,14 @@ _NO_TEXT = re.compile("|".join(f"(?:{shape})" for shape in _SHAPES), re.IGNORECA
 _LOOKED_AT = 1000
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Whether a value is a number, a date or a time, and no text of a prompt, also where it is written as a text."""
     if isinstance(value, str):
         return _NO_TEXT.fullmatch(value.strip()) is not None
     return not isinstance(value, (list, dict, bytes))
 
 
-def holds_messages(values: Sequence[Any]) -> bool:
+def holds_messages(values: Sequence[object]) -> bool:
     """Whether a column holds lists of messages, as lists or as JSON."""
     first = next((found for value in values if (found := opened(value)) not in (None, "", [])), None)
     return isinstance(first, list) and any(
@@ -57,7 +57,7 @@ def questions_column(table: Table) -> str | None:
     return column if isinstance(first, list) and all(isinstance(item, str) for item in first) else None
 
 
-def as_questions(value: Any) -> Any:
+def as_questions(value: object) -> Any:
     """A list of texts as messages of a user; any other value as it is."""
     found = opened(value)
     if isinstance(found, list) and all(isinstance(item, str) for item in found):
@@ -134,7 +134,7 @@ def texts(table: Table, column: str, left: LeftOut) -> list[str | None]:
     return found
 
 
-def _prompt(value: Any, behind: Any) -> str:
+def _prompt(value: object, behind: object) -> str:
     if not (value is None or isinstance(value, (str, list, dict))):
         kind = (
             "true or false" if isinstance(value, bool) else "a number" if isinstance(value, (int, float)) else "no text"

@@ -10,7 +10,7 @@ import ast
 from typing import Any
 
 
-def in_place_of(code: str, given: dict[str, Any]) -> str:
+def in_place_of(code: str, given: dict[str, object]) -> str:
     """The error's sentence, with a cure for the description `given` that it stands in."""
     start = "dataset: prompt_lambda is code and is not run; "
     rest = {key: value for key, value in given.items() if key in ("image_column", "messages_column")}
@@ -35,7 +35,7 @@ def _body(code: str) -> Any:
     return tree.body if isinstance(tree, ast.Lambda) else None
 
 
-def _expression(body: Any) -> str | None:
+def _expression(body: object) -> str | None:
     """The polars expression for the body of a simple lambda; None if it is not simple."""
     if isinstance(body, ast.Constant) and isinstance(body.value, str):
         return f"pl.lit({body.value!r})"
@@ -50,7 +50,7 @@ def _expression(body: Any) -> str | None:
     return f"pl.format({', '.join([repr(text), *columns])})"
 
 
-def _key(node: Any) -> str | None:
+def _key(node: object) -> str | None:
     """The key of `item["key"]`."""
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
         return node.slice.value

@@ -65,7 +65,7 @@ def _whole(value: Any) -> int:
     return int(number)
 
 
-def _switch(value: Any) -> bool:
+def _switch(value: object) -> bool:
     if isinstance(value, str) and value.strip().casefold() in ("true", "false"):
         return value.strip().casefold() == "true"
     if not isinstance(value, bool):
@@ -73,25 +73,25 @@ def _switch(value: Any) -> bool:
     return value
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError
     return value
 
 
-def _structure(value: Any) -> Any:
+def _structure(value: object) -> Any:
     found = without_none(opened(value))
     if not isinstance(found, (dict, list)) or not found:
         raise ValueError
     return found
 
 
-def _either(value: Any) -> Any:
+def _either(value: object) -> Any:
     """A word, or what it stands for: "auto" or an object, one stop text or a list of them."""
     return _structure(value) if not isinstance(opened(value), str) else _word(value)
 
 
-def _tools(value: Any) -> Any:
+def _tools(value: object) -> Any:
     """Tools as the chat API takes them, each under `function`."""
     tools = _structure(value)
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
@@ -136,7 +136,7 @@ class Fields:
     each column that is sent is sent as; `unusable`: how many values of a column are not of its kind and are not sent."""
 
     systems: Sequence[str] = ()
-    params: Sequence[dict[str, Any]] = ()
+    params: Sequence[dict[str, object]] = ()
     used: dict[str, str] = field(default_factory=dict)
     unusable: dict[str, int] = field(default_factory=dict)
 
@@ -163,7 +163,7 @@ def unpacked(table: Table) -> Table:
     return _flat(table)
 
 
-def _has_text(body: dict[str, Any]) -> bool:
+def _has_text(body: dict[str, object]) -> bool:
     return any(same(key) in _TEXTS for key in body)
 
 
@@ -188,7 +188,7 @@ def read(table: Table, texts: Sequence[str]) -> Fields:
     """What the rows of a table say beside `texts`, the columns of their prompts, messages and images."""
     found = Fields()
     _read_systems(table, texts, found)
-    params: list[dict[str, Any]] = [{} for _ in range(table.height)]
+    params: list[dict[str, object]] = [{} for _ in range(table.height)]
     for column, name, take in _columns(table, texts, found):
         taken = 0
         for at, value in enumerate(table.column(column)):
@@ -240,7 +240,7 @@ def _columns(table: Table, texts: Sequence[str], found: Fields) -> list[tuple[st
     return chosen
 
 
-def _limit(value: Any) -> int:
+def _limit(value: object) -> int:
     if (limit := _whole(value)) < 1:
         raise ValueError
     return limit

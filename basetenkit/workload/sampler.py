@@ -166,7 +166,7 @@ class Sampler:
         text = next(self._marks) + text
         return text, self._tokenizer.count(text)
 
-    def _of_row(self, shape: Shape, pick: int | None) -> tuple[str, Mapping[str, Any]]:
+    def _of_row(self, shape: Shape, pick: int | None) -> tuple[str, Mapping[str, object]]:
         """The system prompt and the parameters that belong to an entry of the data set; neither if the text is made."""
         entries = self._entries
         if entries is None or pick is None or shape.input_tokens is not None or self._own_text:

@@ -160,7 +160,7 @@ def same(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
-def sound(value: Any) -> None:
+def sound(value: object) -> None:
     """Unfit if a JSON value holds half an emoji, a NUL, or a value that JSON cannot hold."""
     try:
         data = orjson.dumps(value)
@@ -173,7 +173,7 @@ def sound(value: Any) -> None:
         raise Unfit("it has a NUL character")
 
 
-def texts_in(value: Any) -> list[str]:
+def texts_in(value: object) -> list[str]:
     """All texts in a JSON value, at whatever depth."""
     if isinstance(value, str):
         return [value]
@@ -181,7 +181,7 @@ def texts_in(value: Any) -> list[str]:
     return [text for one in inner for text in texts_in(one)]
 
 
-def opened(value: Any) -> Any:
+def opened(value: object) -> Any:
     """The list or object that a text holds as JSON, or as Python writes it; any other value as it is."""
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
         return value
@@ -194,7 +194,7 @@ def opened(value: Any) -> Any:
     return value
 
 
-def without_none(value: Any) -> Any:
+def without_none(value: object) -> Any:
     """A JSON value without the keys whose value is None, at whatever depth: a frame fills them in where a row has none."""
     if isinstance(value, dict):
         return {key: without_none(inner) for key, inner in value.items() if inner is not None}

@@ -60,7 +60,7 @@ def read(path: Path, kind: str, name: str, chosen: Collection[str] = ()) -> Tabl
         return _csv(path, encoding, "\t" if kind == "tsv" else None, name, chosen)
     if kind == "txt":
         numbered = [(n, line) for n, line in _lines(path, encoding) if line.strip()]
-        rows: list[Any] = [{"prompt": _text(line, n)} for n, line in numbered]
+        rows: list[object] = [{"prompt": _text(line, n)} for n, line in numbered]
         return _of_lines(rows, name, [n for n, _ in numbered])
     return _json(path, encoding, name) if kind == "json" else _jsonl(path, encoding, name)
 
@@ -185,7 +185,7 @@ def _fault(error: Exception, number: int | None = None) -> str:
     return "it is nested too deep" if isinstance(error, RecursionError) else "it is no JSON"
 
 
-def _rows_in(document: dict[str, Any]) -> Any:
+def _rows_in(document: dict[str, object]) -> Any:
     """The list of rows that a JSON object holds, or the object as the only row if it is a request's body."""
     if {"messages", "prompt", "conversations", "body"} & document.keys() and not isinstance(
         document.get("prompt"), list
@@ -195,7 +195,7 @@ def _rows_in(document: dict[str, Any]) -> Any:
     return document[lists[0]] if len(lists) == 1 else document
 
 
-def _are_messages(items: list[Any]) -> bool:
+def _are_messages(items: list[object]) -> bool:
     speakers = ("role", "from", "speaker", "author")
     return bool(items) and all(isinstance(item, dict) and any(key in item for key in speakers) for item in items)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields, replace
 from random import Random
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from ...core.errors import ScenarioError
 
@@ -93,7 +93,7 @@ class Scenario:
         """The same with so many inputs a request, or with none said; ScenarioError where the form has no place for them."""
         if not hasattr(self, "inputs"):
             raise ScenarioError(f'scenario "{self}": {self.letters} has one input a request, and no batch size')
-        said: dict[str, Any] = {"inputs": inputs}
+        said: dict[str, object] = {"inputs": inputs}
         return replace(self, **said)
 
     def sample(self, rng: Random) -> Shape:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,16 +28,16 @@ class Received:
     def size(self) -> tuple[int, int]:
         return self.requests.height, self.chunks.height
 
-    def numbers(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def numbers(self) -> NDArray[np.int64]:
         """Each request's number within its level."""
         return self.requests["number"].to_numpy()
 
-    def spans(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def spans(self) -> NDArray[np.float64]:
         """(start_s, end_s) of each request that has both, shape (n, 2), on the level's clock."""
         return self.requests.select("start_s", "end_s").drop_nulls().to_numpy()
 
 
-def peak_in_flight(spans: Sequence[np.ndarray[Any, np.dtype[np.float64]]]) -> int:
+def peak_in_flight(spans: Sequence[NDArray[np.float64]]) -> int:
     """The most requests in flight at one moment, over all workers; one that ends as another starts counts before it."""
     if not spans or not (both := np.concatenate(spans)).size:
         return 0

@@ -16,14 +16,15 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ...config.endpoint import KEY_VARIABLES
 from . import protocol
 
 END_WITHIN_S = 2.0
 Heard = Callable[["Member", str, dict[str, Any], list[pl.DataFrame]], None]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 class Member:

@@ -219,7 +219,7 @@ def _one(given: Mapping[str, list[str]], flag: str) -> str | None:
     return values[0] if values else None
 
 
-def _json(text: str, flag: str) -> dict[str, Any]:
+def _json(text: str, flag: str) -> dict[str, object]:
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -280,7 +280,7 @@ def _with_path(base: str, task: str) -> str:
     return urlunsplit(parts._replace(path=f"{path}{version}{ending}"))
 
 
-def _load(given: Mapping[str, list[str]], task: str) -> dict[str, Any]:
+def _load(given: Mapping[str, list[str]], task: str) -> dict[str, object]:
     distribution = _one(given, "--distribution") or "exponential"
     if distribution not in ARRIVALS:
         raise ConfigError(f"--distribution: {distribution!r} is not one of {', '.join(ARRIVALS)}")
@@ -300,9 +300,9 @@ def _load(given: Mapping[str, list[str]], task: str) -> dict[str, Any]:
     }
 
 
-def _limits(given: Mapping[str, list[str]]) -> dict[str, Any]:
+def _limits(given: Mapping[str, list[str]]) -> dict[str, object]:
     """genai-bench takes its warm-up out of the requests of a level; here it stands beside the measured ones."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     if (minutes := _number(given, "--max-time-per-run")) is not None:
         fields["max_seconds"] = minutes * 60
     if (text := _one(given, "--max-requests-per-run")) is not None:

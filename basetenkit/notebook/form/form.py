@@ -100,9 +100,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self.preset.observe(self._preset_chosen, "value")
         self.read.on_click(lambda _: self._load())
 
-    def _groups(self) -> list[Any]:
+    def _groups(self) -> list[object]:
         grouped = {name for names in _GROUPS.values() for name in names}
-        parts: list[Any] = [field_row(self.preset, "a preset; the URL and the key that stand here stay")]
+        parts: list[object] = [field_row(self.preset, "a preset; the URL and the key that stand here stay")]
         for title, names in _GROUPS.items():
             parts += [w.HTML(f"<h3>{title}</h3>"), *(self.rows[n] for n in names)]
         fields, side = w.VBox(parts), w.VBox([w.HTML("<h3>The plan</h3>"), self.plan, self.whole])
@@ -119,7 +119,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
 
     @property
     def config(self) -> RunConfig:
-        given: dict[str, Any] = {name: self.rows[name].given() for name in self.rows}
+        given: dict[str, object] = {name: self.rows[name].given() for name in self.rows}
         endpoint = {name: given.pop(name) for name in Endpoint.model_fields}
         if not endpoint["url"]:
             raise ConfigError(
@@ -267,7 +267,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         except ConfigError as error:
             return f"<RunForm: {ConfigError(errors=error.errors[:1])}>"
 
-    def _repr_mimebundle_(self, **kw: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **kw: object) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kw)
         return {**bundle, "text/plain": repr(self)}
 

@@ -60,7 +60,7 @@ def output(parsed: ParsedResponse) -> str:
 
 def events(parsed: ParsedResponse, bounds: list[float | None]) -> str:
     """One row an output event: when it came, by how much it can have come earlier, what it became, from which bytes."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     before: float | None = None
     for i, (event, bound) in enumerate(zip(parsed.events, bounds, strict=True)):
         at = event.arrival_s
@@ -119,7 +119,7 @@ def key(kinds: list[str]) -> str:
     return f'<div class="bk-faint bk-key">Messages by what they became:{marks} · a bar at the left: a new read begins</div>'
 
 
-def reads(source: Source, case: ParserCase, kinds: dict[int, str]) -> tuple[list[dict[str, Any]], str]:
+def reads(source: Source, case: ParserCase, kinds: dict[int, str]) -> tuple[list[dict[str, object]], str]:
     """(the reads as ArrivalStrip draws them, their unit): along time in ms, or along the body where there are no times.
     `kinds`: index of a read -> kind of the first event that it completed."""
     unit, found, before = "ms since the send" if case.times else "bytes of the body", [], 0
@@ -144,7 +144,7 @@ def _ms(seconds: float | None, digits: int) -> str:
     return "–" if seconds is None else f"{seconds * 1e3:,.{digits}f}"
 
 
-def _short(text: Any, most: int = _LONG) -> str:
+def _short(text: object, most: int = _LONG) -> str:
     shown = str(text)
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 

@@ -6,7 +6,6 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -54,7 +53,7 @@ class Source:
         return [None] * len(parsed.event_texts) if times is None else [float(error) for error in times.error]
 
 
-def source(given: Any) -> Source:
+def source(given: object) -> Source:
     """The Source of a ParserCase, an Exchange, or whatever `bk.parse` takes. TypeError where it is none of these."""
     if given is None:
         case = ParserCase.from_parts(EXAMPLE, headers={"content-type": "text/event-stream"})

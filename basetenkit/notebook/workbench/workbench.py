@@ -29,7 +29,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
     `.case` is the ParserCase as edited, `.parsed` what the parser makes of it up to the step chosen.
     """
 
-    def __init__(self, run_or_case: Any = None) -> None:
+    def __init__(self, run_or_case: object = None) -> None:
         self._run = run_or_case if isinstance(run_or_case, Run) else None
         self._kept = kept(self._run) if self._run is not None else None
         self._quiet, self._page, self._range = False, 0, (0, 0)
@@ -123,7 +123,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
         self.save.on_click(lambda _: self._guarded(self._save))
         self.name.observe(lambda _: self._guarded(self._write_test), "value")
 
-    def _rows(self) -> list[Any]:
+    def _rows(self) -> list[object]:
         picker = [w.HBox([self.request, self.search], layout=w.Layout(flex_flow="row wrap"))] if self._run else []
         wrap = w.Layout(flex_flow="row wrap", align_items="center")
         scroll = w.Layout(max_height="420px", overflow="auto", padding="0 8px 0 0")
@@ -139,7 +139,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
 
     # -- what is on it -----------------------------------------------------------------------------------------------
 
-    def show(self, given: Any) -> None:
+    def show(self, given: object) -> None:
         """Puts another response on the bench: a ParserCase, an Exchange, or whatever `bk.parse` takes. TypeError else."""
         self._take(source(given))
 
@@ -173,7 +173,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
         if found:
             self.request.options = found
 
-    def _set(self, _: Any) -> None:
+    def _set(self, _: object) -> None:
         if not self._quiet:
             self._guarded(self._apply)
 
@@ -206,7 +206,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
             self._range = (start, start + len(data))
         self._draw(keep_page=True)
 
-    def _stepped(self, _: Any) -> None:
+    def _stepped(self, _: object) -> None:
         if not self._quiet:
             self._draw()
 

@@ -8,7 +8,6 @@ is not of its kind. To add one: write its file, and put it into READERS before a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from basetenkit.parsing.collector import Collector
 from basetenkit.parsing.dialects import (
@@ -24,7 +23,7 @@ from basetenkit.parsing.dialects import (
     triton,
 )
 
-Reader = Callable[[dict[str, Any], Collector, int, int], bool]
+Reader = Callable[[dict[str, object], Collector, int, int], bool]
 
 READERS: dict[str, Reader] = {
     "OpenAI": openai.read,
@@ -40,7 +39,7 @@ READERS: dict[str, Reader] = {
 }
 
 
-def find(doc: dict[str, Any], out: Collector, start: int, end: int) -> Reader | None:
+def find(doc: dict[str, object], out: Collector, start: int, end: int) -> Reader | None:
     """The first dialect that takes `doc` in; None where none does. Its name is left in `out.dialect`."""
     for name, reader in READERS.items():
         if reader(doc, out, start, end):

@@ -25,7 +25,7 @@ _BLOCKS = {
 _SILENT = frozenset({"ping", "content_block_stop"})
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole message; False where the document is neither."""
     kind = doc.get("type")
     if not isinstance(kind, str):
@@ -54,7 +54,7 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     return True
 
 
-def _piece(piece: Any, table: dict[str, tuple[str, str]], out: Collector, start: int, end: int) -> None:
+def _piece(piece: object, table: dict[str, tuple[str, str]], out: Collector, start: int, end: int) -> None:
     if not isinstance(piece, dict):
         return
     said = piece.get("type")

@@ -36,7 +36,7 @@ class Found:
     notes: list[Note] = field(default_factory=list)
 
 
-def find_text(value: Any, path: str = "", depth: int = 0) -> Found | None:
+def find_text(value: object, path: str = "", depth: int = 0) -> Found | None:
     """The text in a document of unknown shape; None where no known key is in it."""
     if isinstance(value, str):
         return Found(value, path)
@@ -60,7 +60,7 @@ def _in_list(items: list[Any], path: str, depth: int) -> Found | None:
     return found
 
 
-def _in_dict(doc: dict[str, Any], path: str, depth: int) -> Found | None:
+def _in_dict(doc: dict[str, object], path: str, depth: int) -> Found | None:
     nothing: Found | None = None
     for key in (*TEXT_KEYS, *HOLDER_KEYS):
         if key not in doc:
@@ -77,7 +77,7 @@ def _in_dict(doc: dict[str, Any], path: str, depth: int) -> Found | None:
     return nothing
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one document or one message of a stream; False where no known key is in it."""
     if not _REPORT_KEYS.isdisjoint(doc) and report_of(doc) is not None:
         return False  # an error, which is read as one

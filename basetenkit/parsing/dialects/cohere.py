@@ -16,7 +16,7 @@ _SILENT = frozenset({"message-start", "content-end", "tool-call-end", "citation-
 _SILENT_1 = frozenset({"stream-start", "citation-generation", "search-queries-generation", "search-results"})
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole answer; False if the document is neither."""
     kind, old = doc.get("type"), doc.get("event_type")
     if isinstance(old, str):
@@ -30,7 +30,7 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     return known
 
 
-def _event_2(kind: str, doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def _event_2(kind: str, doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     delta = doc.get("delta")
     delta = delta if isinstance(delta, dict) else {}
     message = delta.get("message")
@@ -52,7 +52,7 @@ def _event_2(kind: str, doc: dict[str, Any], out: Collector, start: int, end: in
     return True
 
 
-def _event_1(kind: str, doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def _event_1(kind: str, doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     if kind == "text-generation":
         _emit(doc.get("text"), CONTENT, out, start, end)
     elif kind == "tool-calls-chunk":
@@ -94,20 +94,20 @@ def _whole(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     return True
 
 
-def _content(content: Any, out: Collector, start: int, end: int) -> None:
+def _content(content: object, out: Collector, start: int, end: int) -> None:
     for part in content if isinstance(content, list) else [content]:
         if isinstance(part, dict):
             _emit(part.get("thinking"), REASONING, out, start, end)
             _emit(part.get("text"), CONTENT, out, start, end)
 
 
-def _emit(said: Any, kind: str, out: Collector, start: int, end: int) -> None:
+def _emit(said: object, kind: str, out: Collector, start: int, end: int) -> None:
     text = thinking_text(said)
     if text:
         out.emit(text, kind, start, end)
 
 
-def _calls(calls: Any, out: Collector, start: int, end: int) -> None:
+def _calls(calls: object, out: Collector, start: int, end: int) -> None:
     texts = []
     for call in calls if isinstance(calls, list) else [calls]:
         function = call.get("function", call) if isinstance(call, dict) else None
@@ -119,7 +119,7 @@ def _calls(calls: Any, out: Collector, start: int, end: int) -> None:
         out.emit("".join(texts), TOOL_CALL, start, end)
 
 
-def _usage(said: Any, out: Collector) -> None:
+def _usage(said: object, out: Collector) -> None:
     """The tokens of a usage or meta, or the billed units if it has no tokens."""
     if not isinstance(said, dict):
         return

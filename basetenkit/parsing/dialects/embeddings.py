@@ -11,14 +11,13 @@ import binascii
 import math
 import sys
 from array import array
-from typing import Any
 
 from basetenkit.parsing.collector import Collector
 
 _NUMBERS = (int, float)
 
 
-def read(doc: Any, out: Collector, inputs: int | None) -> bool:
+def read(doc: object, out: Collector, inputs: int | None) -> bool:
     """Takes in a whole document; False where it holds no embeddings. `inputs`: how many vectors there must be.
 
     What is wrong with them is put in `out.broken`.
@@ -40,7 +39,7 @@ def read(doc: Any, out: Collector, inputs: int | None) -> bool:
     return True
 
 
-def _items(doc: Any, inputs: int | None) -> list[Any] | None:
+def _items(doc: object, inputs: int | None) -> list[object] | None:
     """The list of vectors, or of objects with a vector each; None where there is none."""
     if isinstance(doc, dict):
         if "embedding" in doc and isinstance(doc["embedding"], (list, str)):
@@ -60,17 +59,17 @@ def _items(doc: Any, inputs: int | None) -> list[Any] | None:
     return items if expected and (not items or isinstance(items[0], str)) else None
 
 
-def _is_vector_list(value: Any) -> bool:
+def _is_vector_list(value: object) -> bool:
     while isinstance(value, list) and value and isinstance(value[0], list):
         value = value[0]
     return isinstance(value, list) and bool(value) and (value[0] is None or _is_number(value[0]))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
 
-def _vector(value: Any, out: Collector) -> list[float] | None:
+def _vector(value: object, out: Collector) -> list[float] | None:
     if isinstance(value, str):
         return _from_base64(value)
     depth = 0
@@ -109,7 +108,7 @@ def _from_base64(text: str) -> list[float] | None:
 
 
 def _in_order(
-    items: list[Any], vectors: list[list[float]], out: Collector, inputs: int | None
+    items: list[object], vectors: list[list[float]], out: Collector, inputs: int | None
 ) -> list[list[float]] | None:
     if inputs is not None and len(vectors) != inputs:
         out.broken = f"{len(vectors)} embeddings came for {inputs} inputs; one an input is right"

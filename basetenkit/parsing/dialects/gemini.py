@@ -6,14 +6,12 @@ event are those so far.
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from basetenkit.parsing.collector import CONTENT, REASONING, TOOL_CALL, Collector
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole answer; False if the document has neither candidates nor a blocked prompt."""
     candidates, usage, blocked = doc.get("candidates"), doc.get("usageMetadata"), doc.get("promptFeedback")
     if not isinstance(candidates, list) and not isinstance(usage, dict) and not isinstance(blocked, dict):
@@ -28,7 +26,7 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     return True
 
 
-def _candidate(candidate: dict[str, Any], out: Collector, start: int, end: int) -> None:
+def _candidate(candidate: dict[str, object], out: Collector, start: int, end: int) -> None:
     content, index = candidate.get("content"), candidate.get("index") or 0
     parts = content.get("parts") if isinstance(content, dict) else None
     for part in parts if isinstance(parts, list) else []:

@@ -5,14 +5,12 @@ Definition: Ollama's API documentation, "Generate a completion" and "Generate a 
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.parsing.collector import CONTENT, REASONING, TOOL_CALL, Collector
 from basetenkit.parsing.endings import reason_in
 from basetenkit.parsing.thinking import thinking_text
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one line; False where it has no `done` beside `response` or `message`."""
     done, message = doc.get("done"), doc.get("message")
     if not isinstance(done, bool) or not ("response" in doc or isinstance(message, dict)):

@@ -6,15 +6,13 @@ reference, "The chat completion object", "The chat completion chunk object", "Th
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, TOOL_CALL, Collector
 from basetenkit.parsing.endings import failure_in
 from basetenkit.parsing.failures import report_of
 from basetenkit.parsing.thinking import details_in, reasoning_in
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one document with `choices`; False where it is none. Frames without new output make no event."""
     if "choices" not in doc:
         return False
@@ -29,7 +27,7 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     return True
 
 
-def _choice(choice: dict[str, Any], out: Collector, start: int, end: int) -> None:
+def _choice(choice: dict[str, object], out: Collector, start: int, end: int) -> None:
     index = choice.get("index") or 0
     if index.__class__ is not int:
         index = 0
@@ -60,7 +58,7 @@ def _choice(choice: dict[str, Any], out: Collector, start: int, end: int) -> Non
         _failure(choice, out)
 
 
-def _failure(choice: dict[str, Any], out: Collector) -> None:
+def _failure(choice: dict[str, object], out: Collector) -> None:
     """A failure that stands in one choice: its error, or a reason that names one, also that of the server behind a gateway."""
     out.take_failure(report_of({"error": choice.get("error")}))
     out.take_failure(failure_in(choice.get("finish_reason")))
@@ -74,7 +72,7 @@ def _said(text: str, kind: str, out: Collector, start: int, end: int, index: int
         out.emit(text, kind, start, end)
 
 
-def _delta(delta: dict[str, Any], out: Collector, start: int, end: int, index: int) -> None:
+def _delta(delta: dict[str, object], out: Collector, start: int, end: int, index: int) -> None:
     """A delta or message with any of its keys; reasoning comes before what it leads to."""
     thought = reasoning_in(delta)
     if not thought and (thought := details_in(delta)) and not index:
@@ -102,7 +100,7 @@ def _delta(delta: dict[str, Any], out: Collector, start: int, end: int, index: i
         out.take_failure(report_of(delta))
 
 
-def _parts(parts: list[Any], out: Collector, start: int, end: int, index: int) -> str:
+def _parts(parts: list[object], out: Collector, start: int, end: int, index: int) -> str:
     """The text of a list of content parts, joined; refusals and thoughts among them become events of their own."""
     texts = []
     for part in parts:
@@ -122,7 +120,7 @@ def _parts(parts: list[Any], out: Collector, start: int, end: int, index: int) -
     return "".join(texts)
 
 
-def _call_text(calls: Any) -> str:
+def _call_text(calls: object) -> str:
     """Names and arguments of tool calls, as they stand in this frame; "" where it brings neither."""
     texts = []
     for call in calls if isinstance(calls, list) else [calls]:

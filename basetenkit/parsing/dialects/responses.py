@@ -6,8 +6,6 @@ deltas and send a part only when it, its item or the whole response is done: of 
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, TOOL_CALL, Collector
 from basetenkit.parsing.failures import Report, report_in_body
 from basetenkit.parsing.thinking import thinking_text
@@ -22,7 +20,7 @@ _NOWHERE = -1  # the index of an item whose events have none
 _NO_TEXT = ("audio", "image")  # kinds of deltas that are data and no text
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole response; False if the document is neither."""
     kind = doc.get("type")
     if isinstance(kind, str) and kind.startswith("response."):
@@ -36,7 +34,7 @@ def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
     return True
 
 
-def _event(kind: str, doc: dict[str, Any], out: Collector, start: int, end: int) -> None:
+def _event(kind: str, doc: dict[str, object], out: Collector, start: int, end: int) -> None:
     name, _, what = kind.removeprefix("response.").rpartition(".")
     if what == "delta":
         text = thinking_text(doc.get("delta"))
@@ -74,18 +72,18 @@ def _kind_of(name: str) -> str:
     return CONTENT if name in ("output_text", "text", "content_part") or "transcript" in name else TOOL_CALL
 
 
-def _index(doc: dict[str, Any]) -> tuple[Any, ...]:
+def _index(doc: dict[str, object]) -> tuple[object, ...]:
     index = doc.get("output_index")
     return (index if isinstance(index, int) else _NOWHERE,)
 
 
-def _place(name: str, doc: dict[str, Any]) -> tuple[Any, ...]:
+def _place(name: str, doc: dict[str, object]) -> tuple[object, ...]:
     is_summary = "summary" in name
     part = doc.get("summary_index") if is_summary else doc.get("content_index")
     return ("summary" if is_summary else _kind_of(name), *_index(doc), part if isinstance(part, int) else 0)
 
 
-def _of_part(name: str, doc: dict[str, Any], out: Collector, start: int, end: int) -> None:
+def _of_part(name: str, doc: dict[str, object], out: Collector, start: int, end: int) -> None:
     """An event that says that one part is done."""
     part = doc.get("part")
     if isinstance(part, dict):
@@ -98,7 +96,7 @@ def _of_part(name: str, doc: dict[str, Any], out: Collector, start: int, end: in
         _emit(_new(_place(name, doc), text, out), _kind_of(name), out, start, end)
 
 
-def _of_item(item: Any, index: tuple[Any, ...], out: Collector, start: int, end: int) -> None:
+def _of_item(item: object, index: tuple[object, ...], out: Collector, start: int, end: int) -> None:
     """One output item as a whole, in the order of its parts."""
     if not isinstance(item, dict):
         return
@@ -118,7 +116,7 @@ def _of_item(item: Any, index: tuple[Any, ...], out: Collector, start: int, end:
             _emit(_new((REFUSAL, *index, i), part.get("refusal"), out), REFUSAL, out, start, end)
 
 
-def _rest(items: Any, out: Collector, start: int, end: int) -> None:
+def _rest(items: object, out: Collector, start: int, end: int) -> None:
     for i, item in enumerate(items if isinstance(items, list) else []):
         _of_item(item, (i,), out, start, end)
 
@@ -128,7 +126,7 @@ def _emit(text: str, kind: str, out: Collector, start: int, end: int) -> None:
         out.emit(text, kind, start, end)
 
 
-def _new(place: tuple[Any, ...], whole: Any, out: Collector) -> str:
+def _new(place: tuple[object, ...], whole: object, out: Collector) -> str:
     """Of a part that is done, what nothing brought before: all of it, its end, or nothing."""
     had = out.parts.get(place, "")
     if not isinstance(whole, str) or not whole or (not had and _is_elsewhere(place, whole, out)):
@@ -140,7 +138,7 @@ def _new(place: tuple[Any, ...], whole: Any, out: Collector) -> str:
     return whole[len(had) :]
 
 
-def _is_elsewhere(place: tuple[Any, ...], whole: str, out: Collector) -> bool:
+def _is_elsewhere(place: tuple[object, ...], whole: str, out: Collector) -> bool:
     """True if deltas brought the text under another index: servers leave indices out, or count them otherwise when done."""
     for other, text in out.parts.items():
         if other[0] != place[0] or other == place or whole not in text:
@@ -153,7 +151,7 @@ def _is_elsewhere(place: tuple[Any, ...], whole: str, out: Collector) -> bool:
     return False
 
 
-def _close(response: dict[str, Any], out: Collector) -> None:
+def _close(response: dict[str, object], out: Collector) -> None:
     """Status, usage and error of a response that is over."""
     out.take_usage(response.get("usage"))
     status = response.get("status")

@@ -6,12 +6,10 @@ texts themselves, when all are there: `settle` asks for it. Two events are enoug
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.parsing.collector import CONTENT, Collector
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole answer; False where there is no `meta_info`."""
     meta = doc.get("meta_info")
     if not isinstance(meta, dict) or not ("text" in doc or "finish_reason" in meta):

@@ -5,12 +5,10 @@ Definition: TGI's OpenAPI document, "StreamResponse". Special tokens (end of seq
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.parsing.collector import CONTENT, Collector
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one token's event, or a whole answer with details; False where the document is neither."""
     token, whole, details = doc.get("token"), doc.get("generated_text"), doc.get("details")
     if isinstance(token, dict):

@@ -6,13 +6,11 @@ and the stream just ends. A stream that ends without it cannot be told from one 
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.thinking import thinking_text
 
 
-def read(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole answer; False if the document has no `text_output`."""
     if "text_output" not in doc:
         return False

@@ -108,7 +108,7 @@ def activity(run: RunData | pl.DataFrame) -> alt.Chart:
     return chart.transform_fold(list(MEASURES), as_=["what", "value"])
 
 
-def _slices(name: str, rows: pl.DataFrame, count: int) -> Iterator[dict[str, Any]]:
+def _slices(name: str, rows: pl.DataFrame, count: int) -> Iterator[dict[str, object]]:
     """One row a slice, and one more to close the last step; the window stands in the first only."""
     start, end = rows["start_s"].to_numpy(), rows["end_s"].to_numpy()
     repeats = max(1, rows["repeat"].n_unique())

@@ -13,7 +13,7 @@ from .analysis.metrics import AROUND
 from .analysis.token_gaps import token_gaps
 from .core.findings import Finding
 from .reporting import showing
-from .results.interpret import read
+from .results.interpret import interpret
 from .results.run_data import RunData
 
 
@@ -86,7 +86,7 @@ class Run(RunData):
         rows = []
         for exchange in self.exchanges():
             name = exchange.request.request_id
-            parsed, old = read(exchange, self.config.endpoint), before[name]
+            parsed, old = interpret(exchange, self.config.endpoint), before[name]
             pairs = {
                 "outcome": (old["outcome"], parsed.outcome.value),
                 "text": (old["text"], parsed.text),

@@ -32,7 +32,7 @@ from .execution import shutdown, waiting
 from .execution.checks import open_manifest, prepare
 from .execution.forking import check_not_forked, mark_used
 from .execution.limits import check_room
-from .execution.runner import NOTHING_ANSWERS, Conductor
+from .execution.runner import NOTHING_ANSWERS, RunController
 from .reporting import showing
 from .results.run_data import FolderSource
 from .results.schema import SCHEMA
@@ -46,8 +46,8 @@ _last: list[Run] = []
 class LiveRun:
     """A run while it goes on. `await live` (or `live.result()`) gives the Run."""
 
-    def __init__(self, conductor: Conductor, folder: RunFolder) -> None:
-        self._conductor, self._folder = conductor, folder
+    def __init__(self, controller: RunController, folder: RunFolder) -> None:
+        self._controller, self._folder = controller, folder
         self._future: Future[Run] = Future()
         self._thread = threading.Thread(target=self._work, name="basetenkit-engine", daemon=True)
         self._thread.start()
@@ -55,8 +55,8 @@ class LiveRun:
     def _work(self) -> None:
         try:
             with self._folder.locked() if self._folder.durable else contextlib.nullcontext():
-                self._conductor.run()
-                manifest = self._conductor.manifest
+                self._controller.run()
+                manifest = self._controller.manifest
                 manifest.metadata.ended_at = time.time()
                 self._folder.write_run(manifest)
             run = Run(FolderSource(self._folder))
@@ -70,28 +70,28 @@ class LiveRun:
     @property
     def progress(self) -> dict[str, Any]:
         """Where the run is: level, planned, sent, finished, in_flight, outcomes, seconds, last_error."""
-        return self._conductor.progress.as_dict()
+        return self._controller.progress.as_dict()
 
     @property
     def config(self) -> RunConfig:
         """What it was started with."""
-        return self._conductor.config
+        return self._controller.config
 
     @property
     def requests(self) -> pl.DataFrame:
         """The rows so far."""
-        return mark_window(self._conductor.recorded(lambda rows, _: rows.collect())).select(list(SCHEMA))
+        return mark_window(self._controller.recorded(lambda rows, _: rows.collect())).select(list(SCHEMA))
 
     @property
     def requests_without_text(self) -> pl.DataFrame:
         """The rows so far but for `text`, which takes most of their room."""
-        return mark_window(self._conductor.recorded(lambda rows, _: rows.drop("text").collect()))
+        return mark_window(self._controller.recorded(lambda rows, _: rows.drop("text").collect()))
 
     @property
     def summary(self) -> pl.DataFrame:
         """The summary of the rows so far. Its means are the plain ones: of those still in flight, the long ones are missing."""
-        slo = self._conductor.config.slo
-        return self._conductor.recorded(
+        slo = self._controller.config.slo
+        return self._controller.recorded(
             lambda rows, chunks: summarise(mark_window(rows.collect()), chunks, slo, controlled=False)
         )
 
@@ -101,7 +101,7 @@ class LiveRun:
 
     def stop(self, reason: str = "stop() was called") -> None:
         """Stops at once and keeps what finished; what is in flight becomes `cancelled`. Returns without waiting."""
-        self._conductor.ask_to_stop(Stop(StopReason.STOPPED, {"why": reason}))
+        self._controller.ask_to_stop(Stop(StopReason.STOPPED, {"why": reason}))
 
     def wait(self, timeout: float) -> None:
         """Waits until the engine has ended, in s at most `timeout`; raises nothing."""
@@ -150,7 +150,7 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
         if not durable:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    live = LiveRun(Conductor(prepared, folder, manifest), folder)
+    live = LiveRun(RunController(prepared, folder, manifest), folder)
     shutdown.mind(live)
     return live
 
@@ -176,7 +176,7 @@ async def _until_done(live: LiveRun) -> Run:
 
 def _say_if_nothing_answers(live: LiveRun) -> None:
     """In a cell or a script, at once and in red: a run that measured nothing must not look like one that did."""
-    for note in live._conductor.notes:
+    for note in live._controller.notes:
         if live.done and note.code == NOTHING_ANSWERS:
             sys.stderr.write(f"basetenkit: {note.sentence} {note.cure}\n")
 

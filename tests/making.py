@@ -11,9 +11,9 @@ from basetenkit.config.plan import levels_of
 from basetenkit.config.scenarios import parse_scenario
 from basetenkit.core.types import Request
 from basetenkit.execution.checks import open_manifest
-from basetenkit.execution.runner import Conductor
+from basetenkit.execution.runner import RunController
 from basetenkit.loadgen.prepared import Prepared
-from basetenkit.loadgen.request_source import Source, Spend, quota, request_head
+from basetenkit.loadgen.request_source import RequestSource, TokenBudget, quota, request_head
 from basetenkit.results.store import RunFolder
 from basetenkit.transport.http_request import Head, HttpRequest
 from basetenkit.workload import datasets
@@ -43,14 +43,14 @@ def ready(c: bk.RunConfig) -> Prepared:
     )
 
 
-def source(c: bk.RunConfig, spend: Spend | None = None, head: Head | None = None, **apart: Any) -> Source:
+def source(c: bk.RunConfig, spend: TokenBudget | None = None, head: Head | None = None, **apart: Any) -> RequestSource:
     sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(c.tokenizer), salt="s", stream="x")
-    spend = spend or Spend()
+    spend = spend or TokenBudget()
     spend.tally.begin(quota(c, OpenLoop(1.0) if "stride" in apart else ClosedLoop(1)))
-    return Source(c, sampler, head or Head("POST", "/", ()), "abc-000", spend, **apart)
+    return RequestSource(c, sampler, head or Head("POST", "/", ()), "abc-000", spend, **apart)
 
 
-def drawn(s: Source) -> list[tuple[Request, HttpRequest]]:
+def drawn(s: RequestSource) -> list[tuple[Request, HttpRequest]]:
     return list(iter(s, None))
 
 
@@ -69,7 +69,7 @@ def number(value: object) -> float:
     return value
 
 
-def conductor(c: bk.RunConfig, folder: Path) -> Conductor:
+def conductor(c: bk.RunConfig, folder: Path) -> RunController:
     run_folder = RunFolder(folder, durable=True)
     run_folder.create()
-    return Conductor(ready(c), run_folder, open_manifest(run_folder, ready(c)))
+    return RunController(ready(c), run_folder, open_manifest(run_folder, ready(c)))

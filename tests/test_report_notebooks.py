@@ -127,6 +127,6 @@ def test_two_saved_runs_have_no_verdict_but_a_warning(tmp_path: Path) -> None:
 def test_the_trends_of_its_own_small_history_have_a_step_and_an_outlier(tmp_path: Path) -> None:
     notebook = executed("09_trends", tmp_path)
     text = shown(notebook)
-    assert re.search(r"in flight +step ", text)
+    assert re.search(r"at concurrency 4 +step ", text)
     assert re.search(r"in flight +outlier .* 1-0 ", text)
     assert charts(notebook) == 1

@@ -18,7 +18,7 @@ def to_python(config: BaseModel) -> str:
     if not isinstance(values["dataset"], (str, dict, type(None))):
         raise ConfigError("to_python: a frame as the data set has no text; save it (write_parquet) and give its path")
     endpoint = values.pop("endpoint")
-    kind: type[BaseModel] = type(getattr(config, "endpoint"))  # noqa: B009 - the model's own type is upstairs
+    kind: type[BaseModel] = type(getattr(config, "endpoint"))  # noqa: B009 - the model's own type is in a layer above
     lines = ["import basetenkit as bk", "", "endpoint = bk.Endpoint(", *_fields(endpoint, kind), ")"]
     lines += ["config = bk.RunConfig(", "    endpoint=endpoint,", *_fields(values, type(config)), ")"]
     return "\n".join(lines) + "\n"

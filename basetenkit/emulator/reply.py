@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, overload
 
-from .words import Tally, vocabulary
+from .words import WordCounts, vocabulary
 
 
 class Piece:
@@ -91,7 +91,7 @@ class Reply:
     pieces: Sequence[Piece]
     chunked: bool = False
     ending: str = "whole"
-    prompt: Tally | None = None
+    prompt: WordCounts | None = None
     tokens: int = 0
     outcome: str = "ok"
     headers: tuple[tuple[str, str], ...] = ()

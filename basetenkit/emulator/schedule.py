@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from .words import Tally
+from .words import WordCounts
 
 Step = Callable[[], float | None]
 TURN_S = 0.001
@@ -29,7 +29,7 @@ class Schedule:
         self._loop = loop
         self._heap: list[tuple[float, int, Step]] = []
         self._order = itertools.count()
-        self._spare: deque[Tally] = deque()
+        self._spare: deque[WordCounts] = deque()
         self._timer: asyncio.Handle | None = None
         self._wakes_at = float("inf")
 
@@ -38,7 +38,7 @@ class Schedule:
         heapq.heappush(self._heap, (when, next(self._order), step))
         self._wake(when)
 
-    def spare(self, tally: Tally) -> None:
+    def spare(self, tally: WordCounts) -> None:
         """Counts `tally` in a pause: one that is long enough, or for a short text any."""
         self._spare.append(tally)
         self._wake(time.monotonic())

@@ -37,8 +37,8 @@ class Server:
         self.options, self.truth, self.speaker, self.tls = options, Truth(), Speaker(options), tls
         self.loop = asyncio.get_running_loop()
         self.schedule = Schedule(self.loop)
-        self.waiting: deque[Connection] = deque()
-        self.connections: set[Connection] = set()
+        self.waiting: deque[ClientConnection] = deque()
+        self.connections: set[ClientConnection] = set()
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
@@ -63,7 +63,7 @@ class Server:
                 return
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.connections.add(Connection(self, sock))
+            self.connections.add(ClientConnection(self, sock))
 
     def admitted(self) -> bool:
         """Whether a request may be worked on now; with `max_concurrency` others wait their turn, first come, first served."""
@@ -76,7 +76,7 @@ class Server:
         if self.waiting:
             self.waiting.popleft().go(time.monotonic_ns())
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: ClientConnection) -> None:
         """A client went away; one that was still waiting has held no place, and so frees none."""
         if connection in self.waiting:
             self.waiting.remove(connection)
@@ -93,7 +93,7 @@ class Server:
             connection.close()
 
 
-class Connection:
+class ClientConnection:
     """One client: reads requests, writes the pieces of each reply when they are due."""
 
     def __init__(self, server: Server, sock: socket.socket) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .options import FAILURES, FORMS, Options
 from .reply import Piece, Reply, Stream, sse_message
-from .words import Tally, ring, run_of, unit_vector, vocabulary
+from .words import WordCounts, ring, run_of, unit_vector, vocabulary
 
 ROUTES = ("/chat/completions", "/completions", "/embeddings", "/predict")
 _ROLE = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
@@ -61,7 +61,7 @@ class Speaker:
         if (shape := request.get("emulator", self.options.form)) not in FORMS:
             return self._refused(f"there is no form {shape!r}; there are {', '.join(FORMS)}")
         n, finish = (0, "length") if failure == "empty" else self._length(request)
-        times, prompt = self._times(n, in_flight), Tally(_prompt_of(form, request))
+        times, prompt = self._times(n, in_flight), WordCounts(_prompt_of(form, request))
         if request.get("stream"):
             reply = self._stream(form, times, failure)
         else:
@@ -156,7 +156,7 @@ class Speaker:
         if request.get("encoding_format") == "base64":
             coded = [base64.b64encode(struct.pack(f"<{size}f", *v)).decode() for v in coded]
         data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(coded)]
-        prompt = Tally(*texts)
+        prompt = WordCounts(*texts)
 
         def body() -> dict[str, Any]:
             usage = {"prompt_tokens": prompt(), "total_tokens": prompt()}
@@ -200,7 +200,7 @@ class Speaker:
         return Reply(status, "application/json", [Piece(at, data)], outcome=outcome)
 
 
-def _with_usage(body: dict[str, Any], prompt: Tally | None, n: int) -> Callable[[], dict[str, Any]]:
+def _with_usage(body: dict[str, Any], prompt: WordCounts | None, n: int) -> Callable[[], dict[str, Any]]:
     """Makes `body` with its usage when it is due, so that the prompt need not be counted before."""
 
     def whole() -> dict[str, Any]:

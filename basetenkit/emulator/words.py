@@ -1,7 +1,7 @@
 """What the embedded endpoint's texts are made of, and how they are counted.
 
 Each output word is exactly one token of the embedded tokenizer where that is at hand, so that a client's own count of the
-text agrees with the usage reported. Counting a long prompt takes a millisecond, in which no token could be written: a `Tally`
+text agrees with the usage reported. Counting a long prompt takes a millisecond, in which no token could be written: a `WordCounts`
 is counted when its number is needed, or before, in a pause of the schedule.
 """
 
@@ -47,7 +47,7 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(w for w in words if count(w) == 1) or words
 
 
-class Tally:
+class WordCounts:
     """The number of tokens of some texts, counted once, when it is first asked for. `effort`: seconds that may take."""
 
     def __init__(self, *texts: str) -> None:

@@ -17,12 +17,12 @@ from ..config.plan import PlannedLevel
 from ..config.run_config import RunConfig
 from ..config.scenarios import Scenario
 from ..core.types import Cause, Exchange, Outcome, Request
-from ..loadgen.counters import Tally
-from ..loadgen.generator import Part, Stage
+from ..loadgen.counters import SharedCounters
+from ..loadgen.generator import LoadGenerator, Shard
 from ..loadgen.prepared import Prepared
 from ..loadgen.request_source import connections, quota
-from ..results.interpret import read
-from ..results.store import hide
+from ..results.interpret import interpret
+from ..results.store import redact_exchange
 from ..transport.clock import Poller, mono
 from ..transport.http_request import HttpRequest
 
@@ -32,7 +32,7 @@ MOST_TOKENS = 128  # of output: a long answer would only keep the run waiting
 _DEAD = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 407, 410})
 
 
-class Probe(Stage):
+class Probe(LoadGenerator):
     """A stage that sends one request. `level`: the level that the request is made like; its index names the row's folder."""
 
     @classmethod
@@ -41,13 +41,13 @@ class Probe(Stage):
         config = prepared.config
         # Another seed and salt: lengths as the scenario draws them, and other words than the level's own first request has.
         single = config.model_copy(update=alone | {"seed": -1 - config.seed})
-        return cls(replace(prepared, config=single), salt=f"{salt}-{PHASE}", poller=poller, tally=Tally())
+        return cls(replace(prepared, config=single), salt=f"{salt}-{PHASE}", poller=poller, tally=SharedCounters())
 
     async def ask(self, level: PlannedLevel) -> dict[str, object]:
         """Sends it and keeps its row, which `take` hands over; gives the row, with `error_code` and `advice` beside it."""
         endpoint = self._config.endpoint
         self._tally.begin(quota(self._config, level.load))
-        self.prepare(Part(level, users=1))
+        self.prefetch(Shard(level, users=1))
         item = self._source()
         assert item is not None
         request, message = _shortened(*item, config=self._config, scenario=level.scenario)
@@ -60,8 +60,8 @@ class Probe(Stage):
             await pool.exchange(exchange, message)
         finally:
             await pool.close()
-            hide(exchange, self._secrets)
-            parsed = read(exchange, endpoint)
+            redact_exchange(exchange, self._secrets)
+            parsed = interpret(exchange, endpoint)
             row = table.append(table.read(exchange, parsed))
             if self._config.capture == "all" or (self._config.capture == "errors" and parsed.outcome is not Outcome.OK):
                 self._capture(exchange, self._current)

@@ -1,7 +1,7 @@
 """A run from its first level to its last, on a thread and loop of its own.
 
-A level is sent from a Executor: the Stage on this very thread, or a Crew of processes. The conductor goes from level to level,
-keeps the folder and its document, and knows of the rows only that there are some to be written.
+A level is sent from an Executor: the LoadGenerator on this very thread, or a ProcessExecutor. The controller goes from level to
+level, keeps the folder and its document, and knows of the rows only that there are some to be written.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ..core.errors import StoreError
 from ..core.findings import finding
 from ..core.reasons import Stop, StopReason
 from ..core.types import Outcome
-from ..loadgen.counters import Tally
+from ..loadgen.counters import SharedCounters
 from ..loadgen.executor import Batch, Executor, Status
-from ..loadgen.generator import Stage
+from ..loadgen.generator import LoadGenerator
 from ..loadgen.prepared import Prepared
 from ..loadgen.request_source import quota
 from ..loadgen.stop_conditions import PrecisionReached, Seen, StopRequest, each_second, first_stop
@@ -36,7 +36,7 @@ from ..results.store import RunFolder
 from ..results.window import mark_window
 from ..transport.clock import Poller
 from .probe import Probe, nothing_answers
-from .processes.executor import Crew
+from .processes.executor import ProcessExecutor
 
 T = TypeVar("T")
 NOTHING_ANSWERS, PREFLIGHT_FAILED = "nothing_answers", "preflight_failed"
@@ -64,7 +64,7 @@ class Progress:
         return asdict(self) | {"outcomes": dict(self.outcomes)}
 
 
-class Conductor:
+class RunController:
     """Runs the levels that are not done yet. `recorded` and `progress` may be read from another thread."""
 
     def __init__(self, prepared: Prepared, folder: RunFolder, manifest: Manifest) -> None:
@@ -87,10 +87,10 @@ class Conductor:
     def _make_executor(self) -> Executor:
         salt, spent = self.manifest.metadata.salt, _spent(self.folder)
         if self.config.workers:
-            return Crew(self._prepared, salt=salt, spent=spent)
-        tally = Tally()
+            return ProcessExecutor(self._prepared, salt=salt, spent=spent)
+        tally = SharedCounters()
         tally.spend(spent)
-        return Stage(self._prepared, salt=salt, poller=self._poller, tally=tally)
+        return LoadGenerator(self._prepared, salt=salt, poller=self._poller, tally=tally)
 
     @property
     def progress(self) -> Progress:

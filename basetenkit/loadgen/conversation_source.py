@@ -20,31 +20,31 @@ from ..config.run_config import RunConfig
 from ..core.types import Exchange, Request
 from ..transport.clock import mono
 from ..transport.http_request import Head, HttpRequest
-from ..workload.conversations import Speaker, Talk
+from ..workload.conversations import ConversationSampler, ConversationState
 from .counters import MEASURED, WARMUP
 from .driver import Follow
-from .request_source import Source, Spend, request_id
+from .request_source import RequestSource, TokenBudget, request_id
 
 
-class Turns(Source):
+class ConversationSource(RequestSource):
     """The turns of one sender's conversations. `scheduled`: an open loop, whose places number the turns."""
 
     def __init__(
         self,
         config: RunConfig,
-        speaker: Speaker,
+        speaker: ConversationSampler,
         head: Head,
         prefix: str,
-        spend: Spend,
+        spend: TokenBudget,
         *,
         scheduled: bool,
         openings: int = 0,
     ) -> None:
         super().__init__(config, speaker, head, prefix, spend, openings=openings)
         self._speaker, self._scheduled = speaker, scheduled
-        self._held: dict[str, Talk] = {}
+        self._held: dict[str, ConversationState] = {}
         self._heard: dict[str, asyncio.Future[str | None]] = {}
-        self._times: Times = Times(iter(()))
+        self._times: ArrivalTimes = ArrivalTimes(iter(()))
         self._opened = 0  # conversations that were in the middle when the level began, and go on
         self._ramp_left = 2 * openings * speaker.mean_turns
 
@@ -56,7 +56,7 @@ class Turns(Source):
 
     def due(self, times: Iterator[float]) -> Iterator[float]:
         """When this sender's conversations begin, by the times of all turns (s since the level's start)."""
-        self._times = Times(times)
+        self._times = ArrivalTimes(times)
         while True:
             if not self._ready:
                 self._build()
@@ -78,7 +78,7 @@ class Turns(Source):
         talk.name = request_id(self._prefix, talk.numbers.start)
         return self._go(talk, request)
 
-    def _go(self, talk: Talk, request: Request) -> tuple[Request, HttpRequest] | None:
+    def _go(self, talk: ConversationState, request: Request) -> tuple[Request, HttpRequest] | None:
         number = talk.numbers[talk.at - 1]
         phase = WARMUP if number < self._config.warmup_requests else talk.phase
         if talk.name is None or not self._spend.take_reserved(request, number, phase):
@@ -87,7 +87,7 @@ class Turns(Source):
         self._held[talk.name] = talk
         return self._addressed(replace(request, conversation_id=talk.name), number, phase)
 
-    def _give_up(self, talk: Talk, sent: int) -> None:
+    def _give_up(self, talk: ConversationState, sent: int) -> None:
         """A conversation goes on no more: nobody waits for its measured turns after the first `sent`."""
         self._opened -= talk.opening
         if talk.phase == MEASURED:
@@ -125,7 +125,7 @@ class Turns(Source):
         return None if item is None else (due, *item)
 
 
-class Times:
+class ArrivalTimes:
     """The times of a schedule by their place, taken from it as they are asked for."""
 
     def __init__(self, schedule: Iterator[float]) -> None:

@@ -55,7 +55,7 @@ class Quota:
         return self.warmup + self.measured
 
 
-class Tally:
+class SharedCounters:
     """The counts of one sender (`part` of `parts`), within those of all. By itself it is alone and counts in memory."""
 
     def __init__(self, part: int = 0, parts: int = 1, path: Path | None = None) -> None:
@@ -71,7 +71,7 @@ class Tally:
         self._part, self._own = part, _COMMON + _OWN * part
 
     @classmethod
-    def shared(cls, parts: int) -> Tally:
+    def shared(cls, parts: int) -> SharedCounters:
         """A new file for `parts` senders, readable by this user alone; `close(remove=True)` ends it."""
         handle, name = tempfile.mkstemp(prefix="basetenkit-tally-")
         os.truncate(handle, (_COMMON + _OWN * parts) * _WORD + OWNED * _OWNER)

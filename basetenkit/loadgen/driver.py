@@ -4,7 +4,7 @@ A level is a number of users (closed loop: each sends its next request when its 
 Measuring may begin when the load has `settled`: in a closed loop when every user's first request has ended, in an open loop
 when it has gone on for twice the longest response. `finish` ends a level whose measured requests have all ended.
 Every request taken from the source becomes an Exchange that is handed to `done`, whatever happened to it. The driver knows
-no dialect and no file: `done` only queues, and the Backlog works the queue off.
+no dialect and no file: `done` only queues, and the ResponseQueue works the queue off.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..core.types import Exchange, Failure, Outcome, Request
 from ..transport.clock import Poller, mono
 from ..transport.http_request import HttpRequest
 from ..transport.httpcore_pool import HttpxPool
-from ..transport.pool import Gate, Pool, Turnstile
+from ..transport.pool import ConnectBarrier, Pool, SendThrottle
 from .opening import is_full, patience, room
 
 Again = Callable[[Exchange], tuple[float, Request, HttpRequest] | None]
@@ -75,7 +75,7 @@ class Level:
     async def closed_loop(self, users: int, *, staggered: bool = False, few: bool = False) -> None:
         """`users` requests in flight at any time, until the source is dry. `staggered`: the first user begins, and the others
         spread over the time that its first response takes. `few`: users begin a few at a time, as `opening` says."""
-        gate, onward = Gate(1 if staggered else users), Turnstile()
+        gate, onward = ConnectBarrier(1 if staggered else users), SendThrottle()
         self._users = users
         if staggered:
             await self._run(
@@ -86,7 +86,7 @@ class Level:
         else:
             await self._run(lambda: [self._spawn(self._user(gate, onward, opens=True)) for _ in range(users)])
 
-    async def _few_at_a_time(self, users: int, onward: Turnstile) -> None:
+    async def _few_at_a_time(self, users: int, onward: SendThrottle) -> None:
         """Begins users as first bytes come; all that are left if the endpoint is full or a tenth of the level's time is over."""
         begun = 0
         while begun < users and not self._ending:
@@ -103,7 +103,7 @@ class Level:
             begun += more
             await asyncio.sleep(LOOK_S)
 
-    async def _others(self, users: int, onward: Turnstile) -> None:
+    async def _others(self, users: int, onward: SendThrottle) -> None:
         """Begins all users but the first, at even distances."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._first_over.wait(), self._limit.seconds * STAGGER_SHARE)
@@ -185,7 +185,7 @@ class Level:
         self._tasks.discard(task)
         self._room.set()
 
-    async def _user(self, gate: Gate | None, onward: Turnstile, *, opens: bool) -> None:
+    async def _user(self, gate: ConnectBarrier | None, onward: SendThrottle, *, opens: bool) -> None:
         free = mono()
         while not self._ending and (item := self._source()) is not None:
             if not await self._send(*item, due=free, start=mono(), gate=gate, opens=opens):
@@ -216,7 +216,7 @@ class Level:
         *,
         due: int,
         start: int,
-        gate: Gate | None = None,
+        gate: ConnectBarrier | None = None,
         opens: bool = False,
     ) -> bool:
         """Sends one request, again where `again` says so, and then what `follow` says; False where the level was stopped. `opens`:
@@ -243,7 +243,7 @@ class Level:
         return mono(), request, message
 
     async def _once(
-        self, request: Request, message: HttpRequest, *, due: int, start: int, gate: Gate | None, opens: bool
+        self, request: Request, message: HttpRequest, *, due: int, start: int, gate: ConnectBarrier | None, opens: bool
     ) -> Exchange | None:
         """One try; hands its exchange on, and gives it back unless the level was stopped meanwhile."""
         exchange = Exchange(request, scheduled_ns=due, start_ns=start)

@@ -44,7 +44,7 @@ class Status:
 
 
 class Executor(Protocol):
-    """Where levels are sent from. All of it is called on the conductor's loop but `status` and `waiting`."""
+    """Where levels are sent from. All of it is called on the controller's loop but `status` and `waiting`."""
 
     async def open(self) -> None: ...
 

@@ -2,7 +2,7 @@
 
 A Stage stands on the run's own thread (`workers=0`) or in a worker's process; it is the same either way, and knows neither
 folder nor other stages. While responses are in flight the engine only stamps and stores; everything else happens in the
-Backlog's turns, between reads.
+ResponseQueue's turns, between reads.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from ..config.run_config import RunConfig
 from ..core.findings import Finding, finding
 from ..core.reasons import Stop
 from ..core.types import Exchange, Outcome, Request
-from ..results.interpret import read
+from ..results.interpret import interpret
 from ..results.manifest import LevelReport
-from ..results.recorder import Reading, Table
-from ..results.store import exchange_frame, hide
+from ..results.recorder import Record, Recorder
+from ..results.store import exchange_frame, redact_exchange
 from ..transport.clock import Poller, WallClock, mono
 from ..transport.http_request import HttpRequest
-from ..workload.conversations import Speaker
+from ..workload.conversations import ConversationSampler
 from ..workload.sampler import Sampler
 from .arrivals import schedule
-from .conversation_source import Turns
-from .counters import COOLDOWN, MEASURED, RAMP, Tally, share
+from .conversation_source import ConversationSource
+from .counters import COOLDOWN, MEASURED, RAMP, SharedCounters, share
 from .driver import Level
 from .executor import Batch, Status
 from .loop_lag import LoopLag
 from .prepared import Prepared
-from .request_source import LOOK_AHEAD, Source, Spend, connections, quota
-from .response_queue import Backlog, few_collections
+from .request_source import LOOK_AHEAD, RequestSource, TokenBudget, connections, quota
+from .response_queue import ResponseQueue, reduced_gc
 from .stop_conditions import Seen, StopRequest, TimeLimit, after_failures, first_stop
 
 LOOK_EVERY_S, LOOKS_A_SECOND = 0.05, 20
 
 
 @dataclass(slots=True, eq=False)
-class Recorded:
+class RecordBatch:
     """A Batch as a stage fills it: (rows, chunks) in `size`."""
 
-    table: Table
+    table: Recorder
     captured: list[Exchange] = field(default_factory=list)
 
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -61,7 +61,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Shard:
     """What one stage does of a level: `users` of a closed loop, or every `parts`-th arrival of an open one."""
 
     level: PlannedLevel
@@ -71,7 +71,7 @@ class Part:
     max_in_flight: int | None = None
 
     @classmethod
-    def of(cls, level: PlannedLevel, config: RunConfig, part: int = 0, parts: int = 1) -> Part:
+    def of(cls, level: PlannedLevel, config: RunConfig, part: int = 0, parts: int = 1) -> Shard:
         users = share(level.load.users, parts, part) if isinstance(level.load, ClosedLoop) else 0
         limit = None if config.max_in_flight is None else share(config.max_in_flight, parts, part)
         return cls(level, part, parts, users, limit)
@@ -82,7 +82,7 @@ def prefix(salt: str, level: PlannedLevel) -> str:
     return f"{salt[:8]}-{level.index:03d}"
 
 
-class Stage:
+class LoadGenerator:
     """Sends levels, one after the other. Made once a run in its process; on its loop's thread but for `status` and `frames`."""
 
     def __init__(
@@ -91,17 +91,17 @@ class Stage:
         *,
         salt: str,
         poller: Poller,
-        tally: Tally,
+        tally: SharedCounters,
     ) -> None:
         config = prepared.config
         self._config, self._tokenizer, self._head, self._salt = config, prepared.tokenizer, prepared.head, salt
         self._measured, self._entries, self._secrets = prepared.lexicon, prepared.entries, prepared.secrets
         self._poller, self._wall, self._tally = poller, WallClock(), tally
-        self._spend = Spend(config.max_total_tokens, tally)
+        self._spend = TokenBudget(config.max_total_tokens, tally)
         self._status, self._lag = Status(), LoopLag(poller)
         self._level: Level | None = None
         self._stopped, self._seen, self._after_failures = StopRequest(), Seen(tally), after_failures(config)
-        self._current: Recorded | None = None
+        self._current: RecordBatch | None = None
         self._not_captured = 0
 
     async def open(self) -> None:
@@ -116,23 +116,23 @@ class Stage:
     async def level(self, level: PlannedLevel) -> None:
         """The whole of a level, from here alone."""
         self._tally.begin(quota(self._config, level.load))
-        self.prepare(Part.of(level, self._config))
-        await self.perform()
+        self.prefetch(Shard.of(level, self._config))
+        await self.run_level()
 
-    def prepare(self, part: Part) -> None:
+    def prefetch(self, part: Shard) -> None:
         """Builds the first requests; then `perform` can begin at once."""
         self._source = self._source_of(part)
         self._source.fill(min(LOOK_AHEAD, 2 * (part.users or 64) + 64))
         self._part, self._status, self._level = part, Status(), None
-        self._current = Recorded(Table(part.level, 0, self._tokenizer.count))
+        self._current = RecordBatch(Recorder(part.level, 0, self._tokenizer.count))
 
-    def _source_of(self, part: Part) -> Source:
+    def _source_of(self, part: Shard) -> RequestSource:
         config, level, tokenizer, entries = self._config, part.level, self._tokenizer, self._entries
         scenario = level.scenario
         salt, stream, own = self._salt, level.stream, (part.part, part.parts)
         named, scheduled, users = prefix(self._salt, level), level.load.scheduled, part.users
         if entries is not None and entries.conversations and scenario.needs_data:
-            speaker = Speaker(
+            speaker = ConversationSampler(
                 config,
                 scenario,
                 entries.conversations,
@@ -142,13 +142,15 @@ class Stage:
                 stream=stream,
                 share=own,
             )
-            return Turns(config, speaker, self._head, named, self._spend, scheduled=scheduled, openings=users)
+            return ConversationSource(
+                config, speaker, self._head, named, self._spend, scheduled=scheduled, openings=users
+            )
         sampler = Sampler(
             config, scenario, tokenizer, salt=salt, stream=stream, share=own, measured=self._measured, entries=entries
         )
         around = sampler.beside("around") if config.steady else None
         stride = part.parts if scheduled else None
-        return Source(
+        return RequestSource(
             config,
             sampler,
             self._head,
@@ -160,11 +162,11 @@ class Stage:
             around=around,
         )
 
-    async def perform(self, origin_ns: int | None = None) -> None:
+    async def run_level(self, origin_ns: int | None = None) -> None:
         """Sends what was prepared, from `origin_ns` on (CLOCK_MONOTONIC; None: at once); returns when each request has its row."""
         endpoint, poller = self._config.endpoint, self._poller
         pool = connections(endpoint, poller, self._wall)
-        backlog = Backlog(self._read, self._record, self._source.refill)
+        backlog = ResponseQueue(self._read, self._record, self._source.refill)
         source = self._source
 
         def take() -> tuple[Request, HttpRequest] | None:
@@ -183,7 +185,7 @@ class Stage:
         most = self._tally.goal // 2 + self._config.warmup_requests
         again = source.again
         level = Level(pool, poller, take, done, limit=limit, warm_up_most=most, again=again, follow=source.follow)
-        with few_collections():
+        with reduced_gc():
             if origin_ns is not None:
                 await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
             level.origin_ns = mono() if origin_ns is None else origin_ns
@@ -242,13 +244,13 @@ class Stage:
         if self._level is not None:
             self._level.stop(stop)
 
-    def _read(self, exchange: Exchange) -> tuple[Exchange, Reading]:
+    def _read(self, exchange: Exchange) -> tuple[Exchange, Record]:
         """Reads one finished exchange and makes its row; changes nothing but what it hides in the exchange."""
-        hide(exchange, self._secrets)
+        redact_exchange(exchange, self._secrets)
         assert self._current is not None
-        return exchange, self._current.table.read(exchange, read(exchange, self._config.endpoint))
+        return exchange, self._current.table.read(exchange, interpret(exchange, self._config.endpoint))
 
-    def _record(self, what: tuple[Exchange, Reading]) -> None:
+    def _record(self, what: tuple[Exchange, Record]) -> None:
         """Keeps one exchange's row, and decides what follows from it."""
         (exchange, reading), current, status = what, self._current, self._status
         assert current is not None
@@ -268,7 +270,7 @@ class Stage:
         if not ok and self._level is not None and (stop := first_stop(self._after_failures, self._seen)):
             self._level.stop(stop)
 
-    def _capture(self, exchange: Exchange, current: Recorded) -> None:
+    def _capture(self, exchange: Exchange, current: RecordBatch) -> None:
         size = len(exchange.body) + len(exchange.reads) * 8 + len(exchange.request.body)
         if self._tally.keep(size, self._config.capture_limit_mb * 1_000_000):
             current.captured.append(exchange)
@@ -292,7 +294,7 @@ class Stage:
         batch = self._current
         if batch is None or not len(batch.table):
             return []
-        self._current = Recorded(batch.table.successor())
+        self._current = RecordBatch(batch.table.successor())
         return [batch]
 
     def report(self) -> LevelReport:

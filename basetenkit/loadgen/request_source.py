@@ -20,7 +20,7 @@ from ..transport.connection import Timeouts
 from ..transport.http_request import Head, HttpRequest
 from ..transport.httpcore_pool import HttpxPool
 from ..transport.pool import Origin, Pool
-from .counters import COOLDOWN, RAMP, Quota, Tally
+from .counters import COOLDOWN, RAMP, Quota, SharedCounters
 from .driver import Follow
 from .retries import pause_before_again
 from .stop_conditions import TokenLimit
@@ -62,8 +62,8 @@ def quota(config: RunConfig, load: Load) -> Quota:
     return Quota(config.requests_of(load), config.warmup_requests, config.steady, load.scheduled)
 
 
-class Source:
-    """The requests of one sender's part of a level, built ahead: called by the engine for the next, refilled in the Backlog's
+class RequestSource:
+    """The requests of one sender's part of a level, built ahead: called by the engine for the next, refilled in the ResponseQueue's
     turns. A request's number, and with it its id and phase, is given when it goes: by the tally, so that of several senders
     none runs dry before the others; or, with `stride`, by a schedule that gives this sender every `stride`-th.
 
@@ -77,7 +77,7 @@ class Source:
         sampler: Maker,
         head: Head,
         prefix: str,
-        spend: Spend,
+        spend: TokenBudget,
         *,
         first: int = 0,
         stride: int | None = None,
@@ -188,11 +188,11 @@ def request_id(prefix: str, number: int, attempt: int = 1) -> str:
     return f"{prefix}-{number:06d}" if attempt == 1 else f"{prefix}-t{attempt}-{number:06d}"
 
 
-class Spend:
+class TokenBudget:
     """The guard on tokens: counts what was promised to requests in flight, then what they really took; over all senders."""
 
-    def __init__(self, limit: int | None = None, tally: Tally | None = None) -> None:
-        self._limit, self.tally = TokenLimit(limit), tally or Tally()
+    def __init__(self, limit: int | None = None, tally: SharedCounters | None = None) -> None:
+        self._limit, self.tally = TokenLimit(limit), tally or SharedCounters()
 
     @staticmethod
     def _promised(request: Request) -> int:

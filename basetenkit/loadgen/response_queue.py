@@ -32,7 +32,7 @@ _calm = threading.Lock()
 _thresholds: list[tuple[int, int, int]] = []  # found by each level that goes on: the first one's are Python's
 
 
-class Backlog:
+class ResponseQueue:
     """Works off finished exchanges and refills what is to be sent, a little each turn of the loop.
 
     While fewer are ready than should be, two are built for each that is read, though only one was sent for each that ended:
@@ -90,11 +90,11 @@ class Backlog:
         if self._aside is None:
             self._aside = ThreadPoolExecutor(1, "basetenkit-reader")
         self._beside += 1
-        self._loop.run_in_executor(self._aside, _gently, self._read, exchange).add_done_callback(
-            partial(self._came, len(exchange.body))
+        self._loop.run_in_executor(self._aside, _read_safely, self._read, exchange).add_done_callback(
+            partial(self._on_read, len(exchange.body))
         )
 
-    def _came(self, size: int, reading: asyncio.Future[Any]) -> None:
+    def _on_read(self, size: int, reading: asyncio.Future[Any]) -> None:
         self._beside -= 1
         self._waiting_bytes -= size
         self._record(reading.result())
@@ -115,7 +115,7 @@ class Backlog:
 
 
 @contextlib.contextmanager
-def few_collections() -> Iterator[None]:
+def reduced_gc() -> Iterator[None]:
     """Spares the loop the collector's long halts: what is there now is left alone (polars and altair, some tens of
     milliseconds), young objects are looked at a few at a time, and all of them hardly ever. Runs that go on at once share it:
     the last one to end leaves the collector as the first one found it."""
@@ -135,7 +135,7 @@ def few_collections() -> Iterator[None]:
                 gc.unfreeze()
 
 
-def _gently(read: Callable[[Exchange], Any], exchange: Exchange) -> Any:
+def _read_safely(read: Callable[[Exchange], Any], exchange: Exchange) -> Any:
     """Reads while the loop's thread is let in each half millisecond, where Python's own 5 ms would stand in every bound."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)

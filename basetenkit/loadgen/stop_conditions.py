@@ -9,8 +9,8 @@
 | `PrecisionReached` (until) | each second in which a look is due | sending; the measured requests that were sent are all |
 | `StopRequest` (stop(), an interrupt, the folder cannot be written) | at once | the run |
 
-How many requests a level has (max_requests) is no condition here: each request gets its number from the `Tally`, which has no more
-of them to give then. A new condition is a class with `check`, listed in `after_failures` or `each_second`.
+How many requests a level has (max_requests) is no condition here: each request gets its number from the `SharedCounters`,
+which have no more of them to give then. A new condition is a class with `check`, listed in `after_failures` or `each_second`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _SPACE = b"\xef\xbb\xbf \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParseContext:
     """What was asked for, as far as reading the answer depends on it. `is_cut`: the transport says that bytes are missing."""
 
     stream: bool = True
@@ -28,10 +28,12 @@ class Asked:
     inputs: int | None = None
 
 
-def read_body(out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[str, str]], asked: Asked) -> None:
+def read_body(
+    out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[str, str]], asked: ParseContext
+) -> None:
     """Reads a 2xx response's decoded body into `out`."""
     how = framing(out.body, first_header(headers, "content-type"))
-    out.because(f"framing: {how.kind}, for {how.why}")
+    out.add_trace(f"framing: {how.kind}, for {how.why}")
     out.wire_format = "text" if how.kind == "html" else how.kind
     out.streamed = asked.stream and how.kind in ("sse", "ndjson", "text") and bool(out.body)
     if out.body.startswith(BOM):
@@ -56,19 +58,23 @@ def read_body(out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[
         out.warn("not_streamed")
 
 
-def _read_stream(messages: Iterable[Message], out: Collector, asked: Asked, kind: str) -> None:
+def _read_stream(messages: Iterable[Message], out: Collector, asked: ParseContext, kind: str) -> None:
     read_messages(messages, out, asked.response_path, kind)
     close_stream(out, kind)
 
 
-def _read_as_text(out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[str, str]], asked: Asked) -> None:
+def _read_as_text(
+    out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[str, str]], asked: ParseContext
+) -> None:
     """A body that was said to be text, looks like JSON and has no known key: a model that was asked to write JSON."""
-    out.because("no known key is in it, and no JSON was declared: read as the text it is")
+    out.add_trace("no known key is in it, and no JSON was declared: read as the text it is")
     out.broken, out.wire_format, out.streamed = None, "text", asked.stream
     _read_text(out, read_ends, headers, asked)
 
 
-def _read_text(out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[str, str]], asked: Asked) -> None:
+def _read_text(
+    out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[str, str]], asked: ParseContext
+) -> None:
     # A length told ahead means that all was there before the first byte was sent.
     out.streamed = out.streamed and first_header(headers, "content-length") is None
     if len(out.body) > MAX_DOCUMENT:
@@ -83,7 +89,7 @@ def _read_text(out: Collector, read_ends: Sequence[int], headers: Sequence[tuple
         out.warn("completion_unverified")
 
 
-def _read_json(out: Collector, asked: Asked) -> None:
+def _read_json(out: Collector, asked: ParseContext) -> None:
     data = out.body.removeprefix(BOM).strip()
     if not data:
         return
@@ -105,7 +111,7 @@ def _read_json(out: Collector, asked: Asked) -> None:
         out.warn("duplicate_keys")
 
 
-def _read_odd_json(out: Collector, data: bytes, error: ValueError, asked: Asked) -> None:
+def _read_odd_json(out: Collector, data: bytes, error: ValueError, asked: ParseContext) -> None:
     """No single document: several in a row, one with text behind it, one cut off, or no JSON at all."""
     spans: Iterator[tuple[int, int, bool]] = islice(document_ends(out.body), 2)
     first, second = next(spans, None), next(spans, None)
@@ -116,7 +122,7 @@ def _read_odd_json(out: Collector, data: bytes, error: ValueError, asked: Asked)
         out.broken = f"the body is no JSON: after the document that ends at byte {first[1]} comes {rest}"
     elif first is not None and second is not None and begins:
         out.wire_format, out.streamed = "ndjson", asked.stream
-        out.because("several documents in a row: read as NDJSON")
+        out.add_trace("several documents in a row: read as NDJSON")
         _read_stream(ndjson_messages(out.body), out, asked, "ndjson")
     elif first is not None and first[2] and begins:
         _read_first(out, first, error, asked)
@@ -126,7 +132,7 @@ def _read_odd_json(out: Collector, data: bytes, error: ValueError, asked: Asked)
         out.broken = f"the body is no JSON, though its content type says so: {snippet(data)[:200]}"
 
 
-def _read_first(out: Collector, span: tuple[int, int, bool], error: ValueError, asked: Asked) -> None:
+def _read_first(out: Collector, span: tuple[int, int, bool], error: ValueError, asked: ParseContext) -> None:
     start, end, _ = span
     try:
         doc, _ = load(out.body[start:end])

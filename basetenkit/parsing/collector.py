@@ -88,7 +88,7 @@ class Collector:
         if isinstance(said, dict) and said:
             self.said = merge(self.said or {}, said)
 
-    def take_finish(self, said: object) -> None:
+    def set_finish_reason(self, said: object) -> None:
         """The finish reason, from a string or from SGLang's {"type": ...}. A word for none is none; a failure is noted."""
         reason = reason_in(said)
         if reason is not None:
@@ -111,7 +111,7 @@ class Collector:
         if found not in self.notes:
             self.notes.append(found)
 
-    def because(self, decision: str, start: int = 0, end: int | None = None) -> None:
+    def add_trace(self, decision: str, start: int = 0, end: int | None = None) -> None:
         """Keeps a decision with the bytes that led to it, for `explain`."""
         stop = len(self.body) if end is None else end
         shown = self.body[start : min(stop, start + 60)]

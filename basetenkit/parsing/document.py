@@ -30,13 +30,13 @@ def read_document(doc: object, out: Collector, response_path: str | None, inputs
     report = report_of(doc) or _listed(doc)
     if report is not None:
         out.error = report
-        out.because("the document reports an error", 0, end)
+        out.add_trace("the document reports an error", 0, end)
         _partial(doc, out, end)
     elif response_path:
         _at_path(doc, response_path, out, end)
-    elif embeddings.read(doc, out, inputs):
+    elif embeddings.read_embeddings(doc, out, inputs):
         out.dialect = "embeddings"
-        out.because("dialect: embeddings", 0, end)
+        out.add_trace("dialect: embeddings", 0, end)
     elif inputs is not None and doc is not None:
         out.broken = f"no embeddings are in the document{_keys(doc)}"
     elif isinstance(doc, str):
@@ -59,7 +59,7 @@ def _partial(doc: object, out: Collector, end: int) -> None:
 
 
 def _at_path(doc: object, response_path: str, out: Collector, end: int) -> None:
-    if not path.read(doc, response_path, out, 0, end):
+    if not path.read_path(doc, response_path, out, 0, end):
         found, _ = path.follow(doc, response_path)
         what = "leads to no text" if found else "leads nowhere"
         out.broken = f'response_path "{response_path}" {what} in the document{_keys(doc)}'
@@ -67,7 +67,7 @@ def _at_path(doc: object, response_path: str, out: Collector, end: int) -> None:
 
 def _in_shape(doc: object, out: Collector, end: int) -> None:
     if doc is None:
-        out.because("the document is null", 0, end)
+        out.add_trace("the document is null", 0, end)
         return
     if isinstance(doc, list) and doc and all(isinstance(item, dict) and "candidates" in item for item in doc):
         for item in doc:  # a stream of Google's, as one array
@@ -91,7 +91,7 @@ def _in_shape(doc: object, out: Collector, end: int) -> None:
 def _in_object(doc: dict[str, object], out: Collector, end: int) -> None:
     for key in _WRAPPERS:
         inner = doc.get(key)
-        if isinstance(inner, dict) and "choices" in inner and openai.read(inner, out, 0, end):
+        if isinstance(inner, dict) and "choices" in inner and openai.read_openai(inner, out, 0, end):
             out.dialect = "OpenAI"
             out.warn("field", path=key)
             return
@@ -123,7 +123,7 @@ def _in_string(text: str, out: Collector) -> None:
     kind = framing(inner, "application/octet-stream").kind
     if kind in ("sse", "ndjson"):
         out.warn("gathered", what="Server-Sent Events" if kind == "sse" else "NDJSON")
-        out.because(f"a JSON string that holds a whole {kind} stream", 0, end)
+        out.add_trace(f"a JSON string that holds a whole {kind} stream", 0, end)
         _gathered(inner, kind, out)
         return
     doc, levels = _unwrapped(text)
@@ -131,7 +131,7 @@ def _in_string(text: str, out: Collector) -> None:
         trial = Collector(out.body)
         read_document(doc, trial, None, None)
         if trial.error is not None or trial.texts or (not trial.broken and trial.opened):
-            out.because(f"a document encoded {levels + 1} times", 0, end)
+            out.add_trace(f"a document encoded {levels + 1} times", 0, end)
             _adopt(trial, out)
             out.warn("unwrapped", levels=levels)
             return

@@ -79,7 +79,7 @@ def _strings(value: object, here: str, depth: int) -> Iterator[tuple[str, str]]:
         yield from _strings(item, at, depth + 1)
 
 
-def read(doc: object, path: str, out: Collector, start: int, end: int) -> bool:
+def read_path(doc: object, path: str, out: Collector, start: int, end: int) -> bool:
     """Takes in one document or message by its path; False where the path leads nowhere in it, or to no text.
 
     How the stream ends and what it counts stands where it always does, so those keys are read all the same.
@@ -100,10 +100,10 @@ def read(doc: object, path: str, out: Collector, start: int, end: int) -> bool:
 def _other_keys(doc: dict[str, object], out: Collector) -> None:
     out.take_usage(doc.get("usage"))
     for key in _REASON_KEYS:
-        out.take_finish(doc.get(key))
+        out.set_finish_reason(doc.get(key))
     choices = doc.get("choices")
     first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-    out.take_finish(first.get("finish_reason"))
+    out.set_finish_reason(first.get("finish_reason"))
     if any(doc.get(key) is True for key in _END_KEYS):
         out.finished = True
     # A protocol that never speaks of an end has no end mark: Triton's, and a model's own of unusual shape.

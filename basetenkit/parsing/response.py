@@ -17,12 +17,12 @@ import numpy as np
 from basetenkit.core.notes import Note
 from basetenkit.core.types import Failure, Outcome, OutputEvent, first_header
 from basetenkit.parsing import encoding
-from basetenkit.parsing.body import Asked, read_body
+from basetenkit.parsing.body import ParseContext, read_body
 from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector
 from basetenkit.parsing.failures import asking_to_wait, http_report, source_of
 from basetenkit.parsing.lenient import clean
-from basetenkit.parsing.settle import settle
-from basetenkit.parsing.usage import Counts, believe
+from basetenkit.parsing.settle import finalize
+from basetenkit.parsing.usage import Counts, validate_usage
 from basetenkit.parsing.wire import framing
 
 _SHOWN = 2000
@@ -141,24 +141,24 @@ def parse_response(
         out.trace.append(f"content-encoding: {decoded.encoding}, undone; offsets are in the decoded body")
     out.broken, out.cut = decoded.malformed, decoded.incomplete
     if out.broken is None and (200 <= status < 300 or (failure is not None and not status)):
-        asked = Asked(stream, failure is not None, response_path, inputs)
+        asked = ParseContext(stream, failure is not None, response_path, inputs)
         if out.body or failure is None:  # what never got a byte has no format
             read_body(out, decoded.read_ends, headers, asked)
     elif not 200 <= status < 300:
         _read_error(out, status, headers)
     _take_failed(out)
     whole = failure is None and out.cut is None and out.error is None
-    settle(out, None if out.is_chat else prompt)
+    finalize(out, None if out.is_chat else prompt)
     if out.texts:
-        out.because(
+        out.add_trace(
             f"first output: {out.kinds[0]}, the earliest of {len(out.texts)} event(s)", out.starts[0], out.ends[0]
         )
     _fill(out, parsed)
     _judge(out, parsed, status, failure)
-    _blame(out, parsed, status, headers)
+    _attribute_error(out, parsed, status, headers)
     _time(out, parsed, decoded.read_ends, bool(decoded.encoding))
     limit = None if max_tokens is None else max_tokens * (len(out.others) + 1)
-    parsed.counts, notes = believe(out.usage, has_output=bool(out.texts), limit=limit, is_whole=whole)
+    parsed.counts, notes = validate_usage(out.usage, has_output=bool(out.texts), limit=limit, is_whole=whole)
     parsed.notes, parsed.decisions = out.notes + notes, out.trace
     return parsed
 
@@ -167,7 +167,7 @@ def _take_failed(out: Collector) -> None:
     """A failure that the answer's finish reason or choice names is the outcome, if nothing graver is."""
     if out.failed is None or out.error is not None or out.broken:
         return
-    out.because(f"the answer names a failure: {out.failed.message[:80]}")
+    out.add_trace(f"the answer names a failure: {out.failed.message[:80]}")
     if out.failed.is_cut:
         out.cut = out.cut or out.failed.message
     else:
@@ -178,7 +178,7 @@ def _read_error(out: Collector, status: int, headers: Sequence[tuple[str, str]])
     out.error = asking_to_wait(http_report(status, out.body), first_header(headers, "retry-after"))
     kind = framing(out.body, None).kind
     out.wire_format = "text" if kind == "html" else kind
-    out.because(f"status {status}: the body is an error's")
+    out.add_trace(f"status {status}: the body is an error's")
 
 
 def _fill(out: Collector, parsed: ParsedResponse) -> None:
@@ -220,7 +220,7 @@ def _beside(out: Collector) -> str:
     return f"; outside any event it has: {out.stray}" if out.stray else ""
 
 
-def _blame(out: Collector, parsed: ParsedResponse, status: int, headers: Sequence[tuple[str, str]]) -> None:
+def _attribute_error(out: Collector, parsed: ParsedResponse, status: int, headers: Sequence[tuple[str, str]]) -> None:
     if out.error is None or parsed.outcome not in (Outcome.API_ERROR, Outcome.HTTP_ERROR):
         return
     parsed.error_source = source_of(headers, out.error, out.body, status)

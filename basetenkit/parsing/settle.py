@@ -12,7 +12,7 @@ _LONG = 4  # characters; a piece of reasoning that long is not said twice in a r
 _BEGIN_TOKENS = re.compile(r"(?:<s>|<bos>|<\|begin_of_text\|>|<\|startoftext\|>)?\s*")
 
 
-def settle(out: Collector, prompt: str | None) -> None:
+def finalize(out: Collector, prompt: str | None) -> None:
     """Mends the event columns in place, and notes what was done. `prompt`: None where an echo is not looked for."""
     if not out.texts:
         _notes(out)

@@ -64,7 +64,7 @@ def _count_rest(rest: Iterator[Message], out: Collector) -> None:
         if data.strip() != b"[DONE]":
             out.after_done += 1
             if out.after_done == 1:
-                out.because(f"message after the end ({name or 'no name'}): ignored", start, end)
+                out.add_trace(f"message after the end ({name or 'no name'}): ignored", start, end)
 
 
 def close_stream(out: Collector, kind: str) -> None:
@@ -151,12 +151,12 @@ class _Stream:
         if not self.out.stray:
             self.out.stray = snippet(message[1])[:200]
             self.out.warn("stray_line", text=self.out.stray)
-            self.out.because("lines that are no field and no comment", message[2], message[3])
+            self.out.add_trace("lines that are no field and no comment", message[2], message[3])
 
     def _stop(self, message: Message, why: str) -> None:
         """A message that cannot be read: what follows it is not read, for no figure may come from it."""
         self.out.broken = clip(f"the message at byte {message[2]} cannot be read: {why}")
-        self.out.because("a message cannot be read: the response is malformed", message[2], message[3])
+        self.out.add_trace("a message cannot be read: the response is malformed", message[2], message[3])
 
     def _find(self, doc: dict[str, object], message: Message) -> None:
         _, _, start, end, _ = message
@@ -184,7 +184,7 @@ class _Stream:
 
     def _fail(self, report: Report, message: Message) -> None:
         self.out.error = report
-        self.out.because("a message reports an error", message[2], message[3])
+        self.out.add_trace("a message reports an error", message[2], message[3])
 
     def take_odd(self, message: Message) -> None:
         """A message that is no strict JSON: [DONE], a plain word, forgivable JSON, or one cut off by the body's end."""
@@ -208,7 +208,7 @@ class _Stream:
 
     def _end(self, message: Message) -> None:
         self.out.done = True
-        self.out.because("end: [DONE]", message[2], message[3])
+        self.out.add_trace("end: [DONE]", message[2], message[3])
 
     def _take_error(self, word: bytes, message: Message) -> None:
         try:
@@ -240,7 +240,7 @@ class _Stream:
             return False
         if self.framing == "sse":
             self.out.warn("framed_twice")
-            self.out.because("a message was framed twice: unframed once more", message[2], message[3])
+            self.out.add_trace("a message was framed twice: unframed once more", message[2], message[3])
         self.depth = 1
         for name, value, *_ in inner:
             again = (name, value, message[2], message[3], message[4])
@@ -263,7 +263,7 @@ class _Stream:
             looks_json = word[:1] in (b"{", b"[", b'"')
             if not whole and looks_json and is_cut_off(word):
                 out.cut = f"the body ends within the message that begins at byte {message[2]}"
-                out.because("the last message is cut off", message[2], message[3])
+                out.add_trace("the last message is cut off", message[2], message[3])
             elif self._may_be_words() and not looks_json and not is_html(word):
                 self._word(message)
             else:
@@ -287,7 +287,7 @@ class _Stream:
             return
         if not self.is_words:
             self.is_words, self.first_word = True, message
-            self.out.because("dialect: bare words as data", start, end)
+            self.out.add_trace("dialect: bare words as data", start, end)
         bad = bad_bytes(data)
         if bad:
             self.out.warn("decode_errors", n=bad)
@@ -296,6 +296,6 @@ class _Stream:
 
 
 def _by_path(response_path: str, doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
-    if not path.read(doc, response_path, out, start, end) and not out.keys:
+    if not path.read_path(doc, response_path, out, start, end) and not out.keys:
         out.keys, out.example = [str(key) for key in list(doc)[:20]], path.likeliest(doc)
     return True

@@ -32,7 +32,7 @@ _RIGHT = "bytes, text, an iterable of bytes or (seconds, bytes), a HAR entry or 
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class CapturedResponse:
     """A response as it was handed in. `read_ends`: length of the body after each read; `times`: the seconds of each.
 
     `status` and `headers` are None where it did not say; `decision` tells, for `explain`, what it was taken for.
@@ -49,7 +49,7 @@ class Given:
 
 def take(
     given: object, status: int | None = None, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
-) -> Given:
+) -> CapturedResponse:
     """What `given` holds. `status` and each of `headers` win over what it says itself. TypeError where it is no response."""
     found = _recognise(given)
     pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
@@ -59,13 +59,13 @@ def take(
     return replace(found, status=said if status is None else status, headers=[*pairs, *kept])
 
 
-def _recognise(given: object) -> Given:
+def _recognise(given: object) -> CapturedResponse:
     if isinstance(given, str):
         data = given.encode("utf-8", "replace")
-        return _from_curl(data, was_text=True) or Given(data)
+        return _from_curl(data, was_text=True) or CapturedResponse(data)
     if isinstance(given, (bytes, bytearray, memoryview)):
         data = bytes(given)
-        return _from_curl(data, was_text=False) or Given(data)
+        return _from_curl(data, was_text=False) or CapturedResponse(data)
     if isinstance(given, Mapping):
         return _from_har(given)
     if hasattr(given, "status_code") and hasattr(given, "headers"):
@@ -75,7 +75,7 @@ def _recognise(given: object) -> Given:
     return _from_chunks(given)
 
 
-def _from_chunks(chunks: Iterable[object]) -> Given:
+def _from_chunks(chunks: Iterable[object]) -> CapturedResponse:
     body, ends, times = bytearray(), [], []
     for chunk in chunks:
         if isinstance(chunk, tuple):
@@ -90,7 +90,7 @@ def _from_chunks(chunks: Iterable[object]) -> Given:
         ends.append(len(body))
     if times and len(times) != len(ends):
         raise TypeError("some chunks have a time and some have none; all or none is right")
-    return Given(bytes(body), ends, times)
+    return CapturedResponse(bytes(body), ends, times)
 
 
 def _seconds(value: object) -> float:
@@ -116,7 +116,7 @@ class _Head:
         return self.status < 200 or 300 <= self.status < 400 or self.status in (401, 407) or is_tunnel
 
 
-def _from_curl(data: bytes, was_text: bool) -> Given | None:
+def _from_curl(data: bytes, was_text: bool) -> CapturedResponse | None:
     """A transcript of `curl -i`; None where `data` does not begin with a whole head that has headers."""
     head = _head(data, 0)
     if head is None:
@@ -132,7 +132,7 @@ def _from_curl(data: bytes, was_text: bool) -> Given | None:
     body = data[last.end :]
     body, headers, failure, more = _undo_copying(body, last.headers, was_text)
     shown = f"  [bytes 0-{last.end}: {last.line.encode()[:60]!r}...]"  # no header: it may be a cookie
-    return Given(body, status=last.status, headers=headers, failure=failure, decision=said + more + shown)
+    return CapturedResponse(body, status=last.status, headers=headers, failure=failure, decision=said + more + shown)
 
 
 def _head(data: bytes, at: int) -> _Head | None:
@@ -190,7 +190,7 @@ def _without(headers: Pairs, name: str) -> Pairs:
 # -- HAR ---------------------------------------------------------------------------------------------------------------
 
 
-def _from_har(entry: Mapping[str, object]) -> Given:
+def _from_har(entry: Mapping[str, object]) -> CapturedResponse:
     """An entry of an HTTP Archive (HAR 1.2, "response" and "content"), or a whole archive of one entry."""
     entry = _only_entry(entry)
     response = entry.get("response")
@@ -211,7 +211,7 @@ def _from_har(entry: Mapping[str, object]) -> Given:
     # HAR keeps a body as the page saw it: "content.text" is decoded, whatever the headers say.
     said = f"input: a HAR entry, status {status} with {len(pairs)} header(s) and {len(body)} bytes of decoded body"
     plain = _without(pairs, "content-encoding")
-    return Given(body, status=status, headers=plain, failure=failure, decision=said)
+    return CapturedResponse(body, status=status, headers=plain, failure=failure, decision=said)
 
 
 def _only_entry(archive: Mapping[str, object]) -> Mapping[str, object]:
@@ -249,7 +249,7 @@ def _names(entry: Mapping[str, object]) -> str:
 # -- httpx and its like ------------------------------------------------------------------------------------------------
 
 
-def _from_client(response: Any) -> Given:
+def _from_client(response: Any) -> CapturedResponse:
     """A response of httpx or of a library alike, known by its attributes. What its client raises on reading goes on."""
     name, status = type(response).__name__, response.status_code
     if not isinstance(status, int):
@@ -261,7 +261,7 @@ def _from_client(response: Any) -> Given:
     if not isinstance(body, (bytes, bytearray, memoryview)):
         raise TypeError(f"the content of this {name} is {type(body).__name__}; bytes are right")
     body, pairs = bytes(body), _pairs_of(response.headers)
-    given = Given(body, status=int(status), headers=_without(pairs, "content-encoding"))
+    given = CapturedResponse(body, status=int(status), headers=_without(pairs, "content-encoding"))
     arrivals = (getattr(response, "extensions", None) or {}).get("arrivals") or []
     said = f"input: {name}, status {int(status)} with {len(pairs)} header(s)"
     if not arrivals:

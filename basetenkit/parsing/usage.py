@@ -115,7 +115,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def believe(
+def validate_usage(
     usage: dict[str, object] | None, *, has_output: bool, limit: int | None, is_whole: bool = True
 ) -> tuple[Counts, list[Note]]:
     """The counts in `usage` that can be, and notes on those that cannot. `limit`: the most output tokens allowed.

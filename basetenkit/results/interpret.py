@@ -8,7 +8,7 @@ from ..parsing.response import ParsedResponse, parse_response
 from ..transport.redirects import not_followed
 
 
-def read(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
+def interpret(exchange: Exchange, endpoint: Endpoint) -> ParsedResponse:
     """What an exchange's bytes mean. A defect of the parser costs its response, never the row."""
     request = exchange.request
     try:

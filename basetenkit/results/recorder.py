@@ -29,14 +29,14 @@ COUNTED_CHARACTERS = 1 << 20  # longer is no model's answer, and counting it wou
 
 
 @dataclass(slots=True)
-class Times:
+class EventTimes:
     """Arrival and bound of each output event, float64 seconds since the send; both have one entry an event."""
 
     arrival: NDArray[np.float64]
     error: NDArray[np.float64]
 
 
-def event_times(exchange: Exchange, parsed: ParsedResponse) -> Times | None:
+def event_times(exchange: Exchange, parsed: ParsedResponse) -> EventTimes | None:
     """When the byte that completed each output event came, and the proven error of that; None without events or a send.
 
     An event came at its read's stamp, and at most (stamp - earliest) before it; exactly then where the event's bytes end
@@ -48,7 +48,7 @@ def event_times(exchange: Exchange, parsed: ParsedResponse) -> Times | None:
     stamp = reads[:, STAMP]
     exact = (reads[:, EXACT] != 0) & np.asarray(parsed.event_closes, bool)
     width = np.where(exact, 0, np.maximum(stamp - reads[:, EARLIEST], 0)) + exchange.send_bound_ns
-    return Times((stamp - exchange.sent_ns) / 1e9, width / 1e9)
+    return EventTimes((stamp - exchange.sent_ns) / 1e9, width / 1e9)
 
 
 def first_byte_ns(exchange: Exchange) -> int | None:
@@ -104,16 +104,16 @@ def _settled(parsed: ParsedResponse, row: dict[str, Any]) -> list[Note]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Record:
     """One exchange as a row and its chunks, before they are in a table."""
 
     row: dict[str, Any]
-    times: Times | None
+    times: EventTimes | None
     starts: Sequence[int]
     ends: Sequence[int]
 
 
-class Table:
+class Recorder:
     """Rows and chunks as they come, in columns, until they are made into frames. Nothing here is tracked by the garbage
     collector one by one: strings and numbers in lists, times in arrays."""
 
@@ -133,9 +133,9 @@ class Table:
         """Sets the level's start, from which the schedule's times count."""
         self._origin_ns = origin_ns
 
-    def successor(self) -> Table:
+    def successor(self) -> Recorder:
         """An empty table of the same level."""
-        return Table(self.level, self._origin_ns, self._count)
+        return Recorder(self.level, self._origin_ns, self._count)
 
     @property
     def chunk_count(self) -> int:
@@ -145,13 +145,13 @@ class Table:
         """Appends one row and its chunks; returns the row."""
         return self.append(self.read(exchange, parsed))
 
-    def read(self, exchange: Exchange, parsed: ParsedResponse) -> Reading:
+    def read(self, exchange: Exchange, parsed: ParsedResponse) -> Record:
         """What `append` takes. Changes nothing, so it may be done on another thread."""
         times = event_times(exchange, parsed) if parsed.streamed and not length_ahead(exchange) else None
         offsets = text_offsets(parsed) if times is not None else ((), ())
-        return Reading(self._row(exchange, parsed, times), times, *offsets)
+        return Record(self._row(exchange, parsed, times), times, *offsets)
 
-    def append(self, reading: Reading) -> dict[str, Any]:
+    def append(self, reading: Record) -> dict[str, Any]:
         """Appends one row and its chunks; returns the row."""
         row, times = reading.row, reading.times
         if times is not None:
@@ -165,7 +165,7 @@ class Table:
         self._chunk_counts.append(len(times.arrival) if times is not None else 0)
         return row
 
-    def _row(self, exchange: Exchange, parsed: ParsedResponse, times: Times | None) -> dict[str, Any]:
+    def _row(self, exchange: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> dict[str, Any]:
         request = exchange.request
         row: dict[str, Any] = dict.fromkeys(STORED)
         row.update(self._own)
@@ -194,7 +194,7 @@ class Table:
         row["notes"] = _settled(parsed, row) + notes + disorder + self._pace(row, exchange, parsed, times)
         return row
 
-    def _pace(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: Times | None) -> list[Note]:
+    def _pace(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> list[Note]:
         """Sets the row's TPOT; gives the notes on how the tokens came."""
         if parsed.outcome is not Outcome.OK:
             return []
@@ -218,7 +218,7 @@ class Table:
             row[name] = None if ns is None else ns / 1e9
         row["retransmits"] = x.retransmits
 
-    def _latency(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: Times | None) -> None:
+    def _latency(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> None:
         if x.sent_ns is None:
             return
         first = first_byte_ns(x)

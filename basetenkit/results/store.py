@@ -238,7 +238,7 @@ def _lock(handle: int) -> bool:
     return True
 
 
-def hide(exchange: Exchange, secrets: Sequence[bytes]) -> None:
+def redact_exchange(exchange: Exchange, secrets: Sequence[bytes]) -> None:
     """Blots out, in what a server sent back, what it had been sent in confidence: an asterisk a byte, so that every offset
     stays. Error pages that repeat the request's headers, and redirects that repeat its query, are common."""
     for secret in secrets:

@@ -18,7 +18,7 @@ from ..config.endpoint import Endpoint
 from ..config.run_config import RunConfig
 from ..core.secrets import redact_url
 from ..core.tables import html_table
-from ..results.interpret import read
+from ..results.interpret import interpret
 from ..results.row_notes import restored
 from ..session import run_sync
 
@@ -75,7 +75,7 @@ def preflight(
     row = run.requests.row(0, named=True)
     row["notes"] = restored(row["notes"])
     exchange = run.exchange(row["request_id"])
-    sent, code = exchange.request.body, read(exchange, config.endpoint).error_code
+    sent, code = exchange.request.body, interpret(exchange, config.endpoint).error_code
     arrivals = run.chunks.select("arrival_s", "error_s").collect().rows()
     return Preflight(
         ok=row["outcome"] == "ok",

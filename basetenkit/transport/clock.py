@@ -59,7 +59,7 @@ class Poller(selectors.DefaultSelector):
     previous = 0
     began = 0
     returned = 0
-    glanced = 0
+    prev_priority_poll = 0
     in_flight = 0
 
     def __init__(self) -> None:
@@ -77,21 +77,21 @@ class Poller(selectors.DefaultSelector):
         """A response that was awaited is over."""
         self.in_flight -= 1
 
-    def hasten(self, fd: int) -> None:
+    def prioritize(self, fd: int) -> None:
         """From now on a registered `fd` is handed out before others; until `relax`, which must come before it is closed."""
         if self._ahead is not None:
             self._hastened.add(fd)
             self._ahead.register(fd, select.EPOLLIN)
 
-    def relax(self, fd: int) -> None:
+    def deprioritize(self, fd: int) -> None:
         if self._ahead is not None:
             self._hastened.discard(fd)
             self._ahead.unregister(fd)
 
     def select(self, timeout: float | None = None) -> Ready:
-        self.glanced, self._looked = self._looked, mono()
+        self.prev_priority_poll, self._looked = self._looked, mono()
         if self._waiting:
-            ready = self._glance()
+            ready = self._poll_priority()
         else:
             if self.in_flight:
                 timeout = TICK_S if timeout is None or timeout > TICK_S else timeout
@@ -111,7 +111,7 @@ class Poller(selectors.DefaultSelector):
         self._waiting = ready[SLICE:]
         return ahead + ready[:SLICE]
 
-    def _glance(self) -> Ready:
+    def _poll_priority(self) -> Ready:
         """What has become ready of the hastened, and the next slice of what waits."""
         assert self._ahead is not None
         many = max(1, len(self._hastened))  # all of them: what is not found was not there
@@ -150,17 +150,17 @@ class NoPoller:
     before_previous = 0
     previous = 0
     returned = 0
-    glanced = 0
+    prev_priority_poll = 0
 
     def begin(self) -> None:
         """Nothing: whose loop it is decides how often it looks."""
 
     end = begin
 
-    def hasten(self, fd: int) -> None:
+    def prioritize(self, fd: int) -> None:
         """Nothing: whose loop it is decides what is read first."""
 
-    relax = hasten
+    deprioritize = prioritize
 
 
 class WallClock:

@@ -54,7 +54,7 @@ class Connection:
         self._buffer = buffer = _own.__dict__.setdefault("buffer", bytearray(READ_BYTES))
         self._buffers, self._view = (buffer,), memoryview(buffer)
         self._recv = getattr(sock, "recvmsg_into", None) if stamps else None
-        self._drained = self._inherited = self._hasty = 0
+        self.empty_since = self.carried_bound = self.priority_reads_left = 0
         self._reader: ResponseReader | None = None
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -92,8 +92,8 @@ class Connection:
             self._lost(error)
             return done
         exchange.started_at_ns = mono() + self._wall.offset
-        exchange.sent_ns = self._drained = sent = mono()
-        self._inherited = 0
+        exchange.sent_ns = self.empty_since = sent = mono()
+        self.carried_bound = 0
         try:
             n = self._sock.send(data)
             self._written += n
@@ -104,8 +104,8 @@ class Connection:
             self._lost(error)
             return done
         exchange.send_bound_ns = mono() - sent
-        self._hasty = HASTY_READS
-        self._poller.hasten(self._sock.fileno())
+        self.priority_reads_left = HASTY_READS
+        self._poller.prioritize(self._sock.fileno())
         self._timer = self._loop.call_later(self._next_deadline(sent)[0], self._check_deadline)
         if n < len(data):
             self._unsent = memoryview(data)[n:]
@@ -146,29 +146,30 @@ class Connection:
         except OSError as error:
             self._lost(error)
             return
-        earliest = self._inherited or max(poller.glanced if self._hasty else poller.previous, self._drained)
+        poll_before = poller.prev_priority_poll if self.priority_reads_left else poller.previous
+        earliest = self.carried_bound or max(poll_before, self.empty_since)
         full = n == READ_BYTES
         if full:
-            self._inherited = earliest  # what a full read left behind may be as old as what it took
+            self.carried_bound = earliest  # what a full read left behind may be as old as what it took
         else:
-            self._inherited, self._drained = 0, asked
+            self.carried_bound, self.empty_since = 0, asked
         reader = self._reader
         if not n or reader is None:
             self._ended() if not n else self._idle(n)
             return
-        stamp, earliest, exact = self._judge(stamp, earliest, full)
+        stamp, earliest, exact = self._bound_stamp(stamp, earliest, full)
         if self._tls is not None:
             self._feed_tls(n, stamp, earliest, exact)
             return
         reader.feed(self._view[:n], stamp, earliest, exact)
-        if self._hasty and reader.exchange.body:
-            self._calm(1)
+        if self.priority_reads_left and reader.exchange.body:
+            self._deprioritize(1)
         if reader.done:
             self._finish()
         elif self.on_progress is not None:
             self.on_progress()
 
-    def _judge(self, stamp: int, earliest: int, full: bool) -> tuple[int, int, bool]:
+    def _bound_stamp(self, stamp: int, earliest: int, full: bool) -> tuple[int, int, bool]:
         """(latest, earliest, exact) for a read, from its stamp on the wall clock (0: none)."""
         assert self._reader is not None
         now = mono()
@@ -178,9 +179,9 @@ class Connection:
         stamp -= self._wall.offset
         if earliest <= stamp <= now:
             return stamp, earliest, not full
-        return self._judge_odd(stamp, earliest, now, full)
+        return self._bound_anomalous_stamp(stamp, earliest, now, full)
 
-    def _judge_odd(self, stamp: int, earliest: int, now: int, full: bool) -> tuple[int, int, bool]:
+    def _bound_anomalous_stamp(self, stamp: int, earliest: int, now: int, full: bool) -> tuple[int, int, bool]:
         """A stamp outside [earliest, now]: the wall clock was stepped, the segment was queued late, or it filled a gap."""
         if stamp > now or earliest - stamp > DISORDER_NS:
             before = self._wall.offset
@@ -214,8 +215,8 @@ class Connection:
         for i, piece in enumerate(pieces):
             if not reader.done:
                 reader.feed(piece, stamp, earliest, exact and ends_record and i == len(pieces) - 1)
-        if self._hasty and reader.exchange.body:
-            self._calm(1)
+        if self.priority_reads_left and reader.exchange.body:
+            self._deprioritize(1)
         self._flush_tls()
         if tls.closed:
             reader.eof()
@@ -224,11 +225,11 @@ class Connection:
         elif self.on_progress is not None:
             self.on_progress()
 
-    def _calm(self, reads: int) -> None:
+    def _deprioritize(self, reads: int) -> None:
         """So many of the reads that go ahead of others are over."""
-        if self._hasty and self._hasty <= reads:
-            self._poller.relax(self._sock.fileno())
-        self._hasty = max(0, self._hasty - reads)
+        if self.priority_reads_left and self.priority_reads_left <= reads:
+            self._poller.deprioritize(self._sock.fileno())
+        self.priority_reads_left = max(0, self.priority_reads_left - reads)
 
     def _idle(self, n: int) -> None:
         """Bytes while nothing was asked for: TLS may speak of itself; anything else makes the connection useless."""
@@ -277,7 +278,7 @@ class Connection:
         assert done is not None
         self._reader = self._done = None
         self._poller.end()
-        self._calm(self._hasty)
+        self._deprioritize(self.priority_reads_left)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -336,7 +337,7 @@ class Connection:
         if self.closed:
             return
         self.closed = True
-        self._calm(self._hasty)
+        self._deprioritize(self.priority_reads_left)
         fd = self._sock.fileno()
         self._loop.remove_reader(fd)
         self._loop.remove_writer(fd)

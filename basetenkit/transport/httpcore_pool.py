@@ -19,10 +19,10 @@ from .clock import NoPoller, Poller, WallClock, mono
 from .connection import Timeouts
 from .http1 import BODY_LIMIT
 from .http_request import HttpRequest
-from .httpcore_streams import Backend, Read, Stream
+from .httpcore_streams import Backend, Read, StampedStream
 from .kept import name_kept
 from .limits import cause_of
-from .pool import Gate, tls_context
+from .pool import ConnectBarrier, tls_context
 
 
 class HttpxPool:
@@ -53,7 +53,7 @@ class HttpxPool:
             network_backend=Backend(self._poller),
         )
 
-    async def exchange(self, exchange: Exchange, message: HttpRequest, gate: Gate | None = None) -> None:
+    async def exchange(self, exchange: Exchange, message: HttpRequest, gate: ConnectBarrier | None = None) -> None:
         """Sends `message` and fills `exchange`; whatever happens stands in `exchange.failure`. Cancelling it marks the exchange
         `cancelled`, and goes on as a cancellation. Nobody waits for the others of a wave: who connects when is httpcore's."""
         exchange.start_ns = exchange.start_ns or mono()
@@ -164,7 +164,7 @@ class Clock:
     """The interval in which each piece of one response came: that of its frame, or of the reads since the piece before."""
 
     def __init__(self, stream: object, number: int | None) -> None:
-        self._stream = stream if isinstance(stream, Stream) else None
+        self._stream = stream if isinstance(stream, StampedStream) else None
         self._number, self._earliest = number, 0
 
     def of_next(self, sent_ns: int) -> Read:

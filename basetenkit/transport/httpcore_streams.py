@@ -71,14 +71,14 @@ class Frames:
         self._of.pop(stream, None)
 
 
-class Stream(httpcore.AsyncNetworkStream):
+class StampedStream(httpcore.AsyncNetworkStream):
     """One connection. `reads` are those that brought bytes and that nobody has taken yet; of HTTP/2, `frames` has them."""
 
     def __init__(self, sock: socket.socket, poller: Poller | NoPoller, tls: TlsLayer | None = None) -> None:
         self._sock, self._poller, self._tls = sock, poller, tls
         self._loop = asyncio.get_running_loop()
         self._plain: deque[bytes] = deque()
-        self._drained = mono()
+        self.empty_since = mono()
         self.reads: list[Read] = []
         self.frames = Frames() if tls is not None and tls.object.selected_alpn_protocol() == "h2" else None
 
@@ -112,18 +112,18 @@ class Stream(httpcore.AsyncNetworkStream):
             try:
                 data = self._sock.recv(max_bytes)
             except (BlockingIOError, InterruptedError):
-                waited, self._drained = True, asked
+                waited, self.empty_since = True, asked
                 data = await self._loop.sock_recv(self._sock, max_bytes)
         except OSError as error:
             raise httpcore.ReadError(describe(error)) from None
         returned = mono()
         # What a poll reported had not come before the poll before it. A task runs a turn of the loop after that at times,
         # and what was there at once may have come at any time since the connection was last seen empty.
-        earliest = max(self._drained, self._poller.before_previous) if waited else self._drained
+        earliest = max(self.empty_since, self._poller.before_previous) if waited else self.empty_since
         if data:
             self.reads.append((returned, earliest))
         if len(data) < max_bytes:
-            self._drained = asked if not waited else max(asked, earliest)
+            self.empty_since = asked if not waited else max(asked, earliest)
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -155,7 +155,7 @@ class Stream(httpcore.AsyncNetworkStream):
         except OSError as error:
             await self.aclose()
             raise httpcore.ConnectError(f"the TLS handshake failed: {describe(error)}") from error
-        return Stream(self._sock, self._poller, tls)
+        return StampedStream(self._sock, self._poller, tls)
 
     def get_extra_info(self, info: str) -> Any:
         if info == "ssl_object":
@@ -200,7 +200,7 @@ class Backend(httpcore.AsyncNetworkBackend):
             message = own_limit(error) or f"no connection to {host}:{port}: {describe(error)}"
             raise httpcore.ConnectError(message) from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Stream(sock, self._poller)
+        return StampedStream(sock, self._poller)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

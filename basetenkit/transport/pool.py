@@ -64,7 +64,7 @@ def tls_context(verify: bool | str | ssl.SSLContext, client_cert: str | None = N
     return context
 
 
-class Gate:
+class ConnectBarrier:
     """Where the first requests of a closed loop wait until all of them are connected, so that handshakes do not disturb the
     arrivals of those that were sooner. Opens after `patience_s` at the latest: one slow connection holds nobody up for long."""
 
@@ -85,7 +85,7 @@ class Gate:
             self._timer.cancel()
 
 
-class Turnstile:
+class SendThrottle:
     """Lets so many sends through each turn of the loop, so that reads come in between: when a thousand responses end at
     once, a thousand new requests must not keep the next tokens waiting in the kernel, where they would merge."""
 
@@ -133,13 +133,13 @@ class Pool:
         self._origin, self._timeouts = origin, timeouts or Timeouts()
         self._loop = asyncio.get_running_loop()
         self._poller, self._wall, self._stamps = poller or NoPoller(), wall or WallClock(), stamps
-        self._turnstile = Turnstile()
+        self._turnstile = SendThrottle()
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._lookup: asyncio.Task[list[AddrInfo]] | None = None
         self._looked_up = 0
 
-    async def exchange(self, exchange: Exchange, message: HttpRequest, gate: Gate | None = None) -> None:
+    async def exchange(self, exchange: Exchange, message: HttpRequest, gate: ConnectBarrier | None = None) -> None:
         """Sends `message` and fills `exchange`; whatever happens stands in `exchange.failure`. Cancelling it closes the
         connection, marks the exchange `cancelled`, and goes on as a cancellation. `gate`: where to wait, once connected,
         for the others of a wave."""

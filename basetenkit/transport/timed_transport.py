@@ -82,7 +82,7 @@ def _library(request: httpx.Request) -> Any:
 @cache
 def _stream_class(library: Any) -> Any:
     """`_Stream` as that library knows a stream: its client looks at the class."""
-    return type("_Stream", (_Stream, library.AsyncByteStream), {})
+    return type("_Stream", (_TimedStream, library.AsyncByteStream), {})
 
 
 async def _payload(request: httpx.Request) -> bytes:
@@ -109,7 +109,7 @@ def _httpx_error(exchange: Exchange, request: httpx.Request) -> httpx.TransportE
     return error
 
 
-class _Stream:
+class _TimedStream:
     """A response's body, given on as it comes."""
 
     def __init__(

@@ -99,7 +99,7 @@ def check(config: RunConfig) -> None:
 
 
 @dataclass(slots=True, eq=False)
-class Talk:
+class ConversationState:
     """A conversation being held. `first`: the number that the plan gives its first turn if a schedule counts them;
     `numbers`: those of its turns that are planned, and their `phase`; `opening`: one that a steady level begins with; `at`: turns
     said so far; `tokens`: of all `messages`; `params`: what its row of the data set adds to payloads."""
@@ -116,7 +116,7 @@ class Talk:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Speaker:
+class ConversationSampler:
     """Draws the conversations of one sender of a level, and builds what is said in them: `dataset`, `RD` or `RDC`.
 
     `salt`, `stream` and `share` are as a Sampler has them: (part, parts) holds every `parts`-th conversation of one order.
@@ -146,21 +146,21 @@ class Speaker:
         self._openings: list[int] | None = None
         self.mean_turns = sum(map(len, conversations)) / max(len(conversations), 1)
         self._behind = 0
-        self.begun: deque[Talk] = deque()
+        self.begun: deque[ConversationState] = deque()
         self._parts = share[1]
         self._upcoming = self._skip(share[0])
 
-    def _draw(self) -> Talk:
+    def _draw(self) -> ConversationState:
         pick = next(self._picks)
         turns = self._conversations[pick]
-        talk = Talk(turns, self._behind, params=self._of_row(pick))
+        talk = ConversationState(turns, self._behind, params=self._of_row(pick))
         self._behind += len(turns)
         return talk
 
     def _of_row(self, pick: int) -> Mapping[str, Any]:
         return self._params[pick] if self._params else {}
 
-    def _skip(self, others: int) -> Talk:
+    def _skip(self, others: int) -> ConversationState:
         for _ in range(others):
             self._draw()
         return self._draw()
@@ -184,10 +184,11 @@ class Speaker:
             self._openings = weights
         (pick,) = self._apart.choices(range(len(self._conversations)), cum_weights=self._openings)
         turns = self._conversations[pick]
-        self.begun.append(Talk(turns[: self._apart.randint(1, len(turns))], 0, opening=True, params=self._of_row(pick)))
+        opening = turns[: self._apart.randint(1, len(turns))]
+        self.begun.append(ConversationState(opening, 0, opening=True, params=self._of_row(pick)))
         return self.say(self.begun[-1])
 
-    def say(self, talk: Talk, request_id: str = "") -> Request:
+    def say(self, talk: ConversationState, request_id: str = "") -> Request:
         """The request of its next turn. `input_tokens_client` is of all messages, each counted by itself."""
         mark = "" if talk.at else next(self._marks)
         for message in talk.turns[talk.at].said:
@@ -209,7 +210,7 @@ class Speaker:
             message_count=len(talk.messages),
         )
 
-    def hear(self, talk: Talk, text: str) -> None:
+    def hear(self, talk: ConversationState, text: str) -> None:
         """Puts the answer to the last turn into the history: the model's `text`, or the data set's."""
         turn = talk.turns[talk.at - 1]
         if turn.call is not None:
@@ -219,7 +220,7 @@ class Speaker:
         chosen = own if own is not None and self._config.history_from == "dataset" else text
         self._add(talk, {"role": "assistant", "content": chosen})
 
-    def _add(self, talk: Talk, message: Message) -> None:
+    def _add(self, talk: ConversationState, message: Message) -> None:
         talk.messages.append(message)
         talk.tokens += self._count(message["content"] or "")
         for call in message.get("tool_calls", ()):

@@ -180,7 +180,7 @@ def _can_be(path: Path) -> None:
 
 
 def _of_hub(source: dict[str, Any], name: str, columns: Columns, near: Path) -> Entries:
-    frame, unread = hub_data.read(source, columns.named, row_fields.is_known)
+    frame, unread = hub_data.read_hub(source, columns.named, row_fields.is_known)
     return _of_table(Table.of_frame(frame, repr(name), unread), columns, near)
 
 
@@ -228,7 +228,7 @@ def _of_file(path: Path, kind: str, columns: Columns) -> Entries:
             text_files.encoding_of(path, kind)
             table = Table.of_frame(pl.read_parquet(path), name)
         else:
-            table = text_files.read(path, "jsonl" if kind == "ndjson" else kind, name, columns.named)
+            table = text_files.read_text_file(path, "jsonl" if kind == "ndjson" else kind, name, columns.named)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         why = str(error).strip().splitlines()[0].rstrip(".:")[:300] if str(error).strip() else type(error).__name__
         raise DataError(f"dataset: {name} cannot be read as {kind} ({why})") from None
@@ -257,7 +257,7 @@ def _of_table(table: Table, columns: Columns, near: Path) -> Entries:
 
 
 def _conversations(table: Table, column: str, *, questions: bool) -> Entries:
-    left, fields = LeftOut(table), row_fields.read(table, [column])
+    left, fields = LeftOut(table), row_fields.read_row_fields(table, [column])
     logged, unsent = table.bodies or table.named("model") is not None, set[str]()
     kept, talks = [], []
     for at, value in enumerate(table.column(column)):
@@ -297,7 +297,7 @@ def _prompts(table: Table, columns: Columns, near: Path) -> Entries:
         texts = prompt_columns.texts(table, column, left)
     more = None if column is None else prompt_columns.added_column(table, column)
     used = [name for name in (column, more, columns.pictures) if name is not None]
-    fields = row_fields.read(table, used)
+    fields = row_fields.read_row_fields(table, used)
     kept = _kept(texts, fields, left)
     left.check(table.name if column is None else f"column {column!r} of {table.name}")
     found = () if columns.pictures is None else _pictures(table, columns.pictures, near, kept)

@@ -33,7 +33,7 @@ def was_saved_to_disk(folder: Path) -> bool:
     return any((folder / name).is_file() for name in _SAVED)
 
 
-def read(
+def read_hub(
     source: dict[str, object], columns: Collection[str] = (), known: Callable[[str], bool] = bool
 ) -> tuple[pl.DataFrame, list[str]]:
     """The data set that a description's `source` names, and the names of the columns that were not read: if it has all of

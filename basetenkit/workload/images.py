@@ -52,7 +52,7 @@ def make(width: int, height: int, rng: Random) -> Picture:
     return _picture(_jpeg(grid.resize((width, height), Image.Resampling.BILINEAR)), width * height)
 
 
-def read(path: Path) -> Picture:
+def read_image(path: Path) -> Picture:
     """The image in a file. DataError, one sentence, where there is none that can be read."""
     try:
         data = path.read_bytes()
@@ -87,7 +87,7 @@ def read_all(sources: Iterable[Path | tuple[bytes, str]]) -> list[Picture]:
     found: list[Picture] = []
     total = 0
     for source in sources:
-        found.append(read(source) if isinstance(source, Path) else decode(*source))
+        found.append(read_image(source) if isinstance(source, Path) else decode(*source))
         total += len(found[-1].url)
         if total > MAX_BYTES:
             raise DataError(f"dataset: its images take more than {MAX_BYTES >> 20} MB in memory; give fewer or smaller")

@@ -127,7 +127,7 @@ _OF_BODIES = {
     "logprobs": without_none,
     "top_logprobs": _whole,
 }
-PARAMS = {same(name): (name, read) for read, names in _KINDS.items() for name in names}
+PARAMS = {same(name): (name, read_row_fields) for read_row_fields, names in _KINDS.items() for name in names}
 
 
 @dataclass(eq=False)
@@ -184,7 +184,7 @@ def _flat(table: Table) -> Table:
     return Table.of_rows(rows, table.name, table.unit, table.numbers, bodies=table.bodies, apart=table.apart)
 
 
-def read(table: Table, texts: Sequence[str]) -> Fields:
+def read_row_fields(table: Table, texts: Sequence[str]) -> Fields:
     """What the rows of a table say beside `texts`, the columns of their prompts, messages and images."""
     found = Fields()
     _read_systems(table, texts, found)

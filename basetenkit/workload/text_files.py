@@ -52,7 +52,7 @@ _OTHERS = {
 }
 
 
-def read(path: Path, kind: str, name: str, chosen: Collection[str] = ()) -> Table:
+def read_text_file(path: Path, kind: str, name: str, chosen: Collection[str] = ()) -> Table:
     """The rows of a file of texts. ValueError, the end of a sentence, if it cannot be read; `name`: how an error calls it;
     `chosen`: the columns that the configuration names."""
     encoding = encoding_of(path, kind)

@@ -16,7 +16,10 @@ from basetenkit.analysis.gaps import Gaps, gaps
 from basetenkit.core.errors import StoreError
 from basetenkit.reporting import chart_utils
 from basetenkit.reporting.charts import itl_course
+from basetenkit.results.run_data import RunData
 from basetenkit.stats import intervals as st
+
+from .frames import manifest_of
 
 PS = [0.5, 0.9, 0.95, 0.99]
 
@@ -170,7 +173,8 @@ def test_a_chart_of_very_many_gaps_draws_every_so_manieth_request_of_each_level_
     rows, chunks = run_of(120)
     counts = chunks.group_by("request_id").agg(output_chunks=pl.len().cast(pl.Int64))
     rows = rows.join(counts, on="request_id", how="left").with_columns(series=pl.format("level {}", "level"))
-    run = type("Run", (), {"requests": rows, "chunks": chunks.lazy()})()
+    rows = rows.with_columns(phase=pl.lit("measured"))
+    run = RunData.of_frames(manifest_of(rows), rows, chunks, window=None)
     everything = chart_utils.gaps(run, rows)
     assert (chart_utils.every(rows), chart_utils.drawn(rows)) == (1, [])
     monkeypatch.setattr(chart_utils, "GAPS", chart_utils.ok(rows)["output_chunks"].sum() // 3)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from basetenkit.emulator.reply import Piece, Reply, Stream, frame, frames
-from basetenkit.emulator.words import Tally, vocabulary
+from basetenkit.emulator.words import WordCounts, vocabulary
 
 
 def stream(n: int = 5, step: int = 1, form: str = "chat") -> Stream:
@@ -64,7 +64,7 @@ def test_a_stream_may_be_cut_and_may_be_empty() -> None:
 
 def test_a_reply_without_a_prompt_has_no_tokens_of_one() -> None:
     assert Reply(404, "application/json", []).prompt_tokens == 0
-    assert Reply(200, "application/json", [], prompt=Tally("a", "b")).prompt_tokens == 2
+    assert Reply(200, "application/json", [], prompt=WordCounts("a", "b")).prompt_tokens == 2
 
 
 @pytest.mark.parametrize("form", ["chat", "completions", "prompt"])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from basetenkit.emulator.schedule import Schedule
-from basetenkit.emulator.words import Tally
+from basetenkit.emulator.words import WordCounts
 
 
 def run(scenario: Callable[[Schedule, asyncio.Event], None]) -> None:
@@ -137,7 +137,7 @@ def test_a_failing_step_stops_no_other(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_what_can_wait_is_counted_in_a_pause_that_is_long_enough() -> None:
-    short, long = Tally("a word"), Tally("word " * 200_000)
+    short, long = WordCounts("a word"), WordCounts("word " * 200_000)
     seen: list[tuple[bool, bool]] = []
 
     def scenario(schedule: Schedule, over: asyncio.Event) -> None:
@@ -170,7 +170,7 @@ def test_after_stop_nothing_is_called() -> None:
         schedule.stop()
         await asyncio.sleep(0.02)
 
-    tally = Tally("x")
+    tally = WordCounts("x")
     asyncio.run(main())
     assert called == []
     assert not tally.done

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from basetenkit.emulator.words import Tally, count, ring, run_of, unit_vector, vocabulary
+from basetenkit.emulator.words import WordCounts, count, ring, run_of, unit_vector, vocabulary
 from basetenkit.workload.tokenizer import load_tokenizer
 
 
@@ -24,10 +24,10 @@ def test_counts_are_those_of_the_tokenizer_that_ships() -> None:
 
 
 def test_a_tally_adds_its_texts_and_counts_when_it_is_asked() -> None:
-    tally = Tally("one two", " the" * 500)
+    tally = WordCounts("one two", " the" * 500)
     before = tally.done
     assert not before
-    assert tally.effort > Tally("one two").effort > 0
+    assert tally.effort > WordCounts("one two").effort > 0
     assert tally() == count("one two") + 500
     assert tally.done
     assert tally() == count("one two") + 500

@@ -15,7 +15,7 @@ import basetenkit as bk
 from basetenkit.core.errors import StoreError
 from basetenkit.core.findings import finding
 from basetenkit.core.reasons import Stop, StopReason
-from basetenkit.execution.runner import Conductor
+from basetenkit.execution.runner import RunController
 
 from ..making import KEY, URL, conductor, config, head_lines
 
@@ -111,7 +111,7 @@ def test_rows_can_be_read_from_another_thread_while_they_are_spooled(server: Any
     assert [len(it.folder.parts("requests", i)) for i in (0, 1)] == [1, 1]
 
 
-def rows_of(it: Conductor) -> int:
+def rows_of(it: RunController) -> int:
     return it.recorded(lambda rows, _: rows.collect().height)
 
 

@@ -51,6 +51,7 @@ class Cells:
 
     def _connect(self) -> BlockingKernelClient:
         client = self.manager.blocking_client()
+        client.hb_channel.time_to_dead = 60.0  # a busy machine is no dead kernel
         client.start_channels()
         client.wait_for_ready(timeout=60)
         return client
@@ -193,6 +194,7 @@ def test_jupyterlab_ended(server: Any, tmp_path: Path, number: int) -> None:
         started = httpx.post(f"{address}/api/kernels", json={"name": "python3"}, timeout=60).raise_for_status().json()
         client = BlockingKernelClient()
         client.load_connection_file(str(next(tmp_path.rglob(f"kernel-{started['id']}.json"))))
+        client.hb_channel.time_to_dead = 60.0  # a busy machine is no dead kernel
         client.start_channels()
         client.wait_for_ready(timeout=60)
         client.execute(code)

@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from basetenkit.loadgen.counters import COOLDOWN, MEASURED, RAMP, WARMUP, Quota, Tally, share
+from basetenkit.loadgen.counters import COOLDOWN, MEASURED, RAMP, WARMUP, Quota, SharedCounters, share
 from basetenkit.loadgen.stop_conditions import TokenLimit
 
 
 @pytest.fixture
-def shared() -> Iterator[Tally]:
-    tally = Tally.shared(3)
+def shared() -> Iterator[SharedCounters]:
+    tally = SharedCounters.shared(3)
     tally.begin(Quota(50))
     yield tally
     tally.close(remove=True)
 
 
-def part(shared: Tally, n: int) -> Tally:
-    return Tally(n, 3, shared.path)
+def part(shared: SharedCounters, n: int) -> SharedCounters:
+    return SharedCounters(n, 3, shared.path)
 
 
-def alone(measured: int, warmup: int = 0, **kind: bool) -> Tally:
-    tally = Tally()
+def alone(measured: int, warmup: int = 0, **kind: bool) -> SharedCounters:
+    tally = SharedCounters()
     tally.begin(Quota(measured, warmup, **kind))
     return tally
 
@@ -38,7 +38,7 @@ def test_a_total_is_shared_out_exactly_and_evenly(total: int, parts: int) -> Non
     assert max(shares) - min(shares) <= 1
 
 
-def test_numbers_are_given_once_and_are_known_to_be_whose(shared: Tally) -> None:
+def test_numbers_are_given_once_and_are_known_to_be_whose(shared: SharedCounters) -> None:
     a, b = part(shared, 0), part(shared, 1)
     shared.begin(Quota(4))
     assert [t.take() for t in (a, b, b, a, a, b)] == [*((n, MEASURED) for n in range(4)), None, None]
@@ -46,7 +46,7 @@ def test_numbers_are_given_once_and_are_known_to_be_whose(shared: Tally) -> None
     assert [shared.owned_by(p)[0].tolist() for p in range(3)] == [[0, 3], [1, 2], []]
 
 
-def test_a_schedule_says_the_number_of_each(shared: Tally) -> None:
+def test_a_schedule_says_the_number_of_each(shared: SharedCounters) -> None:
     shared.begin(Quota(50, 2, scheduled=True))
     a, b = part(shared, 0), part(shared, 1)
     assert [a.take(at=1), b.take(at=17), a.take(at=51), b.take(at=52)] == [
@@ -60,7 +60,7 @@ def test_a_schedule_says_the_number_of_each(shared: Tally) -> None:
     assert (numbers.tolist(), phases) == ([1, 51], [WARMUP, MEASURED])
 
 
-def test_a_limit_on_tokens_holds_over_all(shared: Tally) -> None:
+def test_a_limit_on_tokens_holds_over_all(shared: SharedCounters) -> None:
     a, b = part(shared, 0), part(shared, 1)
     assert [t.take(40, TokenLimit(100)) is not None for t in (a, b, a)] == [True, True, False]
     assert shared.reached
@@ -70,7 +70,7 @@ def test_a_limit_on_tokens_holds_over_all(shared: Tally) -> None:
     assert shared.tokens == 100
 
 
-def test_the_outcomes_and_the_bytes_kept_add_up(shared: Tally) -> None:
+def test_the_outcomes_and_the_bytes_kept_add_up(shared: SharedCounters) -> None:
     a, b = part(shared, 0), part(shared, 2)
     for tally, ok in ((a, False), (b, True), (b, False)):
         tally.ended(ok)
@@ -78,7 +78,7 @@ def test_the_outcomes_and_the_bytes_kept_add_up(shared: Tally) -> None:
     assert [a.keep(60, 100), b.keep(60, 100), b.keep(40, 100)] == [True, False, True]
 
 
-def test_a_new_level_begins_at_zero_and_the_counts_of_the_run_go_on(shared: Tally) -> None:
+def test_a_new_level_begins_at_zero_and_the_counts_of_the_run_go_on(shared: SharedCounters) -> None:
     a = part(shared, 0)
     a.take(10)
     a.take(10, TokenLimit(12))
@@ -118,7 +118,7 @@ def test_a_steady_closed_loop_has_load_before_and_after_its_measured_requests() 
     assert tally.take() is None
 
 
-def test_a_steady_open_loop_measures_from_the_first_arrival_that_found_the_load_settled(shared: Tally) -> None:
+def test_a_steady_open_loop_measures_from_the_first_arrival_that_found_the_load_settled(shared: SharedCounters) -> None:
     shared.begin(Quota(3, steady=True, scheduled=True), parts=2)
     a, b = part(shared, 0), part(shared, 1)
     assert a.take(at=0, settled=False) == (0, RAMP)
@@ -134,7 +134,7 @@ def test_a_steady_open_loop_measures_from_the_first_arrival_that_found_the_load_
     assert shared.measured_over
 
 
-def test_nobody_waits_for_a_sender_that_was_lost(shared: Tally) -> None:
+def test_nobody_waits_for_a_sender_that_was_lost(shared: SharedCounters) -> None:
     for scheduled in (False, True):
         shared.begin(Quota(4, steady=True, scheduled=scheduled), parts=2)
         a, b = part(shared, 0), part(shared, 1)
@@ -174,11 +174,11 @@ def test_a_conversation_reserves_its_turns_and_the_last_one_is_cut_at_the_plans_
     ]
 
 
-def test_what_several_processes_take_is_taken_once(shared: Tally) -> None:
+def test_what_several_processes_take_is_taken_once(shared: SharedCounters) -> None:
     shared.begin(Quota(3000))
     code = (
-        "import sys; from pathlib import Path; from basetenkit.loadgen.counters import Tally\n"
-        "t = Tally(int(sys.argv[1]), 3, Path(sys.argv[2])); taken = []\n"
+        "import sys; from pathlib import Path; from basetenkit.loadgen.counters import SharedCounters\n"
+        "t = SharedCounters(int(sys.argv[1]), 3, Path(sys.argv[2])); taken = []\n"
         "while (n := t.take(7)) is not None: taken.append(n[0]); t.ended(True)\n"
         "print(*taken)"
     )
@@ -194,7 +194,7 @@ def test_what_several_processes_take_is_taken_once(shared: Tally) -> None:
 
 
 def test_a_file_that_is_closed_leaves_nothing_behind() -> None:
-    tally = Tally.shared(2)
+    tally = SharedCounters.shared(2)
     path = tally.path
     assert isinstance(path, Path)
     assert path.stat().st_mode & 0o077 == 0

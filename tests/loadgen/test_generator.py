@@ -12,8 +12,8 @@ import basetenkit as bk
 from basetenkit.config.loads import ClosedLoop, LevelKey, OpenLoop
 from basetenkit.config.plan import PlannedLevel
 from basetenkit.core.reasons import Stop, StopReason
-from basetenkit.loadgen.counters import Tally
-from basetenkit.loadgen.generator import Part, Stage
+from basetenkit.loadgen.counters import SharedCounters
+from basetenkit.loadgen.generator import LoadGenerator, Shard
 from basetenkit.loadgen.request_source import quota, timeouts
 from basetenkit.transport.clock import Poller, mono
 
@@ -32,12 +32,12 @@ def server() -> Iterator[Any]:
 HALTED = Stop(StopReason.STOPPED, {"why": "halted"})
 
 
-def staged(c: bk.RunConfig, play: Callable[[Stage], Any], tally: Tally | None = None) -> Stage:
+def staged(c: bk.RunConfig, play: Callable[[LoadGenerator], Any], tally: SharedCounters | None = None) -> LoadGenerator:
     """A stage on a loop of its own, after `play` was awaited on it."""
     poller = Poller()
 
-    async def main() -> Stage:
-        stage = Stage(ready(c), salt="salt-1234", poller=poller, tally=tally or Tally())
+    async def main() -> LoadGenerator:
+        stage = LoadGenerator(ready(c), salt="salt-1234", poller=poller, tally=tally or SharedCounters())
         await play(stage)
         return stage
 
@@ -48,10 +48,10 @@ def staged(c: bk.RunConfig, play: Callable[[Stage], Any], tally: Tally | None = 
 def test_parts_add_up_to_the_whole() -> None:
     c = config(max_in_flight=7)
     key = PlannedLevel(0, LevelKey("D(20,5)", ClosedLoop(11)))
-    parts = [Part.of(key, c, n, 4) for n in range(4)]
+    parts = [Shard.of(key, c, n, 4) for n in range(4)]
     assert [p.users for p in parts] == [3, 3, 3, 2]
     assert [p.max_in_flight for p in parts] == [2, 2, 2, 1]
-    assert Part.of(OPEN, config()) == Part(OPEN)
+    assert Shard.of(OPEN, config()) == Shard(OPEN)
 
 
 def test_a_level_gives_its_rows_once_and_says_how_it_went(server: Any) -> None:
@@ -75,11 +75,11 @@ def test_what_the_first_wave_took_is_built_anew_before_any_of_it_has_ended() -> 
     with bk.emulator.serve(ttft_ms=60_000) as slow:
         built: list[int] = []
 
-        async def play(stage: Stage) -> None:
+        async def play(stage: LoadGenerator) -> None:
             stage._tally.begin(quota(c, CLOSED.load))
-            stage.prepare(Part(CLOSED, users=3))
+            stage.prefetch(Shard(CLOSED, users=3))
             built.append(len(stage._source._ready))
-            performing = asyncio.ensure_future(stage.perform())
+            performing = asyncio.ensure_future(stage.run_level())
             await asyncio.sleep(1)
             built.append(len(stage._source._ready))
             assert (stage.status().finished, stage.status().in_flight) == (0, 3)
@@ -94,12 +94,12 @@ def test_what_the_first_wave_took_is_built_anew_before_any_of_it_has_ended() -> 
 def test_a_part_of_a_schedule_is_sent_at_its_own_times_from_the_common_start(server: Any) -> None:
     origin = 0
 
-    async def play(stage: Stage) -> None:
+    async def play(stage: LoadGenerator) -> None:
         nonlocal origin
         stage._tally.begin(quota(c, OPEN.load))
-        stage.prepare(Part(OPEN, part=1, parts=3))
+        stage.prefetch(Shard(OPEN, part=1, parts=3))
         origin = mono() + 20_000_000
-        await stage.perform(origin)
+        await stage.run_level(origin)
 
     c = config(url=server.url, arrival="constant", max_requests=8)
     ((requests, _),) = [b.frames() for b in staged(c, play).take()]
@@ -113,7 +113,7 @@ def test_a_part_of_a_schedule_is_sent_at_its_own_times_from_the_common_start(ser
 def test_halt_ends_one_level_and_stop_all_that_follow(server: Any) -> None:
     c = config(url=server.url, max_requests=100_000)
 
-    async def play(stage: Stage) -> None:
+    async def play(stage: LoadGenerator) -> None:
         loop = asyncio.get_running_loop()
         loop.call_later(0.3, stage.halt, HALTED)
         await stage.level(CLOSED)
@@ -130,15 +130,15 @@ def test_halt_ends_one_level_and_stop_all_that_follow(server: Any) -> None:
 
 
 def test_failures_elsewhere_count_towards_giving_up(server: Any) -> None:
-    tally = Tally()
+    tally = SharedCounters()
     refused = config(abort_after_failures=10, max_requests=500, concurrency=3)
 
-    async def play(stage: Stage) -> None:
+    async def play(stage: LoadGenerator) -> None:
         tally.begin(quota(refused, CLOSED.load))
-        stage.prepare(Part.of(CLOSED, refused))
+        stage.prefetch(Shard.of(CLOSED, refused))
         for _ in range(8):  # by another
             tally.ended(False)
-        await stage.perform()
+        await stage.run_level()
 
     stage = staged(refused, play, tally)
     assert stage.report().ended_by == Stop(StopReason.FAILURES, {"requests": 10})

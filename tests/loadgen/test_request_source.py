@@ -7,12 +7,12 @@ import json
 from basetenkit.config.plan import levels_of
 from basetenkit.core.types import Request
 from basetenkit.loadgen.counters import MEASURED, Quota
-from basetenkit.loadgen.request_source import LOOK_AHEAD, LOOK_AHEAD_BYTES, Spend, request_head
+from basetenkit.loadgen.request_source import LOOK_AHEAD, LOOK_AHEAD_BYTES, TokenBudget, request_head
 
 from ..making import KEY, config, drawn, source
 
 
-def begun(spend: Spend) -> Spend:
+def begun(spend: TokenBudget) -> TokenBudget:
     spend.tally.begin(Quota(9))
     return spend
 
@@ -60,7 +60,7 @@ def test_the_payload_is_the_head_its_own_lines_and_the_body() -> None:
 
 
 def test_the_guard_counts_promises_first_and_what_was_taken_then() -> None:
-    spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=30, output_tokens_target=20)
+    spend, request = TokenBudget(limit=100), Request("r", b"", "", input_tokens_client=30, output_tokens_target=20)
     assert [begun(spend).take(request) is not None, *(spend.take(request) is not None for _ in range(2))] == [
         True,
         True,
@@ -74,7 +74,7 @@ def test_the_guard_counts_promises_first_and_what_was_taken_then() -> None:
 
 
 def test_a_request_that_never_left_is_not_paid_for() -> None:
-    spend, request = Spend(limit=100), Request("r", b"", "", input_tokens_client=60, output_tokens_target=20)
+    spend, request = TokenBudget(limit=100), Request("r", b"", "", input_tokens_client=60, output_tokens_target=20)
     assert begun(spend).take(request) == (0, MEASURED)
     spend.settle(request, {"sent_s": None, "input_tokens": 60, "output_tokens": None})
     assert spend.tally.tokens == 0
@@ -82,7 +82,7 @@ def test_a_request_that_never_left_is_not_paid_for() -> None:
 
 
 def test_without_a_limit_the_guard_only_counts() -> None:
-    spend = Spend()
+    spend = TokenBudget()
     request = Request("r", b"", "", input_tokens_target=10**9)
     assert [begun(spend).take(request), *(spend.take(request) for _ in range(2))] == [(n, MEASURED) for n in range(3)]
     assert not spend.tally.reached
@@ -90,7 +90,7 @@ def test_without_a_limit_the_guard_only_counts() -> None:
 
 
 def test_a_source_is_dry_when_the_guard_says_so_and_keeps_the_request() -> None:
-    spend = Spend(limit=60)
+    spend = TokenBudget(limit=60)
     s = source(config(), spend)
     taken = drawn(s)
     assert len(taken) == 2  # 25 tokens each
@@ -100,7 +100,7 @@ def test_a_source_is_dry_when_the_guard_says_so_and_keeps_the_request() -> None:
 
 
 def test_sources_of_one_tally_give_each_number_once_and_none_runs_dry_before_the_others() -> None:
-    spend, c = Spend(), config(warmup_requests=2, max_requests=5)
+    spend, c = TokenBudget(), config(warmup_requests=2, max_requests=5)
     one, other = source(c, spend), source(c, spend)
     one.fill(100)
     given = [s() for s in (other, one, other, other, other, other, one, one, other)]

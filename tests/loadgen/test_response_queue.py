@@ -11,7 +11,7 @@ import time
 import pytest
 
 from basetenkit.core.types import Exchange, Request
-from basetenkit.loadgen.response_queue import LONG_BODY, Backlog, few_collections
+from basetenkit.loadgen.response_queue import LONG_BODY, ResponseQueue, reduced_gc
 from basetenkit.transport.clock import Poller
 
 from ..transport.loop import on_loop
@@ -26,7 +26,7 @@ def test_a_backlog_works_off_everything_a_little_each_turn() -> None:
             seen.append(x.request.request_id)
             time.sleep(0.002)  # longer than a turn's budget: one a turn
 
-        backlog = Backlog(lambda x: x, slow, lambda: False)
+        backlog = ResponseQueue(lambda x: x, slow, lambda: False)
         for i in range(10):
             backlog.add(Exchange(Request(str(i), b"", "s")))
 
@@ -58,7 +58,7 @@ def test_what_is_to_be_sent_is_built_while_responses_still_wait_to_be_read() -> 
             then.append(built)
             time.sleep(0.002)  # the reading alone takes each turn's budget
 
-        backlog = Backlog(lambda x: x, record, refill)
+        backlog = ResponseQueue(lambda x: x, record, refill)
         for i in range(20):
             backlog.add(Exchange(Request(str(i), b"", "s")))
         await asyncio.sleep(0.5)
@@ -73,14 +73,14 @@ def test_what_is_to_be_sent_is_built_while_responses_still_wait_to_be_read() -> 
 def test_the_collector_halts_the_loop_no_longer_than_it_must_and_is_as_before_after_a_level() -> None:
     before, frozen = gc.get_threshold(), gc.get_freeze_count()
     full = gc.get_stats()[2]["collections"]
-    with few_collections():
+    with reduced_gc():
         kept = [[i] for i in range(300_000)]
         within = gc.get_stats()[2]["collections"]
     assert within == full
     assert len(kept) == 300_000
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() <= frozen  # Python 3.12 begins with some
-    one, other = few_collections(), few_collections()
+    one, other = reduced_gc(), reduced_gc()
     with one:
         other.__enter__()
     assert gc.get_threshold() != before  # another run goes on
@@ -103,7 +103,7 @@ def test_a_long_body_is_read_beside_the_loop_and_recorded_on_it() -> None:
             assert threading.current_thread().name == loop_thread
             recorded.append(x.request.request_id)
 
-        backlog = Backlog(read, record, lambda: False)
+        backlog = ResponseQueue(read, record, lambda: False)
         for name, size in (("short", 10), ("long", LONG_BODY), ("short too", LONG_BODY - 1)):
             exchange = Exchange(Request(name, b"", "s"))
             exchange.body = bytes(size)
@@ -121,7 +121,7 @@ def test_a_long_body_is_read_beside_the_loop_and_recorded_on_it() -> None:
 
 def test_what_piles_up_is_given_longer_turns_until_it_is_read() -> None:
     async def work(_poller: Poller) -> list[int]:
-        backlog = Backlog(lambda x: x, lambda x: None, lambda: False)
+        backlog = ResponseQueue(lambda x: x, lambda x: None, lambda: False)
         budgets = [backlog.budget_ns]
         body = bytes(LONG_BODY - 1)
         for _ in range(200):  # some 100 MB

@@ -44,7 +44,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    reader: Reader = module.read
+    reader: Reader = module.read_parrot
     return reader
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from basetenkit.parsing import body as module
-from basetenkit.parsing.body import Asked, read_body
+from basetenkit.parsing.body import ParseContext, read_body
 from basetenkit.parsing.collector import Collector
 
 
-def read(body: bytes, kind: str = "", asked: Asked | None = None, **headers: str) -> Collector:
+def read(body: bytes, kind: str = "", asked: ParseContext | None = None, **headers: str) -> Collector:
     out = Collector(body)
     pairs = [("Content-Type", kind), *((key.replace("_", "-"), value) for key, value in headers.items())]
-    read_body(out, [len(body)], pairs, asked or Asked())
+    read_body(out, [len(body)], pairs, asked or ParseContext())
     return out
 
 
@@ -33,7 +33,7 @@ def read(body: bytes, kind: str = "", asked: Asked | None = None, **headers: str
 def test_format(body: bytes, kind: str, wire_format: str, streamed: bool) -> None:
     out = read(body, kind)
     assert (out.wire_format, out.streamed) == (wire_format, streamed)
-    assert not read(body, kind, Asked(stream=False)).streamed
+    assert not read(body, kind, ParseContext(stream=False)).streamed
 
 
 def test_a_text_whose_length_was_told_ahead_is_no_stream() -> None:
@@ -42,14 +42,16 @@ def test_a_text_whose_length_was_told_ahead_is_no_stream() -> None:
 
 
 def test_a_text_that_was_cut_needs_no_other_warning() -> None:
-    assert read("café".encode()[:-1], "text/plain", Asked(is_cut=True)).notes == []
+    assert read("café".encode()[:-1], "text/plain", ParseContext(is_cut=True)).notes == []
 
 
 def test_json_that_was_declared_is_held_for_json() -> None:
     assert "no JSON" in (read(b"words", "application/json").broken or "")
     assert "name" in (read(b'{"name":"a"}', "application/json").broken or "")
     assert read(b'{"name":"a"}', "text/plain").texts == ['{"name":"a"}']
-    assert "nowhere" in (read(b'{"name":"a"}', "text/plain", Asked(response_path="x")).broken or "no JSON document")
+    assert "nowhere" in (
+        read(b'{"name":"a"}', "text/plain", ParseContext(response_path="x")).broken or "no JSON document"
+    )
 
 
 def test_a_document_that_is_cut_off_is_incomplete() -> None:

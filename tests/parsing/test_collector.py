@@ -36,11 +36,11 @@ def test_finish_reasons() -> None:
     out = Collector(b"")
     odd: list[Any] = [None, "", 3, [], {"type": None}]
     for reason in odd:
-        out.take_finish(reason)
+        out.set_finish_reason(reason)
     out_before = out.finish_reason
-    out.take_finish({"type": "length"})
+    out.set_finish_reason({"type": "length"})
     assert (out_before, out.finish_reason) == (None, "length")
-    out.take_finish("stop\ud83d")
+    out.set_finish_reason("stop\ud83d")
     assert out.finish_reason == "stop\ufffd"
 
 
@@ -49,7 +49,7 @@ def test_a_note_stands_once_and_a_decision_with_its_bytes() -> None:
     out.warn("bom")
     out.warn("bom")
     assert len(out.notes) == 1
-    out.because("why", 2, 5)
-    out.because("all")
+    out.add_trace("why", 2, 5)
+    out.add_trace("all")
     assert out.trace[0] == "why  [bytes 2-5: b'xxx']"
     assert out.trace[1].endswith("...]")

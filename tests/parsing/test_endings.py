@@ -56,9 +56,9 @@ def test_the_message_of_an_abort_is_the_errors() -> None:
 
 def test_a_failure_with_a_message_counts_more_than_a_bare_reason() -> None:
     out = Collector(b"")
-    out.take_finish("error")
+    out.set_finish_reason("error")
     out.take_failure(Report("the upstream hung up", "502"))
-    out.take_finish("abort")
-    out.take_finish("null")
+    out.set_finish_reason("abort")
+    out.set_finish_reason("null")
     assert out.failed == Report("the upstream hung up", "502")
     assert out.finish_reason == "abort"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from basetenkit.parsing.collector import Collector
-from basetenkit.parsing.path import follow, read, text_at
+from basetenkit.parsing.path import follow, read_path, text_at
 
 DOC = {"a": {"b": [{"c": "x"}, {"c": ["y", "z"]}]}, "n": 4, "0": "zero", "none": None}
 
@@ -39,8 +39,8 @@ def test_where_a_path_leads(path: str, found: bool, text: str | None) -> None:
 def test_ends_and_counts_are_read_beside_it() -> None:
     out = Collector(b"")
     doc: dict[str, Any] = {"x": "a", "usage": {"completion_tokens": 1}, "done": True, "finish_reason": "stop"}
-    assert read(doc, "x", out, 0, 9)
-    assert not read(doc, "y", out, 0, 9)
+    assert read_path(doc, "x", out, 0, 9)
+    assert not read_path(doc, "y", out, 0, 9)
     assert (out.texts, out.finished, out.finish_reason) == (["a"], True, "stop")
     assert out.usage == {"completion_tokens": 1}
     assert [*map(str, out.notes)] == ["response_path: the text was taken from response_path x"]

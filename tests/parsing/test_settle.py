@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from basetenkit.parsing.collector import CONTENT, REASONING, Collector
-from basetenkit.parsing.settle import settle
+from basetenkit.parsing.settle import finalize
 
 
 def collected(*texts: str, kind: str = CONTENT) -> Collector:
@@ -30,7 +30,7 @@ def collected(*texts: str, kind: str = CONTENT) -> Collector:
 def test_texts_that_repeat(texts: list[str], settled: list[str]) -> None:
     out = collected(*texts)
     out.can_repeat = True
-    settle(out, None)
+    finalize(out, None)
     assert out.texts == settled
     assert len(out.ends) == len(settled)
     assert bool(out.notes) == (settled != texts)
@@ -38,41 +38,41 @@ def test_texts_that_repeat(texts: list[str], settled: list[str]) -> None:
 
 def test_texts_are_not_taken_for_repeats_where_the_dialect_does_not_repeat() -> None:
     out = collected("a", "ab", "abc")
-    settle(out, None)
+    finalize(out, None)
     assert out.texts == ["a", "ab", "abc"]
 
 
 def test_the_echo_is_cut_and_events_of_nothing_else_are_no_output() -> None:
     out = collected("Once ", "upon a", " time")
-    settle(out, "Once upon")
+    finalize(out, "Once upon")
     assert (out.texts, out.starts, out.ends) == ([" a", " time"], [1, 2], [2, 3])
     assert out.notes[0].code == "echo"
 
 
 def test_no_echo_in_reasoning_or_in_the_middle() -> None:
     out = collected("Once", kind=REASONING)
-    settle(out, "Once")
+    finalize(out, "Once")
     assert out.texts == ["Once"]
     out = collected("So once")
-    settle(out, "once")
+    finalize(out, "once")
     assert (out.texts, out.notes) == (["So once"], [])
 
 
 def test_halves_of_an_emoji_leave_no_empty_event() -> None:
     out = collected("\ud83d", "\ude42", "!")
-    settle(out, None)
+    finalize(out, None)
     assert (out.texts, out.ends) == (["🙂", "!"], [2, 3])
 
 
 def test_choices() -> None:
     out = collected("a")
     out.emit_other(1, "x", CONTENT, 5, 6)
-    settle(out, None)
+    finalize(out, None)
     assert out.texts == ["a", ""]
     assert [*map(str, out.notes)] == ["several_choices: 2 choices came; the text is of choice 0, tokens are the sum"]
     alone = Collector(b"")
     alone.emit_other(3, "x", REASONING, 5, 6)
-    settle(alone, None)
+    finalize(alone, None)
     assert (alone.texts, alone.kinds, alone.notes) == (["x"], ["reasoning"], [])
 
 
@@ -80,6 +80,6 @@ def test_choices_without_a_zeroth() -> None:
     out = Collector(b"")
     for choice, text in ((2, "x"), (1, "a"), (2, "y"), (1, "b")):
         out.emit_other(choice, text, CONTENT, 0, 1)
-    settle(out, None)
+    finalize(out, None)
     assert out.text_of(CONTENT) == "ab"
     assert len(out.texts) == 4

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import basetenkit as bk
 from basetenkit.core.types import Outcome
 from basetenkit.parsing import ParsedResponse, parse
-from basetenkit.parsing.transcripts import Given, take
+from basetenkit.parsing.transcripts import CapturedResponse, take
 
 from ..peer import END, HEAD, chunk, peer
 
@@ -320,7 +320,7 @@ def test_chunks_that_are_none(chunks: Any, sentence: str) -> None:
 
 
 def test_bare_chunks_keep_their_ends_and_times() -> None:
-    assert take([(1, b"a"), (2.5, b""), (3, b"bc")]) == Given(
+    assert take([(1, b"a"), (2.5, b""), (3, b"bc")]) == CapturedResponse(
         b"abc", [1, 1, 3], [1.0, 2.5, 3.0], status=200, headers=[], decision=""
     )
 

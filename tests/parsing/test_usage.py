@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from basetenkit.parsing.usage import Counts, believe, merge, normalise
+from basetenkit.parsing.usage import Counts, merge, normalise, validate_usage
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_openai_names(said: dict[str, Any], usage: dict[str, Any]) -> None:
 
 
 def counts(usage: dict[str, Any], limit: int | None = None, has_output: bool = True) -> tuple[Counts, set[str]]:
-    found, notes = believe(usage, has_output=has_output, limit=limit)
+    found, notes = validate_usage(usage, has_output=has_output, limit=limit)
     return found, {note.code for note in notes}
 
 
@@ -75,7 +75,7 @@ def test_more_than_was_allowed() -> None:
     ("counted", "is_confirmed"), [(60, True), (50, True), (20, False), (30, False), (90, False), (None, False)]
 )
 def test_a_count_above_the_limit_is_confirmed_by_the_texts_own(counted: int | None, is_confirmed: bool) -> None:
-    found, notes = believe({"completion_tokens": 60}, has_output=True, limit=20)
+    found, notes = validate_usage({"completion_tokens": 60}, has_output=True, limit=20)
     assert [*map(str, notes)] == ["over_max_tokens: the server reported 60 where 20 was the most; not used"]
     assert (found.completion, found.above) == (None, 60)
     assert found.is_confirmed_by(counted) is is_confirmed
@@ -143,4 +143,4 @@ def test_details() -> None:
 
 
 def test_nothing_said() -> None:
-    assert believe(None, has_output=True, limit=1) == (Counts(), [])
+    assert validate_usage(None, has_output=True, limit=1) == (Counts(), [])

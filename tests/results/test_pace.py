@@ -12,7 +12,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.parsing import parse_response
-from basetenkit.results.recorder import Table
+from basetenkit.results.recorder import Recorder
 from basetenkit.workload.tokenizer import load_tokenizer
 
 from ..peer import END, HEAD, chunk, peer
@@ -196,6 +196,6 @@ def test_counting_the_first_message_counts_no_more_than_it() -> None:
         return tokenizer.count(text)
 
     x = exchange(stream(each_10_ms(50), [" one two"] * 50, finish(prompt_tokens=9, completion_tokens=100)))
-    table = Table(KEY, ORIGIN, count)
+    table = Recorder(KEY, ORIGIN, count)
     table.add(x, parse_response(x.body, x.read_ends, headers=x.headers))
     assert asked == [" one two" * 50, " one two"]

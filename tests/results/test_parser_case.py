@@ -19,7 +19,7 @@ import basetenkit as bk
 from basetenkit.core.errors import ConfigError, StoreError
 from basetenkit.core.types import Exchange, Failure, Outcome, Request
 from basetenkit.parsing import ParsedResponse
-from basetenkit.results.interpret import read
+from basetenkit.results.interpret import interpret
 from basetenkit.results.parser_case import ParserCase
 
 from ..parsing.cases import CASES
@@ -73,7 +73,7 @@ def test_a_case_of_an_exchange_parses_as_the_engine_did(more: dict[str, Any], tm
     case.save(tmp_path / "case.json")
     again = ParserCase.load(tmp_path / "case.json")
     assert again == case
-    live = read(kept, endpoint())
+    live = interpret(kept, endpoint())
     live.read_times = case.times
     assert said(again.parse()) == said(live)
 

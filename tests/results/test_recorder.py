@@ -15,7 +15,7 @@ from basetenkit.config.loads import ClosedLoop, LevelKey
 from basetenkit.config.plan import PlannedLevel
 from basetenkit.core.types import Exchange, Failure, Outcome, Request
 from basetenkit.parsing import parse_response
-from basetenkit.results.recorder import Table, event_times, first_byte_ns
+from basetenkit.results.recorder import Recorder, event_times, first_byte_ns
 from basetenkit.results.row_notes import saved
 from basetenkit.results.schema import CHUNK_SCHEMA, STORED
 
@@ -66,7 +66,7 @@ def words(text: str) -> int:
 
 
 def row_of(x: Exchange, stream: bool = True, **kw: Any) -> dict[str, Any]:
-    table = Table(KEY, ORIGIN, words)
+    table = Recorder(KEY, ORIGIN, words)
     parsed = parse_response(
         x.body, x.read_ends, status=x.status or 0, headers=x.headers, stream=stream, failure=x.failure, **kw
     )
@@ -123,7 +123,7 @@ def test_each_row_has_the_columns_of_its_level() -> None:
 
 
 def test_a_table_may_learn_its_origin_late_and_hands_it_on() -> None:
-    table = Table(KEY, 0, words)
+    table = Recorder(KEY, 0, words)
     table.start(ORIGIN)
     x = exchange(STREAM)
     parsed = parse_response(x.body, x.read_ends, headers=SSE)
@@ -355,7 +355,7 @@ def test_the_first_body_byte_is_not_the_heads() -> None:
 
 
 def test_chunks_have_their_arrival_bound_and_place_in_the_text() -> None:
-    table = Table(KEY, ORIGIN, words)
+    table = Recorder(KEY, ORIGIN, words)
     reasoned: list[Read] = [
         (30, 25, True, said(reasoning_content="hm")),
         (50, 41, False, said("één") + said(" 😀")),
@@ -381,7 +381,7 @@ def test_chunks_have_their_arrival_bound_and_place_in_the_text() -> None:
 
 
 def test_an_empty_table_gives_empty_frames_of_the_same_schema() -> None:
-    requests, chunks = Table(KEY, ORIGIN, words).frames()
+    requests, chunks = Recorder(KEY, ORIGIN, words).frames()
     assert (requests.height, chunks.height) == (0, 0)
     assert (dict(requests.schema), dict(chunks.schema)) == (STORED, CHUNK_SCHEMA)
 
@@ -418,7 +418,7 @@ def test_whatever_a_server_sends_the_row_fits_its_frame(body: bytes, status: int
 
 
 def test_frames_are_whole_while_another_thread_adds() -> None:
-    table = Table(KEY, ORIGIN, words)
+    table = Recorder(KEY, ORIGIN, words)
     x = exchange(STREAM)
     parsed = parse_response(x.body, x.read_ends, headers=SSE)
     total, failed = 3000, []

@@ -11,7 +11,7 @@ from basetenkit.config.loads import ClosedLoop, LevelKey
 from basetenkit.config.plan import PlannedLevel
 from basetenkit.core.types import END, Exchange, Failure, Outcome, Request
 from basetenkit.parsing import parse_response
-from basetenkit.results.recorder import Table
+from basetenkit.results.recorder import Recorder
 
 WORDS = ("one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")
 
@@ -48,7 +48,7 @@ def notes(body: str, *, failure: Failure | None = None, prompt: str = "a b c d")
     assert exchange.reads[END] == len(data)
     headers = [("content-type", "text/event-stream")]
     parsed = parse_response(data, exchange.read_ends, headers=headers, failure=failure, prompt=prompt, max_tokens=10)
-    table = Table(PlannedLevel(0, LevelKey("s", ClosedLoop(1))), 0, lambda text: len(text.split()))
+    table = Recorder(PlannedLevel(0, LevelKey("s", ClosedLoop(1))), 0, lambda text: len(text.split()))
     row = table.add(exchange, parsed)
     codes = {n.code for n in row["notes"]}
     return {c for c in codes if c.startswith(("tokens_", "echo", "over_max_tokens"))}
@@ -99,6 +99,8 @@ def test_an_echoed_prompt_is_the_reason_and_nothing_else_is_sought() -> None:
     request = Request("r", b"", "s", prompt="the old grey cat sat", input_tokens_client=5, output_tokens_target=3)
     exchange = Exchange(request, start_ns=1, sent_ns=1, end_ns=9, status=200, body=data)
     exchange.reads.extend([5, 2, 1, len(data)])
-    row = Table(PlannedLevel(0, LevelKey("s", ClosedLoop(1))), 0, lambda text: len(text.split())).add(exchange, parsed)
+    row = Recorder(PlannedLevel(0, LevelKey("s", ClosedLoop(1))), 0, lambda text: len(text.split())).add(
+        exchange, parsed
+    )
     assert row["output_tokens"] == 3
     assert [n for n in row["notes"] if n.code.startswith("tokens_")] == []

@@ -75,8 +75,8 @@ def numbers(ready: clock.Ready) -> list[int]:
 def test_what_is_ready_is_handed_out_once_a_slice_a_turn_and_the_hastened_before_it() -> None:
     with polled(3 * clock.SLICE) as (poller, ours, theirs):
         early, late = ours[-1].fileno(), ours[-2].fileno()
-        poller.hasten(early)
-        poller.hasten(late)
+        poller.prioritize(early)
+        poller.prioritize(late)
         for sock in theirs[:-2]:
             sock.send(b"x")
         theirs[-1].send(b"x")
@@ -90,12 +90,12 @@ def test_what_is_ready_is_handed_out_once_a_slice_a_turn_and_the_hastened_before
         assert second[0] == late
         assert len(second) == clock.SLICE + 1
         assert (poller.began, poller.previous) == (began, previous)  # the others were reported by the poll before
-        assert poller.glanced == began
+        assert poller.prev_priority_poll == began
         ours[-2].recv(1)
         third = numbers(poller.select(0))
-        assert poller.glanced > began
+        assert poller.prev_priority_poll > began
         assert sorted(first + second + third) == sorted(sock.fileno() for sock in ours)
-        poller.relax(early)
+        poller.deprioritize(early)
         for sock in (ours[0], ours[-1]):
             sock.setblocking(False)
             with contextlib.suppress(BlockingIOError):
@@ -103,7 +103,7 @@ def test_what_is_ready_is_handed_out_once_a_slice_a_turn_and_the_hastened_before
         theirs[-1].send(b"x")
         assert early not in numbers(poller.select(0))  # what is no longer hastened takes its turn
         assert poller.previous == began
-        poller.relax(late)
+        poller.deprioritize(late)
 
 
 @pytest.mark.skipif(not hasattr(select, "epoll"), reason="slices need epoll")

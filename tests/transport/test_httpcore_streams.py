@@ -11,7 +11,7 @@ import httpcore
 import pytest
 
 from basetenkit.transport.clock import NoPoller, mono
-from basetenkit.transport.httpcore_streams import Backend, Frames, Read, Stream
+from basetenkit.transport.httpcore_streams import Backend, Frames, Read, StampedStream
 
 DATA, HEADERS = 0, 1
 
@@ -61,8 +61,8 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def test_a_read_states_the_interval_in_which_its_bytes_came() -> None:
-    async def work(ours: socket.socket, theirs: socket.socket) -> tuple[Stream, int, int]:
-        stream = Stream(ours, NoPoller())
+    async def work(ours: socket.socket, theirs: socket.socket) -> tuple[StampedStream, int, int]:
+        stream = StampedStream(ours, NoPoller())
         reading = asyncio.ensure_future(stream.read(100))
         await asyncio.sleep(0.02)
         before = mono()
@@ -79,8 +79,8 @@ def test_a_read_states_the_interval_in_which_its_bytes_came() -> None:
 
 
 def test_what_a_full_read_left_behind_may_be_as_old_as_what_it_took() -> None:
-    async def work(ours: socket.socket, theirs: socket.socket) -> Stream:
-        stream = Stream(ours, NoPoller())
+    async def work(ours: socket.socket, theirs: socket.socket) -> StampedStream:
+        stream = StampedStream(ours, NoPoller())
         theirs.sendall(b"abcdef")
         assert [await stream.read(3), await stream.read(100)] == [b"abc", b"def"]
         theirs.close()

@@ -16,7 +16,7 @@ import trustme
 from basetenkit.core.types import Exchange, Outcome, Request
 from basetenkit.transport.clock import Poller, mono
 from basetenkit.transport.connection import Timeouts
-from basetenkit.transport.pool import Gate, Origin, Pool, tls_context
+from basetenkit.transport.pool import ConnectBarrier, Origin, Pool, tls_context
 
 from ..peer import HEAD, OK, chunk, peer
 from .loop import exchange_all, on_loop, payload
@@ -62,7 +62,7 @@ def test_a_context_checks_as_it_is_told(tmp_path: Any) -> None:
 
 def test_a_gate_holds_all_until_the_last_has_come() -> None:
     async def work(_poller: Poller) -> list[str]:
-        gate, seen = Gate(3, patience_s=60), []
+        gate, seen = ConnectBarrier(3, patience_s=60), []
 
         async def come(name: str) -> None:
             seen.append(f"{name} comes")
@@ -86,7 +86,7 @@ def test_a_gate_holds_all_until_the_last_has_come() -> None:
 def test_a_gate_waits_no_longer_than_its_patience() -> None:
     async def work(_poller: Poller) -> float:
         began = mono()
-        await Gate(2, patience_s=0.05).arrive()
+        await ConnectBarrier(2, patience_s=0.05).arrive()
         return (mono() - began) / 1e9
 
     assert on_loop(work) >= 0.049
@@ -101,7 +101,7 @@ def test_the_first_wave_sends_only_when_all_of_it_is_connected() -> None:
 
     async def work(poller: Poller) -> list[Exchange]:
         pool = Pool(Origin.of(p.url), poller=poller)
-        gate, wave = Gate(5, patience_s=60), [fresh() for _ in range(5)]
+        gate, wave = ConnectBarrier(5, patience_s=60), [fresh() for _ in range(5)]
         await asyncio.gather(*(pool.exchange(x, payload(), gate) for x in wave))
         await pool.close()
         return wave
@@ -120,7 +120,7 @@ def test_one_that_cannot_connect_does_not_keep_the_others_at_the_gate() -> None:
             Pool(Origin.of(p.url), poller=poller),
             Pool(Origin.of(f"http://127.0.0.1:{port}/"), poller=poller),
         )
-        gate, wave = Gate(2, patience_s=60), [fresh(), fresh()]
+        gate, wave = ConnectBarrier(2, patience_s=60), [fresh(), fresh()]
         await asyncio.gather(here.exchange(wave[0], payload(), gate), nowhere.exchange(wave[1], payload(), gate))
         for pool in (here, nowhere):
             await pool.close()
@@ -146,7 +146,7 @@ def test_a_connection_lost_at_the_gate_is_replaced() -> None:
             second.sendall(OK)
 
     async def work(poller: Poller) -> Exchange:
-        pool, gate, x = Pool(Origin.of(url), poller=poller), Gate(2, patience_s=60), fresh()
+        pool, gate, x = Pool(Origin.of(url), poller=poller), ConnectBarrier(2, patience_s=60), fresh()
         task = asyncio.ensure_future(pool.exchange(x, payload(), gate))
         await asyncio.to_thread(gone.wait, 20)
         await gate.arrive()

@@ -15,7 +15,7 @@ import basetenkit as bk
 from basetenkit.config.scenarios import parse_scenario
 from basetenkit.core.errors import DataError
 from basetenkit.workload import datasets
-from basetenkit.workload.conversations import Conversation, Speaker, Turn, question, turns_of
+from basetenkit.workload.conversations import Conversation, ConversationSampler, Turn, question, turns_of
 from basetenkit.workload.speakers import messages_of
 
 from ..making import config
@@ -29,10 +29,10 @@ TALK = [said("system", "Brief."), said("user", "one"), said("assistant", "theirs
 TURNS = (Turn((TALK[0], TALK[1]), "theirs"), Turn((TALK[3],)))
 
 
-def speaker_of(scenario: str, talks: Sequence[Conversation], salt: str = "s", **more: Any) -> Speaker:
+def speaker_of(scenario: str, talks: Sequence[Conversation], salt: str = "s", **more: Any) -> ConversationSampler:
     share = more.pop("share", (0, 1))
     settings: dict[str, Any] = {"salt": salt, "stream": "x", "share": share}
-    return Speaker(config(scenarios=scenario, **more), parse_scenario(scenario), talks, len, **settings)
+    return ConversationSampler(config(scenarios=scenario, **more), parse_scenario(scenario), talks, len, **settings)
 
 
 def talks_of(*rows: Any) -> Sequence[Conversation]:
@@ -183,7 +183,9 @@ def test_a_whole_request_is_one_turn_and_rd_marks_its_first_question() -> None:
 
 def test_the_parameters_of_a_row_go_with_each_of_its_turns() -> None:
     params = {"max_tokens": 7, "temperature": 0, "tools": [{"type": "function"}]}
-    speaker = Speaker(config(), parse_scenario("dataset"), [TURNS], len, salt="s", stream="x", params=[params])
+    speaker = ConversationSampler(
+        config(), parse_scenario("dataset"), [TURNS], len, salt="s", stream="x", params=[params]
+    )
     first = speaker.request("r")
     talk = speaker.begun.popleft()
     speaker.hear(talk, "mine")

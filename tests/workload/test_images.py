@@ -62,10 +62,10 @@ def test_an_image_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(
             DataError, match=rf"dataset: '.*{name}' is no image that can be read \(.+\); mend it"
         ) as caught:
-            images.read(tmp_path / name)
+            images.read_image(tmp_path / name)
         assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match=r"dataset: there is no image '.*gone\.png'"):
-        images.read(tmp_path / "gone.png")
+        images.read_image(tmp_path / "gone.png")
 
 
 def test_a_folder_without_images_is_told(tmp_path: Path) -> None:

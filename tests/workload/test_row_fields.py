@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from basetenkit.workload import row_fields
-from basetenkit.workload.row_fields import Fields, read, unpacked
+from basetenkit.workload.row_fields import Fields, read_row_fields, unpacked
 from basetenkit.workload.table import Table
 
 TOOL = {"type": "function", "function": {"name": "f"}}
 
 
 def fields(row: dict[str, Any], texts: tuple[str, ...] = ("prompt",)) -> Fields:
-    return read(unpacked(Table.of_rows([{"prompt": "x"} | row], "t")), texts)
+    return read_row_fields(unpacked(Table.of_rows([{"prompt": "x"} | row], "t")), texts)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_body_sends_all_it_says_but_what_the_run_decides() -> None:
     body = decided | {"prompt": "p", "min_p": 0.1, "guided_json": {"a": 1}, "own": 4}
     table = unpacked(Table.of_rows([{"custom_id": "1", "body": body, "note": "n"}], "t"))
     assert table.bodies
-    found = read(table, ("prompt",))
+    found = read_row_fields(table, ("prompt",))
     assert found.params == [{"min_p": 0.1, "guided_json": {"a": 1}, "own": 4}]
     assert not {"model", "stream", "user", "store", "note", "custom_id"} & found.used.keys()
 

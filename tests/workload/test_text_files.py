@@ -24,7 +24,7 @@ ENCODINGS = {
 
 def texts(path: Path, content: bytes | str) -> list[object]:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    table = text_files.read(path, path.suffix[1:], repr(path.name))
+    table = text_files.read_text_file(path, path.suffix[1:], repr(path.name))
     return table.column(table.columns[0])
 
 
@@ -141,10 +141,10 @@ def test_json_and_jsonl_are_read_under_the_others_name(tmp_path: Path, name: str
 def test_rows_have_the_numbers_of_their_lines(tmp_path: Path) -> None:
     for name, content in (("a.txt", "\na\n\nb\n"), ("a.jsonl", '\n"a"\n\n"b"\n')):
         (tmp_path / name).write_text(content)
-        table = text_files.read(tmp_path / name, name[2:], name)
+        table = text_files.read_text_file(tmp_path / name, name[2:], name)
         assert table.which([0, 1]) == "lines 2 and 4"
     (tmp_path / "a.jsonl").write_text('"a"\n"b"\n')
-    assert text_files.read(tmp_path / "a.jsonl", "jsonl", "a").which([1]) == "row 2"
+    assert text_files.read_text_file(tmp_path / "a.jsonl", "jsonl", "a").which([1]) == "row 2"
 
 
 @pytest.mark.parametrize("kind", ["txt", "csv", "json", "jsonl"])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Received:
+class WorkerBatch:
     """A Batch of frames."""
 
     requests: pl.DataFrame

@@ -1,9 +1,9 @@
 """The parent's side of a run's workers: an Executor of several processes.
 
 A level is shared out exactly: its users, or the arrivals of its one schedule, each to one worker; the number of its requests,
-its guard on tokens and `abort_after_failures` through the Tally. A worker that is lost (killed, crashed) loses its own requests and
-no others: which those are stands in the Tally, so each still has a row, and a finding tells. The next level begins with a new
-worker in its place.
+its guard on tokens and `abort_after_failures` through the SharedCounters. A worker that is lost (killed, crashed) loses its own
+requests and no others: the SharedCounters know which those are, so each still has a row, and a finding tells. The next level
+begins with a new worker in its place.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ...config.plan import PlannedLevel
 from ...core.errors import WorkerError
 from ...core.findings import Finding, finding
 from ...core.reasons import Stop, StopReason
-from ...loadgen.counters import Tally
+from ...loadgen.counters import SharedCounters
 from ...loadgen.executor import Batch, Status
-from ...loadgen.generator import Part, prefix
+from ...loadgen.generator import Shard, prefix
 from ...loadgen.prepared import Prepared
 from ...loadgen.request_source import quota, request_id
 from ...loadgen.stop_conditions import StopRequest
@@ -31,8 +31,8 @@ from ...results.manifest import LevelReport, LostWorker, WorkerReport
 from ...results.recorder import lost_rows
 from ...transport.clock import mono
 from ...workload.lexicon import lexicon
-from .batches import Received, peak_in_flight
-from .handle import Member
+from .batches import WorkerBatch, peak_in_flight
+from .handle import WorkerHandle
 from .protocol import Hello
 
 LEAD_NS = 30_000_000
@@ -41,18 +41,18 @@ STOP_WITHIN_S = 5.0
 OVERTIME_S = 60.0  # beyond max_seconds, for what is left to be read
 
 
-class Crew:
-    """Levels sent by `config.workers` processes. All on the conductor's loop but `status` and `waiting`."""
+class ProcessExecutor:
+    """Levels sent by `config.workers` processes. All on the controller's loop but `status` and `waiting`."""
 
     def __init__(self, prepared: Prepared, *, salt: str, spent: int) -> None:
         self._prepared, self._config, self._salt = prepared, prepared.config, salt
         self._spent = spent
-        self._members: list[Member] = []
-        self._active: list[Member] = []
+        self._members: list[WorkerHandle] = []
+        self._active: list[WorkerHandle] = []
         self._batches: list[Batch] = []
         self._stopped = StopRequest()
-        self._tally: Tally | None = None
-        self._notes: dict[Member, list[Finding]] = {}
+        self._tally: SharedCounters | None = None
+        self._notes: dict[WorkerHandle, list[Finding]] = {}
         self._report: LevelReport | None = None
 
     def spend(self, tokens: int) -> None:
@@ -61,15 +61,15 @@ class Crew:
 
     async def open(self) -> None:
         """Starts the workers and waits until each is ready. WorkerError, in one sentence, where one is not."""
-        self._tally = Tally.shared(self._config.workers)
+        self._tally = SharedCounters.shared(self._config.workers)
         self._tally.spend(self._spent)
         self._members = [self._start(part) for part in range(self._config.workers)]
         await self._ready(self._members)
 
-    def _start(self, part: int) -> Member:
-        return Member(part, asyncio.get_running_loop(), self._hear)
+    def _start(self, part: int) -> WorkerHandle:
+        return WorkerHandle(part, asyncio.get_running_loop(), self._hear)
 
-    async def _greet(self, members: list[Member]) -> None:
+    async def _greet(self, members: list[WorkerHandle]) -> None:
         """Tells each what the run is, on threads: a greeting waits in its pipe until the worker has been loaded."""
         assert self._tally is not None
         loop, ready, path = asyncio.get_running_loop(), self._prepared, self._tally.path
@@ -78,19 +78,19 @@ class Crew:
         config = ready.config.model_copy(update={"dataset": None})  # its entries were read already
         hello = Hello(config, ready.head, self._salt, path, ready.entries, ready.secrets, words)
 
-        def greet(member: Member) -> None:
+        def greet(member: WorkerHandle) -> None:
             member.tell("hello", run=hello, part=member.part)
 
         await asyncio.gather(*(loop.run_in_executor(None, greet, member) for member in members))
 
-    async def _ready(self, members: list[Member]) -> None:
+    async def _ready(self, members: list[WorkerHandle]) -> None:
         began = mono()
         greeting = asyncio.ensure_future(self._greet(members))
         for member in members:
             answer = await self._said(member, "ready", START_WITHIN_S)
             if answer is None:
                 raise WorkerError(
-                    f"worker {member.part + 1} of {self._config.workers} did not start: {member.complaint}"
+                    f"worker {member.part + 1} of {self._config.workers} did not start: {member.error_text}"
                 )
             if not began <= answer["mono_ns"] <= mono():
                 raise WorkerError(
@@ -99,7 +99,7 @@ class Crew:
                 )
         await greeting
 
-    async def _said(self, member: Member, word: str, within_s: float) -> dict[str, Any] | None:
+    async def _said(self, member: WorkerHandle, word: str, within_s: float) -> dict[str, Any] | None:
         """What the member said with `word`; None where it failed, was lost, or took too long: then it is ended."""
         answer = await member.said(word, within_s)
         if answer is None and member.lost is None:
@@ -134,14 +134,14 @@ class Crew:
             self._members[member.part] = member
         await self._ready(fresh)
 
-    def _parts(self, level: PlannedLevel) -> list[Part]:
+    def _parts(self, level: PlannedLevel) -> list[Shard]:
         """Every worker's part, as many as have one: a level of 2 users, or a guard of 2 in flight, keeps 2 workers busy."""
         total = quota(self._config, level.load).total
         most = level.load.at_once(self._config.max_in_flight) or total
         n = min(self._config.workers, most, total)
-        return [Part.of(level, self._config, part, n) for part in range(n)]
+        return [Shard.of(level, self._config, part, n) for part in range(n)]
 
-    async def _finish(self, member: Member) -> None:
+    async def _finish(self, member: WorkerHandle) -> None:
         done = await self._said(member, "done", self._config.max_seconds + OVERTIME_S)
         if done is None:
             assert self._tally is not None
@@ -152,10 +152,10 @@ class Crew:
         if ended_by is not None and ended_by.reason is StopReason.FAILURES:  # for all, so the others end as well
             self.halt(ended_by)
 
-    def _hear(self, member: Member, say: str, content: dict[str, Any], frames: list[pl.DataFrame]) -> None:
+    def _hear(self, member: WorkerHandle, say: str, content: dict[str, Any], frames: list[pl.DataFrame]) -> None:
         """Rows as they come; everything else the member keeps for those who wait for it."""
         if say == "rows":
-            batch = Received(*frames)
+            batch = WorkerBatch(*frames)
             member.received.append(batch.numbers())
             member.spans.append(batch.spans())
             self._batches.append(batch)
@@ -188,7 +188,7 @@ class Crew:
             whole=whole,
         )
 
-    def _lose(self, member: Member, level: PlannedLevel) -> tuple[LostWorker, int]:
+    def _lose(self, member: WorkerHandle, level: PlannedLevel) -> tuple[LostWorker, int]:
         """Gives the requests that went with a worker their rows; says what was lost, and how many requests it had sent."""
         assert self._tally is not None
         owned, phases = self._tally.owned_by(member.part)
@@ -201,7 +201,7 @@ class Crew:
         ]
         message = f"the worker that sent it was lost ({member.lost}), and its response with it"
         if requests:
-            self._batches.append(Received(*lost_rows(level, requests, message)))
+            self._batches.append(WorkerBatch(*lost_rows(level, requests, message)))
         return LostWorker(worker=member.part + 1, why=member.lost, requests=len(requests)), len(owned)
 
     def enough(self) -> None:
@@ -219,9 +219,9 @@ class Crew:
         self._stopped.ask(stop)
         for member in self._members:
             member.tell("stop", stop=stop)
-        asyncio.get_running_loop().call_later(STOP_WITHIN_S, self._end_the_deaf)
+        asyncio.get_running_loop().call_later(STOP_WITHIN_S, self._kill_unresponsive)
 
-    def _end_the_deaf(self) -> None:
+    def _kill_unresponsive(self) -> None:
         for member in self._active:
             if not self._report and "done" not in member.answers and member.lost is None:
                 member.kill("it did not stop when told to")
@@ -263,7 +263,7 @@ class Crew:
             self._tally.close(remove=True)
 
     @staticmethod
-    async def _close(members: list[Member]) -> None:
+    async def _close(members: list[WorkerHandle]) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(loop.run_in_executor(None, member.close) for member in members))
 

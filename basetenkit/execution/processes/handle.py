@@ -22,12 +22,12 @@ from ...config.endpoint import KEY_VARIABLES
 from . import protocol
 
 END_WITHIN_S = 2.0
-Heard = Callable[["Member", str, dict[str, Any], list[pl.DataFrame]], None]
+Heard = Callable[["WorkerHandle", str, dict[str, Any], list[pl.DataFrame]], None]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Member:
+class WorkerHandle:
     """A worker's process. `answers`: the last content of each word that it said in this level; `lost`: why it is no more;
     `received` and `spans`: numbers, and (start, end) in s, of the requests whose rows came, a batch each."""
 
@@ -90,13 +90,13 @@ class Member:
         self._process.kill()
 
     @property
-    def complaint(self) -> str:
+    def error_text(self) -> str:
         """In a few words, why it is no more: what it failed with, else its last words, else how it ended."""
         return self.lost or self._why or "it was ended"
 
     def _listen(self) -> None:
         stream = cast(BinaryIO, self._process.stdout)
-        for parts in protocol.read(stream):
+        for parts in protocol.read_message(stream):
             self._call(self._take, *protocol.said(parts))
         code = self._process.wait()
         self._call(self._end, code)

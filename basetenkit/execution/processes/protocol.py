@@ -34,7 +34,7 @@ def write(stream: BinaryIO, parts: Sequence[bytes]) -> None:
     stream.flush()
 
 
-def read(stream: BinaryIO) -> Iterator[list[bytes]]:
+def read_message(stream: BinaryIO) -> Iterator[list[bytes]]:
     """Each message's parts, until the stream ends. A message that breaks off is left out: its writer died over it."""
     while (count := _exactly(stream, _COUNT.size)) is not None:
         lengths = _exactly(stream, _LENGTH.size * _COUNT.unpack(count)[0])

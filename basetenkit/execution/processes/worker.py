@@ -1,4 +1,4 @@
-"""One worker: `python -m basetenkit.execution.processes.worker`, started by a Crew and by nobody else.
+"""One worker: `python -m basetenkit.execution.processes.worker`, started by a ProcessExecutor and by nobody else.
 
 It does what its stdin tells it and answers on stdout, and ends with its parent: when its stdin ends, so does it, at once, in
 whatever state. Reading orders and writing rows each have a thread, so that its loop waits for neither: a parent that computes
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...core.reasons import Stop
-from ...loadgen.counters import Tally
-from ...loadgen.generator import Stage
+from ...loadgen.counters import SharedCounters
+from ...loadgen.generator import LoadGenerator
 from ...loadgen.prepared import Prepared
 from ...transport.clock import Poller, mono
 from ...workload.tokenizer import load_tokenizer
@@ -36,7 +36,7 @@ class Worker:
     def __init__(self, orders: BinaryIO, answers: BinaryIO, poller: Poller) -> None:
         self._orders, self._answers, self._poller = orders, answers, poller
         self._outbox: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
-        self._stage: Stage | None = None
+        self._stage: LoadGenerator | None = None
         self._tally_path: Path | None = None
         self._inbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
         self._packing = asyncio.Lock()
@@ -58,7 +58,7 @@ class Worker:
             self._begin(content["run"], content["part"])
         elif word == "prepare":
             assert self._stage is not None
-            self._stage.prepare(content["part"])
+            self._stage.prefetch(content["part"])
             self._say("built")
         elif word == "go":
             await self._perform(content["origin_ns"])
@@ -66,9 +66,9 @@ class Worker:
     def _begin(self, run: protocol.Hello, part: int) -> None:
         config, self._tally_path = run.config, run.tally
         allow_open_files(config)
-        tokenizer, counts = load_tokenizer(config.tokenizer), Tally(part, config.workers, run.tally)
+        tokenizer, counts = load_tokenizer(config.tokenizer), SharedCounters(part, config.workers, run.tally)
         prepared = Prepared(config, tokenizer, run.head, run.entries, run.secrets, lexicon=run.lexicon)
-        self._stage = Stage(prepared, salt=run.salt, poller=self._poller, tally=counts)
+        self._stage = LoadGenerator(prepared, salt=run.salt, poller=self._poller, tally=counts)
         self._say("ready", mono_ns=mono())
 
     async def _perform(self, origin_ns: int) -> None:
@@ -76,7 +76,7 @@ class Worker:
         assert stage is not None
         reports = asyncio.ensure_future(self._report(stage))
         try:
-            await stage.perform(origin_ns)
+            await stage.run_level(origin_ns)
         finally:
             reports.cancel()
             await asyncio.wait([reports])
@@ -84,7 +84,7 @@ class Worker:
         self._say_status(stage)
         self._say("done", report=stage.report().model_dump(mode="json"), notes=[note.saved() for note in stage.notes()])
 
-    async def _report(self, stage: Stage) -> None:
+    async def _report(self, stage: LoadGenerator) -> None:
         turn = 0
         while True:
             await asyncio.sleep(STATUS_EVERY_S)
@@ -93,10 +93,10 @@ class Worker:
             if turn % ROWS_EVERY == 0:
                 await asyncio.shield(self._send_rows(stage))  # what was taken is sent, whoever ends this
 
-    def _say_status(self, stage: Stage) -> None:
+    def _say_status(self, stage: LoadGenerator) -> None:
         self._say("status", **dataclasses.asdict(stage.status()) | {"outcomes": dict(stage.status().outcomes)})
 
-    async def _send_rows(self, stage: Stage) -> None:
+    async def _send_rows(self, stage: LoadGenerator) -> None:
         async with self._packing:
             for batch in stage.take():
                 await self._loop.run_in_executor(None, self._pack, batch)
@@ -110,7 +110,7 @@ class Worker:
         self._outbox.put(protocol.word(say, **content))
 
     def _read(self) -> None:
-        for parts in protocol.read(self._orders):
+        for parts in protocol.read_message(self._orders):
             word, content = protocol.ordered(parts)
             if word in ("stop", "halt"):
                 self._loop.call_soon_threadsafe(self._stop, word, content["stop"])

@@ -11,7 +11,7 @@ from ...config.plan import levels_of
 from ...config.run_config import RunConfig
 from ...core.secrets import redact
 from ...workload import datasets
-from ...workload.conversations import Speaker
+from ...workload.conversations import ConversationSampler
 from ...workload.sampler import Sampler
 from ...workload.tokenizer import load_tokenizer
 
@@ -21,10 +21,10 @@ def first_body(config: RunConfig) -> str:
     the first turn of one. The words differ from a run's, which has a salt of its own."""
     scenario, tokenizer = levels_of(config)[0].scenario, load_tokenizer(config.tokenizer)
     entries, salt = datasets.load(config), config.salt or "preview"
-    maker: Speaker | Sampler
+    maker: ConversationSampler | Sampler
     if entries is not None and entries.conversations and scenario.needs_data:
         own: dict[str, Any] = {"salt": salt, "stream": "0", "params": entries.params}
-        maker = Speaker(config, scenario, entries.conversations, tokenizer.count, **own)
+        maker = ConversationSampler(config, scenario, entries.conversations, tokenizer.count, **own)
     else:
         maker = Sampler(config, scenario, tokenizer, salt=salt, stream="0", entries=entries)
     return json.dumps(redact(orjson.loads(maker.request("").body)), indent=2, ensure_ascii=False)

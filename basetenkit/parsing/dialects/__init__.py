@@ -26,16 +26,16 @@ from basetenkit.parsing.dialects import (
 Reader = Callable[[dict[str, object], Collector, int, int], bool]
 
 READERS: dict[str, Reader] = {
-    "OpenAI": openai.read,
-    "OpenAI Responses": responses.read,
-    "Anthropic": anthropic.read,
-    "Cohere": cohere.read,
-    "Gemini": gemini.read,
-    "TGI": tgi.read,
-    "SGLang": sglang.read,
-    "Ollama": ollama.read,
-    "Triton": triton.read,
-    "a model's own keys": baseten.read,  # takes nearly anything: last
+    "OpenAI": openai.read_openai,
+    "OpenAI Responses": responses.read_responses,
+    "Anthropic": anthropic.read_anthropic,
+    "Cohere": cohere.read_cohere,
+    "Gemini": gemini.read_gemini,
+    "TGI": tgi.read_tgi,
+    "SGLang": sglang.read_sglang,
+    "Ollama": ollama.read_ollama,
+    "Triton": triton.read_triton,
+    "a model's own keys": baseten.read_baseten,  # takes nearly anything: last
 }
 
 
@@ -44,7 +44,7 @@ def find(doc: dict[str, object], out: Collector, start: int, end: int) -> Reader
     for name, reader in READERS.items():
         if reader(doc, out, start, end):
             if out.dialect != name:
-                out.because(f"dialect: {name}", start, end)
+                out.add_trace(f"dialect: {name}", start, end)
             out.dialect = name
             return reader
     return None

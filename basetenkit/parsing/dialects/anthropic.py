@@ -25,7 +25,7 @@ _BLOCKS = {
 _SILENT = frozenset({"ping", "content_block_stop"})
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_anthropic(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole message; False where the document is neither."""
     kind = doc.get("type")
     if not isinstance(kind, str):
@@ -42,7 +42,7 @@ def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
         out.take_usage(doc.get("usage"))
         delta = doc.get("delta")
         if isinstance(delta, dict):
-            out.take_finish(delta.get("stop_reason"))
+            out.set_finish_reason(delta.get("stop_reason"))
             _piece(delta.get("delta"), _DELTAS, out, start, end)  # mockllm puts each piece there
     elif kind == "message_stop":
         out.finished = True
@@ -67,5 +67,5 @@ def _piece(piece: object, table: dict[str, tuple[str, str]], out: Collector, sta
 def _message(doc: dict[str, Any], out: Collector, start: int, end: int) -> None:
     for block in doc["content"]:
         _piece(block, _BLOCKS, out, start, end)
-    out.take_finish(doc.get("stop_reason"))
+    out.set_finish_reason(doc.get("stop_reason"))
     out.take_usage(doc.get("usage"))

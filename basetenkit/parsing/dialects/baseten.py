@@ -77,7 +77,7 @@ def _in_dict(doc: dict[str, object], path: str, depth: int) -> Found | None:
     return nothing
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_baseten(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one document or one message of a stream; False where no known key is in it."""
     if not _REPORT_KEYS.isdisjoint(doc) and report_of(doc) is not None:
         return False  # an error, which is read as one
@@ -89,7 +89,7 @@ def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     if over:
         out.finished = True
     for key in ("finish_reason", "stop_reason"):
-        out.take_finish(doc.get(key))
+        out.set_finish_reason(doc.get(key))
     out.take_usage(doc.get("usage"))
     out.take_usage({key: doc[key] for key in ("tokens_evaluated", "tokens_predicted") if key in doc})
     out.opened = out.can_repeat = True

@@ -16,7 +16,7 @@ _SILENT = frozenset({"message-start", "content-end", "tool-call-end", "citation-
 _SILENT_1 = frozenset({"stream-start", "citation-generation", "search-queries-generation", "search-results"})
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_cohere(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole answer; False if the document is neither."""
     kind, old = doc.get("type"), doc.get("event_type")
     if isinstance(old, str):
@@ -42,7 +42,7 @@ def _event_2(kind: str, doc: dict[str, object], out: Collector, start: int, end:
     elif kind in ("tool-call-start", "tool-call-delta"):
         _calls(message.get("tool_calls"), out, start, end)
     elif kind == "message-end":
-        out.take_finish(delta.get("finish_reason"))
+        out.set_finish_reason(delta.get("finish_reason"))
         _usage(delta.get("usage"), out)
         out.finished = True
         if delta.get("error"):
@@ -65,7 +65,7 @@ def _event_1(kind: str, doc: dict[str, object], out: Collector, start: int, end:
     elif kind == "stream-end":
         response = doc.get("response")
         response = response if isinstance(response, dict) else {}
-        out.take_finish(doc.get("finish_reason") or response.get("finish_reason"))
+        out.set_finish_reason(doc.get("finish_reason") or response.get("finish_reason"))
         meta = response.get("meta")
         _usage(meta if isinstance(meta, dict) else response.get("token_count"), out)
         out.finished = True
@@ -90,7 +90,7 @@ def _whole(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
         _usage(doc.get("meta"), out)
     else:
         return False
-    out.take_finish(doc.get("finish_reason"))
+    out.set_finish_reason(doc.get("finish_reason"))
     return True
 
 

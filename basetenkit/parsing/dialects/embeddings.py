@@ -17,7 +17,7 @@ from basetenkit.parsing.collector import Collector
 _NUMBERS = (int, float)
 
 
-def read(doc: object, out: Collector, inputs: int | None) -> bool:
+def read_embeddings(doc: object, out: Collector, inputs: int | None) -> bool:
     """Takes in a whole document; False where it holds no embeddings. `inputs`: how many vectors there must be.
 
     What is wrong with them is put in `out.broken`.

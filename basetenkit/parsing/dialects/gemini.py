@@ -11,7 +11,7 @@ import orjson
 from basetenkit.parsing.collector import CONTENT, REASONING, TOOL_CALL, Collector
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_gemini(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole answer; False if the document has neither candidates nor a blocked prompt."""
     candidates, usage, blocked = doc.get("candidates"), doc.get("usageMetadata"), doc.get("promptFeedback")
     if not isinstance(candidates, list) and not isinstance(usage, dict) and not isinstance(blocked, dict):
@@ -21,7 +21,7 @@ def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
         if isinstance(candidate, dict):
             _candidate(candidate, out, start, end)
     if isinstance(blocked, dict) and blocked.get("blockReason"):
-        out.take_finish("content_filter")
+        out.set_finish_reason("content_filter")
     out.take_usage(usage)
     return True
 
@@ -41,4 +41,4 @@ def _candidate(candidate: dict[str, object], out: Collector, start: int, end: in
                 out.emit_other(index, text, kind, start, end)
             else:
                 out.emit(text, kind, start, end)
-    out.take_finish(candidate.get("finishReason"))
+    out.set_finish_reason(candidate.get("finishReason"))

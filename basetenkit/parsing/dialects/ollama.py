@@ -10,7 +10,7 @@ from basetenkit.parsing.endings import reason_in
 from basetenkit.parsing.thinking import thinking_text
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_ollama(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one line; False where it has no `done` beside `response` or `message`."""
     done, message = doc.get("done"), doc.get("message")
     if not isinstance(done, bool) or not ("response" in doc or isinstance(message, dict)):
@@ -34,6 +34,6 @@ def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
             out.emit(names, TOOL_CALL, start, end)
     if done:
         out.finished = True
-        out.take_finish(reason_in(doc.get("done_reason")) or "stop")
+        out.set_finish_reason(reason_in(doc.get("done_reason")) or "stop")
         out.take_usage({key: doc[key] for key in ("prompt_eval_count", "eval_count") if key in doc})
     return True

@@ -12,7 +12,7 @@ from basetenkit.parsing.failures import report_of
 from basetenkit.parsing.thinking import details_in, reasoning_in
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_openai(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one document with `choices`; False where it is none. Frames without new output make no event."""
     if "choices" not in doc:
         return False
@@ -52,7 +52,7 @@ def _choice(choice: dict[str, object], out: Collector, start: int, end: int) -> 
     reason = choice.get("finish_reason")
     if reason is not None:
         if not index or out.finish_reason is None:
-            out.take_finish(reason)
+            out.set_finish_reason(reason)
         out.take_usage(choice.get("usage"))
     if "error" in choice or choice.get("native_finish_reason") is not None or (index and reason is not None):
         _failure(choice, out)

@@ -20,7 +20,7 @@ _NOWHERE = -1  # the index of an item whose events have none
 _NO_TEXT = ("audio", "image")  # kinds of deltas that are data and no text
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_responses(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole response; False if the document is neither."""
     kind = doc.get("type")
     if isinstance(kind, str) and kind.startswith("response."):
@@ -157,7 +157,7 @@ def _close(response: dict[str, object], out: Collector) -> None:
     status = response.get("status")
     details = response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
-    out.take_finish(reason or status)
+    out.set_finish_reason(reason or status)
     if status == "failed" or response.get("error"):
         out.error = (
             report_in_body(response) if response.get("error") else Report("the response failed without a message")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from basetenkit.parsing.collector import CONTENT, Collector
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_sglang(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole answer; False where there is no `meta_info`."""
     meta = doc.get("meta_info")
     if not isinstance(meta, dict) or not ("text" in doc or "finish_reason" in meta):
@@ -18,7 +18,7 @@ def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     if isinstance(text, str) and text:
         out.emit(text, CONTENT, start, end)
     out.opened = out.can_repeat = out.repeats = True
-    out.take_finish(meta.get("finish_reason"))
+    out.set_finish_reason(meta.get("finish_reason"))
     counts = ("prompt_tokens", "completion_tokens", "cached_tokens")
     details = {"reasoning_tokens": meta["reasoning_tokens"]} if "reasoning_tokens" in meta else {}
     out.take_usage(details | {key: meta[key] for key in counts if key in meta})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from basetenkit.parsing.collector import CONTENT, Collector
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_tgi(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one token's event, or a whole answer with details; False where the document is neither."""
     token, whole, details = doc.get("token"), doc.get("generated_text"), doc.get("details")
     if isinstance(token, dict):
@@ -29,7 +29,7 @@ def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
         return False
     out.opened = True
     if isinstance(details, dict):
-        out.take_finish(details.get("finish_reason"))
+        out.set_finish_reason(details.get("finish_reason"))
         prefill = details.get("prefill")
         usage = {"completion_tokens": details.get("generated_tokens")}
         if isinstance(prefill, list) and prefill:

@@ -10,7 +10,7 @@ from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.thinking import thinking_text
 
 
-def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
+def read_triton(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """Takes in one event or one whole answer; False if the document has no `text_output`."""
     if "text_output" not in doc:
         return False
@@ -20,6 +20,6 @@ def read(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
         out.emit(text, CONTENT, start, end)
     if doc.get("sequence_end") is True:
         out.finished = True
-    out.take_finish(doc.get("finish_reason"))
+    out.set_finish_reason(doc.get("finish_reason"))
     out.take_usage(doc.get("usage"))
     return True

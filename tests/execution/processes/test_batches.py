@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from basetenkit.execution.processes.batches import Received, peak_in_flight
+from basetenkit.execution.processes.batches import WorkerBatch, peak_in_flight
 
 
 def spans(*pairs: tuple[float, float]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -35,7 +35,7 @@ def test_rows_tell_their_numbers_and_spans() -> None:
         {"number": [7, 1_000_000], "start_s": [0.5, 1.0], "end_s": [0.75, None]},
         schema_overrides={"end_s": pl.Float64},
     )
-    batch = Received(rows, pl.DataFrame({"x": [1, 2, 3]}))
+    batch = WorkerBatch(rows, pl.DataFrame({"x": [1, 2, 3]}))
     assert batch.numbers().tolist() == [7, 1_000_000]
     assert batch.spans().tolist() == [[0.5, 0.75]]
     assert batch.size == (2, 3)

@@ -11,18 +11,18 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basetenkit.execution.processes.handle import Member
+from basetenkit.execution.processes.handle import WorkerHandle
 
 
-def nothing(_member: Member, _say: str, _content: dict[str, Any], _frames: list[pl.DataFrame]) -> None:
+def nothing(_member: WorkerHandle, _say: str, _content: dict[str, Any], _frames: list[pl.DataFrame]) -> None:
     """Nobody cares for rows here."""
 
 
-async def made() -> Member:
-    return Member(0, asyncio.get_running_loop(), nothing)
+async def made() -> WorkerHandle:
+    return WorkerHandle(0, asyncio.get_running_loop(), nothing)
 
 
-async def gone(member: Member) -> str | None:
+async def gone(member: WorkerHandle) -> str | None:
     """Why it is no more; a word that no worker says is waited for until then."""
     assert await member.said("no such word", 30) is None
     return member.lost

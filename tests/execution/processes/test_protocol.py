@@ -21,14 +21,14 @@ def written(*several: list[bytes]) -> bytes:
 
 def test_messages_come_back_in_order_with_all_their_parts() -> None:
     several = [[b"one"], [b"", b"two", b"x" * 100_000], []]
-    assert list(protocol.read(io.BytesIO(written(*several)))) == several
+    assert list(protocol.read_message(io.BytesIO(written(*several)))) == several
 
 
 @pytest.mark.parametrize("cut", range(1, 36))
 def test_a_message_that_breaks_off_anywhere_is_left_out(cut: int) -> None:
     data = written([b"whole"], [b"first", b"second"])
     assert len(written([b"first", b"second"])) == 31
-    read = list(protocol.read(io.BytesIO(data[:-cut])))
+    read = list(protocol.read_message(io.BytesIO(data[:-cut])))
     assert read == ([[b"whole"]] if cut <= 31 else [])
 
 

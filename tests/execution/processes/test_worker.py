@@ -21,8 +21,8 @@ from basetenkit.config.loads import ClosedLoop, LevelKey
 from basetenkit.config.plan import PlannedLevel
 from basetenkit.core.reasons import Stop, StopReason
 from basetenkit.execution.processes import protocol
-from basetenkit.loadgen.counters import Quota, Tally
-from basetenkit.loadgen.generator import Part
+from basetenkit.loadgen.counters import Quota, SharedCounters
+from basetenkit.loadgen.generator import Shard
 from basetenkit.loadgen.request_source import request_head
 from basetenkit.results.schema import CHUNK_SCHEMA, STORED
 
@@ -37,7 +37,7 @@ class Process:
     def __init__(self) -> None:
         command = [sys.executable, "-m", "basetenkit.execution.processes.worker"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self._answers = protocol.read(cast(BinaryIO, self.process.stdout))
+        self._answers = protocol.read_message(cast(BinaryIO, self.process.stdout))
 
     def tell(self, word: str, **content: Any) -> None:
         protocol.write(cast(BinaryIO, self.process.stdin), protocol.order(word, **content))
@@ -66,8 +66,8 @@ def worker() -> Iterator[Process]:
 
 
 @pytest.fixture
-def tally() -> Iterator[Tally]:
-    tally = Tally.shared(1)
+def tally() -> Iterator[SharedCounters]:
+    tally = SharedCounters.shared(1)
     tally.begin(Quota(6))
     yield tally
     tally.close(remove=True)
@@ -79,7 +79,9 @@ def server() -> Iterator[Any]:
         yield server
 
 
-def greet(worker: Process, tally: Tally, url: str, **kw: Any) -> list[tuple[str, dict[str, Any], list[pl.DataFrame]]]:
+def greet(
+    worker: Process, tally: SharedCounters, url: str, **kw: Any
+) -> list[tuple[str, dict[str, Any], list[pl.DataFrame]]]:
     fields = {"scenarios": "D(10,5)", "concurrency": 2, "max_requests": 6, "workers": 1, "capture": "all"}
     config = bk.RunConfig(
         steady=False, preflight=False, endpoint=bk.Endpoint(url=url, model="m", api_key=KEY), **(fields | kw)
@@ -93,11 +95,11 @@ def greet(worker: Process, tally: Tally, url: str, **kw: Any) -> list[tuple[str,
 KEY_OF_LEVEL = PlannedLevel(0, LevelKey("D(10,5)", ClosedLoop(2)))
 
 
-def test_a_level_from_hello_to_done(worker: Process, tally: Tally, server: Any) -> None:
+def test_a_level_from_hello_to_done(worker: Process, tally: SharedCounters, server: Any) -> None:
     before = time.monotonic_ns()
     ((_, ready, _),) = greet(worker, tally, server.url)
     assert before < ready["mono_ns"] < time.monotonic_ns()  # one clock for the whole machine
-    worker.tell("prepare", part=Part(KEY_OF_LEVEL, users=2))
+    worker.tell("prepare", part=Shard(KEY_OF_LEVEL, users=2))
     assert worker.hears("built") == [("built", {}, [])]
     origin = time.monotonic_ns() + 50_000_000
     worker.tell("go", origin_ns=origin)
@@ -115,16 +117,18 @@ def test_a_level_from_hello_to_done(worker: Process, tally: Tally, server: Any) 
     assert tally.owned_by(0)[0].tolist() == list(range(6))
 
 
-def test_what_it_cannot_do_is_one_sentence_and_it_goes_on(worker: Process, tally: Tally, server: Any) -> None:
+def test_what_it_cannot_do_is_one_sentence_and_it_goes_on(worker: Process, tally: SharedCounters, server: Any) -> None:
     ((say, content, _),) = greet(worker, tally, server.url, tokenizer="/no/such/folder")
     assert say == "failed"
     assert "/no/such/folder" in content["message"]
     assert greet(worker, tally, server.url)[-1][0] == "ready"
 
 
-def test_a_stop_is_done_at_once_and_an_interrupt_is_not_its_own(worker: Process, tally: Tally, server: Any) -> None:
+def test_a_stop_is_done_at_once_and_an_interrupt_is_not_its_own(
+    worker: Process, tally: SharedCounters, server: Any
+) -> None:
     greet(worker, tally, server.url)
-    worker.tell("prepare", part=Part(replace(KEY_OF_LEVEL, key=LevelKey("D(10,9000)", ClosedLoop(2))), users=2))
+    worker.tell("prepare", part=Shard(replace(KEY_OF_LEVEL, key=LevelKey("D(10,9000)", ClosedLoop(2))), users=2))
     worker.hears("built")
     worker.tell("go", origin_ns=time.monotonic_ns())
     worker.hears("status")
@@ -137,7 +141,9 @@ def test_a_stop_is_done_at_once_and_an_interrupt_is_not_its_own(worker: Process,
     assert rows["outcome"].to_list() == ["cancelled"] * 2
 
 
-def test_it_ends_when_its_stdin_does_and_takes_the_tally_with_it(worker: Process, tally: Tally, server: Any) -> None:
+def test_it_ends_when_its_stdin_does_and_takes_the_tally_with_it(
+    worker: Process, tally: SharedCounters, server: Any
+) -> None:
     greet(worker, tally, server.url)
     cast(BinaryIO, worker.process.stdin).close()
     assert worker.process.wait(10) == 0
@@ -146,7 +152,7 @@ def test_it_ends_when_its_stdin_does_and_takes_the_tally_with_it(worker: Process
 
 
 def test_the_key_is_neither_among_its_arguments_nor_in_its_environment(
-    worker: Process, tally: Tally, server: Any
+    worker: Process, tally: SharedCounters, server: Any
 ) -> None:
     greet(worker, tally, server.url)
     folder = Path("/proc") / str(worker.process.pid)

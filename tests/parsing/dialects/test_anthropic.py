@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from basetenkit.parsing.dialects.anthropic import read
+from basetenkit.parsing.dialects.anthropic import read_anthropic
 
 from .helpers import ODD, events, read_all, refuses
 
@@ -17,7 +17,7 @@ def delta(kind: str, key: str, text: Any) -> dict[str, Any]:
 
 def test_each_kind_of_delta() -> None:
     out = read_all(
-        read,
+        read_anthropic,
         delta("thinking_delta", "thinking", "t"),
         delta("text_delta", "text", "a"),
         delta("text_delta", "text", ""),
@@ -31,15 +31,15 @@ def test_each_kind_of_delta() -> None:
 def test_usage_of_both_ends_is_joined_and_the_stop_is_the_end() -> None:
     start = {"type": "message_start", "message": {"usage": {"input_tokens": 5, "output_tokens": 1}}}
     stop = {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": {"output_tokens": 9}}
-    out = read_all(read, start, {"type": "ping"}, stop)
+    out = read_all(read_anthropic, start, {"type": "ping"}, stop)
     assert out.usage == {"prompt_tokens": 5, "completion_tokens": 9}
     assert (out.finish_reason, out.finished) == ("max_tokens", False)
-    assert read_all(read, {"type": "message_stop"}).finished
+    assert read_all(read_anthropic, {"type": "message_stop"}).finished
 
 
 def test_a_whole_message() -> None:
     blocks = [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}]
-    out = read_all(read, {"type": "message", "content": blocks, "stop_reason": "end_turn"})
+    out = read_all(read_anthropic, {"type": "message", "content": blocks, "stop_reason": "end_turn"})
     assert events(out) == [("t", "reasoning"), ("a", "content")]
 
 
@@ -47,7 +47,7 @@ def test_a_whole_message() -> None:
     "doc", [{"type": "error"}, {"type": "other"}, {"text": "x"}, {"type": "message", "content": "x"}]
 )
 def test_what_is_not_its_kind(doc: dict[str, Any]) -> None:
-    assert refuses(read, doc)
+    assert refuses(read_anthropic, doc)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
@@ -59,4 +59,4 @@ def test_odd_values_make_no_output(odd: Any) -> None:
         {"type": "message_delta", "delta": odd, "usage": odd},
         {"type": "message", "content": [odd]},
     ]
-    assert events(read_all(read, *docs)) == []
+    assert events(read_all(read_anthropic, *docs)) == []

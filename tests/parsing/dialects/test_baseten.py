@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from basetenkit.parsing.dialects.baseten import HOLDER_KEYS, TEXT_KEYS, find_text, read
+from basetenkit.parsing.dialects.baseten import HOLDER_KEYS, TEXT_KEYS, find_text, read_baseten
 
 from .helpers import events, read_all, refuses
 
 
 @pytest.mark.parametrize("key", TEXT_KEYS)
 def test_each_key_gives_its_text(key: str) -> None:
-    out = read_all(read, {key: "a", "unknown": "b"})
+    out = read_all(read_baseten, {key: "a", "unknown": "b"})
     assert events(out) == [("a", "content")]
     assert [*map(str, out.notes)] == [f"field: the text was taken from {key}"]
 
@@ -49,7 +49,7 @@ def test_where_the_text_is(doc: dict[str, Any], text: str, path: str) -> None:
 @pytest.mark.parametrize("doc", [{}, {"foo": "a"}, {"message": "a"}, {"data": {"foo": "a"}}, {"status": "success"}])
 def test_no_known_key_is_not_guessed_at(doc: dict[str, Any]) -> None:
     assert find_text(doc) is None
-    assert refuses(read, doc)
+    assert refuses(read_baseten, doc)
 
 
 def test_depth_is_bounded() -> None:
@@ -61,12 +61,12 @@ def test_depth_is_bounded() -> None:
 
 def test_llama_cpp_ends_with_stop_and_counts() -> None:
     last = {"content": "", "stop": True, "tokens_evaluated": 3, "tokens_predicted": 1}
-    out = read_all(read, {"content": "a", "stop": False}, last)
+    out = read_all(read_baseten, {"content": "a", "stop": False}, last)
     assert events(out) == [("a", "content")]
     assert out.finished
     assert out.usage == {"prompt_tokens": 3, "completion_tokens": 1}
 
 
 def test_a_last_message_that_repeats_all_adds_nothing() -> None:
-    assert events(read_all(read, {"text": "a"}, {"text": "b"}, {"text": "ab", "done": True}))[2:] == []
-    assert len(events(read_all(read, {"text": "a"}, {"text": "b"}, {"text": "ab"}))) == 3
+    assert events(read_all(read_baseten, {"text": "a"}, {"text": "b"}, {"text": "ab", "done": True}))[2:] == []
+    assert len(events(read_all(read_baseten, {"text": "a"}, {"text": "b"}, {"text": "ab"}))) == 3

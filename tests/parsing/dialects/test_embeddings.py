@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from basetenkit.parsing.collector import Collector
-from basetenkit.parsing.dialects.embeddings import read
+from basetenkit.parsing.dialects.embeddings import read_embeddings
 
 
 def taken(doc: Any, inputs: int | None) -> Collector:
     out = Collector(b"")
-    assert read(doc, out, inputs)
+    assert read_embeddings(doc, out, inputs)
     return out
 
 
@@ -70,7 +70,7 @@ def test_what_is_wrong_is_said(doc: Any, inputs: int, why: str) -> None:
     "doc", [None, "x", 1, {}, {"text": "x"}, {"data": "x"}, {"data": [{"id": "m"}]}, ["a", "b"], [], {"data": [1, 2]}]
 )
 def test_what_holds_no_embeddings_when_none_were_asked_for(doc: Any) -> None:
-    assert not read(doc, Collector(b""), None)
+    assert not read_embeddings(doc, Collector(b""), None)
 
 
 def test_usage_is_taken() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from basetenkit.parsing import parse
-from basetenkit.parsing.dialects.gemini import read
+from basetenkit.parsing.dialects.gemini import read_gemini
 
 from .helpers import ODD, events, read_all, refuses
 
@@ -22,7 +22,7 @@ COUNTS = {"promptTokenCount": 5, "candidatesTokenCount": 2, "thoughtsTokenCount"
 
 def test_thoughts_text_and_calls() -> None:
     out = read_all(
-        read,
+        read_gemini,
         said({"text": "t", "thought": True}),
         said({"text": "a"}, {"functionCall": {"name": "f", "args": {}}}),
         said({"text": ""}, finishReason="STOP") | {"usageMetadata": COUNTS},
@@ -40,16 +40,16 @@ def test_the_count_includes_the_thoughts() -> None:
 @pytest.mark.parametrize("odd", ODD, ids=repr)
 def test_odd_values_are_no_output_and_no_count(odd: Any) -> None:
     whole = {"candidates": [{"content": odd, "finishReason": odd}], "usageMetadata": odd}
-    out = read_all(read, {"candidates": [odd]}, said(odd), whole)
+    out = read_all(read_gemini, {"candidates": [odd]}, said(odd), whole)
     reason = odd if odd == "x" else None  # a text is a reason that we do not know
     assert (events(out), out.others, out.finish_reason, out.failed) == ([], {}, reason, None)
     assert out.usage == (odd if odd == {"a": 1} else None)
 
 
 def test_a_blocked_prompt_is_a_content_filters() -> None:
-    out = read_all(read, {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 4}})
+    out = read_all(read_gemini, {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 4}})
     assert (out.finish_reason, events(out)) == ("content_filter", [])
 
 
 def test_what_is_not_taken() -> None:
-    assert refuses(read, {"choices": []})
+    assert refuses(read_gemini, {"choices": []})

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from basetenkit.parsing.dialects.responses import read
+from basetenkit.parsing.dialects.responses import read_responses
 
 from .helpers import ODD, events, read_all, refuses
 
 
 def test_each_kind_of_delta() -> None:
     out = read_all(
-        read,
+        read_responses,
         {"type": "response.created", "response": {"usage": None}},
         {"type": "response.reasoning_summary_text.delta", "delta": "t"},
         {"type": "response.output_text.delta", "delta": "a"},
@@ -29,7 +29,7 @@ def test_each_kind_of_delta() -> None:
 
 def test_the_last_event_ends_it_and_brings_the_usage() -> None:
     usage = {"input_tokens": 1, "output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 1}}
-    out = read_all(read, {"type": "response.completed", "response": {"status": "completed", "usage": usage}})
+    out = read_all(read_responses, {"type": "response.completed", "response": {"status": "completed", "usage": usage}})
     assert (out.finished, out.finish_reason) == (True, "completed")
     assert out.usage is not None
     assert out.usage["completion_tokens"] == 2
@@ -38,11 +38,15 @@ def test_the_last_event_ends_it_and_brings_the_usage() -> None:
 
 def test_an_incomplete_one_says_why_and_a_failed_one_is_an_error() -> None:
     cut = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
-    assert read_all(read, {"type": "response.incomplete", "response": cut}).finish_reason == "max_output_tokens"
-    failed = read_all(read, {"type": "response.failed", "response": {"status": "failed", "error": {"message": "m"}}})
+    assert (
+        read_all(read_responses, {"type": "response.incomplete", "response": cut}).finish_reason == "max_output_tokens"
+    )
+    failed = read_all(
+        read_responses, {"type": "response.failed", "response": {"status": "failed", "error": {"message": "m"}}}
+    )
     assert failed.error is not None
     assert failed.error.message == "m"
-    assert read_all(read, {"type": "response.failed", "response": {"status": "failed"}}).error is not None
+    assert read_all(read_responses, {"type": "response.failed", "response": {"status": "failed"}}).error is not None
 
 
 def test_a_whole_response() -> None:
@@ -52,13 +56,13 @@ def test_a_whole_response() -> None:
     }
     call = {"type": "function_call", "name": "f", "arguments": "{}"}
     thought = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}]}
-    out = read_all(read, {"object": "response", "status": "completed", "output": [thought, call, message]})
+    out = read_all(read_responses, {"object": "response", "status": "completed", "output": [thought, call, message]})
     assert events(out) == [("t", "reasoning"), ("f{}", "tool_call"), ("a", "content"), ("n", "refusal")]
 
 
 @pytest.mark.parametrize("doc", [{"type": "responses"}, {"object": "response"}, {"type": 1}, {"output": []}])
 def test_what_is_not_its_kind(doc: dict[str, Any]) -> None:
-    assert refuses(read, doc)
+    assert refuses(read_responses, doc)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
@@ -69,4 +73,4 @@ def test_odd_values_make_no_output(odd: Any) -> None:
         {"object": "response", "output": [odd], "usage": odd, "incomplete_details": odd},
         {"object": "response", "output": [{"content": odd, "summary": [odd]}]},
     ]
-    assert events(read_all(read, *docs)) == []
+    assert events(read_all(read_responses, *docs)) == []

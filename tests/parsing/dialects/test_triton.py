@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from basetenkit.parsing import parse
-from basetenkit.parsing.dialects.triton import read
+from basetenkit.parsing.dialects.triton import read_triton
 
 from .helpers import events, read_all, refuses
 
@@ -15,14 +15,14 @@ def piece(text: str, end: bool = False) -> dict[str, object]:
 
 
 def test_pieces() -> None:
-    out = read_all(read, piece("a"), piece(""), piece(" b"))
+    out = read_all(read_triton, piece("a"), piece(""), piece(" b"))
     assert events(out) == [("a", "content"), (" b", "content")]
     assert (out.is_endless, out.finished) == (True, False)
-    assert read_all(read, piece("a", True)).finished
+    assert read_all(read_triton, piece("a", True)).finished
 
 
 def test_what_has_no_text_output_is_not_taken() -> None:
-    assert refuses(read, {"model_name": "m", "text": "a"})
+    assert refuses(read_triton, {"model_name": "m", "text": "a"})
 
 
 def test_a_stream_without_an_end_mark_is_ok_and_unverified() -> None:

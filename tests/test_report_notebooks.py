@@ -128,5 +128,5 @@ def test_the_trends_of_its_own_small_history_have_a_step_and_an_outlier(tmp_path
     notebook = executed("09_trends", tmp_path)
     text = shown(notebook)
     assert re.search(r"at concurrency 4 +step ", text)
-    assert re.search(r"in flight +outlier .* 1-0 ", text)
+    assert re.search(r"at concurrency 4 +outlier .* 1-0 ", text)
     assert charts(notebook) == 1

@@ -215,9 +215,11 @@ def test_a_crlf_in_a_segment_of_its_own_makes_no_token_early() -> None:
     with peer(answer) as p:
         (x,) = exchange_all(p.url, [payload()])
     assert x.failure is None
-    assert [end for _, _, end in x.arrivals] == [9 * (i + 1) for i in range(10)]
-    for (at, error, _), write in zip(x.arrivals, writes, strict=True):
-        assert inside(x, at, error, write)
+    ends = [end for _, _, end in x.arrivals]
+    assert set(ends) <= {9 * (i + 1) for i in range(10)}  # what a busy client reads together has one arrival
+    assert ends[-1] == 90
+    for at, error, end in x.arrivals:
+        assert inside(x, at, error, writes[end // 9 - 1])
 
 
 @pytest.mark.parametrize("whole", [True, False])

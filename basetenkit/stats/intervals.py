@@ -46,6 +46,14 @@ def special() -> Any:
 
 
 @cache
+def distributions() -> Any:
+    """scipy.stats, loaded when first needed: it takes most of a second."""
+    from scipy import stats
+
+    return stats
+
+
+@cache
 def t975(df: int) -> float:
     """The 97.5% point of Student's t."""
     return float(special().stdtrit(df, 0.975))
@@ -270,16 +278,12 @@ def batch_means(values: Sequence[float] | Array, batches: int = 20) -> Array | N
 
 
 def mann_kendall(series: Array) -> tuple[float, float]:
-    """(Kendall's tau against time, two-sided p) of a short series, such as 20 batch means (Mann 1945; Kendall 1975). On raw
-    requests, which depend on each other, it would raise a false alarm every other time."""
-    n = len(series)
-    s = float(sum(np.sign(series[i + 1 :] - series[i]).sum() for i in range(n - 1)))
-    ties = np.unique(series, return_counts=True)[1].astype(float)
-    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
-    if variance <= 0:
+    """(Kendall's tau against time, two-sided p) of a short series, such as 20 batch means (Mann 1945; Kendall 1975); (0, 1) of
+    one that does not vary. On raw requests, which depend on each other, it would raise a false alarm every other time."""
+    if len(series) < 2 or (series == series[0]).all():
         return 0.0, 1.0
-    z = (s - math.copysign(1.0, s)) / math.sqrt(variance) if s else 0.0
-    return s / (n * (n - 1) / 2), float(2 * special().ndtr(-abs(z)))
+    found = distributions().kendalltau(np.arange(len(series)), series)
+    return float(found.statistic), float(found.pvalue)
 
 
 def lag_one(series: Array) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.types import Estimate
 from . import intervals as st
-from .intervals import Array, Labels, Marks
+from .intervals import Array, Labels, Marks, distributions
 
 HOW = "restricted mean to {limit:.4g} s"
 
@@ -86,9 +86,8 @@ def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None 
     share = float(below.mean())
     of = st.moments(below, parts)
     e = max(st.effective_n(of, share), 1.0) if 0 < share < 1 else float(n)
-    at_risk = n - np.arange(n)
-    event = np.diff(survival, prepend=1.0) < 0
-    greenwood = np.cumsum(np.where(event, 1 / (at_risk * np.maximum(at_risk - 1, 1e-9)), 0.0))
+    remaining = survival / np.concatenate([[1.0], survival[:-1]]).clip(min=1e-300)  # of those at risk, past each value
+    greenwood = np.cumsum((1 / remaining.clip(min=1e-300) - 1) / (n - np.arange(n)))
     low, high = _bounds(survival, greenwood * n / e)
     least = _first(
         x, low, 1 - p
@@ -99,11 +98,12 @@ def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None 
 
 
 def survival_curve(values: Array, cut: Marks) -> tuple[Array, Array]:
-    """(values ascending, share that is longer), where some are only known to be longer. At a tie what was over goes first."""
-    order = np.lexsort((cut, values))
-    at_risk = len(values) - np.arange(len(values))
-    survival: Array = np.cumprod(np.where(cut[order], 1.0, 1 - 1 / at_risk)).astype(np.float64)
-    return values[order], survival
+    """(values ascending, share that is longer), where some are only known to be longer (Kaplan and Meier 1958). At a tie those
+    that were over count before those that were cut. At least one value."""
+    curve = distributions().ecdf(distributions().CensoredData(uncensored=values[~cut], right=values[cut])).sf
+    ordered = np.sort(values)
+    survival: Array = curve.evaluate(ordered)
+    return ordered, survival
 
 
 def _bounds(survival: Any, variance: Any) -> tuple[Any, Any]:

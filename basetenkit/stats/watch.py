@@ -127,16 +127,12 @@ def line(values: Array, at: Array, slope: float) -> Array:
 
 
 def theil_sen(values: Array, at: Array) -> tuple[float, float, float]:
-    """(slope a second, low, high): the median of the slopes between pairs, its 95% interval by the ranks (Sen 1968)."""
-    i, j = np.triu_indices(len(values), 1)
-    apart = at[j] > at[i]
-    slopes = np.sort((values[j] - values[i])[apart] / (at[j] - at[i])[apart])
-    if not len(slopes):
+    """(slope per second, low, high): the median of the slopes between pairs, its 95% interval by the ranks (Sen 1968). Zeros where
+    no two values have different times."""
+    if len(values) < 2 or (at == at[0]).all():
         return 0.0, 0.0, 0.0
-    n = len(values)
-    half = st.Z975 * np.sqrt(n * (n - 1) * (2 * n + 5) / 18) / 2
-    low, high = (int(np.clip(round(len(slopes) / 2 + x), 0, len(slopes) - 1)) for x in (-half, half))
-    return float(np.median(slopes)), float(slopes[low]), float(slopes[high])
+    found = st.distributions().theilslopes(values, at)
+    return float(found.slope), float(found.low_slope), float(found.high_slope)
 
 
 def outliers(residuals: Array, floors: Array | None = None, length: float = OUTLIER_LENGTH) -> Any:

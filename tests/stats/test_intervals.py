@@ -233,3 +233,24 @@ def test_a_skewed_mean_is_covered_better_than_by_students_t() -> None:
     with_tail, without = (share_covered(f, 2.0) for f in (lambda seed: st.mean(series[seed]), students))
     assert with_tail > without
     assert with_tail >= 0.88
+
+
+# -- trends ------------------------------------------------------------------------------------------------------------
+
+
+def test_mann_and_kendall_by_hand() -> None:
+    """Of the 24 orders of four values one rises and one falls throughout, and three each are one swap from that."""
+    assert st.mann_kendall(np.array([1.0, 2.0, 3.0, 4.0])) == pytest.approx((1.0, 2 / 24))
+    assert st.mann_kendall(np.array([4.0, 3.0, 1.0, 2.0])) == pytest.approx((-2 / 3, 8 / 24))
+
+
+@pytest.mark.parametrize("series", [[], [1.0], [2.0] * 20])
+def test_what_does_not_vary_has_no_trend(series: list[float]) -> None:
+    assert st.mann_kendall(np.array(series)) == (0.0, 1.0)
+
+
+def test_a_trend_is_found_by_chance_as_often_as_its_p_says() -> None:
+    """2,000 series of 20 independent values: at most one in a hundred has p < 0.01, but for chance."""
+    rng = np.random.default_rng(3)
+    found = sum(st.mann_kendall(rng.normal(size=20))[1] < 0.01 for _ in range(2000))
+    assert 8 <= found <= 34

@@ -46,6 +46,15 @@ def test_freireich_1963_as_in_every_textbook() -> None:
     assert e.high is None  # survival's interval at 35 weeks still holds one half
 
 
+def test_greenwoods_interval_by_hand_where_values_are_tied() -> None:
+    """4, 16, 16 and 4 of 40 end at 1 to 4 s: S is 0.9, 0.5, 0.1 and 0. Greenwood's sums are 4/(40*36) at 1 s, with 16/(36*20)
+    more at 2 s and 16/(20*4) more at 3 s, so the lower curve is 0.76 at 1 s and 0.34 at 2 s, the upper one 0.64 at 2 s and 0.22
+    at 3 s."""
+    values = np.random.default_rng(0).permutation(np.repeat([1.0, 2.0, 3.0, 4.0], [4, 16, 16, 4]))
+    e = censored_quantile(values, np.zeros(40, bool), 0.5)
+    assert (e.value, e.low, e.high) == (2.0, 2.0, 3.0)
+
+
 def test_with_nothing_cut_it_is_the_plain_quantile() -> None:
     x = np.random.default_rng(1).exponential(1.0, 257)
     for p in (0.5, 0.9, 0.95, 0.99):

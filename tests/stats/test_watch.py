@@ -48,6 +48,17 @@ def test_a_drift_is_no_step_and_its_line_has_an_interval_that_holds_the_truth() 
     assert low < slope < high
 
 
+def test_theil_and_sen_by_hand() -> None:
+    """y = 0, 1, 3, 6, 10 at 0 to 4: the ten slopes are 1, 1.5, 2, 2, 2.5, 2.5, 3, 3, 3.5, 4; the ranks of Sen (1968) for five
+    values are the first and the last of them."""
+    assert theil_sen(np.array([0.0, 1.0, 3.0, 6.0, 10.0]), np.arange(5.0)) == (2.5, 1.0, 4.0)
+
+
+def test_values_at_one_time_have_no_slope() -> None:
+    assert theil_sen(np.array([1.0, 2.0, 3.0]), np.zeros(3)) == (0.0, 0.0, 0.0)
+    assert theil_sen(np.zeros(0), np.zeros(0)) == (0.0, 0.0, 0.0)
+
+
 def test_too_few_runs_are_not_cut_and_a_constant_has_no_step() -> None:
     assert change_points(*series([1.0] * 4 + [9.0] * 5)) == []
     assert change_points(np.zeros(20), np.arange(20.0)) == []

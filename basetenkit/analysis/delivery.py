@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from ..config.run_config import RunConfig
+from ..config.tasks import TASKS
 from ..core.findings import Finding, finding
 from ..results.pace import FIRST_SHARE
 from ..results.row_notes import figure, noted
@@ -40,7 +41,7 @@ def of_delivery(where: str, ok: pl.DataFrame, config: RunConfig) -> Iterator[Fin
         numbers = {"percent": 100 * FIRST_SHARE, "tokens": f"{float(full.median() or 0):g}"}  # type: ignore[arg-type]
         yield finding("first_message", where=where, n=n, ok=ok.height, **numbers)
     unstreamed = ok.filter(pl.col("ttft_s").is_null()).height - ahead
-    if config.endpoint.stream and config.task != "text-to-embeddings" and unstreamed:
+    if config.endpoint.stream and TASKS[config.task].generates and unstreamed:
         yield finding("not_streamed", where=where, n=unstreamed, ok=ok.height)
 
 

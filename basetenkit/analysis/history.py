@@ -19,6 +19,7 @@ from polars.io.plugins import register_io_source
 
 from ..config.coercions import as_path
 from ..config.scenarios import parse_scenario
+from ..config.tasks import TASKS
 from ..core.errors import BasetenkitError, StoreError
 from ..results.manifest import Manifest
 from ..results.run_data import RunData
@@ -187,7 +188,8 @@ def _described(saved: _Saved, schema: Mapping[str, Any]) -> pl.DataFrame:
 
 def _batch(config: Mapping[str, Any], scenario: str) -> dict[str, int | None]:
     """Inputs a request of a level: what its scenario says, or else the run's one batch size; None where that is not one number."""
-    if config.get("task") != "text-to-embeddings":
+    task = TASKS.get(config.get("task", ""))
+    if task is None or task.generates:
         return {"batch_size": None}
     said = {getattr(part, "inputs", None) for part in parse_scenario(scenario).parts}
     sizes = {size for one in said for size in ([one] if one else config.get("batch_size") or [])}

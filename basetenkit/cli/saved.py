@@ -15,10 +15,9 @@ import typer
 import basetenkit as bk
 
 from ..core.errors import ConfigError
-from ..results.store import RUN_FILE
+from ..interop.importers import importer_of, open_run
 from .console import AsJson, Quiet, console, plain, print_json
 
-METADATA = "experiment_metadata.json"
 CHARTS = (
     "latency_ecdf",
     "latency_histogram",
@@ -44,12 +43,6 @@ def add(app: typer.Typer, panel: str) -> None:
         app.command(rich_help_panel=panel)(command)
 
 
-def _open(folder: Path) -> bk.Run:
-    """The Run of a folder: one of ours, or one of genai-bench, read as `bk.read_genai_bench` reads it."""
-    theirs = not (folder / RUN_FILE).exists() and (folder / METADATA).exists()
-    return bk.read_genai_bench(folder) if theirs else bk.load(folder)
-
-
 def _one_of(run: Path | None, theirs: Path | None, command: str, flag: str) -> Path:
     if (run is None) == (theirs is None):
         raise ConfigError(f"{command}: give one folder, as {command} FOLDER or as {flag} FOLDER")
@@ -73,7 +66,7 @@ def compare(
 
     Difference and ratio of each metric, with 95% intervals.
     """
-    found = bk.compare(_open(a), _open(b))
+    found = bk.compare(open_run(a), open_run(b))
     if as_json:
         levels = {"only_a": found.only_a, "only_b": found.only_b, "settings": found.settings}
         print_json({"frame": found.frame.to_dicts(), **levels, "words": found.words})
@@ -88,7 +81,7 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write a saved run's report as one file."""
-    _wrote([bk.report(_open(run), out)], as_json, quiet, one=True)
+    _wrote([bk.report(open_run(run), out)], as_json, quiet, one=True)
 
 
 def excel(
@@ -110,7 +103,7 @@ def excel(
         raise ConfigError(f"excel: {name.name!r} should end in .xlsx")
     chosen = {"--metric-percentile": metric_percentile, "--metrics-time-unit": metrics_time_unit}
     _taken(quiet, chosen, "the workbook has the mean and every percentile, in seconds")
-    _wrote([bk.report(_open(folder), name)], as_json, quiet, one=True)
+    _wrote([bk.report(open_run(folder), name)], as_json, quiet, one=True)
 
 
 def plot(
@@ -137,12 +130,12 @@ def plot(
     chosen = {"--group-key": group_key, "--preset": preset, "--metrics-time-unit": metrics_time_unit}
     _taken(quiet, chosen | {"--verbose": verbose or None}, "the charts are those of bk.charts")
     inside = [] if _is_run(folder) else sorted(path for path in folder.glob("*") if _is_run(path))
-    files = [file for one in inside for file in _draw(_open(one), target / one.name, kind)]
-    _wrote(files or _draw(_open(folder), target, kind), as_json, quiet)
+    files = [file for one in inside for file in _draw(open_run(one), target / one.name, kind)]
+    _wrote(files or _draw(open_run(folder), target, kind), as_json, quiet)
 
 
 def _is_run(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (RUN_FILE, METADATA))
+    return importer_of(folder) is not None
 
 
 def _draw(run: bk.Run, out: Path, kind: str) -> list[Path]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from ..core.errors import ConfigError
+from .tasks import TASKS
 
 BASETEN, MODEL_APIS = "api.baseten.co", "inference.baseten.co"
 _NAME = re.compile(r"(?:(model|chain)-)?([a-z0-9]{4,16})(?:-([a-z0-9][a-z0-9-]*))?")
@@ -129,9 +130,7 @@ def _is_base(host: str, path: str) -> bool:
 
 
 def _route(task: str, prompt_format: bool) -> str:
-    if task == "text-to-embeddings":
-        return "/embeddings"
-    return "/completions" if prompt_format else "/chat/completions"
+    return "/completions" if prompt_format else TASKS[task].route
 
 
 def _candidates(host: str, path: str, route: str, prompt_format: bool) -> list[str]:

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from ..core.errors import ConfigError, Location
 from ..core.secrets import looks_secret, redact
 from ..core.tables import html_table
 from .coercions import as_plain
 from .hints import field_hint, value_hint
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotates a field whose value is a key of `choices`. A key that is added later counts too."""
+
+    choices: Mapping[str, object]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._checked)
+
+    def _checked(self, value: object) -> str:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        *others, last = map(repr, self.choices)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
 
 
 class Model(BaseModel):

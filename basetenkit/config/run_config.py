@@ -28,8 +28,9 @@ from .addresses import completed
 from .coercions import as_levels, as_plain, as_scenarios, as_seconds, as_text, from_json, is_path, metric_name
 from .endpoint import Endpoint, Seconds, Text
 from .loads import Load
-from .model import Model
+from .model import Model, OneOf
 from .scenarios import parse_scenario
+from .tasks import TASKS
 from .to_python import to_python
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -77,7 +78,7 @@ class RunConfig(Model):
     renamed: ClassVar = RENAMED
 
     endpoint: Endpoint = Field(description="an Endpoint, its URL, or its fields as a dict")
-    task: Literal["text-to-text", "image-text-to-text", "text-to-embeddings"] = Field(
+    task: Annotated[str, OneOf(TASKS)] = Field(
         default="text-to-text", description="what is sent: text, images with text, or texts to embed"
     )
     tokenizer: Text | None = Field(default="embedded", description="'embedded', a local folder or file, or a hub id")
@@ -214,7 +215,7 @@ class RunConfig(Model):
         if not self.concurrency and not self.request_rate:
             raise ValueError("no load is given; set concurrency=[1, 8] or request_rate=[2.0]")
         prompt_format = self.endpoint.request_format == "prompt" or self.request_params.get("use_prompt_format")
-        if prompt_format and self.task != "text-to-text":
+        if prompt_format and not TASKS[self.task].bare_prompt:
             raise ValueError(f"the prompt format has no place for {self.task}; use request_format='chat'")
         return self
 

@@ -16,6 +16,7 @@ from ..analysis.precision import check as check_precision
 from ..config.plan import levels_of
 from ..config.run_config import RunConfig
 from ..config.scenarios import FORMS, Image, ImagePrefix, ImageText, Scenario, parse_scenario
+from ..config.tasks import TASKS
 from ..core.errors import ConfigError, StoreError
 from ..core.findings import Finding
 from ..core.version import __version__
@@ -119,7 +120,7 @@ def _check_data(scenario: Scenario, config: RunConfig) -> None:
 def _check_batch(config: RunConfig) -> None:
     sizes = config.batch_size
     batched = [text for text in config.scenarios if parse_scenario(text).batched]
-    if config.task != "text-to-embeddings":
+    if TASKS[config.task].generates:
         if sizes != [1]:
             raise ConfigError(f"{config.task} has one input a request; leave it at 1", at=("RunConfig", "batch_size"))
         if batched:

@@ -1,6 +1,6 @@
 """A run from its first level to its last, on a thread and loop of its own.
 
-A level is sent from an Executor: the LoadGenerator on this very thread, or a ProcessExecutor. The controller goes from level to
+A level is sent from an Executor (see `executors.py`). The controller goes from level to
 level, keeps the folder and its document, and knows of the rows only that there are some to be written.
 """
 
@@ -24,19 +24,17 @@ from ..core.errors import StoreError
 from ..core.findings import finding
 from ..core.reasons import Stop, StopReason
 from ..core.types import Outcome
-from ..loadgen.counters import SharedCounters
 from ..loadgen.executor import Batch, Executor, Status
-from ..loadgen.generator import LoadGenerator
 from ..loadgen.prepared import Prepared
 from ..loadgen.request_source import quota
-from ..loadgen.stop_conditions import PrecisionReached, Seen, StopRequest, each_second, first_stop
+from ..loadgen.stop_conditions import EACH_SECOND, PrecisionReached, Seen, StopRequest, conditions, first_stop
 from ..results.manifest import LevelEntry, Manifest, UntilReached
 from ..results.row_notes import in_words
 from ..results.store import RunFolder
 from ..results.window import mark_window
 from ..transport.clock import Poller
+from .executors import Start, make_executor
 from .probe import Probe, nothing_answers
-from .processes.executor import ProcessExecutor
 
 T = TypeVar("T")
 NOTHING_ANSWERS, PREFLIGHT_FAILED = "nothing_answers", "preflight_failed"
@@ -85,12 +83,7 @@ class RunController:
         self._write_error: StoreError | None = None
 
     def _make_executor(self) -> Executor:
-        salt, spent = self.manifest.metadata.salt, _spent(self.folder)
-        if self.config.workers:
-            return ProcessExecutor(self._prepared, salt=salt, spent=spent)
-        tally = SharedCounters()
-        tally.spend(spent)
-        return LoadGenerator(self._prepared, salt=salt, poller=self._poller, tally=tally)
+        return make_executor(self._prepared, Start(self.manifest.metadata.salt, _spent(self.folder), self._poller))
 
     @property
     def progress(self) -> Progress:
@@ -207,12 +200,12 @@ class RunController:
     async def _tick(self, level: PlannedLevel) -> None:
         """Each second: the spool, and whether there is reason to end the level."""
         in_flight: list[int] = []
-        conditions = each_second(self.config, level.load)
+        stops = conditions(EACH_SECOND, self.config, level.load)
         while True:
             await asyncio.sleep(SPOOL_EVERY_S)
             status = self._executor.status()
             in_flight.append(status.in_flight)
-            if stop := first_stop(conditions, Seen(status, status.sent, in_flight)):
+            if stop := first_stop(stops, Seen(status, status.sent, in_flight)):
                 self._executor.halt(stop)
             if self._precision.due(status.finished):
                 await asyncio.get_running_loop().run_in_executor(None, self._look, level)

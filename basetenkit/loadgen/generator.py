@@ -37,7 +37,7 @@ from .loop_lag import LoopLag
 from .prepared import Prepared
 from .request_source import LOOK_AHEAD, RequestSource, TokenBudget, connections, quota
 from .response_queue import ResponseQueue, reduced_gc
-from .stop_conditions import Seen, StopRequest, TimeLimit, after_failures, first_stop
+from .stop_conditions import AFTER_FAILURES, Seen, StopCondition, StopRequest, TimeLimit, conditions, first_stop
 
 LOOK_EVERY_S, LOOKS_A_SECOND = 0.05, 20
 
@@ -100,7 +100,8 @@ class LoadGenerator:
         self._spend = TokenBudget(config.max_total_tokens, tally)
         self._status, self._lag = Status(), LoopLag(poller)
         self._level: Level | None = None
-        self._stopped, self._seen, self._after_failures = StopRequest(), Seen(tally), after_failures(config)
+        self._stopped, self._seen = StopRequest(), Seen(tally)
+        self._after_failures: list[StopCondition] = []
         self._current: RecordBatch | None = None
         self._not_captured = 0
 
@@ -124,6 +125,7 @@ class LoadGenerator:
         self._source = self._source_of(part)
         self._source.fill(min(LOOK_AHEAD, 2 * (part.users or 64) + 64))
         self._part, self._status, self._level = part, Status(), None
+        self._after_failures = conditions(AFTER_FAILURES, self._config, part.level.load)
         self._current = RecordBatch(Recorder(part.level, 0, self._tokenizer.count))
 
     def _source_of(self, part: Shard) -> RequestSource:

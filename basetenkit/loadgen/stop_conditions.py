@@ -9,8 +9,9 @@
 | `PrecisionReached` (until) | each second in which a look is due | sending; the measured requests that were sent are all |
 | `StopRequest` (stop(), an interrupt, the folder cannot be written) | at once | the run |
 
-How many requests a level has (max_requests) is no condition here: each request gets its number from the `SharedCounters`,
-which have no more of them to give then. A new condition is a class with `check`, listed in `after_failures` or `each_second`.
+How many requests a level has (max_requests) is no condition here: each request gets its number from the `SharedCounters`, and
+when they have no more numbers the level is over. A new condition is a class with `check`, and a function that makes it, listed
+in `AFTER_FAILURES` or `EACH_SECOND`.
 """
 
 from __future__ import annotations
@@ -155,14 +156,22 @@ class StopRequest:
         self.made = self.made or stop
 
 
-def after_failures(config: RunConfig) -> list[StopCondition]:
-    """The conditions that are asked after each response that failed."""
-    return [] if config.abort_after_failures is None else [FirstFailures(config.abort_after_failures)]
+def _first_failures(config: RunConfig, load: Load) -> StopCondition | None:
+    return None if config.abort_after_failures is None else FirstFailures(config.abort_after_failures)
 
 
-def each_second(config: RunConfig, load: Load) -> list[StopCondition]:
-    """The conditions that are asked each second."""
-    return [Overload()] if config.stop_on_overload and load.scheduled else []
+def _overload(config: RunConfig, load: Load) -> StopCondition | None:
+    return Overload() if config.stop_on_overload and load.scheduled else None
+
+
+Make = Callable[[RunConfig, Load], StopCondition | None]
+AFTER_FAILURES: list[Make] = [_first_failures]  # asked after each response that failed
+EACH_SECOND: list[Make] = [_overload]
+
+
+def conditions(makes: Iterable[Make], config: RunConfig, load: Load) -> list[StopCondition]:
+    """The conditions that a level with this load has, of those that `makes` make."""
+    return [made for make in makes if (made := make(config, load)) is not None]
 
 
 def first_stop(conditions: Iterable[StopCondition], seen: Seen) -> Stop | None:

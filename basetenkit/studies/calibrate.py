@@ -18,6 +18,7 @@ import polars as pl
 from .. import emulator
 from ..config.endpoint import Endpoint
 from ..config.run_config import RunConfig
+from ..config.tasks import TASKS
 from ..core.tables import Html, html_table
 from ..reporting import chart_utils
 from ..runs import Run
@@ -89,7 +90,7 @@ def calibrate(config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0,
     the last token, as real engines do. Nothing is sent to `config`'s endpoint, and its key goes nowhere.
     """
     with emulator.serve(ttft_ms=ttft_ms, itl_ms=itl_ms, tail_ms=tail_ms) as server:
-        url = server.embeddings_url if config.task == "text-to-embeddings" else server.url
+        url = f"{server.base_url}/v1{TASKS[config.task].route}"
         endpoint = Endpoint(url=url, model="emulated", auth_scheme="none")
         run = run_sync(
             config.model_copy(

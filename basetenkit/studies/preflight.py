@@ -16,14 +16,15 @@ import orjson
 from ..analysis.advice import advise
 from ..config.endpoint import Endpoint
 from ..config.run_config import RunConfig
+from ..config.tasks import TASKS
 from ..core.secrets import redact_url
 from ..core.tables import html_table
 from ..results.interpret import interpret
 from ..results.row_notes import restored
 from ..session import run_sync
 
+_USUAL = "text-to-text"
 _OPTIONS = "ignore_eos", "stream_options"
-_SCENARIOS = {"text-to-text": "D(16,8)", "image-text-to-text": "I(64,64)", "text-to-embeddings": "E(16)"}
 ONE: dict[str, object] = {"steady": False, "preflight": False}  # one request, and none before or behind it
 _TIMES = (
     ("dns_s", "DNS"),
@@ -96,10 +97,11 @@ def _config(
         endpoint = endpoint.endpoint
     else:
         endpoint = Endpoint.of(endpoint, "preflight")
-    embeds = urlsplit(endpoint.url).path.rstrip("/").endswith("/embeddings")
-    task = task or ("text-to-embeddings" if embeds else "text-to-text")
+    path = urlsplit(endpoint.url).path.rstrip("/")
+    by_path = (name for name, known in TASKS.items() if not known.generates and path.endswith(known.route))
+    task = task or next(by_path, _USUAL)
     given: dict[str, object] = {"task": task, "request_params": request_params or {}}
-    scenario = _SCENARIOS.get(task, _SCENARIOS["text-to-text"])  # an unknown task is told by the config
+    scenario = TASKS.get(task, TASKS[_USUAL]).probe  # RunConfig refuses an unknown task
     return RunConfig(
         endpoint=endpoint, scenarios=[scenario], concurrency=[1], max_requests=1, capture="all", **ONE, **given
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..config.run_config import RunConfig
 from ..config.scenarios import parse_scenario
+from ..config.tasks import TASKS
 from .payload import carries_own_text, uses_prompt_format
 from .row_fields import LIMIT, Fields
 from .table import LeftOut, Table
@@ -79,7 +80,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _lost(config: RunConfig, account: Account, scenarios: Sequence[str]) -> dict[str, str]:
     """The columns that are known, and not sent or not sent whole, each with the reason."""
-    embeds = config.task == "text-to-embeddings"
+    embeds = not TASKS[config.task].generates
     given = {"max_tokens" if name == config.endpoint.max_tokens_key else name for name in config.request_params}
     sized = [text for text in scenarios if parse_scenario(text).fixed_output]
     lost = {}

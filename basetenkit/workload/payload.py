@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
 
 from ..config.run_config import RunConfig
+from ..config.tasks import TASKS
 
 # What servers call the limit on output tokens, and the objects of a payload in which some of them want it.
 LIMIT_NAMES = (
@@ -77,6 +78,26 @@ def build_payload(
     return _chat_payload(config, messages, max_tokens, params, fixed_output)
 
 
+class Builder(Protocol):
+    """Builds the payload of a task that generates; what it takes is what `build_payload` takes."""
+
+    def __call__(
+        self,
+        config: RunConfig,
+        prompt: str,
+        max_tokens: int | None,
+        *,
+        fixed_output: bool,
+        images: Sequence[str] = (),
+        system: str = "",
+        row: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]: ...
+
+
+# The tasks whose payload is not `build_payload`'s.
+BUILDERS: dict[str, Builder] = {}
+
+
 def build_embeddings_payload(config: RunConfig, documents: list[str]) -> dict[str, object]:
     """The payload of one request for embeddings: model, `input`, and what request_params add to them or give instead."""
     payload: dict[str, object] = {} if config.endpoint.model is None else {"model": config.endpoint.model}
@@ -91,7 +112,7 @@ def payload_bytes(config: RunConfig, prompt: str, max_tokens: int | None, *, fix
 
 def carries_own_text(config: RunConfig) -> bool:
     """Whether request_params give the messages, the prompt or the input themselves, so that no text of ours is sent."""
-    if config.task == "text-to-embeddings":
+    if not TASKS[config.task].generates:
         return "input" in config.request_params
     key = config.endpoint.prompt_key if uses_prompt_format(config) else "messages"
     return key in config.request_params

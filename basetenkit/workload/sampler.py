@@ -24,12 +24,20 @@ import orjson
 
 from ..config.run_config import RunConfig
 from ..config.scenarios import Scenario, Shape
+from ..config.tasks import TASKS
 from ..core.errors import ScenarioError
 from ..core.types import Request
 from . import datasets, images
 from .lexicon import Lexicon, lexicon
 from .marks import marks, picks
-from .payload import build_embeddings_payload, build_payload, carries_own_text, output_limit, uses_prompt_format
+from .payload import (
+    BUILDERS,
+    build_embeddings_payload,
+    build_payload,
+    carries_own_text,
+    output_limit,
+    uses_prompt_format,
+)
 from .tokenizer import Tokenizer
 from .writer import Quoted, Writer
 
@@ -126,7 +134,7 @@ class Sampler:
         return self._made("", "measured", cut, picks)
 
     def _made(self, request_id: str, phase: str, shape: Shape, picks: list[int | None]) -> Request:
-        if self._config.task == "text-to-embeddings":
+        if not TASKS[self._config.task].generates:
             return self._documents(request_id, phase, shape, picks)
         prompt, tokens = ("", 0) if self._own_text else self._text(shape, picks[0])
         system, row = self._of_row(shape, picks[0])
@@ -134,7 +142,8 @@ class Sampler:
         pictures = [] if self._own_text else self._pictures(shape, picks[0])
         fixed, urls = self._scenario.fixed_output, [picture.url for picture in pictures]
         own: dict[str, Any] = {"images": urls, "system": system, "row": row}
-        payload = build_payload(self._config, prompt, shape.output_tokens, fixed_output=fixed, **own)
+        build = BUILDERS.get(self._config.task, build_payload)
+        payload = build(self._config, prompt, shape.output_tokens, fixed_output=fixed, **own)
         return Request(
             request_id=request_id,
             body=orjson.dumps(payload),

@@ -11,6 +11,8 @@ from basetenkit.analysis.precision import precision
 from basetenkit.config.loads import ClosedLoop, OpenLoop
 from basetenkit.core.reasons import Stop, StopReason
 from basetenkit.loadgen.stop_conditions import (
+    AFTER_FAILURES,
+    EACH_SECOND,
     FirstFailures,
     Overload,
     PrecisionReached,
@@ -18,8 +20,7 @@ from basetenkit.loadgen.stop_conditions import (
     StopRequest,
     TimeLimit,
     TokenLimit,
-    after_failures,
-    each_second,
+    conditions,
     first_stop,
 )
 from basetenkit.results.schema import CHUNK_SCHEMA
@@ -84,11 +85,12 @@ def test_who_asks_first_for_a_stop_is_named() -> None:
 
 
 def test_a_config_names_its_conditions() -> None:
-    assert after_failures(config(abort_after_failures=None)) == []
-    assert after_failures(config(abort_after_failures=7)) == [FirstFailures(7)]
+    closed, scheduled = ClosedLoop(2), OpenLoop(3.0)
+    assert conditions(AFTER_FAILURES, config(abort_after_failures=None), closed) == []
+    assert conditions(AFTER_FAILURES, config(abort_after_failures=7), closed) == [FirstFailures(7)]
     watched = config(stop_on_overload=True)
-    assert [each_second(watched, load) for load in (ClosedLoop(2), OpenLoop(3.0))] == [[], [Overload()]]
-    assert each_second(config(), OpenLoop(3.0)) == []
-    conditions = [FirstFailures(9), FirstFailures(2)]
-    assert first_stop(conditions, Seen(Counted(3))) == Stop(StopReason.FAILURES, {"requests": 2})
+    assert [conditions(EACH_SECOND, watched, load) for load in (closed, scheduled)] == [[], [Overload()]]
+    assert conditions(EACH_SECOND, config(), scheduled) == []
+    both = [FirstFailures(9), FirstFailures(2)]
+    assert first_stop(both, Seen(Counted(3))) == Stop(StopReason.FAILURES, {"requests": 2})
     assert first_stop([], Seen(Counted(3))) is None

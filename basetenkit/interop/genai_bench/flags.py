@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ...config.endpoint import KEY_VARIABLES, Endpoint
 from ...config.run_config import RunConfig
+from ...config.tasks import TASKS
 from ...core.errors import ConfigError, Location
 from ...core.notes import note
 from .shell import split
@@ -90,7 +91,6 @@ FAMILIES = {
     "--gcp-": "an OpenAI-compatible URL in --api-base",
 }
 COMPATIBLE = ("openai", "vllm", "sglang", "together")
-TASKS = ("text-to-text", "image-text-to-text", "text-to-embeddings")
 SCENARIOS = {
     "text-to-text": ["N(480,240)/(300,150)", "D(100,100)", "D(100,1000)", "D(2000,200)", "D(7800,200)"],
     "image-text-to-text": ["I(512,512)", "I(1024,512)", "I(2048,2048)"],

@@ -25,6 +25,7 @@ from ...config.endpoint import Endpoint
 from ...config.loads import ClosedLoop, OpenLoop
 from ...config.run_config import RunConfig
 from ...config.scenarios import parse_scenario
+from ...config.tasks import TASKS
 from ...core.errors import ConfigError, StoreError
 from ...core.findings import Finding, finding
 from ...core.secrets import redact
@@ -32,7 +33,6 @@ from ...results.manifest import LevelEntry, Manifest, Metadata
 from ...results.pace import AT_ONCE_S
 from ...results.schema import SCHEMA, STORED
 from ...runs import Run
-from .flags import TASKS
 from .names import BEGINS, READ, SCALED
 
 NO_URL = "http://not-recorded.invalid/"  # a name that can be nobody's (RFC 2606)

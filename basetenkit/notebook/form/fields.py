@@ -18,6 +18,7 @@ import traitlets
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from ...config.model import OneOf
 from ...core.errors import ConfigError
 from ...core.secrets import looks_secret, redact, redact_url
 
@@ -75,6 +76,8 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             return KeyInput(continuous_update=False, **common)
         if get_origin(self.info.annotation) is Literal:
             return w.Dropdown(options=get_args(self.info.annotation), value=self.default, **common)
+        for one_of in (extra for extra in self.info.metadata if isinstance(extra, OneOf)):
+            return w.Dropdown(options=list(one_of.choices), value=self.default, **common)
         if self.kinds == {bool}:
             return w.Checkbox(self.default, **common)
         if self.secretive:

@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from ..config.loads import LevelKey, OpenLoop
-from ..core.tables import Html, html_table, show
+from ..core.tables import Html, html_table, show, stacked
 from ..core.types import Estimate
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
@@ -78,8 +78,7 @@ class Comparison:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         words = html_table([{"to be read with it": w} for w in self.words])
-        both = [self._table()._repr_mimebundle_(), words._repr_mimebundle_()]
-        return {"text/html": "".join(x["text/html"] for x in both), "text/plain": repr(self)}
+        return {"text/html": stacked(self._table(), words), "text/plain": repr(self)}
 
     def _repr_html_(self) -> str:
         return self._repr_mimebundle_()["text/html"]

@@ -2,84 +2,104 @@
 
 from __future__ import annotations
 
-import html
 import math
-import re
-import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+from .markup import render
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+LONG_WORD = 30  # characters: a longer word would make its column too wide
 
 
 class Html:
-    """A piece of HTML with its plain text, as the last line of a cell. Whatever stands in it was escaped on the way in."""
+    """A piece of HTML with its plain text, as the last line of a cell. In a template it is HTML, too."""
 
-    def __init__(self, markup: str, text: str) -> None:
+    def __init__(self, markup: Markup, text: str) -> None:
         self._markup, self._text = markup, text
 
+    def __html__(self) -> Markup:
+        return self._markup
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/html": self._markup, "text/plain": self._text}
+        return {"text/html": str(self._markup), "text/plain": self._text}
 
     def __repr__(self) -> str:
         return self._text
 
 
+# Its colours are those of the page, so that it is legible in a light and in a dark one. JupyterLab has rules for every table of an
+# output (equal widths, everything to the right), hence the class twice: ours count more than those.
+# Where there is room, a number and its interval may be on two lines, and neither is broken.
+_TABLE = """
+<div style="overflow-x: auto">
+<style>
+.bk-table.bk-table { border-collapse: collapse; margin: 0 0 12px; width: fit-content; table-layout: auto; border: 0;
+  font-variant-numeric: tabular-nums; }
+.bk-table.bk-table caption { padding: 0 8px 6px; text-align: left; font-size: 1.15em; }
+.bk-table.bk-table :is(th, td) { padding: 4px 8px; border: 0; text-align: left; vertical-align: top; max-width: 60em; }
+.bk-table.bk-table th { vertical-align: bottom; font-weight: 600; }
+.bk-table.bk-table tr > :is(th, td) { border-bottom: 1px solid rgba(128, 128, 128, .3); }
+.bk-table.bk-table thead th { border-bottom: 1px solid rgba(128, 128, 128, .8); }
+.bk-table.bk-table .bk-right { text-align: right; }
+@media (min-width: 1400px) { .bk-table.bk-table .bk-right > span { white-space: nowrap; } }
+.bk-table.bk-table .bk-long { min-width: 12em; overflow-wrap: anywhere; }
+</style>
+<table class="bk-table">
+{% if caption %}
+<caption>{{ caption }}</caption>
+{% endif %}
+<thead><tr>{% for name, kind in heads %}<th scope="col" class="bk-{{ kind }}">{{ name }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in rows %}
+<tr>{% for cell, kind in row %}<td class="bk-{{ kind }}">
+{%- if kind == "right" -%}
+{% for part in cell.split(" (") %}<span>{{ "" if loop.first else "(" }}{{ part }}</span>{{ "" if loop.last else " " }}{% endfor %}
+{%- else %}{{ cell }}{% endif -%}
+</td>{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table>
+</div>
+"""
+
+
 def html_table(rows: Sequence[Mapping[str, object]], caption: str = "") -> Html:
-    """A table of text, first row's keys as its head; every value is shown as the text it is. Drawn by great_tables, in the
-    colours of the page that it stands in."""
+    """A table of text, first row's keys as its head; every value is shown as the text it is, in the colours of the page."""
     if not rows:
-        words = f"{caption}: (nothing)" if caption else "(nothing)"
-        return Html(f"<p>{html.escape(words)}</p>", f"{caption}\n(nothing)".lstrip())
+        return Html(paragraph(f"{caption}: (nothing)" if caption else "(nothing)"), f"{caption}\n(nothing)".lstrip())
     names = list(rows[0])
-    cells = {n: [show(r[n]) for r in rows] for n in names}
-    widths = {n: max(len(n), *map(len, column)) for n, column in cells.items()}
-    table = [names, *zip(*cells.values(), strict=True)]
-    lines = ["  ".join(x.ljust(widths[n]) for n, x in zip(names, line, strict=True)).rstrip() for line in table]
-    text = "\n".join(([caption] if caption else []) + lines)
-    return Html(_drawn(cells, {n: _align(rows, n) for n in names}, caption), text)
-
-
-# great_tables takes names and numbers for colours, and not those two words that leave them to the page.
-_PAPER, _INK = "#FEFDFC", "#030201"
-_MARK = "bk-text-"
-
-
-def _drawn(cells: dict[str, list[str]], aligned: dict[str, str], caption: str) -> str:
-    import great_tables
-    import polars as pl
-
-    # Its older versions write what is in a cell as it is, newer ones escape it: so it never sees any text of ours.
-    texts = [caption, *cells, *(cell for column in cells.values() for cell in column)]
-    marks = iter(range(len(texts)))
-    title = f"{_MARK}{next(marks)}."
-    heads: dict[str, Any] = {f"c{i}": f"{_MARK}{next(marks)}." for i in range(len(cells))}
-    frame = {f"c{i}": [f"{_MARK}{next(marks)}." for _ in column] for i, column in enumerate(cells.values())}
-    table = great_tables.GT(pl.DataFrame(frame), id=f"bk-{uuid.uuid4().hex[:8]}").cols_label(**heads)
-    for side in ("left", "right"):
-        table = table.cols_align(side, [f"c{i}" for i, where in enumerate(aligned.values()) if where == side])
-    if caption:
-        table = table.tab_header(title)
-    table = table.opt_align_table_header("left").tab_options(
-        container_width="fit-content",
-        table_background_color=_PAPER,
-        table_font_color=_INK,
-        table_font_color_light=_INK,
-        table_font_size="inherit",
-        table_margin_left="0",
-        data_row_padding="4px",
-        table_border_top_style="none",
-        table_border_bottom_style="none",
-        column_labels_font_weight="bold",
+    kinds = [_kind(name, [row[name] for row in rows]) for name in names]
+    cells = [[show(row[name]) for name in names] for row in rows]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    lines = ["  ".join(x.ljust(n) for x, n in zip(line, widths, strict=True)).rstrip() for line in (names, *cells)]
+    drawn = render(
+        _TABLE,
+        caption=caption,
+        heads=list(zip(names, kinds, strict=True)),
+        rows=[list(zip(row, kinds, strict=True)) for row in cells],
     )
-    drawn: str = table.as_raw_html()
-    drawn = drawn.replace(_PAPER, "transparent").replace(_INK, "inherit")
-    return re.sub(rf"{_MARK}(\d+)\.", lambda mark: html.escape(texts[int(mark[1])]), drawn)
+    return Html(drawn, "\n".join(([caption] if caption else []) + lines))
 
 
-def _align(rows: Sequence[Mapping[str, Any]], name: str) -> str:
-    text = any(
-        isinstance(r[name], str) and r[name] not in ("–", "") and not r[name].lstrip("+-≥ ")[:1].isdigit() for r in rows
-    )
-    return "left" if text else "right"
+def paragraph(text: str) -> Markup:
+    """A paragraph of plain text."""
+    return render("<p>{{ text }}</p>", text=text)
+
+
+def stacked(*parts: Html | Markup) -> str:
+    """The HTML of several pieces, one below the other."""
+    return str(render("{% for part in parts %}{{ part }}{% endfor %}", parts=parts))
+
+
+def _kind(name: str, cells: Sequence[object]) -> str:
+    """How a column is set: "right" if it has only numbers, "long" if it has words that must be broken, else "left"."""
+    texts = [cell for cell in cells if isinstance(cell, str) and cell not in ("–", "")]
+    if all(text.lstrip("+-≥ ")[:1].isdigit() for text in texts):
+        return "right"
+    return "long" if any(len(word) > LONG_WORD for text in (name, *texts) for word in text.split()) else "left"
 
 
 def show(value: object) -> str:

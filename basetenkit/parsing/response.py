@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 import numpy as np
 
+from basetenkit.core.markup import render
 from basetenkit.core.notes import Note
 from basetenkit.core.types import Failure, Outcome, OutputEvent, first_header
 from basetenkit.parsing import encoding
@@ -26,6 +26,9 @@ from basetenkit.parsing.usage import Counts, validate_usage
 from basetenkit.parsing.wire import framing
 
 _SHOWN = 2000
+_SHOWN_AS = """<pre style="white-space:pre-wrap">{{ said }}</pre>
+<details open><summary>{{ outcome }}: why</summary><pre style="white-space:pre-wrap">{{ why }}</pre></details>
+"""
 _REQUEST_IDS = ("x-baseten-request-id", "x-request-id", "request-id")
 
 
@@ -106,10 +109,7 @@ class ParsedResponse:
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """The text first, then why. What the server said is shown as text."""
         said, why = clean(self.text or self.error_message or "(no text)")[:_SHOWN], self.explain()
-        markup = (
-            f"<pre style='white-space:pre-wrap'>{escape(said)}</pre><details open><summary>{self.outcome.value}: why"
-        )
-        markup += f"</summary><pre style='white-space:pre-wrap'>{escape(why)}</pre></details>"
+        markup = str(render(_SHOWN_AS, said=said, outcome=self.outcome.value, why=why))
         return {"text/html": markup, "text/plain": f"{said}\n\n{why}"}
 
 

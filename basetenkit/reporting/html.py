@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import html
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from ..analysis.clock_error import BOUNDED, error_name
 from ..analysis.given import Given, as_run
 from ..config.coercions import as_path
 from ..core.errors import ConfigError, StoreError
+from ..core.markup import render
 from ..core.tables import Html, html_table
 from ..results.run_data import RunData
 from . import charts, workbook
@@ -42,18 +43,46 @@ CHARTS: tuple[Callable[[Any], Any], ...] = (
     charts.error_shares,
     charts.waterfall,
 )
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-STYLE = """
-:root { color-scheme: light dark; --ink: #222; --paper: #fff; --faint: #767676; --line: #ddd; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #16181c; --faint: #9a9a9a; --line: #3a3d44; } }
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+:root { color-scheme: light dark; --ink: #222; --paper: #fff; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #16181c; } }
 body { color: var(--ink); background: var(--paper); font: 15px/1.5 system-ui, sans-serif; max-width: 75em;
   margin: 2em auto; padding: 0 1em; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2em; }
-section > div { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3em .7em; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-th { color: var(--faint); font-weight: normal; }
 figure { margin: 1.5em 0; } img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
+</style>
+</head>
+<body>
+<h1>{{ title }}</h1>
+<p>{{ head }}</p>
+{% for section in sections %}
+<section>
+<h2>{{ section.title }}</h2>
+{% if section.words %}
+<p>{{ section.words }}</p>
+{% endif %}
+{% if section.table is not none %}
+{{ section.table }}
+{% endif %}
+{% for picture in section.pictures %}
+{% if picture.source %}
+<figure><img src="{{ picture.source }}" width="{{ picture.width }}" height="{{ picture.height }}"
+ alt="{{ picture.words }}"></figure>
+{% else %}
+<p>{{ picture.words }} (left out: the file would be too large; draw it with bk.charts)</p>
+{% endif %}
+{% endfor %}
+</section>
+{% endfor %}
+</body>
+</html>
 """
 
 
@@ -88,39 +117,51 @@ def _write(target: Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """A chart as a data URL; `source` is "" for one that was left out."""
+
+    words: str
+    source: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class _Section:
+    title: str
+    words: str = ""
+    table: Html | None = None
+    pictures: Sequence[_Picture] = ()
+
+
 def page(run: RunData) -> bytes:
     """The report as one HTML document in UTF-8."""
     about = figures.metadata(run)
     title = f"basetenkit: {_endpoint(about).get('model') or 'a run'}"
-    body = "".join(_sections(run, about))
-    document = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>"
-        f"<body><h1>{html.escape(title)}</h1>{_said(_head(run, about))}{body}</body></html>"
-    )
+    sections = list(_sections(run, about))
+    document = render(_PAGE, title=title, head=_head(run, about), sections=sections)
     return document.encode("utf-8", "replace")
 
 
-def _sections(run: RunData, about: Mapping[str, Any]) -> Iterator[str]:
+def _sections(run: RunData, about: Mapping[str, Any]) -> Iterator[_Section]:
     lacking = workbook.unmeasured(run.requests)
-    yield _section(
+    yield _Section(
         "Summary",
         f"95% intervals in brackets; ≥ where so few requests give no upper bound. Measured: {about['window']}.",
         overview(run),
     )
-    yield _section("What to know before reading the figures", "", findings_table(run))
-    yield _section("What became of every request planned", "", html_table(figures.fates(run).to_dicts()))
-    yield _section("Tokens", "The same tokens by four accounts.", tokens(run))
-    yield f"<section><h2>Charts</h2>{''.join(_pictures(run))}</section>"
-    yield _section("How wrong the clock can be", clock_words(about), None)
+    yield _Section("What to know before reading the figures", "", findings_table(run))
+    yield _Section("What became of every request planned", "", html_table(figures.fates(run).to_dicts()))
+    yield _Section("Tokens", "The same tokens by four accounts.", tokens(run))
+    yield _Section("Charts", pictures=list(_pictures(run)))
+    yield _Section("How wrong the clock can be", clock_words(about))
     if lacking:
-        yield _section("Not measured", f"No row of this run has {', '.join(lacking)}.", None)
-    yield _section("How each level went", "", html_table(_alike(about.get("levels") or [])))
+        yield _Section("Not measured", f"No row of this run has {', '.join(lacking)}.")
+    yield _Section("How each level went", "", html_table(_alike(about.get("levels") or [])))
     settings = {k: v for k, v in about.items() if k not in ("levels", "clock")}
     rows = [{"name": name, "value": _short(value)} for name, value in workbook.flat(settings)]
-    yield _section("Configuration and surroundings", "Without secrets.", html_table(rows))
+    yield _Section("Configuration and surroundings", "Without secrets.", html_table(rows))
 
 
 def clock_words(about: Mapping[str, Any]) -> str:
@@ -153,28 +194,15 @@ def _endpoint(about: Mapping[str, Any]) -> dict[str, Any]:
     return (about.get("config") or {}).get("endpoint") or {}
 
 
-def _section(title: str, words: str, table: Html | None) -> str:
-    inside = f"<div>{table._repr_mimebundle_()['text/html']}</div>" if table is not None else ""
-    return f"<section><h2>{html.escape(title)}</h2>{_said(words)}{inside}</section>"
-
-
-def _said(words: str) -> str:
-    return f"<p>{html.escape(words)}</p>" if words else ""
-
-
-def _pictures(run: RunData) -> Iterator[str]:
+def _pictures(run: RunData) -> Iterator[_Picture]:
     used = 0
     for draw in CHARTS:
         spec = draw(run).to_dict()
         png, width, height = picture(spec)
-        words = html.escape(describe(spec), quote=True)
-        used += len(png)
-        if used > PICTURES_MAX:
-            used -= len(png)
-            yield f"<p>{words} (left out: the file would be too large; draw it with bk.charts)</p>"
-            continue
-        source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-        yield f'<figure><img src="{source}" width="{width}" height="{height}" alt="{words}"></figure>'
+        fits = used + len(png) <= PICTURES_MAX
+        used += len(png) if fits else 0
+        source = f"data:image/png;base64,{base64.b64encode(png).decode()}" if fits else ""
+        yield _Picture(describe(spec), source, width, height)
 
 
 def _alike(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -3,23 +3,21 @@ must know."""
 
 from __future__ import annotations
 
-import html
-
 from ..core.progress import describe
+from ..core.tables import paragraph, stacked
 from ..results.run_data import RunData
 from .tables import findings_table, overview
 
 
 def run(shown: RunData, said: str) -> dict[str, str]:
     """The MIME bundle of a run; `said`: its one line."""
-    table, below = overview(shown)._repr_mimebundle_(), findings_table(shown)._repr_mimebundle_()
-    markup = f"<p>{html.escape(said)}</p>{table['text/html']}{below['text/html']}"
-    text = "\n".join(filter(None, (said, table["text/plain"], below["text/plain"])))
-    return {"text/html": markup, "text/plain": text}
+    table, below = overview(shown), findings_table(shown)
+    text = "\n".join(filter(None, (said, repr(table), repr(below))))
+    return {"text/html": stacked(paragraph(said), table, below), "text/plain": text}
 
 
 def live(progress: dict[str, object], done: bool) -> dict[str, str]:
     """The MIME bundle of a live run: one line, as it stands now."""
     line = describe(progress) if progress["level"] else "the run is about to begin"
     line += ", done" if done else ""
-    return {"text/html": f"<p>{html.escape(line)}</p>", "text/plain": line}
+    return {"text/html": str(paragraph(line)), "text/plain": line}

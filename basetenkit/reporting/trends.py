@@ -29,7 +29,7 @@ from ..analysis.metrics import METRICS, headline
 from ..analysis.next_run import next_interval
 from ..analysis.scales import Scaled, filled, own_errors, scaled
 from ..config.loads import load_of
-from ..core.tables import Html, html_table, interval, show
+from ..core.tables import Html, html_table, interval, show, stacked
 from ..results.schema import OPEN_LOOP
 from ..stats import intervals as st
 from ..stats.watch import (
@@ -117,8 +117,7 @@ class Trends:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         words = html_table([{"to be read with it": w} for w in self.words])
-        pages = [x._repr_mimebundle_()["text/html"] for x in (self._table(), words)]
-        return {"text/html": "".join(pages), "text/plain": repr(self)}
+        return {"text/html": stacked(self._table(), words), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         return "\n".join([repr(self._table()), *self.words])

@@ -26,7 +26,7 @@ from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.pending import awaited
 from ..core.progress import ProgressLine
-from ..core.tables import Html, html_table
+from ..core.tables import Html, html_table, stacked
 from ..execution.waiting import wait_for
 from ..runs import Run
 from ..session import start
@@ -72,7 +72,7 @@ class EndpointComparison:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         parts = [*self._tables(), html_table([{"to be read with it": w} for w in self.words])]
-        return {"text/html": "".join(t._repr_mimebundle_()["text/html"] for t in parts), "text/plain": repr(self)}
+        return {"text/html": stacked(*parts), "text/plain": repr(self)}
 
     def _repr_html_(self) -> str:
         return self._repr_mimebundle_()["text/html"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from basetenkit.core.tables import Html, html_table, interval, show
+from basetenkit.core.tables import Html, html_table, interval, paragraph, show, stacked
 
 
 def test_what_stands_in_a_table_is_text_and_never_runs() -> None:
@@ -25,12 +26,25 @@ def test_a_table_has_a_head_a_row_each_and_its_plain_text() -> None:
     )
     bundle = table._repr_mimebundle_()
     assert set(bundle) == {"text/html", "text/plain"}
-    assert bundle["text/html"].count("gt_row gt_") == 6
+    assert [bundle["text/html"].count(tag) for tag in ("<th ", "<tr>", "<td ")] == [3, 3, 6]
     assert bundle["text/plain"] == repr(table)
     lines = repr(table).splitlines()
     assert [line.split() for line in lines] == [
         ["Figures"], ["load", "n", "x"], ["8", "in", "flight", "1,200", "–"], ["1", "in", "flight", "2", "0.5"],
     ]  # fmt: skip
+
+
+def test_numbers_are_to_the_right_and_long_words_are_broken() -> None:
+    row = {"load": "8 in flight", "TTFT, ms": "50.1 (49.8–50.6)", "n": 3, "url": "http://" + "x" * 40, "none": None}
+    markup = html_table([row | {"load": "all"}])._repr_mimebundle_()["text/html"]
+    head = markup.split("<thead>")[1].split("</thead>")[0]
+    assert re.findall(r'class="bk-(\w+)"', head) == ["left", "right", "right", "long", "right"]
+    assert "<span>50.1</span> <span>(49.8–50.6)</span>" in markup
+
+
+def test_pieces_are_stacked_as_the_html_that_they_are() -> None:
+    table = html_table([{"a": "<b>"}])
+    assert stacked(paragraph("1 < 2"), table) == "<p>1 &lt; 2</p>" + table._repr_mimebundle_()["text/html"]
 
 
 def test_a_table_of_nothing_says_so() -> None:

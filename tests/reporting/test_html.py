@@ -112,7 +112,8 @@ def test_the_page_runs_nothing_and_fetches_nothing(tmp_path: Path) -> None:
     assert EVIL in page.text
     assert page.all("script") == page.all("link") == page.all("iframe") == []
     assert not [a for _, attrs in page.tags for a in attrs if a.startswith("on")]
-    assert {"http-equiv": "Content-Security-Policy", "content": module.POLICY} in page.all("meta")
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert {"http-equiv": "Content-Security-Policy", "content": policy} in page.all("meta")
     assert all((x["src"] or "").startswith("data:") for x in page.all("img"))
 
 

@@ -20,7 +20,7 @@ def test_it_tells_versions_and_limits() -> None:
     assert found["httpx"] == importlib.metadata.version("httpx")
     assert found["open files"] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert found["CPUs"] >= found["CPUs that may be used"] >= 1
-    assert "distributed" not in found, "an extra is no dependency"
+    assert "datasets" not in found, "an extra is no dependency"
 
 
 @pytest.mark.parametrize("variable", VARIABLES)

@@ -7,7 +7,6 @@ Numbers and lists are text inputs on purpose: so a wrong one can be typed, and t
 from __future__ import annotations
 
 import contextlib
-import html
 import json
 import re
 from pathlib import PurePath
@@ -20,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from ...config.model import OneOf
 from ...core.errors import ConfigError
+from ...core.markup import render
 from ...core.secrets import looks_secret, redact, redact_url
 
 MASK = "***"
@@ -168,7 +168,9 @@ def field_row(given: w.DOMWidget, text: str) -> w.HBox:
 def help_text(text: str, *, wrong: bool = False) -> str:
     """What stands beside an input: what it is for, or what is wrong with it."""
     role, more = ("alert", " bk-wrong") if wrong else ("note", "")
-    return f'<span role="{role}" class="bk-help{more}">{html.escape(text)}</span>'
+    return render(
+        '<span role="{{ role }}" class="bk-help{{ more }}">{{ text }}</span>', role=role, more=more, text=text
+    )
 
 
 def as_text(value: Any) -> str:

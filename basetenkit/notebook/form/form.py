@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ...analysis.expected import plan
 from ...config.endpoint import Endpoint
 from ...config.run_config import RunConfig
 from ...core.errors import BasetenkitError, ConfigError, Location
+from ...core.markup import render
 from ...execution.checks import check_supported
 from ...interop.genai_bench import config_from_command
 from ...runs import Run
@@ -36,6 +36,10 @@ _GROUPS = {
     "Limits": ("max_seconds", "timeout_s", "max_total_tokens", "abort_after_failures"),
 }
 _COMMANDS = ("genai-bench", "genai_bench", "basetenkit benchmark", "benchmark ")
+_PLAN = "{% for name, text in words.items() %}<div class='bk-plan'><span>{{ name }}</span>{{ text }}</div>{% endfor %}"
+_ENDED = "{{ alert }}<p role='status'>{{ run }}, in <code>form.run</code></p>"
+_ALERT = """
+<p role="alert" class="bk-wrong">{% for line in lines %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>"""
 _FOLDS = ("Extras", "Load a config, a run or a command", "The JSON body that is sent", "The same in Python")
 _PREVIEW_AFTER_S = 0.4
 
@@ -207,8 +211,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         if config is None:
             self.plan.value = self.body.value = self.python.value = ""
             return
-        each = (f"<span>{html.escape(k)}</span>{html.escape(v)}" for k, v in plan(config).words.items())
-        self.plan.value = "".join(f"<div class='bk-plan'>{said}</div>" for said in each)
+        self.plan.value = render(_PLAN, words=plan(config).words)
         try:
             self.python.value = _pre(config.to_python())
         except ConfigError as error:  # of a frame: the run can begin, but no text makes its config
@@ -253,8 +256,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
             await self.view.follow(self.live)
             self.run = self.live.result()
             told = "\n".join(str(f) for f in self.run.findings if f.code == "nothing_answers")
-            said = f"<p role='status'>{html.escape(repr(self.run))}, in <code>form.run</code></p>"
-            self.found.value = _alert(told) + said
+            self.found.value = render(_ENDED, alert=_alert(told), run=repr(self.run))
         except (BasetenkitError, OSError) as error:
             self._say(str(error))
         finally:
@@ -302,14 +304,11 @@ def _by_field(errors: list[tuple[Location, str]], names: set[str]) -> tuple[dict
 
 
 def _alert(text: str) -> str:
-    if not text:
-        return ""
-    said = html.escape(text).replace("\n", "<br>")
-    return f'<p role="alert" class="bk-wrong">{said}</p>'
+    return render(_ALERT, lines=text.split("\n")) if text else ""
 
 
 def _pre(text: str) -> str:
-    return f"<pre>{html.escape(text)}</pre>"
+    return render("<pre>{{ text }}</pre>", text=text)
 
 
 def _markup(shown: Any) -> str:

@@ -6,18 +6,58 @@ definition; here it is only written down. Text from a server is escaped.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ...core.markup import render
 from ...core.tables import interval, show
 
 LATENCIES = (("ttft_s", "TTFT"), ("tpot_s", "TPOT"), ("e2e_s", "E2E"))
 _PERCENTILES = ("p50", "p90", "p99")
 _BINS = 28
+_HEADS = ("level", "", "requests", "requests/s", "left", "TTFT p50", "TPOT p50", "output tok/s", "input tok/s")
+_LEVELS = """
+<div class="bk-scroll"><table>
+<thead><tr>{% for head in heads %}
+<th scope="col" style="text-align:{{ "left" if loop.index <= 2 else "right" }}">{{ head }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for level, share, cells in levels %}
+<tr class="bk-{{ level.state | replace(" ", "-") }}"><td>{{ level.name }}</td>
+<td><span class="bk-track" role="progressbar" aria-label="{{ level.name }}" aria-valuemin="0" aria-valuemax="{{ level.planned }}"
+ aria-valuenow="{{ level.finished }}"><span class="bk-filled" style="width:{{ "%.1f" % share }}%"></span></span></td>
+{% for cell in cells %}<td class="bk-number">{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table></div>"""
+_COUNTS = """
+<div class="bk-tiles">{% for name, value in tiles %}<div><b>{{ value }}</b><span>{{ name }}</span></div>{% endfor %}</div>
+{% if error %}<div class="bk-wrong">last error: {{ error }}</div>{% endif %}"""
+_TIMES = """
+<div class="bk-caption">{{ level }}: the good requests so far, with 95% intervals</div>
+<div class="bk-scroll"><table>
+<thead><tr><th></th>{% for p in heads %}<th scope="col" class="bk-number">{{ p }}, ms</th>{% endfor %}
+<th scope="col" style="text-align:left">distribution</th></tr></thead>
+<tbody>
+{% for title, cells, drawn in rows %}
+<tr><th scope="row" style="text-align:left">{{ title }}</th>
+{% for cell in cells %}<td class="bk-number">{{ cell }}</td>{% endfor %}<td>{{ drawn }}</td></tr>
+{% endfor %}
+</tbody>
+</table></div>"""
+_HISTOGRAM = """
+<svg role="img" aria-label="histogram from {{ said }}" width="{{ width }}" height="23"><title>{{ said }}</title><g class="bk-bars">
+{%- for i, height in heights -%}
+<rect x="{{ 5 * i }}" y="{{ "%.1f" % (22 - height) }}" width="4" height="{{ "%.1f" % height }}"/>
+{%- endfor -%}
+</g><line class="bk-base" x1="0" x2="{{ width }}" y1="22.5" y2="22.5"/></svg>"""
+_LINE = """
+<div class="bk-caption">{{ said }}</div>
+<svg role="img" aria-label="{{ said }}" viewBox="0 0 {{ width }} {{ height }}" preserveAspectRatio="none"
+ style="width:min(720px,100%);height:{{ height }}px"><polyline class="bk-line" points="{{ points }}"/>
+<line class="bk-base" x1="0" x2="{{ width }}" y1="{{ height }}" y2="{{ height }}"/></svg>"""
 
 
 @dataclass
@@ -55,35 +95,24 @@ def duration(seconds: float | None) -> str:
 
 def levels_table(levels: Sequence[LevelState]) -> str:
     """A row a level: bar, requests, rate, time left, and what its rows say of latency and throughput."""
-    heads = ["level", "", "requests", "requests/s", "left", "TTFT p50", "TPOT p50", "output tok/s", "input tok/s"]
-    head = "".join(
-        f'<th scope="col" style="text-align:{"left" if i < 2 else "right"}">{h}</th>' for i, h in enumerate(heads)
-    )
-    return f'<div class="bk-scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(map(_row, levels))}</tbody></table></div>'
+    return render(_LEVELS, heads=_HEADS, levels=[(level, _share(level), _cells(level)) for level in levels])
 
 
-def _row(level: LevelState) -> str:
+def _share(level: LevelState) -> float:
+    return 100 * min(level.finished / max(level.planned, 1), 1)
+
+
+def _cells(level: LevelState) -> list[str]:
     rate = level.finished / level.seconds if level.finished and level.seconds > 0 else None
     now = duration(level.left_s) if level.state == "now" else level.state
     figures = level.figures
-    cells = [
+    return [
         f"{show(level.finished)} of {show(level.planned)}",
         "–" if rate is None else f"{rate:.1f}",
         now,
         *(ms(figures.get(f"{name}_p50")) for name in ("ttft_s", "tpot_s")),
         *(show(_whole(figures.get(f"{name}_tokens_per_s"))) for name in ("output", "input")),
     ]
-    numbers = "".join(f'<td class="bk-number">{cell}</td>' for cell in cells)
-    name = html.escape(level.name)
-    return f'<tr class="bk-{level.state.replace(" ", "-")}"><td>{name}</td><td>{_bar(level, name)}</td>{numbers}</tr>'
-
-
-def _bar(level: LevelState, name: str) -> str:
-    share = 100 * min(level.finished / max(level.planned, 1), 1)
-    return (
-        f'<span class="bk-track" role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="{level.planned}" '
-        f'aria-valuenow="{level.finished}"><span class="bk-filled" style="width:{share:.1f}%"></span></span>'
-    )
 
 
 def counts(progress: Mapping[str, Any], over: bool, remaining_s: float | None) -> str:
@@ -92,10 +121,7 @@ def counts(progress: Mapping[str, Any], over: bool, remaining_s: float | None) -
     tiles = [] if over else [("left at most in this level", duration(remaining_s))]
     tiles += [("in flight", show(progress["in_flight"]))]
     tiles += [("sent", show(progress["sent"])), *((str(k).replace("_", " "), show(n)) for k, n in _outcomes(progress))]
-    drawn = "".join(f"<div><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>" for name, value in tiles)
-    error = progress["last_error"]
-    said = f'<div class="bk-wrong">last error: {html.escape(str(error))}</div>' if error else ""
-    return f'<div class="bk-tiles">{drawn}</div>{said}'
+    return render(_COUNTS, tiles=tiles, error=progress["last_error"])
 
 
 def _outcomes(progress: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -108,37 +134,21 @@ def percentiles(level: LevelState) -> str:
     for name, title in LATENCIES:
         values = np.asarray(level.values.get(name, ()), float)
         if len(values):
-            cells = "".join(f'<td class="bk-number">{_with_bounds(level.figures, name, p)}</td>' for p in _PERCENTILES)
-            rows.append(
-                f"<tr><th scope='row' style='text-align:left'>{title}</th>{cells}<td>{histogram(values)}</td></tr>"
-            )
-    if not rows:
-        return ""
-    heads = "".join(f'<th scope="col" class="bk-number">{p}, ms</th>' for p in _PERCENTILES)
-    caption = f"{html.escape(level.name)}: the good requests so far, with 95% intervals"
-    head = f"<thead><tr><th></th>{heads}<th scope='col' style='text-align:left'>distribution</th></tr></thead>"
-    body = f"<tbody>{''.join(rows)}</tbody>"
-    return f'<div class="bk-caption">{caption}</div><div class="bk-scroll"><table>{head}{body}</table></div>'
+            rows.append((title, [_with_bounds(level.figures, name, p) for p in _PERCENTILES], histogram(values)))
+    return render(_TIMES, level=level.name, heads=_PERCENTILES, rows=rows) if rows else ""
 
 
 def _with_bounds(figures: Mapping[str, Any], name: str, p: str) -> str:
     value, low, high = (figures.get(f"{name}_{p}{end}") for end in ("", "_low", "_high"))
-    return html.escape(interval(value, low, high, 1e3))
+    return interval(value, low, high, 1e3)
 
 
 def histogram(values: Any) -> str:
     """Values in s as bars between their least and their greatest, as an inline SVG."""
     counted, edges = np.histogram(values, bins=_BINS)
     top, said = max(int(counted.max()), 1), f"{ms(float(edges[0]))} to {ms(float(edges[-1]))}"
-    bars = "".join(
-        f'<rect x="{5 * i}" y="{22 - 20 * n / top:.1f}" width="4" height="{20 * n / top:.1f}"/>'
-        for i, n in enumerate(counted.tolist())
-        if n
-    )
-    return (
-        f'<svg role="img" aria-label="histogram from {said}" width="{5 * _BINS}" height="23"><title>{said}</title>'
-        f'<g class="bk-bars">{bars}</g><line class="bk-base" x1="0" x2="{5 * _BINS}" y1="22.5" y2="22.5"/></svg>'
-    )
+    heights = [(i, 20 * n / top) for i, n in enumerate(counted.tolist()) if n]
+    return render(_HISTOGRAM, said=said, width=5 * _BINS, heights=heights)
 
 
 def sparkline(readings: Sequence[tuple[float, float]]) -> str:
@@ -153,11 +163,7 @@ def sparkline(readings: Sequence[tuple[float, float]]) -> str:
     )
     over = duration(last - first)
     said = f"output tokens a second in the last {over}, counted as requests end: {now:,.0f} now, {top:,.0f} at most"
-    return (
-        f'<div class="bk-caption">{said}</div><svg role="img" aria-label="{said}" viewBox="0 0 {width} {height}" '
-        f'preserveAspectRatio="none" style="width:min(720px,100%);height:{height}px"><polyline class="bk-line" points="{points}"/>'
-        f'<line class="bk-base" x1="0" x2="{width}" y1="{height}" y2="{height}"/></svg>'
-    )
+    return render(_LINE, said=said, width=width, height=height, points=points)
 
 
 def ms(seconds: float | None) -> str:

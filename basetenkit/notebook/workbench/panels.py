@@ -1,11 +1,11 @@
-"""What the workbench says of a response, as HTML in which every word from a server was escaped."""
+"""What the workbench says of a response, as HTML in which every word from a server is escaped."""
 
 from __future__ import annotations
 
-import html
 import json
 from typing import Any
 
+from ...core.markup import render
 from ...core.tables import html_table
 from ...core.types import Kind
 from ...parsing import ParsedResponse
@@ -15,6 +15,28 @@ from .source import Source
 
 ROWS = 400  # rows of a table: more cannot be looked through
 _LONG = 160  # characters of a text in a cell
+_VERDICT = """
+<div class="bk-verdict">{% if so_far %}If this were all: {% endif %}
+<b class="bk-{{ "ok" if ok else "failed" }}">{{ outcome }}</b>{{ error }}</div>
+<div class="bk-faint">{{ facts | join(" · ") }}</div>"""
+_OUTPUT = """
+{% for name, text in parts %}
+<p class="bk-faint">{{ name }}</p>{{ text }}
+{% else %}
+<p class="bk-faint">No output.</p>
+{% endfor %}"""
+_ROWS = """
+{% if table is none %}
+<p class="bk-faint">{{ nothing }}</p>
+{% else %}
+{{ table }}
+{% endif %}
+{% if left_out > 0 %}
+<p class="bk-faint">{{ "{:,}".format(left_out) }} more rows are not shown.</p>
+{% endif %}"""
+_KEY = """
+<div class="bk-faint bk-key">Messages by what they became:{% for kind, name in names.items() %}<i class="bk-{{ kind }}"></i>
+{{- name }}{% endfor %} · a bar at the left: a new read begins</div>"""
 
 
 def verdict(parsed: ParsedResponse, so_far: bool) -> str:
@@ -25,10 +47,8 @@ def verdict(parsed: ParsedResponse, so_far: bool) -> str:
     facts += [f"finish reason {_short(parsed.finish_reason)}" if parsed.finish_reason else ""]
     facts += [f"{name} {value:,} tokens" for name, value in _tokens(parsed) if value is not None]
     facts += [f"error's source: {_short(parsed.error_source)}" if parsed.error_source else ""]
-    until = "If this were all: " if so_far else ""
-    return (
-        f'<div class="bk-verdict">{until}<b class="bk-{"ok" if ok else "failed"}">{html.escape(parsed.outcome.value)}</b>'
-        f'{html.escape(error)}</div><div class="bk-faint">{html.escape(" · ".join(filter(None, facts)))}</div>'
+    return render(
+        _VERDICT, so_far=so_far, ok=ok, outcome=parsed.outcome.value, error=error, facts=list(filter(None, facts))
     )
 
 
@@ -54,8 +74,7 @@ def output(parsed: ParsedResponse) -> str:
     if parsed.embeddings:
         sizes = sorted({len(vector) for vector in parsed.embeddings})
         parts.append(("embeddings", f"{len(parsed.embeddings):,} of dimension {', '.join(map(str, sizes))}"))
-    said = [f'<p class="bk-faint">{name}</p>{pre(text)}' for name, text in parts if text]
-    return "".join(said) or '<p class="bk-faint">No output.</p>'
+    return render(_OUTPUT, parts=[(name, pre(text)) for name, text in parts if text])
 
 
 def events(parsed: ParsedResponse, bounds: list[float | None]) -> str:
@@ -90,11 +109,8 @@ def messages(case: ParserCase) -> str:
 
 
 def _table(rows: list[dict[str, Any]], nothing: str) -> str:
-    if not rows:
-        return f'<p class="bk-faint">{nothing}</p>'
-    left_out = len(rows) - ROWS
-    more = f'<p class="bk-faint">{left_out:,} more rows are not shown.</p>' if left_out > 0 else ""
-    return str(html_table(rows[:ROWS])._repr_mimebundle_()["text/html"]) + more
+    table = html_table(rows[:ROWS]) if rows else None
+    return render(_ROWS, table=table, nothing=nothing, left_out=len(rows) - ROWS)
 
 
 def explanation(parsed: ParsedResponse) -> str:
@@ -109,14 +125,13 @@ def findings(parsed: ParsedResponse) -> str:
 
 
 def pre(text: str) -> str:
-    return f'<pre class="bk-text">{html.escape(text)}</pre>'
+    return render('<pre class="bk-text">{{ text }}</pre>', text=text)
 
 
 def key(kinds: list[str]) -> str:
     """What the colours mean."""
     names = {kind.value: kind.value.replace("_", " ") for kind in Kind if kind.value in kinds}
-    marks = "".join(f'<i class="bk-{kind}"></i>{name}' for kind, name in (names | {"silent": "no output"}).items())
-    return f'<div class="bk-faint bk-key">Messages by what they became:{marks} · a bar at the left: a new read begins</div>'
+    return render(_KEY, names=names | {"silent": "no output"})
 
 
 def reads(source: Source, case: ParserCase, kinds: dict[int, str]) -> tuple[list[dict[str, object]], str]:

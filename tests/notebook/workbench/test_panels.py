@@ -42,7 +42,7 @@ def test_an_event_is_told_with_its_time_bound_gap_read_and_bytes() -> None:
     parsed = source(None).case.parse()
     rows = panels.events(parsed, [0.00002] * 5).split("<tbody")[1].split("<tr>")[1:]
     assert len(rows) == 5
-    for part in ("reasoning", "&quot;Kettle?&quot;", "104.0", "0.020", "62 to 135"):
+    for part in ("reasoning", "&#34;Kettle?&#34;", "104.0", "0.020", "62 to 135"):
         assert part in rows[0]
     assert "109.0" not in rows[-1]
     assert ">0.0<" in rows[-1], "it came with the event before"

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
-from basetenkit.cli.console import plain
 from basetenkit.core.errors import StoreError
+from basetenkit.core.progress import plain
 from basetenkit.notebook.form.form import RunForm
 from basetenkit.notebook.form.preview import first_body
 from basetenkit.notebook.live.panels import counts

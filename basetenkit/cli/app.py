@@ -17,16 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import basetenkit as bk
 
 from ..core.errors import BasetenkitError, ConfigError
-from ..core.progress import describe
+from ..core.progress import ProgressLine, plain
 from ..results.store import RunFolder
 from . import saved
-from .console import AsJson, Quiet, Traffic, console, plain, print_json, print_table
+from .console import AsJson, Quiet, Traffic, console, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,24 +150,20 @@ def _folder(base: Path | None, name: str | None) -> Path:
 
 
 def _wait(live: LiveRun, quiet: bool, traffic: Traffic | None) -> bool:
-    """Waits for the end with a bar on the terminal; True where an interrupt stopped the run, which then is whole on its folder."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    hidden = quiet or traffic is not None or not Console(stderr=True).is_terminal
-    # Older versions of rich end even a bar that is not shown with an empty line, unless the console is quiet.
-    with Progress(*columns, console=Console(stderr=True, quiet=hidden), disable=hidden, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        try:
-            while not live.done:
-                time.sleep(WAIT_S)
-                if traffic is not None:
-                    traffic.show_new()
-                now = live.progress
-                text = plain(describe(now)) if now["level"] else "the run is about to begin"
-                bar.update(task, description=text, total=now["planned"] or None, completed=now["finished"])
-        except KeyboardInterrupt:
-            live.stop("the run was interrupted")
-            live.result()
-            return True
+    """Waits for the end with a line on the terminal; True where an interrupt stopped the run, which then is whole on its folder."""
+    line = ProgressLine(kept=False, hidden=quiet or traffic is not None)
+    try:
+        while not live.done:
+            time.sleep(WAIT_S)
+            if traffic is not None:
+                traffic.show_new()
+            line.show(live.progress)
+    except KeyboardInterrupt:
+        live.stop("the run was interrupted")
+        live.result()
+        return True
+    finally:
+        line.close(live.progress)
     return False
 
 

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..core.progress import plain
 from ..core.secrets import redact_url
 from ..results.store import RunFolder, exchange_from_row
 
@@ -49,11 +50,6 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def print_json(document: Mapping[str, Any]) -> None:
     """One JSON document to standard output; what JSON has no form for stands as its text."""
     sys.stdout.write(orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
-
-
-def plain(text: str) -> str:
-    """The text with each character that would move a terminal's cursor as its code."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 class Traffic:

@@ -15,8 +15,9 @@ import typer
 import basetenkit as bk
 
 from ..core.errors import ConfigError
+from ..core.progress import plain
 from ..interop.importers import importer_of, open_run
-from .console import AsJson, Quiet, console, plain, print_json
+from .console import AsJson, Quiet, console, print_json
 
 CHARTS = (
     "latency_ecdf",

@@ -1,17 +1,21 @@
-"""How far a run is, in one line of text: rewritten in place in a notebook and in a terminal, and a line a level elsewhere
-(a log, papermill), where nothing can be rewritten."""
+"""How far a run is, in one line of text: rewritten in place in a notebook and in a terminal. A pipe gets none of it."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
 
 EVERY_S = 0.5
+BAR = 20  # characters
+_CLEARED = "\r\x1b[K"
 
 
 def describe(progress: dict[str, Any]) -> str:
     """One line: level, finished of planned, rate, failures."""
+    if not progress["level"]:
+        return "the run is about to begin"
     finished, planned, seconds = progress["finished"], progress["planned"], progress["seconds"]
     failed = finished - progress["outcomes"].get("ok", 0)
     parts = [f"{progress['level']}: {finished} of {planned} requests"]
@@ -23,42 +27,58 @@ def describe(progress: dict[str, Any]) -> str:
     return f"level {which} of {progress['levels']}, " + ", ".join(parts)
 
 
-class ProgressLine:
-    """Shows `describe` at most twice a second. Text from a server is shown as text."""
+def plain(text: str) -> str:
+    """The text with each character that would move a terminal's cursor as its code."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
-    def __init__(self) -> None:
+
+class ProgressLine:
+    """Shows `describe` at most twice a second. Text from a server is shown as text.
+
+    `kept`: whether the last line stays on a terminal. `hidden`: nothing is shown, for a caller that shows something else.
+    """
+
+    def __init__(self, *, kept: bool = True, hidden: bool = False) -> None:
         self._handle: Any = None
-        self._shown_at, self._level = 0.0, ""
-        self._terminal = sys.stderr.isatty()
-        self._notebook = _in_notebook()
+        self._shown_at, self._kept = 0.0, kept
+        self._notebook = not hidden and _in_notebook()
+        self._terminal = not hidden and not self._notebook and sys.stderr.isatty()
 
     def show(self, progress: dict[str, Any]) -> None:
-        if not progress["level"] or time.monotonic() - self._shown_at < EVERY_S:
-            return
-        self._shown_at = time.monotonic()
-        self._write(describe(progress))
+        if time.monotonic() - self._shown_at >= EVERY_S and progress["level"]:
+            self._shown_at = time.monotonic()
+            self._write(progress)
 
     def close(self, progress: dict[str, Any]) -> None:
         """The last word: shown whatever was shown before."""
         if progress["level"]:
-            self._write(describe(progress))
-        if self._terminal and not self._notebook:
-            sys.stderr.write("\n")
+            self._write(progress)
+        if self._terminal:
+            sys.stderr.write("\n" if self._kept else _CLEARED)
+            sys.stderr.flush()
 
-    def _write(self, text: str) -> None:
+    def _write(self, progress: dict[str, Any]) -> None:
         if self._notebook:
             import IPython.display
 
             display: Any = IPython.display.display
 
-            bundle = {"text/plain": text}
+            bundle = {"text/plain": describe(progress)}
             if self._handle is None:
                 self._handle = display(bundle, raw=True, display_id=True)
             else:
                 self._handle.update(bundle, raw=True)
         elif self._terminal:
-            sys.stderr.write(f"\r\x1b[K{text[:160]}")
+            width = shutil.get_terminal_size().columns - 1  # a line that is broken cannot be rewritten
+            text = f"{_bar(progress)} {plain(describe(progress))}".replace("\n", " ").replace("\t", " ")
+            sys.stderr.write(f"{_CLEARED}{text[:width]}")
             sys.stderr.flush()
+
+
+def _bar(progress: dict[str, Any]) -> str:
+    """How much of the level is over, as a bar of BAR characters."""
+    done = round(BAR * min(progress["finished"] / max(progress["planned"], 1), 1))
+    return f"[{'#' * done}{'.' * (BAR - done)}]"
 
 
 def _in_notebook() -> bool:

@@ -18,6 +18,6 @@ def run(shown: RunData, said: str) -> dict[str, str]:
 
 def live(progress: dict[str, object], done: bool) -> dict[str, str]:
     """The MIME bundle of a live run: one line, as it stands now."""
-    line = describe(progress) if progress["level"] else "the run is about to begin"
+    line = describe(progress)
     line += ", done" if done else ""
     return {"text/html": str(paragraph(line)), "text/plain": line}

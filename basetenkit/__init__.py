@@ -9,11 +9,13 @@ Names are loaded when first used, so that importing the package costs nearly not
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .core.version import __version__
 
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until the caller sets logging up
 import_module(f"{__name__}.execution.forking")  # its hook must be there before the first fork; it is light
 
 if TYPE_CHECKING:

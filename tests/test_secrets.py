@@ -163,6 +163,9 @@ def test_a_run_leaves_no_secret_in_files_logs_or_what_it_says(
     said = "\n".join([everything_it_says(run), everything_it_says(refused), repr(found), str(found)])
     assert leaking_files(tmp_path) == {}
     assert leaks(said.encode()) == []
+    assert "level D(20,5) at concurrency 2 ended" in log.getvalue(), (
+        "our own records are among those that were searched"
+    )
     assert leaks(log.getvalue().encode()) == []
     assert leaks("".join(capfd.readouterr()).encode()) == []
 
@@ -176,7 +179,7 @@ def shown_of_processes(what: str) -> bytes:
     return b"\n".join(found)
 
 
-def test_workers_get_them_in_memory_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_workers_get_them_in_memory_alone(tmp_path: Path, log: io.StringIO, capfd: pytest.CaptureFixture[str]) -> None:
     with bk.emulator.serve(ttft_ms=20, itl_ms=2) as server:
         live = bk.start(config(server.url, workers=2, max_requests=20), save_to=tmp_path / "run")
         seen, surroundings = [], []
@@ -189,6 +192,8 @@ def test_workers_get_them_in_memory_alone(tmp_path: Path, capfd: pytest.CaptureF
     assert b"basetenkit.execution.processes.worker" in b"".join(seen), "the workers are among them"
     assert leaks(b"".join(seen)) == []
     assert set(leaks(b"".join(surroundings))) <= {"environment"}, "only what the caller's own had already"
+    assert "worker 2 started" in log.getvalue()
+    assert leaks(log.getvalue().encode()) == []
     assert leaking_files(tmp_path) == {}
     assert leaks("".join(capfd.readouterr()).encode()) == []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import threading
 import time
 from collections import Counter
@@ -37,6 +38,7 @@ from .executors import Start, make_executor
 from .probe import Probe, nothing_answers
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 NOTHING_ANSWERS, PREFLIGHT_FAILED = "nothing_answers", "preflight_failed"
 SPOOL_EVERY_S = 1.0
 ROWS_IN_MEMORY, CHUNKS_IN_MEMORY = 20_000, 2_000_000
@@ -109,6 +111,7 @@ class RunController:
 
     def ask_to_stop(self, stop: Stop) -> None:
         """Cancels what is in flight and sends no more; from any thread."""
+        log.info("stop asked for: %s", stop)
         self._stop.ask(stop)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has just closed: the run is over
@@ -124,6 +127,10 @@ class RunController:
     async def _levels(self) -> None:
         self._loop = asyncio.get_running_loop()
         missing = [entry for entry in self.manifest.levels if not entry.done]
+        done = len(self.manifest.levels) - len(missing)
+        log.info(
+            "run in %s: %d levels to do%s", self.folder.path, len(missing), f", {done} done before" if done else ""
+        )
         self.notes[:] = [note for note in self.notes if note.code not in (NOTHING_ANSWERS, PREFLIGHT_FAILED)]
         try:
             if missing and self.config.preflight and not self.stopped:
@@ -136,12 +143,14 @@ class RunController:
                 await self._one(entry)
         finally:
             await self._executor.close()
+        log.info("run in %s ended", self.folder.path)
         self.notes += self._executor.notes()
 
     async def _ask(self, entry: LevelEntry) -> None:
         """The request before the levels. If nothing answers it, the run is stopped, and its levels stay to be done."""
         index = self.folder.unused(len(self.manifest.levels))
         level = PlannedLevel(index, entry.key, entry.repeat)
+        log.debug("preflight: one request like those of %s", level)
         probe = Probe.of(self._prepared, self.manifest.metadata.salt, self._poller)
         self._asking = asyncio.ensure_future(probe.ask(level))
         row: dict[str, Any] = {}
@@ -159,6 +168,8 @@ class RunController:
         if self._write_error is not None:
             raise self._write_error
         self._executor.spend(sum(row.get(name) or 0 for name in ("input_tokens", "output_tokens")))
+        if row:
+            log.info("preflight: %s, status %s", row["outcome"], row["status"])
         if row and row["outcome"] != Outcome.OK:
             waits = bool(self.config.warmup_requests and self.config.warmup_retries)
             dead = nothing_answers(row, waits)
@@ -177,6 +188,7 @@ class RunController:
         self._key, self._now, self._precision = str(level), level, self._watch_precision()
         ticker = asyncio.ensure_future(self._tick(level))
         started = time.time()
+        log.info("level %s begins", level)
         try:
             await self._executor.level(level)
         finally:
@@ -195,6 +207,8 @@ class RunController:
             report.until = None if reached is None else UntilReached(**asdict(reached))
         entry.take(report)
         entry.started_at, entry.done = started, report.whole and not self.stopped
+        ended = "" if report.ended_by is None else f", ended early: {report.ended_by}"
+        log.info("level %s ended after %.1f s: %d requests sent%s", level, time.time() - started, report.sent, ended)
         self.folder.write_run(self.manifest)
 
     async def _tick(self, level: PlannedLevel) -> None:
@@ -206,10 +220,12 @@ class RunController:
             status = self._executor.status()
             in_flight.append(status.in_flight)
             if stop := first_stop(stops, Seen(status, status.sent, in_flight)):
+                log.info("level %s: stop condition: %s", level, stop)
                 self._executor.halt(stop)
             if self._precision.due(status.finished):
                 await asyncio.get_running_loop().run_in_executor(None, self._look, level)
                 if self._precision.enough:
+                    log.info("level %s is precise enough", level)
                     self._executor.enough()
             rows, chunks = (sum(n) for n in zip(*(b.size for b in self._executor.waiting()), (0, 0), strict=True))
             big = rows > ROWS_IN_MEMORY or chunks > CHUNKS_IN_MEMORY

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ import threading
 import weakref
 from typing import Protocol
 
+log = logging.getLogger(__name__)
 WAIT_S = 5.0
 
 
@@ -49,6 +51,7 @@ def mind(live: Ends) -> None:
 
 def _stop_all(reason: str) -> None:
     lives = list(_going_on)
+    log.debug("%s: %d runs are stopped and saved", reason, len(lives))
     for live in lives:
         live.stop(reason)
     for live in lives:

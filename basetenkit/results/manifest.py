@@ -7,6 +7,7 @@ not set is not written.
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -22,6 +23,7 @@ from . import migrations
 
 SCHEMA_VERSION = 2  # what earlier ones saved is read by `migrations`
 Json = dict[str, JsonValue]
+log = logging.getLogger(__name__)
 
 
 def _saved(kind: type[Stop] | type[Finding]) -> PlainValidator:
@@ -173,6 +175,8 @@ class Manifest(BaseModel):
             raise StoreError(f"{file} is no run of basetenkit: it has no schema version")
         if (schema := document["schema"]) > SCHEMA_VERSION:
             raise StoreError(f"{file.parent} is of schema {schema}, newer than this version reads ({SCHEMA_VERSION})")
+        if schema < SCHEMA_VERSION:
+            log.debug("%s is of schema %d and is read as schema %d", file, schema, SCHEMA_VERSION)
         try:
             return cls.model_validate(migrations.document(document))
         except (AttributeError, KeyError, TypeError) as error:

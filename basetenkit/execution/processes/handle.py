@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from ...config.endpoint import KEY_VARIABLES
 from . import protocol
 
+log = logging.getLogger(__name__)
 END_WITHIN_S = 2.0
 Heard = Callable[["WorkerHandle", str, dict[str, Any], list[pl.DataFrame]], None]
 Ints = NDArray[np.int64]
@@ -51,6 +53,7 @@ class WorkerHandle:
             env=_environment(),
             start_new_session=True,
         )
+        log.debug("worker %d started as process %d", part + 1, self._process.pid)
         self._thread = threading.Thread(target=self._listen, name="basetenkit-worker-pipe", daemon=True)
         self._thread.start()
 
@@ -113,6 +116,9 @@ class WorkerHandle:
     def _end(self, code: int) -> None:
         if not self._closing:
             self.lost = self._why or self._last_words(code)
+            log.warning("worker %d (process %d) was lost: %s", self.part + 1, self.pid, self.lost)
+        else:
+            log.debug("worker %d (process %d) ended", self.part + 1, self.pid)
         self._changed.set()
 
     def _last_words(self, code: int) -> str:

@@ -126,21 +126,20 @@ class ClientConnection:
             self.close()
             return
         try:
-            self.inbox += data if self.tls is None else self._decrypt(data)
+            self.inbox += data if self.tls is None else self._decrypt(self.tls, data)
         except ssl.SSLError:
             self.close()
             return
         self._take(min(arrived, now))
 
-    def _decrypt(self, data: bytes) -> bytes:
-        assert self.tls is not None
+    def _decrypt(self, tls: ssl.SSLObject, data: bytes) -> bytes:
         self.incoming.write(data)
         plain = b""
         try:
             if not self.shaken:
-                self.tls.do_handshake()
+                tls.do_handshake()
                 self.shaken = True
-            while piece := self.tls.read(1 << 16):
+            while piece := tls.read(1 << 16):
                 plain += piece
         except ssl.SSLWantReadError:
             pass
@@ -179,7 +178,7 @@ class ClientConnection:
 
     def _whole(self, status: int, body: Any) -> None:
         data = head(Reply(status, "application/json", [Piece(0, json.dumps(body).encode())]), self.closing)
-        self._push(data if self.tls is None else self._encrypt(data))
+        self._push(data if self.tls is None else self._encrypt(self.tls, data))
         self._next()
 
     def _post(self, asked: Asked, arrived: int) -> None:
@@ -254,16 +253,15 @@ class ClientConnection:
     def _write(self, data: bytes, tokens: int, noted: bool = False) -> None:
         """Writes, and notes when: only writes that hold output, or a whole document, are part of the truth."""
         if self.tls is not None:
-            data = self._encrypt(data)
+            data = self._encrypt(self.tls, data)
         before = time.monotonic_ns()
         self._push(data)
         after = time.monotonic_ns()
         if (tokens or noted) and self.record is not None:
             self.record.wrote(before, after, tokens)
 
-    def _encrypt(self, data: bytes) -> bytes:
-        assert self.tls is not None
-        self.tls.write(data)
+    def _encrypt(self, tls: ssl.SSLObject, data: bytes) -> bytes:
+        tls.write(data)
         return self.outgoing.read()
 
     def _push(self, data: bytes) -> None:

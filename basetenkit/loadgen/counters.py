@@ -79,7 +79,10 @@ class SharedCounters:
         return cls(parts=parts, path=Path(name))
 
     @property
-    def path(self) -> Path | None:
+    def path(self) -> Path:
+        """The file of counters that several processes share. ValueError for those of one process, which have none."""
+        if self._path is None:
+            raise ValueError("these counters are of one process, and in no file")
         return self._path
 
     def close(self, remove: bool = False) -> None:

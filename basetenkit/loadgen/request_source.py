@@ -151,16 +151,15 @@ class RequestSource:
             return None
         self._at += self._stride or 0
         if self._around is not None and taken[1] in (RAMP, COOLDOWN) and not self._ready[0].opening:
-            return self._addressed(self._instead(), *taken)
+            return self._addressed(self._instead(self._around), *taken)
         request = self._ready.popleft()
         self._ready_bytes -= len(request.body)
         return self._addressed(request, *taken)
 
-    def _instead(self) -> Request:
+    def _instead(self, around: Maker) -> Request:
         """A request of the load around the measured ones, in place of the next measured one: how many of those go depends on the
         endpoint, and the measured ones are the same whatever it does."""
-        assert self._around is not None
-        request = self._spare.popleft() if self._spare else self._around.request("")
+        request = self._spare.popleft() if self._spare else around.request("")
         self._spend.swap(self._ready[0], request)
         return request
 

@@ -27,7 +27,10 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from select import epoll
 
 mono = time.monotonic_ns
 
@@ -53,17 +56,12 @@ class Poller(selectors.DefaultSelector):
     Where much is ready it is handed out a slice a turn of the loop, and before each slice what has become ready of the
     hastened: a response whose first token is awaited is read while others wait their turn, as that token would merge with
     the next one. What else is ready is older than any later poll, so `previous` stays that of the poll that reported it;
-    `glanced` is its like for the hastened, which each turn looks at."""
-
-    before_previous = 0
-    previous = 0
-    began = 0
-    returned = 0
-    prev_priority_poll = 0
-    in_flight = 0
+    `prev_priority_poll` is its like for the hastened, which each turn looks at."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.before_previous = self.previous = self.began = self.returned = self.prev_priority_poll = 0
+        self.in_flight = 0
         self._ahead = select.epoll() if hasattr(select, "epoll") else None
         self._hastened: set[int] = set()
         self._waiting: Ready = []
@@ -90,8 +88,8 @@ class Poller(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> Ready:
         self.prev_priority_poll, self._looked = self._looked, mono()
-        if self._waiting:
-            ready = self._poll_priority()
+        if self._waiting and self._ahead is not None:
+            ready = self._poll_priority(self._ahead)
         else:
             if self.in_flight:
                 timeout = TICK_S if timeout is None or timeout > TICK_S else timeout
@@ -111,11 +109,10 @@ class Poller(selectors.DefaultSelector):
         self._waiting = ready[SLICE:]
         return ahead + ready[:SLICE]
 
-    def _poll_priority(self) -> Ready:
+    def _poll_priority(self, priority: epoll) -> Ready:
         """What has become ready of the hastened, and the next slice of what waits."""
-        assert self._ahead is not None
         many = max(1, len(self._hastened))  # all of them: what is not found was not there
-        ahead = [(self.get_key(fd), selectors.EVENT_READ) for fd, _ in self._ahead.poll(0, many)]
+        ahead = [(self.get_key(fd), selectors.EVENT_READ) for fd, _ in priority.poll(0, many)]
         ready, self._waiting = self._waiting[:SLICE], self._waiting[SLICE:]
         return ahead + ready
 

@@ -106,7 +106,7 @@ class Connection:
         exchange.send_bound_ns = mono() - sent
         self.priority_reads_left = HASTY_READS
         self._poller.prioritize(self._sock.fileno())
-        self._timer = self._loop.call_later(self._next_deadline(sent)[0], self._check_deadline)
+        self._timer = self._loop.call_later(self._next_deadline(exchange, sent)[0], self._check_deadline)
         if n < len(data):
             self._unsent = memoryview(data)[n:]
             self._loop.add_writer(self._sock.fileno(), self._writable)
@@ -157,9 +157,9 @@ class Connection:
         if not n or reader is None:
             self._ended() if not n else self._idle(n)
             return
-        stamp, earliest, exact = self._bound_stamp(stamp, earliest, full)
+        stamp, earliest, exact = self._bound_stamp(reader.exchange, stamp, earliest, full)
         if self._tls is not None:
-            self._feed_tls(n, stamp, earliest, exact)
+            self._feed_tls(reader, self._tls, n, stamp, earliest, exact)
             return
         reader.feed(self._view[:n], stamp, earliest, exact)
         if self.priority_reads_left and reader.exchange.body:
@@ -169,19 +169,20 @@ class Connection:
         elif self.on_progress is not None:
             self.on_progress()
 
-    def _bound_stamp(self, stamp: int, earliest: int, full: bool) -> tuple[int, int, bool]:
+    def _bound_stamp(self, exchange: Exchange, stamp: int, earliest: int, full: bool) -> tuple[int, int, bool]:
         """(latest, earliest, exact) for a read, from its stamp on the wall clock (0: none)."""
-        assert self._reader is not None
         now = mono()
         if not stamp:
-            self._reader.exchange.clock = "user"
+            exchange.clock = "user"
             return now, earliest, False
         stamp -= self._wall.offset
         if earliest <= stamp <= now:
             return stamp, earliest, not full
-        return self._bound_anomalous_stamp(stamp, earliest, now, full)
+        return self._bound_anomalous_stamp(exchange, stamp, earliest, now, full)
 
-    def _bound_anomalous_stamp(self, stamp: int, earliest: int, now: int, full: bool) -> tuple[int, int, bool]:
+    def _bound_anomalous_stamp(
+        self, exchange: Exchange, stamp: int, earliest: int, now: int, full: bool
+    ) -> tuple[int, int, bool]:
         """A stamp outside [earliest, now]: the wall clock was stepped, the segment was queued late, or it filled a gap."""
         if stamp > now or earliest - stamp > DISORDER_NS:
             before = self._wall.offset
@@ -195,18 +196,12 @@ class Connection:
             return stamp, stamp, not full
         info = tcp_info(self._sock)
         if info is not None and info[2] > 0:
-            assert self._reader is not None
-            self._reader.exchange.out_of_order = True
+            exchange.out_of_order = True
             return now, stamp, False
         # Handed out late by the kernel: what else the read took came after the read before, and no poll says more of it.
-        assert self._reader is not None
-        exchange = self._reader.exchange
         return stamp, min(stamp, exchange.reads[-4] if exchange.reads else exchange.sent_ns or stamp), not full
 
-    def _feed_tls(self, n: int, stamp: int, earliest: int, exact: bool) -> None:
-        reader, tls = self._reader, self._tls
-        assert reader is not None
-        assert tls is not None
+    def _feed_tls(self, reader: ResponseReader, tls: TlsLayer, n: int, stamp: int, earliest: int, exact: bool) -> None:
         try:
             pieces, ends_record = tls.decrypt(self._view[:n])
         except ssl.SSLError as error:
@@ -217,7 +212,7 @@ class Connection:
                 reader.feed(piece, stamp, earliest, exact and ends_record and i == len(pieces) - 1)
         if self.priority_reads_left and reader.exchange.body:
             self._deprioritize(1)
-        self._flush_tls()
+        self._flush_tls(tls)
         if tls.closed:
             reader.eof()
         if reader.done and self._reader is not None:
@@ -235,17 +230,16 @@ class Connection:
         """Bytes while nothing was asked for: TLS may speak of itself; anything else makes the connection useless."""
         try:
             if self._tls is not None and not self._tls.decrypt(self._view[:n])[0] and not self._tls.closed:
-                self._flush_tls()
+                self._flush_tls(self._tls)
                 return
         except ssl.SSLError as error:
             self._lost(error)
             return
         self.close()
 
-    def _flush_tls(self) -> None:
+    def _flush_tls(self, tls: TlsLayer) -> None:
         """Sends what TLS itself has to say (a key update, an alert); it is a few bytes and always fits."""
-        assert self._tls is not None
-        if data := self._tls.pending():
+        if data := tls.pending():
             try:
                 self._sock.send(data)
             except OSError as error:
@@ -296,10 +290,9 @@ class Connection:
         if not done.done():
             done.set_result(None)
 
-    def _next_deadline(self, now: int) -> tuple[float, str]:
+    def _next_deadline(self, exchange: Exchange, now: int) -> tuple[float, str]:
         """(seconds from `now` until the nearest limit, what it is); below zero once it has passed."""
-        assert self._reader is not None
-        exchange, limits = self._reader.exchange, self._timeouts
+        limits = self._timeouts
         sent = exchange.sent_ns or now
         due: list[tuple[float, str]] = []
         if limits.total is not None:
@@ -326,7 +319,7 @@ class Connection:
         self._timer = None
         if self._reader is None:
             return
-        left, what = self._next_deadline(mono())
+        left, what = self._next_deadline(self._reader.exchange, mono())
         if left <= 0 and what:
             self.abort(Failure(Outcome.TIMEOUT, what))
         else:

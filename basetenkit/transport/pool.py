@@ -301,14 +301,15 @@ class Pool:
                 (host, port) if family == socket.AF_INET else (host, port, 0, 0)
             )
             return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)], False
-        old = self._lookup is not None and self._lookup.done() and mono() - self._looked_up > DNS_KEPT_NS
-        failed = self._lookup is not None and self._lookup.done() and self._lookup.exception() is not None
-        if self._lookup is None or old or failed:
+        lookup = self._lookup
+        old = lookup is not None and lookup.done() and mono() - self._looked_up > DNS_KEPT_NS
+        failed = lookup is not None and lookup.done() and lookup.exception() is not None
+        if lookup is None or old or failed:
             look = self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-            self._lookup, self._looked_up = asyncio.ensure_future(look), mono()  # type: ignore[arg-type]
-        assert self._lookup is not None
-        waited = not self._lookup.done()
-        return await asyncio.shield(self._lookup), waited
+            self._lookup = lookup = asyncio.ensure_future(look)  # type: ignore[arg-type]
+            self._looked_up = mono()
+        waited = not lookup.done()
+        return await asyncio.shield(lookup), waited
 
     async def close(self) -> None:
         """Closes every connection; exchanges in flight end as connection errors of this side."""

@@ -97,7 +97,8 @@ def test_alone_it_counts_in_memory() -> None:
     tally = alone(2)
     assert [tally.take(), tally.take(), tally.take()] == [(0, MEASURED), (1, MEASURED), None]
     assert tally.owned_by(0)[0].tolist() == []
-    assert tally.path is None
+    with pytest.raises(ValueError, match="in no file"):
+        _ = tally.path
 
 
 def test_a_steady_closed_loop_has_load_before_and_after_its_measured_requests() -> None:

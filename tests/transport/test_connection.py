@@ -343,7 +343,7 @@ def test_what_the_kernel_hands_out_late_is_bounded_by_the_read_before() -> None:
         now = mono()
         wall, judged = connection._wall.offset, []
         for stamp, earliest in ((now - 2_000_000, now - 1_000_000), (now - 1_010_000, now - 1_000_000)):
-            judged.append(connection._bound_stamp(stamp + wall, earliest, full=False))
+            judged.append(connection._bound_stamp(x, stamp + wall, earliest, full=False))
         go_on.set()
         await over
         await pool.close()

@@ -62,18 +62,23 @@ class ProcessExecutor:
     async def open(self) -> None:
         """Starts the workers and waits until each is ready. WorkerError, in one sentence, where one is not."""
         self._tally = SharedCounters.shared(self._config.workers)
-        self._tally.spend(self._spent)
+        self._counters.spend(self._spent)
         self._members = [self._start(part) for part in range(self._config.workers)]
         await self._ready(self._members)
+
+    @property
+    def _counters(self) -> SharedCounters:
+        """What all workers count in: there from `open` on."""
+        if self._tally is None:
+            raise RuntimeError("the executor was not opened")
+        return self._tally
 
     def _start(self, part: int) -> WorkerHandle:
         return WorkerHandle(part, asyncio.get_running_loop(), self._hear)
 
     async def _greet(self, members: list[WorkerHandle]) -> None:
         """Tells each what the run is, on threads: a greeting waits in its pipe until the worker has been loaded."""
-        assert self._tally is not None
-        loop, ready, path = asyncio.get_running_loop(), self._prepared, self._tally.path
-        assert path is not None
+        loop, ready, path = asyncio.get_running_loop(), self._prepared, self._counters.path
         words = await loop.run_in_executor(None, lexicon, ready.tokenizer)
         config = ready.config.model_copy(update={"dataset": None})  # its entries were read already
         hello = Hello(config, ready.head, self._salt, path, ready.entries, ready.secrets, words)
@@ -109,11 +114,10 @@ class ProcessExecutor:
 
     async def level(self, level: PlannedLevel) -> None:
         """Shares a level out, starts all at one moment, and returns when each is done or lost."""
-        assert self._tally is not None
         self._report, self._batches, self._active = None, [], []
         await self._replace_lost()
         parts = self._parts(level)
-        self._tally.begin(quota(self._config, level.load), len(parts))
+        self._counters.begin(quota(self._config, level.load), len(parts))
         self._active = self._members[: len(parts)]
         for member, part in zip(self._active, parts, strict=True):
             member.begin_level()
@@ -144,8 +148,7 @@ class ProcessExecutor:
     async def _finish(self, member: WorkerHandle) -> None:
         done = await self._said(member, "done", self._config.max_seconds + OVERTIME_S)
         if done is None:
-            assert self._tally is not None
-            self._tally.forget(member.part)
+            self._counters.forget(member.part)
             return
         self._notes[member] = [Finding.of(note) for note in done["notes"]]
         ended_by = LevelReport.model_validate(done["report"]).ended_by
@@ -169,15 +172,14 @@ class ProcessExecutor:
         ended_by = next((r.ended_by for r in reports if r.ended_by), None)
         if not reports:
             ended_by = self._stopped.made or Stop(StopReason.WORKERS_LOST)
-        assert self._tally is not None
         self._report = LevelReport(
             sent=sum(r.sent for r in reports) + sum(sent for _, sent in lost),
             peak_in_flight=peak_in_flight([span for m in self._active for span in m.spans]),
             held_back=sum(r.held_back for r in reports),
             ended_by=ended_by,
             cut_s=min((r.cut_s for r in reports if r.cut_s is not None), default=None),
-            tokens_guard=self._tally.reached,
-            goal=self._tally.goal,
+            tokens_guard=self._counters.reached,
+            goal=self._counters.goal,
             seconds=_largest(r.seconds for r in reports),
             cpu_share=_largest(r.cpu_share for r in reports),
             loop_lag_p99_s=_largest(r.loop_lag_p99_s for r in reports),
@@ -190,8 +192,7 @@ class ProcessExecutor:
 
     def _lose(self, member: WorkerHandle, level: PlannedLevel) -> tuple[LostWorker, int]:
         """Gives the requests that went with a worker their rows; says what was lost, and how many requests it had sent."""
-        assert self._tally is not None
-        owned, phases = self._tally.owned_by(member.part)
+        owned, phases = self._counters.owned_by(member.part)
         lost = ~np.isin(owned, np.concatenate([np.zeros(0, np.int64), *member.received]))
         named = prefix(self._salt, level)
         requests = [

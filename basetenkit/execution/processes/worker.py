@@ -56,12 +56,13 @@ class Worker:
     async def _do(self, word: str, content: dict[str, Any]) -> None:
         if word == "hello":
             self._begin(content["run"], content["part"])
+        elif self._stage is None:
+            raise RuntimeError(f"{word!r} came before the greeting")
         elif word == "prepare":
-            assert self._stage is not None
             self._stage.prefetch(content["part"])
             self._say("built")
         elif word == "go":
-            await self._perform(content["origin_ns"])
+            await self._perform(self._stage, content["origin_ns"])
 
     def _begin(self, run: protocol.Hello, part: int) -> None:
         config, self._tally_path = run.config, run.tally
@@ -71,9 +72,7 @@ class Worker:
         self._stage = LoadGenerator(prepared, salt=run.salt, poller=self._poller, tally=counts)
         self._say("ready", mono_ns=mono())
 
-    async def _perform(self, origin_ns: int) -> None:
-        stage = self._stage
-        assert stage is not None
+    async def _perform(self, stage: LoadGenerator, origin_ns: int) -> None:
         reports = asyncio.ensure_future(self._report(stage))
         try:
             await stage.run_level(origin_ns)

@@ -1,44 +1,20 @@
-"""What a user of Baseten was promised, line by line: each line of the table in docs/baseten-support.md is held by tests that
-read what a real server received, or that make one send the very bytes. The table is made from the markers of these tests
-(`python tests/test_baseten_support.py` writes it anew), so that it cannot go stale."""
+"""What users of Baseten were promised, line by line: tests that read what a real server received, or that make one send the
+very bytes. The table of docs/reference/baseten-support.md is made from the markers of these tests."""
 
 from __future__ import annotations
 
-import ast
 import json
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import basetenkit as bk
+from docs.generate.baseten_support import LINES, holders
 
 from .peer import peer
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "baseten-support.md"
-LINES = {
-    "chat": "OpenAI-compatible chat format by default: `messages`, model, `max_tokens`, `ignore_eos`, `stream_options`",
-    "prompt": 'Simple prompt format: `prompt`, enabled by `use_prompt_format` or `request_format="prompt"`',
-    "streaming": "Streaming and non-streaming responses, by one global switch",
-    "filter": "`stream` and `use_prompt_format` never reach the API; every other parameter does",
-    "temperature": "`temperature` is sent as given, and only if given",
-    "openai response": "OpenAI-compatible JSON response, with its usage",
-    "alternative fields": "JSON with `text`, `output`, `response` or `generated_text`",
-    "plain text": "Plain text response",
-    "network": "Network connection issues: a row and a sentence",
-    "http error": "HTTP error responses: a row with the server's own words",
-    "malformed": "Malformed JSON: never counted as success",
-    "authentication": "Missing or invalid authentication, told in one sentence",
-    "keys": "Keys: given, then MODEL_API_KEY, then BASETEN_API_KEY (Baseten only)",
-    "commands": "The four command lines, as they are written there",
-    "image content": "Image content: JPEG data URLs behind the text, made to size or from a folder",
-    "embeddings": "text-to-embeddings",
-    "debug": "`LOG_LEVEL=DEBUG` shows requests and responses, without the key",
-    "warnings": "Warnings about token estimation and response parsing",
-}
 HEAD = "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {n}\r\n\r\n"
 
 
@@ -237,33 +213,5 @@ def test_the_order_of_the_keys_as_a_server_sees_it(monkeypatch: pytest.MonkeyPat
     assert seen == ["Bearer third", "Bearer second", "Bearer first"]
 
 
-def holders() -> dict[str, list[str]]:
-    """Line -> the tests that hold it, from the markers `baseten` of all test files."""
-    out: dict[str, list[str]] = {}
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            for mark in getattr(node, "decorator_list", []):
-                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.baseten":
-                    where = f"{path.relative_to(ROOT)}::{node.name}"  # type: ignore[attr-defined]
-                    for line in mark.args:
-                        out.setdefault(ast.literal_eval(line), []).append(where)
-    return out
-
-
-def page() -> str:
-    """The table, in Markdown."""
-    held = holders()
-    rows = [f"| {text} | {'<br>'.join(f'`{t}`' for t in held.get(key, []))} |" for key, text in LINES.items()]
-    head = "# Baseten support, line by line\n\nEach line beside the tests that hold it; "
-    head += "`python -m tests.test_baseten_support` writes this page.\n"
-    return head + "\n| What works | Held by |\n|---|---|\n" + "\n".join(rows) + "\n"
-
-
-def test_no_line_is_without_its_test_and_the_page_is_true() -> None:
+def test_each_line_has_a_test() -> None:
     assert set(holders()) == set(LINES)
-    assert PAGE.read_text() == page()
-
-
-if __name__ == "__main__":
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page())

@@ -1,4 +1,4 @@
-"""What docs/scheduling.md tells to do is done: the cron line's command by sh, the run steps of the Actions file by bash."""
+"""What docs/how-to/schedule.md tells to do is done: the cron line's command by sh, the run steps of the Actions file by bash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .analysis.frames import rows
 from .analysis.saved import save
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "scheduling.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "schedule.md").read_text()
 
 
 def fences(kind: str) -> list[str]:

@@ -137,7 +137,8 @@ def plan(config: RunConfig) -> Plan:
 
 def half_width(percentile: str, requests: int) -> HalfWidth | None:
     """The expected half-width of one percentile of a latency with so many requests of a level: from the simulated levels of
-    docs/intervals.md, and narrower with the root of the number of requests. None if the interval cannot have an upper bound."""
+    docs/concepts/intervals.md, and narrower with the root of the number of requests. None if the interval cannot have an upper
+    bound."""
     if requests < BOUNDED[percentile]:
         return None
     narrow, wide = (share * math.sqrt(FIRST_LOOK / requests) for share in TYPICAL[percentile])

@@ -16,8 +16,9 @@ from ..core.errors import ConfigError
 from ..results.manifest import LevelEntry
 from .summary import summarise, summary_schema
 
-# Half of an interval over the figure, with 200 requests: the least and the most of the simulated levels of docs/intervals.md that
-# do not change and are at 50% of capacity at most. It shrinks with the root of the number of requests.
+# Half of an interval over the figure, with 200 requests: the least and the most of the simulated levels of
+# docs/concepts/intervals.md that do not change and are at 50% of capacity at most. It shrinks with the root
+# of the number of requests.
 TYPICAL: dict[str, tuple[float, float]] = {
     "mean": (0.03, 0.30),
     "p50": (0.03, 0.35),
@@ -95,7 +96,8 @@ def relative_half(value: float | None, low: float | None, high: float | None) ->
 
 def expected_requests(until: Mapping[str, float]) -> tuple[int, int]:
     """(at least, at most) how many requests each level will probably take, at the look at which it stops: from the simulated levels
-    of docs/intervals.md that do not change. A server that drifts, or one near its capacity, takes more or never gets there."""
+    of docs/concepts/intervals.md that do not change. A server that drifts, or one near its capacity, takes more or never gets
+    there."""
     check(until)
     both = [_needs(name, share) for name, share in until.items()]
     low, high = (max((pair[i] for pair in both), default=FIRST_LOOK) for i in (0, 1))

@@ -244,11 +244,11 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     "data_unsent": (
         "Of the data set, {sent} is sent; not sent: {unsent}.",
         "If one of these belongs to the request, give its column the name of what it is (prompt, system, max_tokens, tools): "
-        "docs/scenarios.md has the names.",
+        "docs/reference/scenarios.md has the names.",
     ),
     "genai_bench": (
         "These {files} level(s) were measured with genai-bench, which keeps no times of sending: throughput is null here.",
-        "Its own totals are in run.metadata['genai_bench']; docs/genai-bench.md says how its definitions differ.",
+        "Its own totals are in run.metadata['genai_bench']; docs/reference/genai-bench.md says how its definitions differ.",
     ),
     "genai_bench_ms": ("{n} file(s) have latencies in ms; they were read as seconds.", ""),
     "genai_bench_ttft": (

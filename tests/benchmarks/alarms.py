@@ -1,6 +1,7 @@
 """How often the caveats come if they should not, and are missing if they should be there; and what sweeps claim.
 
-`python tests/benchmarks/alarms.py [--runs N] [--sweeps N]` prints the tables of docs/intervals.md. Runs are made as in `coverage`.
+`python tests/benchmarks/alarms.py [--runs N] [--sweeps N]` prints the tables of docs/concepts/intervals.md.
+Runs are made as in `coverage`.
 For each caveat CASES says on which levels it should come and on which not. A sweep goes over closed loops of 1 to 64 users, once of
 a server that is full from 32 on and once of one with 128 places, and over open loops of 40 to 120% of capacity.
 """

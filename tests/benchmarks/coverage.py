@@ -1,7 +1,8 @@
 """How often our 95% intervals hold the truth, on a simulated server: `python tests/benchmarks/coverage.py [--replications N]`.
 
 Each run is made as the product makes one under steady load (`queueing`), becomes the frames that a real one leaves (`virtual`), and
-goes through the product's own window, summary and findings. Printed as the tables of docs/intervals.md: for each level and figure
+goes through the product's own window, summary and findings. Printed as the tables of
+docs/concepts/intervals.md: for each level and figure
 the share of runs whose interval holds the long-run value, and how far the mean figure is off it; for rates how many times its true
 spread the interval is wide; `+` after a share: a fifth of the runs or more have no bound on the far side, and a bound that is not
 given cannot be missed. Then the same of what `explain_latency` says, and how often `compare_endpoints` would call two equal

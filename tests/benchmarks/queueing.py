@@ -6,7 +6,8 @@ comes, one ends) the batch does not change, so its steps are taken in one leap: 
 slows everything by a factor that wanders (AR(1), sd 10%, 30 s), `slows` by one that grows by 20% in 260 s, `stalls` stop it once a
 minute for 2 s in the mean.
 
-The load: steady, as docs/steady.md says. Lengths are drawn by the product's own scenario. A closed loop whose lengths are known
+The load: steady, as docs/concepts/steady.md says. Lengths are drawn by the product's own scenario. A closed
+loop whose lengths are known
 begins with requests drawn in proportion to their length and cut at a random place, a few at a time, as
 `engine.opening` lets them; one
 whose lengths are not known begins staggered; an open loop begins with a ramp by time. All go on until the last measured request

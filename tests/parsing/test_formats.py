@@ -1,4 +1,4 @@
-"""docs/formats.md is true: it lists every dialect, and each of its claims on outcomes and counts holds."""
+"""docs/reference/formats.md is true: it lists every dialect, and each of its claims on outcomes and counts holds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from basetenkit.parsing.dialects import READERS
 
 from .cases import CASES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text("utf-8")
 SSE = {"content-type": "text/event-stream"}
 # A first message of each dialect, with a text in it, and nothing that ends the stream.
 BEGUN = {

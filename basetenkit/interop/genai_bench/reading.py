@@ -56,7 +56,8 @@ class _File:
 
 
 def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model: str | None = None) -> Run:
-    """The Run of a result folder of genai-bench: its requests in our columns, what it did not record null; see docs/genai-bench.md.
+    """The Run of a result folder of genai-bench: its requests in our columns, what it did not record null; see
+    docs/reference/genai-bench.md.
 
     `batch_size`, `model`: which of several that the folder holds. A Run has one model; batch sizes of embeddings are levels of
     it, whose scenarios say their own, as `E(64,8)` does. Its own totals are in `run.metadata["genai_bench"]`, as they stand.

@@ -2,7 +2,7 @@
 as fast as 100 and the chart stays small. Where there is nothing to draw, the chart says in a sentence what is missing.
 
 Every function takes a Run, the folder of a saved one, or a frame of its rows; `comparison` takes what `compare`
-gives, and `trend` a history. docs/gallery.md shows them all.
+gives, and `trend` a history. docs/reference/gallery.md shows them all.
 """
 
 from __future__ import annotations

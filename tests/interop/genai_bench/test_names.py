@@ -1,48 +1,11 @@
-"""The map of names: it serves reading, writing and docs/genai-bench.md, which `python -m tests.interop.genai_bench.test_names`
-writes."""
+"""The map of names: it serves reading, writing and docs/reference/genai-bench.md."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from basetenkit.analysis.metrics import METRICS
 from basetenkit.analysis.summary import summary_schema
-from basetenkit.interop.genai_bench.flags import IDLE, IDLE_SWITCHES, INSTEAD, SAID
-from basetenkit.interop.genai_bench.names import LEVEL, OUTCOME, READ, REQUEST, SCALED, Name
+from basetenkit.interop.genai_bench.names import LEVEL, OUTCOME, READ, REQUEST, SCALED
 from basetenkit.results.schema import COLUMNS, SCHEMA
-
-PAGE = Path(__file__).parents[3] / "docs" / "genai-bench.md"
-START = """# What genai-bench calls it
-
-`python -m tests.interop.genai_bench.test_names` writes this page from the code.
-
-`bk.read_genai_bench(folder)` makes a Run of a result folder, `bk.write_genai_bench(run, folder)` a folder of a Run, which
-genai-bench's own `excel` and `plot` read. Reading puts right what the files themselves show to be wrong, and says so in the
-run's findings; what was not recorded (when a request was sent, chunks, texts) is null, so that throughput is null, too:
-genai-bench's own totals stand in `run.metadata["genai_bench"]`. Throughput that is written is by its definition.
-
-`basetenkit report`, `excel`, `plot` and `compare` read its result folders by themselves, and its own commands work as they are
-written: `basetenkit excel --experiment-folder F --excel-name N`, `basetenkit plot --experiments-folder F --group-key none`. What
-`--metric-percentile`, `--metrics-time-unit`, `--group-key` and `--preset` choose there is not chosen here, and that is said.
-In a command's text a variable such as `$MODEL_API_KEY` is filled in from the environment; one that is not set is refused by name.
-"""
-
-
-def _table(title: str, names: tuple[Name, ...]) -> str:
-    out = f"\n## {title}\n\n| genai-bench | here | where they differ |\n|---|---|---|\n"
-    return out + "".join(f"| `{n.theirs}` | {f'`{n.ours}`' if n.ours else '–'} | {n.differs} |\n" for n in names)
-
-
-def page() -> str:
-    out = START + _table("Of a request", REQUEST + OUTCOME) + _table("Of a scenario and level", LEVEL)
-    out += "\n## Flags\n\nTaken, and nothing here depends on them: " + ", ".join(f"`{f}`" for f in IDLE + IDLE_SWITCHES)
-    out += ".\n\n| taken, and said | why |\n|---|---|\n" + "".join(f"| `{f}` | {why} |\n" for f, why in SAID.items())
-    out += "\n| refused | use instead |\n|---|---|\n"
-    return out + "".join(f"| `{f}` | {cure} |\n" for f, cure in INSTEAD.items())
-
-
-def test_the_page_is_true() -> None:
-    assert PAGE.read_text() == page(), "run `python -m tests.interop.genai_bench.test_names`"
 
 
 def test_every_name_of_ours_is_one() -> None:
@@ -54,7 +17,3 @@ def test_every_name_of_ours_is_one() -> None:
 def test_what_is_read_is_a_column_and_what_is_scaled_is_a_name() -> None:
     assert set(READ.values()) <= set(SCHEMA)
     assert {n.theirs for n in REQUEST} >= SCALED
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())

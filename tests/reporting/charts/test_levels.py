@@ -6,7 +6,7 @@ import pytest
 
 from basetenkit.core.errors import ConfigError
 from basetenkit.reporting import charts
-from tests.gallery import GENAI_BENCH, counterpart, sweep
+from docs.generate.gallery import GENAI_BENCH, counterpart, sweep
 
 from ...analysis.frames import Frames, rows
 from ..test_charts import data, normal

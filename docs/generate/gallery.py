@@ -1,4 +1,4 @@
-"""The gallery in docs/: `python -m tests.gallery` draws every chart of bk.charts anew, from the frames that the tests use.
+"""The gallery in docs/: `python -m docs.generate.gallery` draws every chart of bk.charts anew, from the frames that the tests use.
 
 A chart is a line of GALLERY: its file's name, what draws it, the code that a reader would write, and what is to be seen.
 """
@@ -18,11 +18,10 @@ import basetenkit as bk
 from basetenkit.reporting import charts
 from basetenkit.reporting.altair_renderer import describe, picture
 from basetenkit.results.schema import CHUNK_SCHEMA
+from tests.analysis.frames import Frames, failures, rows
+from tests.analysis.saved import save
 
-from .analysis.frames import Frames, failures, rows
-from .analysis.saved import save
-
-DOCS = Path(__file__).parents[1] / "docs"
+FOLDER = Path(__file__).parents[1] / "reference"
 LEVELS = (1.0, 4.0, 16.0)
 
 
@@ -226,12 +225,13 @@ def counterpart(run: Any, arguments: tuple[Any, ...] | None) -> Any:
 
 
 def page() -> str:
-    """docs/gallery.md."""
+    """docs/reference/gallery.md."""
     return "\n".join(_lines()) + "\n"
 
 
 def _lines() -> Iterator[str]:
-    yield "# Gallery\n\nEvery chart of `bk.charts`, from frames made as in the tests; `python -m tests.gallery` draws it anew."
+    yield "# Gallery\n\nEvery chart of `bk.charts`, from frames made as in the tests; "
+    yield "`python -m docs.generate.gallery` draws it anew."
     yield "\nA card is white in a light and in a dark JupyterLab alike; colours are Okabe and Ito's, which colour-blind readers"
     yield "can tell apart. In a notebook each has tooltips. Where a run lacks what a chart needs, the chart says so."
     for name, (_, code, words) in GALLERY.items():
@@ -254,5 +254,5 @@ def draw(folder: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    draw(DOCS / "gallery")
-    (DOCS / "gallery.md").write_text(page())
+    draw(FOLDER / "gallery")
+    (FOLDER / "gallery.md").write_text(page())

@@ -1,0 +1,81 @@
+"""The reference pages: public names, columns, scenarios, from docstrings and schemas."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from functools import cached_property
+from typing import Any
+
+import basetenkit as bk
+from basetenkit.config.scenarios import FORMS, grammar
+from basetenkit.results.run_data import RunData
+from basetenkit.results.schema import CHUNK_COLUMNS, COLUMNS
+from basetenkit.workload import conversations, datasets, hub_data, marks, writer
+
+DATA = {"never": "", "may": "its words, where there is one", "must": "its entries"}
+MADE = "`python -m docs.generate` writes this page from the code.\n"
+
+
+def columns_page() -> str:
+    out = f"# The columns of `run.requests` and `run.chunks`\n\nWhat was not measured is null. {MADE}"
+    for title, table in (("run.requests", COLUMNS), ("run.chunks", CHUNK_COLUMNS)):
+        out += f"\n## `{title}`\n\n| column | type | what |\n|---|---|---|\n"
+        out += "".join(f"| `{name}` | {kind} | {meaning} |\n" for name, (kind, meaning) in table.items())
+    return out
+
+
+def _signature(thing: Any) -> str:
+    try:
+        return re.sub(r"<.*?>", "...", str(inspect.signature(thing)))
+    except (TypeError, ValueError):
+        return ""
+
+
+def _members(thing: Any) -> list[tuple[str, str, str]]:
+    """(name, signature, docstring) of what a class itself defines in public; a Run has what its data have, too."""
+    out = []
+    defined = {**(vars(RunData) if thing is bk.Run else {}), **vars(thing)}
+    for name, value in defined.items():
+        attribute = isinstance(value, property | cached_property)
+        inner = value.fget if isinstance(value, property) else getattr(value, "__func__", getattr(value, "func", value))
+        doc = inspect.getdoc(inner) if inspect.isfunction(inner) else None
+        if not name.startswith("_") and doc:
+            out.append((name, "" if attribute else _signature(inner), doc))
+    return out
+
+
+def api_page() -> str:
+    out = f"# Reference\n\n{MADE}"
+    for name in bk.__all__:
+        thing = getattr(bk, name)
+        if inspect.ismodule(thing):
+            out += f"\n## `bk.{name}`\n\n{inspect.getdoc(thing)}\n"
+            continue
+        if not callable(thing) or name.startswith("__"):
+            continue
+        fields = getattr(thing, "model_fields", None)
+        signature = "(...)" if fields else _signature(thing)
+        out += f"\n## `bk.{name}{signature}`\n\n{inspect.getdoc(thing)}\n"
+        if fields:
+            out += "\n| field | default | what |\n|---|---|---|\n"
+            for field, info in fields.items():
+                default = "required" if info.is_required() else f"`{info.get_default(call_default_factory=True)!r}`"
+                out += f"| `{field}` | {default} | {info.description} |\n"
+        if inspect.isclass(thing):
+            out += "".join(f"\n**`.{n}{s}`** {d}\n" for n, s, d in _members(thing))
+    return out
+
+
+def scenarios_page() -> str:
+    out = f"# Scenarios and data sets\n\nA scenario is a short text that says what is sent. {MADE}\n"
+    out += "| form | example | task | data set | what |\n|---|---|---|---|---|\n"
+    for letters, kind in FORMS.items():
+        texts, tasks = (", ".join(f"`{x}`" for x in some) for some in ([letters + f for f in kind.forms], kind.tasks))
+        doc = (inspect.getdoc(kind) or "") if kind.sampled else "Read in old result folders, and not sent."
+        out += f"| {texts} | `{kind.example}` | {tasks} | {DATA[kind.data]} | {' '.join(doc.split())} |\n"
+    for title, module in (("Mixtures", grammar), ("Prompts of a length", writer), ("Data sets", datasets)):
+        out += f"\n## {title}\n\n{inspect.getdoc(module)}\n"
+    for title, module in (("Order and marks", marks), ("Conversations", conversations), ("Hugging Face", hub_data)):
+        out += f"\n### {title}\n\n{inspect.getdoc(module)}\n"
+    return out

@@ -115,7 +115,7 @@ class LiveRun:
         """Waits for the end, in s at most `timeout` (TimeoutError), and gives the Run."""
         return self._future.result(timeout)
 
-    def __await__(self) -> Generator[Any, None, Run]:
+    def __await__(self) -> Generator[object, None, Run]:
         return asyncio.wrap_future(self._future).__await__()
 
     def __repr__(self) -> str:
@@ -123,7 +123,7 @@ class LiveRun:
         which = min(p["levels_done"] + 1, p["levels"])
         return f"<LiveRun: {p['level']}, {p['finished']} of {p['planned']} requests, level {which} of {p['levels']}>"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return showing.live(self.progress, self.done)
 
 

@@ -181,7 +181,7 @@ def signed(row: Mapping[str, Any], name: str, factor: float = 1, sign: str = "+"
     return text[0] if low is None and high is None else f"{text[0]} ({text[1]} to {text[2]})"
 
 
-def _settings(a: RunData, b: RunData) -> dict[str, tuple[Any, Any]]:
+def _settings(a: RunData, b: RunData) -> dict[str, tuple[object, object]]:
     flat = []
     for run in (a, b):
         config = run.config.model_dump(mode="json")

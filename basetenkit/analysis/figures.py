@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import polars as pl
 from pydantic import JsonValue
@@ -34,7 +34,7 @@ def once(make: Callable[[RunData], T]) -> Callable[[RunData], T]:
 
 
 @once
-def _figures(run: RunData) -> list[dict[str, Any]]:
+def _figures(run: RunData) -> list[dict[str, object]]:
     return summaries.figures_of(run.rows, run.chunks, run.config.slo, run.manifest.levels)
 
 

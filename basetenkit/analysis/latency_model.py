@@ -88,7 +88,7 @@ def _with_others(part: pl.DataFrame) -> pl.DataFrame:
     return part.with_columns(others=pl.when(pl.col("sent_s").is_not_null()).then(pl.Series(np.maximum(others, 0.0))))
 
 
-def _groups(rows: pl.DataFrame, seen: pl.DataFrame) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
+def _groups(rows: pl.DataFrame, seen: pl.DataFrame) -> Iterator[tuple[dict[str, object], pl.DataFrame]]:
     """(its place, its requests) of each level, then of all levels of a scenario and load together if there are several."""
     levels = rows.select(LEVEL).unique(maintain_order=True)
     for row in levels.iter_rows(named=True):

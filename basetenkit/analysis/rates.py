@@ -21,7 +21,7 @@ from .stretches import Counts, Stretch, counted, stretches, tokens_as_they_came
 WEIGHED = {"output_tokens": "output_tokens_per_s", "input_tokens": "input_tokens_per_s", "batch_size": "inputs_per_s"}
 
 
-def named(name: str, estimate: Estimate, n: int) -> dict[str, Any]:
+def named(name: str, estimate: Estimate, n: int) -> dict[str, object]:
     """An estimate as the three columns of a summary, of `n` values; beside them, for `metrics`, where it comes from."""
     found = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return found | {f"{name}_n": n, f"{name}_n_eff": estimate.n, f"{name}_how": estimate.how}
@@ -29,7 +29,7 @@ def named(name: str, estimate: Estimate, n: int) -> dict[str, Any]:
 
 def rates(
     rows: pl.DataFrame, chunks: pl.LazyFrame | None = None, levels: Sequence[LevelEntry] = ()
-) -> dict[tuple[Any, ...], dict[str, Any]]:
+) -> dict[tuple[object, ...], dict[str, object]]:
     """Throughput of each (scenario, load, level): what came in its stretch of time (see `stretches`), over that time.
 
     `rows`: run.requests; `chunks`: run.chunks, for when tokens came; `levels`: run.manifest.levels. A rate is null if the
@@ -45,7 +45,7 @@ def rates(
     return {key: _of_level(part, of[key], tokens[key]) for key, part in parts.items()}
 
 
-def _of_level(rows: pl.DataFrame, of: Sequence[Stretch], tokens: Sequence[Counts]) -> dict[str, Any]:
+def _of_level(rows: pl.DataFrame, of: Sequence[Stretch], tokens: Sequence[Counts]) -> dict[str, object]:
     if not of:
         return {}
     seconds = [s.seconds for s in of]
@@ -100,7 +100,7 @@ def _under_way(rows: pl.DataFrame, of: Sequence[Stretch]) -> int:
     return sum(here)
 
 
-def shares(window: pl.DataFrame, slo: Mapping[str, float], known: bool = True) -> dict[str, Any]:
+def shares(window: pl.DataFrame, slo: Mapping[str, float], known: bool = True) -> dict[str, object]:
     """Error rate and goodput; of an open loop too short against its queue (not `known`), goodput without a lower bound."""
     cut = pl.col("outcome") == "cancelled"
     judged = window.filter(~cut)

@@ -66,7 +66,7 @@ def figures_of(
     levels: Sequence[LevelEntry] = (),
     *,
     controlled: bool = True,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """The figures of each (scenario, load, level) by name; arguments as in `summarise`."""
     rows = with_content_errors(rows.drop(WORDS, strict=False), chunks)
     between, flows = gaps(rows, chunks), rates(rows, chunks, levels)
@@ -118,7 +118,7 @@ def _local(entries: Sequence[LevelEntry]) -> Iterator[tuple[str, list[float | No
     yield "cpu_share", [entry.cpu_share for entry in entries]
 
 
-def summary_schema() -> dict[str, Any]:
+def summary_schema() -> dict[str, object]:
     """The columns of `summarise` and their types."""
     schema: dict[str, Any] = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "sent": pl.Int64}
     schema |= dict.fromkeys(OUTCOMES, pl.Int64) | {"in_window": pl.Int64, "duration_s": pl.Float64}
@@ -137,7 +137,7 @@ def summary_schema() -> dict[str, Any]:
     return schema | dict.fromkeys(last, pl.Float64)
 
 
-def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], controlled: bool) -> dict[str, Any]:
+def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], controlled: bool) -> dict[str, object]:
     window = rows.filter("in_window")
     ok = window.filter(pl.col("outcome") == "ok")
     planned = rows.filter(~pl.col("phase").is_in(AROUND))
@@ -164,7 +164,7 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], contr
     return out | {"rtt_s_p50": ok["rtt_s"].median(), "network_share_ttft_p50": share.median()}
 
 
-def _distribution(metric: Metric, window: pl.DataFrame, short: bool, controlled: bool) -> dict[str, Any]:
+def _distribution(metric: Metric, window: pl.DataFrame, short: bool, controlled: bool) -> dict[str, object]:
     """`short`: whether an open loop was too short against its queue for an upper bound of a latency; `controlled`: whether the
     mean is to be at the scenario's lengths."""
     names = [f"{metric.name}_mean", *(f"{metric.name}_p{p}" for p in PERCENTILES)]

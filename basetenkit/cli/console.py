@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import polars as pl
@@ -47,7 +47,7 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console().print(table)
 
 
-def print_json(document: Mapping[str, Any]) -> None:
+def print_json(document: Mapping[str, object]) -> None:
     """One JSON document to standard output; what JSON has no form for stands as its text."""
     sys.stdout.write(orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
 

@@ -34,7 +34,7 @@ RunArgument = Annotated[Path, typer.Argument(help="The folder of a saved run, or
 Run = Annotated[Path | None, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")]
 
 
-def _theirs(text: str) -> Any:
+def _theirs(text: str) -> object:
     return typer.Option(rich_help_panel=THEIRS, help=text)
 
 

@@ -40,13 +40,13 @@ def as_text(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def as_text_values(value: Any) -> Any:
+def as_text_values(value: object) -> object:
     """`as_text` for each value of a dict, which may also come as JSON text."""
     value = from_json(value)
     return {key: as_text(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
-def as_path(value: Any, where: str) -> Path:
+def as_path(value: object, where: str) -> Path:
     """The path that a call was given; `where` names the argument in the ConfigError for what is not a path."""
     try:
         text = as_text(value)
@@ -59,12 +59,12 @@ def as_path(value: Any, where: str) -> Path:
     return Path(text)
 
 
-def is_path(value: Any) -> bool:
+def is_path(value: object) -> bool:
     """Whether `value` was meant as a path: text, a Path, or the number that papermill made of a folder's name."""
     return isinstance(as_plain(value), str | os.PathLike | int | float) and not isinstance(value, bool)
 
 
-def from_json(value: Any) -> Any:
+def from_json(value: object) -> object:
     """A list or object in a string, as JSON or as Python writes it, becomes that list or dict."""
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
         return value
@@ -80,7 +80,7 @@ def from_json(value: Any) -> Any:
         raise ValueError(f"it is no valid JSON ({error})") from None
 
 
-def as_list(value: Any) -> Any:
+def as_list(value: object) -> Any:
     """One value or several, however they came, as a list: of Python, numpy, polars, pandas, or as text."""
     value = from_json(as_plain(value))
     if value is None or (isinstance(value, str) and not value.strip()):
@@ -93,7 +93,7 @@ def as_list(value: Any) -> Any:
     return [as_plain(item) for item in value]
 
 
-def _array(value: Any) -> list[Any] | None:
+def _array(value: object) -> list[object] | None:
     """The values of an array or a Series; None for anything else."""
     for name in ("to_list", "tolist"):
         convert = getattr(value, name, None)
@@ -105,7 +105,7 @@ def _array(value: Any) -> list[Any] | None:
     return None
 
 
-def as_levels(value: Any) -> Any:
+def as_levels(value: object) -> object:
     """`as_list`, and text such as "1,8", "1 8" or "(1, 8)" as its numbers."""
     if isinstance(value, str) and value.strip()[:1] not in ("[", "{"):
         return re.split(r"[\s,;]+", value.strip().strip("()").strip(" ,;")) if value.strip() else []
@@ -125,7 +125,7 @@ def as_scenarios(value: Any) -> Any:
     return [part for part in (*parts, value[start:]) if part.strip()]
 
 
-def as_seconds(value: Any) -> Any:
+def as_seconds(value: object) -> object:
     """A time in s: a number, a timedelta, or text with a unit such as "500ms", "2 s" or "10 min"."""
     value = as_plain(value)
     if isinstance(value, timedelta):
@@ -139,7 +139,7 @@ def as_seconds(value: Any) -> Any:
     return float(found[1]) * UNITS[unit]
 
 
-def metric_name(name: Any, known: Iterable[str]) -> str | None:
+def metric_name(name: object, known: Iterable[str]) -> str | None:
     """The name in `known` that `name` means: "ttft" is understood as "ttft_s", "ttft_p95" as "ttft_s_p95"; None for none."""
     if not isinstance(name, str):
         return None

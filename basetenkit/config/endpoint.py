@@ -159,7 +159,7 @@ class Endpoint(Model):
 
     @field_validator("api_key", mode="before")
     @classmethod
-    def _clean_key(cls, key: Any) -> Any:
+    def _clean_key(cls, key: object) -> Any:
         """A key is often pasted with its scheme or a newline: both go."""
         if isinstance(key, SecretStr):
             key = key.get_secret_value()
@@ -186,7 +186,7 @@ class Endpoint(Model):
 
     @field_validator("verify", mode="before")
     @classmethod
-    def _verify_as_text(cls, verify: Any) -> Any:
+    def _verify_as_text(cls, verify: object) -> object:
         return verify if isinstance(as_plain(verify), bool) or verify in (0, 1) else as_text(verify)
 
     @field_validator("verify")

@@ -44,7 +44,7 @@ class Model(BaseModel):
     renamed: ClassVar[dict[str, str]] = {}  # earlier name -> name, of fields that may still be given by the earlier one
 
     @classmethod
-    def _by_todays_names(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _by_todays_names(cls, given: Mapping[str, object]) -> dict[str, object]:
         """What was given, under the fields' names of today. ConfigError if one is given by both of its names."""
         twice = [old for old, new in cls.renamed.items() if old in given and new in given]
         if twice:
@@ -60,14 +60,14 @@ class Model(BaseModel):
 
     __str__ = __repr__
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """What differs from the defaults, as a table; as text, the call that makes it. Secrets as in a dump."""
         names = [name for name in type(self).model_fields if self._differs(name)]
         dumped = self.model_dump(mode="json", include=set(names))
         rows = [{type(self).__name__: name, "value": self._shown(name, dumped[name])} for name in names]
         return {"text/html": html_table(rows)._repr_mimebundle_()["text/html"], "text/plain": repr(self)}
 
-    def _shown(self, name: str, dumped: Any) -> str:
+    def _shown(self, name: str, dumped: object) -> str:
         value = getattr(self, name)
         return repr(value) if isinstance(value, Model) else "***" if isinstance(value, SecretStr) else str(dumped)
 
@@ -78,7 +78,7 @@ class Model(BaseModel):
         value, default = getattr(self, name), field.get_default(call_default_factory=True)
         return value is not None if default is None else value != default  # a frame compares cell by cell
 
-    def __init__(self, *first: Any, **data: Any) -> None:
+    def __init__(self, *first: object, **data: object) -> None:
         name = type(self).__name__
         if first:
             field = next(iter(type(self).model_fields))
@@ -92,7 +92,7 @@ class Model(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _plain_scalars(cls, data: Any) -> Any:
+    def _plain_scalars(cls, data: object) -> object:
         """Scalars of numpy as Python's. A model within this one has the names of its fields as keys."""
         if not isinstance(data, dict):
             return data
@@ -102,19 +102,19 @@ class Model(BaseModel):
                 _check_keys(data[name], (cls.__name__, name))
         return {name: as_plain(value) for name, value in data.items()}
 
-    def with_(self, **changes: Any) -> Self:
+    def with_(self, **changes: object) -> Self:
         """A copy with other values in these fields, validated as the constructor validates them; secrets stay in it."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**(given | self._by_todays_names(changes)))
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """A copy; what `update` changes is validated as the constructor validates it. ConfigError as there."""
         _check_keys(update, (type(self).__name__, "model_copy"))
         return super(Model, self.with_(**(update or {}))).model_copy(deep=deep)
 
     if not TYPE_CHECKING:  # so that a type checker reports an attribute that is not a field
 
-        def __setattr__(self, name: str, value: Any) -> None:
+        def __setattr__(self, name: str, value: object) -> None:
             self._refuse_change(name)
             super().__setattr__(name, value)
 
@@ -150,11 +150,11 @@ class Model(BaseModel):
             raise _readable(cls, error) from None
 
 
-def _is_model(annotation: Any) -> bool:
+def _is_model(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _check_keys(given: Any, at: Location) -> None:
+def _check_keys(given: object, at: Location) -> None:
     """ConfigError if `given` is a dict with keys that cannot be names of fields."""
     odd = [key for key in given if not isinstance(key, str)] if isinstance(given, Mapping) else []
     if odd:
@@ -219,7 +219,7 @@ def _no_such_field(owner: type[BaseModel], name: str) -> str:
     return f"there is no such field; {right}"
 
 
-def _may_hold_secret(name: str, field: FieldInfo | None, value: Any) -> bool:
+def _may_hold_secret(name: str, field: FieldInfo | None, value: object) -> bool:
     """Whether a wrong value must not be shown: what it would have been, had it been right, has places for secrets."""
     within = field is not None and _is_model(field.annotation)
     return within or looks_secret(name) or name in ("url", "headers") or isinstance(value, dict)

@@ -39,7 +39,7 @@ Params = Annotated[dict[str, Any], BeforeValidator(from_json)]
 Count = Annotated[int, Field(ge=1)]
 
 
-def _or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+def _or_auto(value: object, handler: ValidatorFunctionWrapHandler) -> object:
     return AUTO if value == AUTO else handler(value)
 
 
@@ -55,12 +55,12 @@ UNTIL_MOST = 10_000  # requests of a level that goes on until it is precise, if 
 Levels = BeforeValidator(as_levels)
 
 
-def _limits(given: Any) -> Any:
+def _limits(given: object) -> object:
     """The limits of an SLO under their names here: "ttft" is understood as ttft_s, and "ttft_ms" is in milliseconds."""
     given = from_json(given)
     if not isinstance(given, dict):
         return given
-    limits: dict[str, Any] = {}
+    limits: dict[str, object] = {}
     for said, value in given.items():
         bare = said.removesuffix("_ms") if isinstance(said, str) else said
         if (name := metric_name(bare, SLO_LIMITS)) is None:
@@ -163,7 +163,7 @@ class RunConfig(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _imply(cls, data: Any) -> Any:
+    def _imply(cls, data: object) -> object:
         """A rate given alone leaves no concurrency levels; a data set given alone means the scenario `dataset`; a
         level that goes on until it is precise may take many requests."""
         if isinstance(data, dict):
@@ -178,12 +178,12 @@ class RunConfig(Model):
 
     @field_validator("endpoint", mode="before")
     @classmethod
-    def _url_alone(cls, endpoint: Any) -> Any:
+    def _url_alone(cls, endpoint: object) -> object:
         return {"url": endpoint} if isinstance(endpoint, str) and not endpoint.lstrip().startswith("{") else endpoint
 
     @field_validator("dataset", mode="before")
     @classmethod
-    def _path_as_text(cls, dataset: Any) -> Any:
+    def _path_as_text(cls, dataset: object) -> object:
         return as_text(dataset) if is_path(dataset) or isinstance(dataset, bool) else dataset
 
     @field_validator("scenarios")

@@ -43,7 +43,7 @@ class Finding:
     def __repr__(self) -> str:
         return f"Finding(code={self.code!r}, sentence={self.sentence!r}, cure={self.cure!r})"
 
-    def saved(self) -> dict[str, Any]:
+    def saved(self) -> dict[str, object]:
         """As JSON: {"code": ..., "where": ..., "fields": {...}}."""
         return {"code": self.code, "where": self.where, "fields": dict(self.fields)}
 

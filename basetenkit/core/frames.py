@@ -34,7 +34,7 @@ def columns_of(data: Any) -> dict[str, list[Any]] | pl.DataFrame | None:
     return None
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """A cell's value without arrays, and None for what is missing."""
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
@@ -47,7 +47,7 @@ def plain(value: Any) -> Any:
     return None if _is_missing(value) else value
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     try:
         return bool(value != value)  # NaN and NaT differ from themselves
     except (TypeError, ValueError):

@@ -21,14 +21,14 @@ T = TypeVar("T")
 class Pending(Coroutine[Any, Any, T]):
     """What a function returns that is to be awaited. Any use of it but that raises NotAwaitedError."""
 
-    def __init__(self, inner: Coroutine[Any, Any, T], name: str, instead: str) -> None:
+    def __init__(self, inner: Coroutine[object, object, T], name: str, instead: str) -> None:
         self._inner, self._name, self._instead, self._begun = inner, name, instead, False
 
-    def __await__(self) -> Generator[Any, Any, T]:
+    def __await__(self) -> Generator[object, object, T]:
         self._begun = True
         return self._inner.__await__()
 
-    def send(self, value: object) -> Any:
+    def send(self, value: object) -> object:
         self._begun = True
         return self._inner.send(value)
 
@@ -46,12 +46,12 @@ class Pending(Coroutine[Any, Any, T]):
             f"{self._name} was not awaited, so nothing has been sent: write await {self._name}, or {self._instead}"
         )
 
-    def _refuse(self, *_: Any) -> NoReturn:
+    def _refuse(self, *_: object) -> NoReturn:
         raise self.told()
 
     if not TYPE_CHECKING:  # so that a type checker reports these uses too
 
-        def __getattr__(self, name: str) -> Any:
+        def __getattr__(self, name: str) -> object:
             if name.startswith(("_", "cr_")):  # what notebooks, debuggers and asyncio ask of any object
                 raise AttributeError(name)
             raise self.told()
@@ -70,11 +70,11 @@ class Pending(Coroutine[Any, Any, T]):
             warnings.warn(str(self.told()), RuntimeWarning, stacklevel=2, source=self)
 
 
-def awaited(call: str, instead: str) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Pending[T]]]:
+def awaited(call: str, instead: str) -> Callable[[Callable[P, Coroutine[object, object, T]]], Callable[P, Pending[T]]]:
     """Makes an async function return a Pending. `call`: how users write
     the call; `instead`: what they write if nothing can be awaited."""
 
-    def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Pending[T]]:
+    def decorate(function: Callable[P, Coroutine[object, object, T]]) -> Callable[P, Pending[T]]:
         @wraps(function)
         def begin(*args: P.args, **kwargs: P.kwargs) -> Pending[T]:
             return Pending(function(*args, **kwargs), call, instead)

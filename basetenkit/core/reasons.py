@@ -51,7 +51,7 @@ class Stop:
     def __str__(self) -> str:
         return _TEXTS[self.reason].format(**self.fields)
 
-    def saved(self) -> dict[str, Any]:
+    def saved(self) -> dict[str, object]:
         """As run.json has it: {"reason": ..., and the fields}."""
         return {"reason": self.reason.value, **self.fields}
 

@@ -48,13 +48,13 @@ def redact(value: object) -> Any:
     return [redact(item) for item in value] if isinstance(value, list) else value
 
 
-def _hidden(value: object) -> Any:
+def _hidden(value: object) -> object:
     if isinstance(value, list):
         return [_hidden(item) for item in value]
     return "***" if isinstance(value, str) else redact(value)
 
 
-def fingerprint(data: object) -> Any:
+def fingerprint(data: object) -> object:
     """What tells a frame from any other: its size, and a hash of all it holds. Of anything else, its text, cut."""
     frame = columns_of(data)
     if frame is None:

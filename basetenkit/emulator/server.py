@@ -14,7 +14,6 @@ import ssl
 import struct
 import time
 from collections import deque
-from typing import Any
 
 from .options import Options
 from .reply import Piece, Reply
@@ -176,7 +175,7 @@ class ClientConnection:
         else:
             self._whole(404, {"detail": "Not Found"})
 
-    def _whole(self, status: int, body: Any) -> None:
+    def _whole(self, status: int, body: object) -> None:
         data = head(Reply(status, "application/json", [Piece(0, json.dumps(body).encode())]), self.closing)
         self._push(data if self.tls is None else self._encrypt(self.tls, data))
         self._next()

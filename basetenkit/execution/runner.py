@@ -60,7 +60,7 @@ class Progress:
     seconds: float = 0.0
     last_error: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         return asdict(self) | {"outcomes": dict(self.outcomes)}
 
 

@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..core.errors import ConfigError
 
@@ -51,7 +51,7 @@ class Interrupts:
             raise asyncio.CancelledError("the wait was interrupted")
 
 
-def wait_for(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def wait_for(work: Callable[[], Coroutine[object, object, T]]) -> T:
     """The result of a coroutine, for a caller that cannot await. If a loop runs on this thread, the coroutine runs on another
     thread with a loop of its own. An interrupt cancels the coroutine, waits for its end, and goes on."""
     if running_loop() is None:

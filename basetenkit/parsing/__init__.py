@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from basetenkit.parsing.response import ParsedResponse, parse_response
 from basetenkit.parsing.transcripts import take
@@ -14,7 +13,7 @@ Chunk = bytes | str | tuple[float, bytes]
 
 
 def parse(
-    chunks: bytes | bytearray | str | Iterable[Chunk] | Mapping[str, object] | Any,
+    chunks: bytes | bytearray | str | Iterable[Chunk] | Mapping[str, object] | object,
     *,
     status: int | None = None,
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,

@@ -20,7 +20,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def load(data: bytes) -> tuple[Any, list[str]]:
+def load(data: bytes) -> tuple[object, list[str]]:
     """The JSON value in `data`, and why it is not strict JSON (empty where it is). ValueError where it is no JSON."""
     try:
         return orjson.loads(data), []
@@ -28,7 +28,7 @@ def load(data: bytes) -> tuple[Any, list[str]]:
         return load_forgiving(data)
 
 
-def load_forgiving(data: bytes) -> tuple[Any, list[str]]:
+def load_forgiving(data: bytes) -> tuple[object, list[str]]:
     """As `load`, for data that strict JSON refused: NaN, control characters, lone surrogates and bad UTF-8 are taken."""
     why: list[str] = []
 

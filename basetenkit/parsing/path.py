@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.dialects.baseten import find_text
@@ -24,7 +23,7 @@ _UNLIKELY = frozenset({
 _DEEPEST, _LOOKED_AT = 4, 200
 
 
-def follow(doc: object, path: str) -> tuple[bool, Any]:
+def follow(doc: object, path: str) -> tuple[bool, object]:
     """(whether the path leads somewhere, what is there)."""
     for step in path.split("."):
         if isinstance(doc, dict) and step in doc:

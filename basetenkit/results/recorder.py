@@ -88,14 +88,14 @@ def lost_rows(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(rows, no chunks) of requests that were sent and whose sender is no more: nothing is known of them but id, number, phase."""
     outcome = {"outcome": Outcome.CANCELLED.value, "error_message": message}
-    known: list[dict[str, Any]] = [
+    known: list[dict[str, object]] = [
         {"request_id": i, "number": n, "phase": phase, "attempt": 1, **level.columns, **outcome, "notes": []}
         for i, n, phase in requests
     ]
     return pl.DataFrame(known, schema=STORED), pl.DataFrame(schema=CHUNK_SCHEMA)
 
 
-def _settled(parsed: ParsedResponse, row: dict[str, Any]) -> list[Note]:
+def _settled(parsed: ParsedResponse, row: dict[str, object]) -> list[Note]:
     """The response's notes, once it is known whether the text's own count confirms a count above the limit."""
     if parsed.counts.above is None or row["output_tokens_server"] is None:
         return parsed.notes
@@ -120,7 +120,7 @@ class Recorder:
     def __init__(self, level: PlannedLevel, origin_ns: int, count: Callable[[str], int]) -> None:
         self.level, self._origin_ns, self._count = level, origin_ns, count
         self._own = level.columns
-        self._columns: dict[str, list[Any]] = {name: [] for name in STORED}
+        self._columns: dict[str, list[object]] = {name: [] for name in STORED}
         self._lists = list(self._columns.values())
         self._chunk_counts: list[int] = []
         self._arrival, self._error = array("d"), array("d")
@@ -141,7 +141,7 @@ class Recorder:
     def chunk_count(self) -> int:
         return len(self._arrival)
 
-    def add(self, exchange: Exchange, parsed: ParsedResponse) -> dict[str, Any]:
+    def add(self, exchange: Exchange, parsed: ParsedResponse) -> dict[str, object]:
         """Appends one row and its chunks; returns the row."""
         return self.append(self.read(exchange, parsed))
 
@@ -165,7 +165,7 @@ class Recorder:
         self._chunk_counts.append(len(times.arrival) if times is not None else 0)
         return row
 
-    def _row(self, exchange: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> dict[str, Any]:
+    def _row(self, exchange: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> dict[str, object]:
         request = exchange.request
         row: dict[str, Any] = dict.fromkeys(STORED)
         row.update(self._own)
@@ -205,7 +205,7 @@ class Recorder:
         row["tpot_s"] = found.tpot_s
         return list(found.notes)
 
-    def _schedule(self, row: dict[str, Any], x: Exchange) -> None:
+    def _schedule(self, row: dict[str, object], x: Exchange) -> None:
         origin = self._origin_ns
         row["started_at"] = None if x.started_at_ns is None else x.started_at_ns // 1000
         row["scheduled_s"], row["start_s"] = (x.scheduled_ns - origin) / 1e9, (x.start_ns - origin) / 1e9
@@ -218,7 +218,7 @@ class Recorder:
             row[name] = None if ns is None else ns / 1e9
         row["retransmits"] = x.retransmits
 
-    def _latency(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> None:
+    def _latency(self, row: dict[str, object], x: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> None:
         if x.sent_ns is None:
             return
         first = first_byte_ns(x)

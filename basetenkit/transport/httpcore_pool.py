@@ -198,7 +198,7 @@ class _Trace:
         self._exchange, self._wall, self._since = exchange, wall, 0
         self.connected = False  # whether this request opened the connection that it goes out on
 
-    async def __call__(self, name: str, _info: dict[str, Any]) -> None:
+    async def __call__(self, name: str, _info: dict[str, object]) -> None:
         exchange, now = self._exchange, mono()
         what = name.partition(".")[2]
         if what == "send_request_headers.started":

@@ -14,7 +14,6 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
 
 import aiohappyeyeballs
 import httpcore
@@ -157,7 +156,7 @@ class StampedStream(httpcore.AsyncNetworkStream):
             raise httpcore.ConnectError(f"the TLS handshake failed: {describe(error)}") from error
         return StampedStream(self._sock, self._poller, tls)
 
-    def get_extra_info(self, info: str) -> Any:
+    def get_extra_info(self, info: str) -> object:
         if info == "ssl_object":
             return None if self._tls is None else self._tls.object
         if info == "is_readable":

@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 import orjson
 
@@ -113,7 +112,7 @@ class ConversationState:
     at: int = 0
     messages: list[Message] = field(default_factory=list)
     tokens: int = 0
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
 
 
 class ConversationSampler:
@@ -134,7 +133,7 @@ class ConversationSampler:
         salt: str,
         stream: str,
         share: tuple[int, int] = (0, 1),
-        params: Sequence[Mapping[str, Any]] = (),
+        params: Sequence[Mapping[str, object]] = (),
     ) -> None:
         self._config, self._scenario, self._conversations, self._count = config, scenario, conversations, count
         self._params = params
@@ -157,7 +156,7 @@ class ConversationSampler:
         self._behind += len(turns)
         return talk
 
-    def _of_row(self, pick: int) -> Mapping[str, Any]:
+    def _of_row(self, pick: int) -> Mapping[str, object]:
         return self._params[pick] if self._params else {}
 
     def _skip(self, others: int) -> ConversationState:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..config.run_config import RunConfig
 from ..config.scenarios import parse_scenario
@@ -51,7 +50,7 @@ def _is_filled(values: Sequence[object]) -> bool:
     return any(value is not None and value != "" and value != [] for value in values)
 
 
-def events(config: RunConfig, account: Account) -> list[dict[str, Any]]:
+def events(config: RunConfig, account: Account) -> list[dict[str, object]]:
     """The account as events of a run: a finding's code and fields each. `lost`: something was meant to be sent and is not."""
     found = []
     if account.left_out:

@@ -123,12 +123,12 @@ def load(config: RunConfig) -> Entries | None:
     return entries
 
 
-def events(config: RunConfig, entries: Entries | None) -> list[dict[str, Any]]:
+def events(config: RunConfig, entries: Entries | None) -> list[dict[str, object]]:
     """What a run's findings have to say of its data set, as events: rows left out, columns not sent."""
     return [] if entries is None else data_account.events(config, entries.account)
 
 
-def _entries(given: Any) -> Entries:
+def _entries(given: object) -> Entries:
     if isinstance(given, dict):
         return _described(given)
     if isinstance(given, int) and not isinstance(given, bool):
@@ -179,12 +179,12 @@ def _can_be(path: Path) -> None:
         raise DataError(f"dataset: {str(path)[:60]!r} cannot be the path of a file ({why}); give another") from None
 
 
-def _of_hub(source: dict[str, Any], name: str, columns: Columns, near: Path) -> Entries:
+def _of_hub(source: dict[str, object], name: str, columns: Columns, near: Path) -> Entries:
     frame, unread = hub_data.read_hub(source, columns.named, row_fields.is_known)
     return _of_table(Table.of_frame(frame, repr(name), unread), columns, near)
 
 
-def _described(given: dict[str, Any]) -> Entries:
+def _described(given: dict[str, object]) -> Entries:
     """The entries that a description such as genai-bench's names."""
     if "frame" in given:
         raise DataError("dataset: a frame is not saved with its run, only what tells it from another; give it again")
@@ -280,7 +280,7 @@ def _conversations(table: Table, column: str, *, questions: bool) -> Entries:
     return Entries(asked, conversations=talks, params=_of(fields.params, kept), account=account)
 
 
-def _of(values: Sequence[Any], kept: Sequence[int]) -> Sequence[Any]:
+def _of(values: Sequence[object], kept: Sequence[int]) -> Sequence[Any]:
     """Those of the rows that were kept, if there are any."""
     return [values[at] for at in kept] if values else ()
 
@@ -327,7 +327,7 @@ def _pictures(table: Table, column: str, near: Path, kept: Sequence[int]) -> lis
 
 
 def _sources(
-    values: Sequence[tuple[int, Any]], table: Table, column: str, near: Path
+    values: Sequence[tuple[int, object]], table: Table, column: str, near: Path
 ) -> Iterator[Path | tuple[bytes, str]]:
     for at, value in values:
         where = f"{table.unit} {table.number(at)} of column {column!r} of {table.name}"
@@ -343,7 +343,7 @@ def _sources(
             raise DataError(f"dataset: {where} is a {type(path).__name__}, and must be the path of an image")
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path) -> object:
     try:
         return text_files.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except (OSError, ValueError, RecursionError):

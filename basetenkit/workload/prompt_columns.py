@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
 from ..core.errors import DataError
 from . import conversations
@@ -57,7 +56,7 @@ def questions_column(table: Table) -> str | None:
     return column if isinstance(first, list) and all(isinstance(item, str) for item in first) else None
 
 
-def as_questions(value: object) -> Any:
+def as_questions(value: object) -> object:
     """A list of texts as messages of a user; any other value as it is."""
     found = opened(value)
     if isinstance(found, list) and all(isinstance(item, str) for item in found):

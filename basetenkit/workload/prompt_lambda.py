@@ -7,7 +7,6 @@ With images the made column has to be saved in a file beside them, because a fra
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 
 def in_place_of(code: str, given: dict[str, object]) -> str:
@@ -27,7 +26,7 @@ def in_place_of(code: str, given: dict[str, object]) -> str:
     )
 
 
-def _body(code: str) -> Any:
+def _body(code: str) -> object:
     try:
         tree = ast.parse(code.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):

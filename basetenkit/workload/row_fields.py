@@ -79,19 +79,19 @@ def _word(value: object) -> str:
     return value
 
 
-def _structure(value: object) -> Any:
+def _structure(value: object) -> object:
     found = without_none(opened(value))
     if not isinstance(found, (dict, list)) or not found:
         raise ValueError
     return found
 
 
-def _either(value: object) -> Any:
+def _either(value: object) -> object:
     """A word, or what it stands for: "auto" or an object, one stop text or a list of them."""
     return _structure(value) if not isinstance(opened(value), str) else _word(value)
 
 
-def _tools(value: object) -> Any:
+def _tools(value: object) -> object:
     """Tools as the chat API takes them, each under `function`."""
     tools = _structure(value)
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
@@ -103,7 +103,7 @@ def _tools(value: object) -> Any:
     ]
 
 
-_KINDS: dict[Callable[[Any], Any], tuple[str, ...]] = {
+_KINDS: dict[Callable[[object], object], tuple[str, ...]] = {
     _number: (
         "temperature", "top_p", "min_p", "typical_p", "presence_penalty", "frequency_penalty", "repetition_penalty",
         "length_penalty",
@@ -221,7 +221,7 @@ def _read_systems(table: Table, texts: Sequence[str], found: Fields) -> None:
         found.used[column] = "system"
 
 
-def _columns(table: Table, texts: Sequence[str], found: Fields) -> list[tuple[str, str, Callable[[Any], Any]]]:
+def _columns(table: Table, texts: Sequence[str], found: Fields) -> list[tuple[str, str, Callable[[object], object]]]:
     """(column, the field that it is sent as, how its values are read)."""
     chosen: list[tuple[str, str, Callable[[Any], Any]]] = []
     limit, of_bodies = table.named(*LIMITS), table.bodies or table.named("model") is not None

@@ -34,7 +34,7 @@ class Table:
     name: str
     columns: tuple[str, ...]
     height: int
-    column: Callable[[str], list[Any]]
+    column: Callable[[str], list[object]]
     unit: str = "row"
     numbers: Sequence[int] | None = None
     bodies: bool = False
@@ -58,14 +58,14 @@ class Table:
         return cls(name, names, frame.height, values, unread=more, first_line=first_line, header=header)
 
     @classmethod
-    def of_columns(cls, columns: dict[str, list[Any]], name: str) -> Table:
+    def of_columns(cls, columns: dict[str, list[object]], name: str) -> Table:
         height = max(map(len, columns.values()), default=0)
         return cls(name, tuple(columns), height, lambda column: columns[column])
 
     @classmethod
     def of_rows(
         cls,
-        rows: Sequence[dict[str, Any]],
+        rows: Sequence[dict[str, object]],
         name: str,
         unit: str = "row",
         numbers: Sequence[int] | None = None,

@@ -121,7 +121,7 @@ def _no_utf8(byte: int, number: int) -> str:
     )
 
 
-def loads(data: bytes | str) -> Any:
+def loads(data: bytes | str) -> object:
     """JSON as Python reads it (half an emoji, NaN), but faster where it is strict."""
     try:
         return orjson.loads(data)
@@ -185,7 +185,7 @@ def _fault(error: Exception, number: int | None = None) -> str:
     return "it is nested too deep" if isinstance(error, RecursionError) else "it is no JSON"
 
 
-def _rows_in(document: dict[str, object]) -> Any:
+def _rows_in(document: dict[str, object]) -> object:
     """The list of rows that a JSON object holds, or the object as the only row if it is a request's body."""
     if {"messages", "prompt", "conversations", "body"} & document.keys() and not isinstance(
         document.get("prompt"), list

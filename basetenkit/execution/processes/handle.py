@@ -64,7 +64,7 @@ class WorkerHandle:
     def begin_level(self) -> None:
         self.answers, self.received, self.spans = {}, [], []
 
-    def tell(self, word: str, **content: Any) -> None:
+    def tell(self, word: str, **content: object) -> None:
         """Sends an order; to one that is no more, none."""
         with contextlib.suppress(OSError, ValueError):
             protocol.write(cast(BinaryIO, self._process.stdin), protocol.order(word, **content))
@@ -104,11 +104,11 @@ class WorkerHandle:
         code = self._process.wait()
         self._call(self._end, code)
 
-    def _call(self, work: Callable[..., None], *arguments: Any) -> None:
+    def _call(self, work: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to be told
             self._loop.call_soon_threadsafe(work, *arguments)
 
-    def _take(self, say: str, content: dict[str, Any], frames: list[pl.DataFrame]) -> None:
+    def _take(self, say: str, content: dict[str, object], frames: list[pl.DataFrame]) -> None:
         self._heard(self, say, content, frames)
         self.answers[say] = content
         self._changed.set()

@@ -63,7 +63,7 @@ class Hello:
     lexicon: Lexicon | None = None
 
 
-def order(word: str, **content: Any) -> list[bytes]:
+def order(word: str, **content: object) -> list[bytes]:
     """A message from the parent."""
     return [pickle.dumps((word, content))]
 

@@ -13,7 +13,6 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ...config.endpoint import KEY_VARIABLES, Endpoint
@@ -320,7 +319,7 @@ def _limits(given: Mapping[str, list[str]]) -> dict[str, object]:
     return fields
 
 
-def _dataset(given: Mapping[str, list[str]]) -> Any:
+def _dataset(given: Mapping[str, list[str]]) -> object:
     """A path, a dataset config's file, or where columns are named the description that has them."""
     path, described = _one(given, "--dataset-path"), _one(given, "--dataset-config")
     names = {"prompt_column": "--dataset-prompt-column", "image_column": "--dataset-image-column"}

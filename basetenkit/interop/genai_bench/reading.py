@@ -85,7 +85,7 @@ def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model
     return Run.of_frames(manifest, pl.concat([pl.DataFrame(file.rows, schema=STORED) for file in files]))
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path) -> dict[str, object]:
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -113,7 +113,7 @@ def _words(command: Any) -> list[str]:
     return [re.sub(r"^--\w+", lambda m: m[0].replace("_", "-"), w) for w in words]  # older ones are written with _
 
 
-def _files(path: Path, about: dict[str, Any]) -> list[_File]:
+def _files(path: Path, about: dict[str, object]) -> list[_File]:
     names = sorted(p for p in path.iterdir() if _FILE.fullmatch(p.name))
     if not names:
         raise StoreError(
@@ -137,7 +137,7 @@ def _files(path: Path, about: dict[str, Any]) -> list[_File]:
     return sorted(found, key=lambda f: (f.scenario, f.level, f.batch_size))
 
 
-def _chosen(files: list[_File], wanted: dict[str, Any], path: Path, task: Any) -> list[_File]:
+def _chosen(files: list[_File], wanted: dict[str, object], path: Path, task: object) -> list[_File]:
     levels = ("batch_size",) if task == "text-to-embeddings" else ()
     for name, value in wanted.items():
         there = sorted({getattr(f, name) for f in files})

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from importlib import resources
-from typing import Any
 
 import ipywidgets as w
 import polars as pl
@@ -24,7 +23,7 @@ EVERY_S, LEAST_ROWS_S, REST = 0.5, 1.0, 100
 _POINTS, _SMOOTH = 120, 4
 
 
-def style() -> Any:
+def style() -> object:
     """The stylesheet of form and live view, as a widget that takes no room."""
     css = resources.files("basetenkit.notebook").joinpath("form.css").read_text()
     return w.HTML(f"<style>{css}</style>", layout=w.Layout(display="none"))
@@ -96,7 +95,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
         state.values = {name: good[name].drop_nulls().to_numpy() for name, _ in LATENCIES}
         state.finished, state.seconds = rows.height, float(rows["end_s"].max() or 0)  # type: ignore[arg-type]
 
-    def _draw_rows(self, progress: dict[str, Any]) -> None:
+    def _draw_rows(self, progress: dict[str, object]) -> None:
         self.times.value = next((percentiles(s) for s in self._states.values() if s.name == progress["level"]), "")
 
     def show(self, live: LiveRun) -> None:

@@ -6,8 +6,6 @@ tokens and as billed units; the tokens are what the model read and wrote.
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.parsing.collector import CONTENT, REASONING, TOOL_CALL, Collector
 from basetenkit.parsing.failures import report_of
 from basetenkit.parsing.thinking import thinking_text
@@ -76,7 +74,7 @@ def _event_1(kind: str, doc: dict[str, object], out: Collector, start: int, end:
     return True
 
 
-def _whole(doc: dict[str, Any], out: Collector, start: int, end: int) -> bool:
+def _whole(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
     """A whole answer: version 2's message with a finish reason beside, or version 1's text with a generation_id."""
     message = doc.get("message")
     if isinstance(message, dict) and "finish_reason" in doc and isinstance(message.get("content"), list):

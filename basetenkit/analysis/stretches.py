@@ -148,8 +148,8 @@ def _binned(frame: pl.DataFrame, of: Stretch) -> Counts:
 
 
 def tokens_as_they_came(
-    rows: pl.DataFrame, chunks: pl.LazyFrame | None, of: Mapping[tuple[object, ...], Sequence[Stretch]]
-) -> dict[tuple[object, ...], list[Counts]]:
+    rows: pl.DataFrame, chunks: pl.LazyFrame | None, of: Mapping[tuple[Any, ...], Sequence[Stretch]]
+) -> dict[tuple[Any, ...], list[Counts]]:
     """Output tokens that came in each part of each stretch of each level, of all requests that succeeded or were cut.
 
     A chunk holds the share of its response's output tokens that its text is of the response's text; by the chunk's own tokens

@@ -54,7 +54,7 @@ def _hidden(value: object) -> object:
     return "***" if isinstance(value, str) else redact(value)
 
 
-def fingerprint(data: object) -> object:
+def fingerprint(data: object) -> Any:
     """What tells a frame from any other: its size, and a hash of all it holds. Of anything else, its text, cut."""
     frame = columns_of(data)
     if frame is None:

@@ -20,7 +20,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def load(data: bytes) -> tuple[object, list[str]]:
+def load(data: bytes) -> tuple[Any, list[str]]:
     """The JSON value in `data`, and why it is not strict JSON (empty where it is). ValueError where it is no JSON."""
     try:
         return orjson.loads(data), []

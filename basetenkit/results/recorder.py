@@ -141,7 +141,7 @@ class Recorder:
     def chunk_count(self) -> int:
         return len(self._arrival)
 
-    def add(self, exchange: Exchange, parsed: ParsedResponse) -> dict[str, object]:
+    def add(self, exchange: Exchange, parsed: ParsedResponse) -> dict[str, Any]:
         """Appends one row and its chunks; returns the row."""
         return self.append(self.read(exchange, parsed))
 

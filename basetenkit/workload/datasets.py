@@ -123,7 +123,7 @@ def load(config: RunConfig) -> Entries | None:
     return entries
 
 
-def events(config: RunConfig, entries: Entries | None) -> list[dict[str, object]]:
+def events(config: RunConfig, entries: Entries | None) -> list[dict[str, Any]]:
     """What a run's findings have to say of its data set, as events: rows left out, columns not sent."""
     return [] if entries is None else data_account.events(config, entries.account)
 

@@ -26,10 +26,10 @@ class BytesView(anywidget.AnyWidget):
 
     _esm = (_HERE / "bytes_view.js").read_text()
     _css = CSS
-    segments: traitlets.List[object] = traitlets.List().tag(sync=True)
+    segments: traitlets.List[Any] = traitlets.List().tag(sync=True)
     mode = traitlets.Enum(["text", "hex"], "text").tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)
-    draft: traitlets.List[object] = traitlets.List().tag(sync=True)
+    draft: traitlets.List[Any] = traitlets.List().tag(sync=True)
     caret: traitlets.List[Any] = traitlets.List().tag(sync=True)
     where = traitlets.Unicode().tag(sync=True)
     invalid = traitlets.Bool(False).tag(sync=True)

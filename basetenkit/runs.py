@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 
@@ -12,6 +11,7 @@ from .analysis.latency_model import QUANTILES, explain_latency
 from .analysis.metrics import AROUND
 from .analysis.token_gaps import token_gaps
 from .core.findings import Finding
+from .core.types import JsonObject
 from .reporting import showing
 from .results.interpret import interpret
 from .results.run_data import RunData
@@ -65,7 +65,7 @@ class Run(RunData):
         return figures.findings(self)
 
     @property
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> JsonObject:
         """Config, versions, machine, clock, measurement error, salt, and how each level went; no secret."""
         return figures.metadata(self)
 

@@ -18,7 +18,6 @@ import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -28,6 +27,7 @@ from .core.errors import ConfigError
 from .core.pending import awaited
 from .core.progress import ProgressLine
 from .core.reasons import Stop, StopReason
+from .core.types import JsonObject
 from .execution import shutdown, waiting
 from .execution.checks import open_manifest, prepare
 from .execution.forking import check_not_forked, mark_used
@@ -68,7 +68,7 @@ class LiveRun:
             self._future.set_exception(error)
 
     @property
-    def progress(self) -> dict[str, Any]:
+    def progress(self) -> JsonObject:
         """Where the run is: level, planned, sent, finished, in_flight, outcomes, seconds, last_error."""
         return self._controller.progress.as_dict()
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..config.run_config import RunConfig
-from ..core.types import Cause
+from ..core.types import Cause, Row
 from .refusals import not_ready, of_refused_field
 
 _BY_STATUS = {
@@ -65,7 +65,7 @@ def advise(
 
 
 def _sentences(
-    row: Mapping[str, Any], config: RunConfig, sent: Mapping[str, Any], arrivals: Sequence[tuple[float, float]]
+    row: Row, config: RunConfig, sent: Mapping[str, Any], arrivals: Sequence[tuple[float, float]]
 ) -> Iterator[str]:
     if row["outcome"] == "ok":
         yield from _of_what_works(row, config, arrivals)
@@ -117,7 +117,7 @@ def _wrong_task(row: Mapping[str, object], config: RunConfig) -> str:
     return ""
 
 
-def _of_what_works(row: Mapping[str, Any], config: RunConfig, arrivals: Sequence[tuple[float, float]]) -> Iterator[str]:
+def _of_what_works(row: Row, config: RunConfig, arrivals: Sequence[tuple[float, float]]) -> Iterator[str]:
     ahead = any(note.code == "length_ahead" for note in row["notes"] or [])
     if ahead:
         yield _HELD_BACK.format(what="A content-length stood before the stream")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ..config.loads import LevelKey
 from ..core.findings import Finding, finding
+from ..core.types import NewRow
 from ..results.schema import OPEN_LOOP, is_open_loop
 from ..stats.intervals import Array, batch_means, lag_one, mann_kendall
 from .relaxation import LOOKS_AT_A_QUEUE, QUEUES, looks
@@ -169,7 +169,7 @@ def flat_throughput(summary: pl.DataFrame, told: set[str]) -> Iterator[Finding]:
             yield finding("serialised", where=where, what=_flat_words(low, high, slower))
 
 
-def _bound_by_prompts(low: dict[str, Any], high: dict[str, Any]) -> bool:
+def _bound_by_prompts(low: NewRow, high: NewRow) -> bool:
     """Whether reading the prompts explains a flat throughput: alone, a request spends little time on writing; or in company its
     writing takes longer, as that of a server that batches does while others are read."""
     alone, together = low["output_latency_s_p50"], high["output_latency_s_p50"]

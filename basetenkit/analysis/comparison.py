@@ -19,8 +19,9 @@ from typing import Any
 import polars as pl
 
 from ..config.loads import LevelKey, OpenLoop
+from ..core.frames import ColumnTypes
 from ..core.tables import Html, html_table, show, stacked
-from ..core.types import Estimate
+from ..core.types import Estimate, NewRow, Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from . import figures
@@ -112,7 +113,7 @@ def compare(a: Given, b: Given) -> Comparison:
     return Comparison(pl.DataFrame(rows, schema=_schema()), only_a, only_b, settings, words, successes)
 
 
-def _schema() -> dict[str, Any]:
+def _schema() -> ColumnTypes:
     figures = [f"{name}{end}" for name in ("a", "b", "difference", "ratio") for end in _BOUNDED]
     head = {"scenario": pl.String, "load": pl.String, "level": pl.Float64}
     return head | dict.fromkeys(("metric", "unit", "better"), pl.String) | dict.fromkeys(figures, pl.Float64)
@@ -136,7 +137,7 @@ def comparable() -> dict[str, tuple[str, str]]:
     return out
 
 
-def _level(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _level(a: Row, b: Row) -> Iterator[NewRow]:
     for name, (unit, better) in comparable().items():
         one, two = (Estimate(*(row[f"{name}{end}"] for end in _BOUNDED)) for row in (a, b))
         if one.value is None and two.value is None:
@@ -172,7 +173,7 @@ def _log(x: float | None) -> float | None:
     return math.log(x) if x is not None and x > 0 else None
 
 
-def signed(row: Mapping[str, Any], name: str, factor: float = 1, sign: str = "+") -> str:
+def signed(row: Row, name: str, factor: float = 1, sign: str = "+") -> str:
     """ "+1.25 (-0.31 to +2.8)": a figure and its interval, "…" for a bound that is not known."""
     value, low, high = (row[f"{name}{end}"] for end in _BOUNDED)
     if value is None:
@@ -192,7 +193,7 @@ def _settings(a: RunData, b: RunData) -> dict[str, tuple[object, object]]:
 def _words(
     a: RunData,
     b: RunData,
-    rows: list[dict[str, Any]],
+    rows: list[NewRow],
     only_a: list[str],
     only_b: list[str],
     settings: Mapping[str, Any],

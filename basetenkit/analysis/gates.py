@@ -14,13 +14,13 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from ..config.loads import LevelKey
 from ..core.errors import ConfigError, GateError
 from ..core.tables import html_table
+from ..core.types import Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from ..stats import intervals as st
@@ -246,7 +246,7 @@ def guarded(load: str) -> list[str]:
     return [f"{headline(base, load)}_{stat}" if base in METRICS else f"{base}_{stat}" for base, stat in parts]
 
 
-def _regression(row: Mapping[str, Any], tolerance: float, fewer: bool) -> Gate:
+def _regression(row: Row, tolerance: float, fewer: bool) -> Gate:
     """Worse only if the whole interval of the ratio is beyond the limit; a missing interval proves nothing. `fewer`: whether fewer
     requests succeeded than in the baseline."""
     lower = row["better"] == "lower"

@@ -21,6 +21,8 @@ from ..config.coercions import as_path
 from ..config.scenarios import parse_scenario
 from ..config.tasks import TASKS
 from ..core.errors import BasetenkitError, StoreError
+from ..core.frames import ColumnTypes
+from ..core.types import NewRow
 from ..results.manifest import Manifest
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
@@ -101,7 +103,7 @@ def history(path: str | Path) -> pl.LazyFrame:
     return register_io_source(source, schema=schema, validate_schema=False)
 
 
-def history_schema() -> dict[str, Any]:
+def history_schema() -> ColumnTypes:
     """The columns of `history` and their types."""
     return {**_ABOUT, **_ENDPOINT, **_CONFIG, **_BATCH, **summary_schema()}
 
@@ -112,7 +114,7 @@ class _Query:
 
     names: list[str]
     predicate: pl.Expr | None
-    schema: Mapping[str, Any]
+    schema: ColumnTypes
 
     @cached_property
     def asked(self) -> set[str]:
@@ -169,7 +171,7 @@ def _run_folders(root: Path) -> Iterator[Path]:
         yield from below or [folder]
 
 
-def _described(saved: _Saved, schema: Mapping[str, Any]) -> pl.DataFrame:
+def _described(saved: _Saved, schema: ColumnTypes) -> pl.DataFrame:
     """A row per (scenario, load, level) with what run.json says and no figure; or one row that says what is wrong."""
     run = saved.run
     if run is None:
@@ -196,14 +198,14 @@ def _batch(config: Mapping[str, Any], scenario: str) -> dict[str, int | None]:
     return {"batch_size": sizes.pop() if len(sizes) == 1 else None}
 
 
-def _problem(run: _Saved, what: str, schema: Mapping[str, Any]) -> pl.DataFrame:
+def _problem(run: _Saved, what: str, schema: ColumnTypes) -> pl.DataFrame:
     row = {"run": str(run.path), "problem": what}
     return pl.DataFrame([{k: row.get(k) for k in schema}], schema=dict(schema))
 
 
-def _about(path: Path, manifest: Manifest) -> dict[str, Any]:
+def _about(path: Path, manifest: Manifest) -> NewRow:
     config, metadata, at = manifest.config, manifest.metadata, manifest.metadata.started_at
-    out: dict[str, Any] = {
+    out: NewRow = {
         "run": str(path),
         "started_at": None if at is None else datetime.fromtimestamp(at, UTC),
         "complete": all(entry.done for entry in manifest.levels),

@@ -18,6 +18,7 @@ import polars as pl
 
 from ..config.loads import KINDS, LevelKey
 from ..core.tables import interval
+from ..core.types import Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from ..stats import intervals as st
@@ -100,7 +101,7 @@ def _unit(name: str) -> tuple[float, str]:
     return (1e3, " ms") if unit == "s" else (1.0, f" {unit}" if unit else "")
 
 
-def _shown(row: Mapping[str, Any], name: str, factor: float) -> str:
+def _shown(row: Row, name: str, factor: float) -> str:
     return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], factor)
 
 
@@ -126,7 +127,7 @@ def _limit(on: Scaled, expected: Any, lower: bool) -> float:
     return float(on.back(np.full(len(on.x), end))[-1])
 
 
-def _verdict(row: Mapping[str, Any], name: str, limits: list[float], lower: bool, wide: bool) -> str:
+def _verdict(row: Row, name: str, limits: list[float], lower: bool, wide: bool) -> str:
     """`limits`: of a figure as runs measure it, and of one without error; `wide`: this run's own interval is wider than that of
     the history, so that it shows nothing. Worse only if the whole of the run's interval is beyond the second limit; a figure
     that no request gave, since none succeeded, is worse, too."""

@@ -18,7 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import ConfigError
-from ..core.types import Outcome
+from ..core.frames import ColumnTypes
+from ..core.types import NewRow, Outcome
 from ..results.schema import LEVEL, UNIT
 from ..stats import intervals as st
 
@@ -33,7 +34,7 @@ MOST = 20_000  # requests of a fit; of more, every second, third, ... is taken
 QUANTILES = (0.5, 0.9)
 VARIES = 0.02  # the least coefficient of variation with which a cost can be told from the rest
 METHOD = "quantile regression, t interval on the fits of {n} blocks"
-_SCHEMA: dict[str, Any] = {
+_SCHEMA: ColumnTypes = {
     "scenario": pl.String(), "load": pl.String(), "level": pl.Float64(), "quantile": pl.Float64(), "term": pl.String(),
     "value": pl.Float64(), "low": pl.Float64(), "high": pl.Float64(), "n": pl.Int64(), "method": pl.String(),
     "note": pl.String(),
@@ -99,7 +100,7 @@ def _groups(rows: pl.DataFrame, seen: pl.DataFrame) -> Iterator[tuple[dict[str, 
             yield {"scenario": scenario, "load": load, "level": None}, seen.filter(of_all)
 
 
-def _fitted(part: pl.DataFrame, q: float) -> Iterator[dict[str, Any]]:
+def _fitted(part: pl.DataFrame, q: float) -> Iterator[NewRow]:
     if part.height < LEAST:
         for term in TERMS:
             note = f"{part.height} successful requests with a TTFT are too few: {LEAST} at least."
@@ -116,7 +117,7 @@ def _fitted(part: pl.DataFrame, q: float) -> Iterator[dict[str, Any]]:
     errors, blocks = _errors(x[:, used], y, block, q)
     method = METHOD.format(n=blocks) if errors is not None else "quantile regression"
     for i, term in enumerate(TERMS):
-        found: dict[str, Any] = {"term": term, "n": part.height, "method": method}
+        found: NewRow = {"term": term, "n": part.height, "method": method}
         place = 0 if i == 0 else used.index(i - 1) + 1 if i - 1 in used else None
         if place is None:
             yield found | {"method": None, "note": _why(term, x[:, i - 1], constant[i - 1])}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ..core.types import Estimate
+from ..core.types import Estimate, NewRow
 from ..results.manifest import LevelEntry
 from ..results.schema import LEVEL, is_open_loop
 from ..stats import intervals as st
@@ -54,7 +53,7 @@ def _of_level(rows: pl.DataFrame, of: Sequence[Stretch], tokens: Sequence[Counts
     served = counted(ok, "end_s", of, pl.lit(1))
     open_loop = is_open_loop(rows)
     lasting = not open_loop and _lasting(ok, of)
-    out: dict[str, Any] = {"duration_s": sum(seconds)}
+    out: NewRow = {"duration_s": sum(seconds)}
     out |= named("requests_per_s", rate_of_stretches(served, seconds, under_way, lasting), under_way)
     for name, rate in WEIGHED.items():
         if not ok[name].null_count():

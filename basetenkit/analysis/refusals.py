@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..config.run_config import RunConfig
+from ..core.types import Row
 from ..workload.payload import LIMIT_NAMES
 
 _WAITING = re.compile(
@@ -68,7 +69,7 @@ def names(message: str, field: str) -> int | None:
     return None if found is None else found.start()
 
 
-def of_refused_field(row: Mapping[str, Any], config: RunConfig, sent: Mapping[str, Any]) -> Iterator[str]:
+def of_refused_field(row: Row, config: RunConfig, sent: Mapping[str, Any]) -> Iterator[str]:
     """Advice on the field that a refusal names: the first of those that were sent, or one that is missing."""
     message, keys = row["error_message"] or "", _sent_keys(config, sent)
     if row["status"] not in _OF_A_PAYLOAD:

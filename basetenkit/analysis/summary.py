@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..core.types import Estimate
+from ..core.types import Estimate, NewRow, Row
 from ..results.manifest import LevelEntry
 from ..results.schema import LEVEL, is_open_loop
 from ..stats import intervals as st
@@ -79,13 +79,13 @@ def figures_of(
     return found
 
 
-def as_summary(found: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def as_summary(found: Sequence[Row]) -> pl.DataFrame:
     """A column per figure: what `summarise` gives."""
     schema: dict[str, Any] = summary_schema()
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in found], schema=schema)
 
 
-def as_metrics(found: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def as_metrics(found: Sequence[Row]) -> pl.DataFrame:
     """One row per (scenario, load, level, metric), of each metric that has a value or a bound: `value`, `low` and `high` (95%), `n`
     values, `n_eff` independent ones that would say as much, and the `method` of the interval, or why a bound is missing."""
     out = []
@@ -118,7 +118,7 @@ def _local(entries: Sequence[LevelEntry]) -> Iterator[tuple[str, list[float | No
     yield "cpu_share", [entry.cpu_share for entry in entries]
 
 
-def summary_schema() -> dict[str, object]:
+def summary_schema() -> dict[str, Any]:
     """The columns of `summarise` and their types."""
     schema: dict[str, Any] = {"scenario": pl.String, "load": pl.String, "level": pl.Float64, "sent": pl.Int64}
     schema |= dict.fromkeys(OUTCOMES, pl.Int64) | {"in_window": pl.Int64, "duration_s": pl.Float64}
@@ -141,7 +141,7 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], contr
     window = rows.filter("in_window")
     ok = window.filter(pl.col("outcome") == "ok")
     planned = rows.filter(~pl.col("phase").is_in(AROUND))
-    out: dict[str, Any] = {"sent": planned.height, "in_window": window.height}
+    out: NewRow = {"sent": planned.height, "in_window": window.height}
     out |= {name: int((planned["outcome"] == name).sum()) for name in OUTCOMES}
     seen = relaxation.looks(rows)
     short = relaxation.too_short(rows, seen)

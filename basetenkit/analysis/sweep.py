@@ -17,8 +17,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..config.loads import OpenLoop, load_of
+from ..core.frames import ColumnTypes
 from ..core.tables import Html, html_table
-from ..core.types import Estimate
+from ..core.types import Estimate, NewRow, Row
 from ..stats.growth import grows
 from ..stats.intervals import LEAST, batch_means, mann_kendall
 from .metrics import headline
@@ -123,13 +124,13 @@ def sweep(summary: pl.DataFrame) -> Sweep:
     return Sweep(pl.DataFrame(found, schema={**text, "evidence": pl.String}), levels)
 
 
-def _levels_schema() -> dict[str, Any]:
+def _levels_schema() -> ColumnTypes:
     names = ("throughput", "latency_s", "power", "relative", "served")
     figures = [f"{n}{end}" for n in names for end in ("", "_low", "_high")]
     return {"scenario": pl.String, "load": pl.String, "level": pl.Float64} | dict.fromkeys(figures, pl.Float64)
 
 
-def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
+def _figures(row: Row) -> NewRow:
     latency = f"{headline('e2e_s', row['load'])}_p50"
     out = {name: row[name] for name in ("scenario", "load", "level")}
     x, y, tokens = (_estimate(row, n) for n in ("requests_per_s", latency, "output_tokens_per_s"))
@@ -142,11 +143,11 @@ def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _estimate(row: Mapping[str, Any], name: str) -> Estimate:
+def _estimate(row: Row, name: str) -> Estimate:
     return Estimate(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high"))
 
 
-def served(row: Mapping[str, Any]) -> Estimate:
+def served(row: Row) -> Estimate:
     """The share of what an open loop offered that was served in the same time; of a summary without that, its rate over the
     level's own."""
     if row["load"] != OpenLoop.kind:
@@ -166,7 +167,7 @@ def full(row: Mapping[str, object]) -> bool:
     return high is not None and high < 1 - FLAT
 
 
-def _answer(key: tuple[Any, ...], levels: pl.DataFrame) -> dict[str, Any]:
+def _answer(key: tuple[Any, ...], levels: pl.DataFrame) -> NewRow:
     out = dict(zip(("scenario", "load"), key, strict=True))
     best = levels.sort("throughput").row(-1, named=True)
     out |= {name: best[name] for name in ("throughput", "throughput_low", "throughput_high")}
@@ -201,7 +202,7 @@ def _saturation(load: str, levels: pl.DataFrame) -> tuple[float | None, bool]:
     return by_figure, False
 
 
-def _exceeds_at_most(row: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+def _exceeds_at_most(row: Row, other: Row) -> float:
     """How many times the throughput of `row` that of `other` can be, with one-sided confidence of 95%: every level above
     must pass, so no one of them needs more (Berger 1982)."""
     low, high = row["relative_low"], other["relative_high"]
@@ -217,8 +218,8 @@ def _exceeds_at_most(row: Mapping[str, Any], other: Mapping[str, Any]) -> float:
 def _evidence(
     load: str,
     levels: pl.DataFrame,
-    top: Mapping[str, Any],
-    best: Mapping[str, Any],
+    top: Row,
+    best: Row,
     at: float | None,
     proven: bool,
 ) -> Iterator[str]:

@@ -10,11 +10,11 @@ the rest. It is summed without signs, so that a request of too many tokens does 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import polars as pl
 
 from ..config.loads import LevelKey
+from ..core.frames import ColumnTypes
 from ..core.tables import Html, html_table
 from ..results.row_notes import figure, noted
 from ..results.run_data import RunData
@@ -50,7 +50,7 @@ _STEPS = (
     "output: asked → reported",
     "output: reported → counted",
 )
-_SCHEMA: dict[str, Any] = {
+_SCHEMA: ColumnTypes = {
     "scenario": pl.String(), "load": pl.String(), "level": pl.Float64(), "step": pl.String(), "cause": pl.String(),
     "explained": pl.Boolean(), "requests": pl.Int64(), "tokens": pl.Int64(), "apart": pl.Int64(),
 }  # fmt: skip

@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ import basetenkit as bk
 
 from ..core.errors import BasetenkitError, ConfigError
 from ..core.progress import ProgressLine, plain
+from ..core.types import JsonObject
 from ..results.store import RunFolder
 from . import saved
 from .console import AsJson, Quiet, Traffic, console, print_json, print_table
@@ -211,7 +212,7 @@ def preflight(
     quiet: Quiet = False,
 ) -> None:
     """Send one small request: what works, what to mend."""
-    given: dict[str, Any] = {"auth_scheme": auth_scheme, "request_format": request_format, "stream": stream}
+    given: JsonObject = {"auth_scheme": auth_scheme, "request_format": request_format, "stream": stream}
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
         found = bk.preflight(bk.Endpoint(url=url, model=model, api_key=api_key, **given), task=task)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ import basetenkit as bk
 
 from ..core.errors import ConfigError
 from ..core.progress import plain
+from ..core.types import JsonObject
 from ..interop.importers import importer_of, open_run
 from .console import AsJson, Quiet, console, print_json
 
@@ -50,7 +51,7 @@ def _one_of(run: Path | None, theirs: Path | None, command: str, flag: str) -> P
     return run or theirs or Path()
 
 
-def _taken(quiet: bool, given: dict[str, Any], why: str) -> None:
+def _taken(quiet: bool, given: JsonObject, why: str) -> None:
     """Says which flags of genai-bench were taken and choose nothing here."""
     flags = [flag for flag, value in given.items() if value is not None]
     if flags and not quiet:

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from ..core.secrets import fingerprint, redact, redact_url
+from ..core.types import JsonObject
 from .addresses import completed
 from .coercions import as_levels, as_plain, as_scenarios, as_seconds, as_text, from_json, is_path, metric_name
 from .endpoint import Endpoint, Seconds, Text
@@ -35,7 +36,7 @@ from .to_python import to_python
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SLO_LIMITS = ("ttft_s", "first_content_s", "tpot_s", "e2e_s")
-Params = Annotated[dict[str, Any], BeforeValidator(from_json)]
+Params = Annotated[JsonObject, BeforeValidator(from_json)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -243,7 +244,7 @@ class RunConfig(Model):
         return to_python(self)
 
     @field_serializer("request_params")
-    def _dump_params(self, params: dict[str, Any]) -> Any:
+    def _dump_params(self, params: JsonObject) -> Any:
         return redact(params)
 
     @field_serializer("dataset", when_used="json")

@@ -6,10 +6,13 @@ inside a cell is a list, because a Parquet file that pandas reads has its lists 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import polars as pl
+from polars.datatypes import DataType, DataTypeClass
 
+ColumnTypes: TypeAlias = Mapping[str, DataType | DataTypeClass]  # the schema of a frame to be made
 ONLY = "prompt"  # the name of the only column of what has one column and no name for it
 
 

@@ -7,12 +7,14 @@ import sys
 import time
 from typing import Any
 
+from .types import JsonObject
+
 EVERY_S = 0.5
 BAR = 20  # characters
 _CLEARED = "\r\x1b[K"
 
 
-def describe(progress: dict[str, Any]) -> str:
+def describe(progress: JsonObject) -> str:
     """One line: level, finished of planned, rate, failures."""
     if not progress["level"]:
         return "the run is about to begin"
@@ -44,12 +46,12 @@ class ProgressLine:
         self._notebook = not hidden and _in_notebook()
         self._terminal = not hidden and not self._notebook and sys.stderr.isatty()
 
-    def show(self, progress: dict[str, Any]) -> None:
+    def show(self, progress: JsonObject) -> None:
         if time.monotonic() - self._shown_at >= EVERY_S and progress["level"]:
             self._shown_at = time.monotonic()
             self._write(progress)
 
-    def close(self, progress: dict[str, Any]) -> None:
+    def close(self, progress: JsonObject) -> None:
         """The last word: shown whatever was shown before."""
         if progress["level"]:
             self._write(progress)
@@ -57,7 +59,7 @@ class ProgressLine:
             sys.stderr.write("\n" if self._kept else _CLEARED)
             sys.stderr.flush()
 
-    def _write(self, progress: dict[str, Any]) -> None:
+    def _write(self, progress: JsonObject) -> None:
         if self._notebook:
             import IPython.display
 
@@ -75,7 +77,7 @@ class ProgressLine:
             sys.stderr.flush()
 
 
-def _bar(progress: dict[str, Any]) -> str:
+def _bar(progress: JsonObject) -> str:
     """How much of the level is over, as a bar of BAR characters."""
     done = round(BAR * min(progress["finished"] / max(progress["planned"], 1), 1))
     return f"[{'#' * done}{'.' * (BAR - done)}]"

@@ -8,9 +8,10 @@ level's start, where a row is made.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, TypeAlias
 
 # One read of a socket leaves four numbers in `Exchange.reads`, flat, so that the garbage collector has nothing to track:
 #   STAMP  the latest the bytes can have arrived (ns)     EARLIEST  the earliest (ns)
@@ -18,6 +19,13 @@ from enum import StrEnum
 #   END    the length of the (still encoded) body after this read
 STAMP, EARLIEST, EXACT, END = range(4)
 READ_WIDTH = 4
+
+# A JSON object: a document that was read or is to be written. What its values are is looked at where they are used.
+JsonObject: TypeAlias = dict[str, Any]
+# A row of a frame by its columns' names, as `DataFrame.iter_rows(named=True)` gives it: the frame's schema has the types.
+Row: TypeAlias = Mapping[str, Any]
+# The same while it is made, a column at a time.
+NewRow: TypeAlias = dict[str, Any]
 
 
 class Outcome(StrEnum):

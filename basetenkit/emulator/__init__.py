@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..core.errors import EmulatorError
+from .words import JsonObject
 
 START_WITHIN_S = 20.0
 
@@ -61,7 +62,7 @@ class Emulator:
             raise EmulatorError(f"the embedded endpoint did not start: {last[0]}")
         return line.removeprefix("listening on ").strip()
 
-    def truth(self, reset: bool = False, writes: bool = False) -> dict[str, Any]:
+    def truth(self, reset: bool = False, writes: bool = False) -> JsonObject:
         """What really happened: `requests` (received_ns; first_write_ns, last_write_ns and, with `writes`, each token's write
         as [before, after]; all ns on CLOCK_MONOTONIC), `peak_in_flight`, the last `bodies`. `reset` forgets it afterwards."""
         query = "&".join(name for name, on in (("reset=1", reset), ("writes=1", writes)) if on)

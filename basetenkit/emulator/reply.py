@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, overload
+from typing import overload
 
-from .words import WordCounts, vocabulary
+from .words import JsonObject, WordCounts, vocabulary
 
 
 class Piece:
@@ -102,7 +102,7 @@ class Reply:
         return 0 if self.prompt is None else self.prompt()
 
 
-def sse_message(message: dict[str, Any]) -> bytes:
+def sse_message(message: JsonObject) -> bytes:
     stamped = {"id": "emulated", "object": "chat.completion.chunk", "created": 0, "model": "emulated", **message}
     return b"data: " + json.dumps(stamped).encode() + b"\n\n"
 

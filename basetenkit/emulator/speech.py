@@ -13,7 +13,7 @@ from typing import Any
 
 from .options import FAILURES, FORMS, Options
 from .reply import Piece, Reply, Stream, sse_message
-from .words import WordCounts, ring, run_of, unit_vector, vocabulary
+from .words import JsonObject, WordCounts, ring, run_of, unit_vector, vocabulary
 
 ROUTES = ("/chat/completions", "/completions", "/embeddings", "/predict")
 _ROLE = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
@@ -52,7 +52,7 @@ class Speaker:
             return self._failed(failure)
         return self._answer(path, request, in_flight, failure)
 
-    def _answer(self, path: str, request: dict[str, Any], in_flight: int, failure: str) -> Reply:
+    def _answer(self, path: str, request: JsonObject, in_flight: int, failure: str) -> Reply:
         if path.endswith("/embeddings"):
             return self._embeddings(request, failure)
         form = _form_of(path, request)
@@ -73,7 +73,7 @@ class Speaker:
             self._close(reply, form, finish, request.get("stream_options"))
         return reply
 
-    def _length(self, request: dict[str, Any]) -> tuple[int, str]:
+    def _length(self, request: JsonObject) -> tuple[int, str]:
         """How many tokens to say, and why no more."""
         names = ("max_tokens", "max_completion_tokens", "max_new_tokens")
         limit = next((request[name] for name in names if request.get(name)), None)
@@ -116,7 +116,7 @@ class Speaker:
         """Adds a stream's end: the finish, the usage where it was asked for, [DONE]."""
         assert isinstance(reply.pieces, Stream)
         asked = self.options.usage and isinstance(options, dict) and options.get("include_usage")
-        key: dict[str, Any] = {"delta": {}} if form == "chat" else {"text": ""}
+        key: JsonObject = {"delta": {}} if form == "chat" else {"text": ""}
         said = sse_message({"choices": [{"index": 0, **key, "finish_reason": finish}]})
 
         def end() -> bytes:
@@ -127,7 +127,7 @@ class Speaker:
 
     def _document(self, form: str, shape: str, n: int, finish: str) -> Any:
         text = "".join(self._text(n))
-        choice: dict[str, Any] = {"index": 0, "finish_reason": finish}
+        choice: JsonObject = {"index": 0, "finish_reason": finish}
         if form == "chat":
             choice["message"] = {"role": "assistant", "content": text}
             return {"id": "emulated", "object": "chat.completion", "choices": [choice]}
@@ -144,7 +144,7 @@ class Speaker:
             reply.ending = failure
         return reply
 
-    def _embeddings(self, request: dict[str, Any], failure: str) -> Reply:
+    def _embeddings(self, request: JsonObject, failure: str) -> Reply:
         inputs = request.get("input")
         texts = [inputs] if isinstance(inputs, str) else inputs
         if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
@@ -158,7 +158,7 @@ class Speaker:
         data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(coded)]
         prompt = WordCounts(*texts)
 
-        def body() -> dict[str, Any]:
+        def body() -> JsonObject:
             usage = {"prompt_tokens": prompt(), "total_tokens": prompt()}
             return {"object": "list", "data": [] if failure == "empty" else data, "usage": usage}
 
@@ -200,23 +200,23 @@ class Speaker:
         return Reply(status, "application/json", [Piece(at, data)], outcome=outcome)
 
 
-def _with_usage(body: dict[str, Any], prompt: WordCounts | None, n: int) -> Callable[[], dict[str, Any]]:
+def _with_usage(body: JsonObject, prompt: WordCounts | None, n: int) -> Callable[[], JsonObject]:
     """Makes `body` with its usage when it is due, so that the prompt need not be counted before."""
 
-    def whole() -> dict[str, Any]:
+    def whole() -> JsonObject:
         asked = 0 if prompt is None else prompt()
         return body | {"usage": {"prompt_tokens": asked, "completion_tokens": n, "total_tokens": asked + n}}
 
     return whole
 
 
-def _form_of(path: str, request: dict[str, Any]) -> str:
+def _form_of(path: str, request: JsonObject) -> str:
     if path.endswith("/predict"):
         return "chat" if "messages" in request else "prompt"
     return "chat" if path.endswith("/chat/completions") else "completions"
 
 
-def _wrong_with(form: str, request: dict[str, Any]) -> str | None:
+def _wrong_with(form: str, request: JsonObject) -> str | None:
     """Why a request cannot be answered, or None."""
     messages = request.get("messages")
     if form == "chat":
@@ -225,7 +225,7 @@ def _wrong_with(form: str, request: dict[str, Any]) -> str | None:
     return None if isinstance(request.get("prompt"), str) else "a prompt is missing"
 
 
-def _prompt_of(form: str, request: dict[str, Any]) -> str:
+def _prompt_of(form: str, request: JsonObject) -> str:
     if form != "chat":
         return str(request["prompt"])
     contents = [m.get("content") for m in request["messages"]]

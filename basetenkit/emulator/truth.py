@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from array import array
 from collections import deque
-from typing import Any
+
+from .words import JsonObject
 
 
 def realtime_offset() -> int:
@@ -36,7 +37,7 @@ class Record:
         self._writes.append(after_ns)
         self.tokens += tokens
 
-    def shown(self, writes: bool) -> dict[str, Any]:
+    def shown(self, writes: bool) -> JsonObject:
         """As GET /truth has it; null is what did not happen."""
         flat = self._writes.tolist()
         out = {

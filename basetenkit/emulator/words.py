@@ -12,8 +12,9 @@ import random
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+JsonObject: TypeAlias = dict[str, Any]  # a JSON document that was read or is to be written
 TOKENIZER_FILE = Path(__file__).parent.parent / "workload" / "data" / "tokenizer.json"
 SECONDS_A_CHARACTER = 0.4e-6
 _WORDS = """

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import polars as pl
 
@@ -24,7 +24,7 @@ from ..config.plan import PlannedLevel
 from ..core.errors import StoreError
 from ..core.findings import finding
 from ..core.reasons import Stop, StopReason
-from ..core.types import Outcome
+from ..core.types import JsonObject, Outcome
 from ..loadgen.executor import Batch, Executor, Status
 from ..loadgen.prepared import Prepared
 from ..loadgen.request_source import quota
@@ -153,7 +153,7 @@ class RunController:
         log.debug("preflight: one request like those of %s", level)
         probe = Probe.of(self._prepared, self.manifest.metadata.salt, self._poller)
         self._asking = asyncio.ensure_future(probe.ask(level))
-        row: dict[str, Any] = {}
+        row: JsonObject = {}
         try:
             row = await self._asking
         except asyncio.CancelledError:  # by `stop`; its row says so

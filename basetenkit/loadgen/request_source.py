@@ -6,14 +6,14 @@ import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 
 from ..config.endpoint import Endpoint
 from ..config.loads import Load
 from ..config.run_config import RunConfig
-from ..core.types import Exchange, Request
+from ..core.types import Exchange, NewRow, Request
 from ..core.version import __version__
 from ..transport.clock import Poller, WallClock
 from ..transport.connection import Timeouts
@@ -214,7 +214,7 @@ class TokenBudget:
         """Another request goes than the one whose tokens were promised."""
         self.tally.spend(self._promised(sent) - self._promised(promised))
 
-    def settle(self, request: Request, row: dict[str, Any]) -> None:
+    def settle(self, request: Request, row: NewRow) -> None:
         if row["sent_s"] is None:
             self.tally.spend(-self._promised(request))
         elif row["input_tokens"] is not None and row["output_tokens"] is not None:

@@ -14,6 +14,8 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.types import NewRow
+
 SCALE = 1.5
 # Okabe and Ito's palette, which colour-blind readers can tell apart; yellow is left out: it is too pale on white.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555"]
@@ -21,7 +23,7 @@ LABEL_LIMIT = 320  # pixels: a level's label is longer than Vega's 160
 INK, FAINT, GRID = "#222", "#888", "#ddd"
 
 
-def theme() -> dict[str, Any]:
+def theme() -> NewRow:
     """The card: white background, dark ink, pale grid."""
     text = {"labelColor": INK, "titleColor": INK}
     return {
@@ -51,7 +53,7 @@ def enable_charts() -> None:
     alt.data_transformers.disable_max_rows()
 
 
-def render(spec: dict[str, Any], **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def render(spec: NewRow, **_: Any) -> tuple[NewRow, NewRow]:
     """(MIME bundle, metadata) of a Vega-Lite spec: interactive Vega, a palette PNG, and plain text."""
     import vl_convert
 
@@ -97,9 +99,9 @@ def describe(spec: Mapping[str, object]) -> str:
     return f"Chart: {title}" if title else "Chart"
 
 
-def _pack(node: Any, datasets: dict[str, Any]) -> None:
+def _pack(node: Any, datasets: NewRow) -> None:
     """Turns data sets of rows into CSV text inside the spec: an .ipynb puts each JSON value on a line of its own."""
-    formats: dict[str, dict[str, Any] | None] = {}
+    formats: dict[str, NewRow | None] = {}
     stack = [node]
     while stack:
         x = stack.pop()

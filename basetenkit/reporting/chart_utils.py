@@ -4,6 +4,7 @@ there is none."""
 from __future__ import annotations
 
 import re
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ NO_GAPS = "No successful response in the window has more than one output chunk."
 LAST_BAR = "The last bar holds all that lies beyond"
 
 
-def altair() -> Any:
+def altair() -> ModuleType:
     import altair
 
     enable_charts()
@@ -131,19 +132,19 @@ def nothing(title: str, sentence: str) -> alt.Chart:
     return text.properties(title=title, width=WIDTH, height=60)  # type: ignore[no-any-return]
 
 
-def head(a: Any) -> Any:
+def head(a: ModuleType) -> Any:
     """The name of a level above its panel."""
     return a.Header(labelAngle=0, labelAnchor="start", labelOrient="top", labelPadding=2)
 
 
-def colour(a: Any, order: list[str], title: str = "Scenario, load") -> Any:
+def colour(a: ModuleType, order: list[str], title: str = "Scenario, load") -> Any:
     shades = a.Scale(domain=order, range=(PALETTE * 9)[: len(order)])
     return a.Color(
         "series:N", sort=order, scale=shades, title=title, legend=a.Legend(symbolOpacity=1, symbolStrokeWidth=0)
     )
 
 
-def outcome_colour(a: Any, present: list[str]) -> Any:
+def outcome_colour(a: ModuleType, present: list[str]) -> Any:
     """An outcome has the same colour in every chart; only success is green."""
     shades = [OUTCOME_COLOURS[outcome] for outcome in present]
     return a.Color("outcome:N", sort=present, scale=a.Scale(domain=present, range=shades), title="Outcome")
@@ -168,7 +169,7 @@ def ecdf_points(values: NDArray[np.float64], cut: NDArray[np.bool_] | None = Non
     return [(float(ordered[i]), float(shares[i])) for i in ranks]
 
 
-def tips(a: Any, unit: str) -> list[Any]:
+def tips(a: ModuleType, unit: str) -> list[Any]:
     return [
         a.Tooltip("series:N", title="level"),
         a.Tooltip("x:Q", title=unit, format=",.2f"),
@@ -177,7 +178,7 @@ def tips(a: Any, unit: str) -> list[Any]:
 
 
 def histogram(
-    a: Any,
+    a: ModuleType,
     title: str,
     subtitle: list[str],
     values: dict[str, NDArray[np.float64]],
@@ -225,7 +226,7 @@ def _bars(values: dict[str, NDArray[np.float64]]) -> list[dict[str, object]]:
     return rows
 
 
-def _percentile_rules(a: Any, unit: str) -> list[Any]:
+def _percentile_rules(a: ModuleType, unit: str) -> list[Any]:
     base = a.Chart().transform_filter("isValid(datum.p) && isValid(datum.x)")
     tips = ["p:N", *(a.Tooltip(f"{c}:Q", title=f"{t}, {unit}", format=",.2f") for c, t in _PERCENTILE.items())]
     known = base.transform_filter("isValid(datum.low) && isValid(datum.high)")

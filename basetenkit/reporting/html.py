@@ -22,6 +22,7 @@ from ..config.coercions import as_path
 from ..core.errors import ConfigError, StoreError
 from ..core.markup import render
 from ..core.tables import Html, html_table
+from ..core.types import NewRow, Row
 from ..results.run_data import RunData
 from . import charts, workbook
 from .altair_renderer import describe, picture
@@ -190,7 +191,7 @@ def _head(run: RunData, about: Mapping[str, object]) -> str:
     return f"{run.requests.height:,} requests to {url}, begun {when}.{whole}"
 
 
-def _endpoint(about: Mapping[str, Any]) -> dict[str, Any]:
+def _endpoint(about: Mapping[str, Any]) -> NewRow:
     return (about.get("config") or {}).get("endpoint") or {}
 
 
@@ -205,7 +206,7 @@ def _pictures(run: RunData) -> Iterator[_Picture]:
         yield _Picture(describe(spec), source, width, height)
 
 
-def _alike(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _alike(rows: list[Row]) -> list[NewRow]:
     """The same keys in every row: what one level lacks is null there."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [{name: _short(row.get(name)) for name in names} for row in rows]

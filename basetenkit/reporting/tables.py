@@ -15,6 +15,7 @@ from ..analysis.history import history
 from ..analysis.metrics import METRICS, PERCENTILES, headline
 from ..config.loads import KINDS, LevelKey
 from ..core.tables import Html, html_table, interval, show
+from ..core.types import Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 
@@ -30,7 +31,7 @@ _LATENCIES = [
 ]
 
 
-def _cell(row: Mapping[str, Any], name: str, factor: float = 1.0) -> str:
+def _cell(row: Row, name: str, factor: float = 1.0) -> str:
     return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], factor)
 
 
@@ -53,7 +54,7 @@ def _embeddings(summary: pl.DataFrame) -> bool:
     return summary["inputs_per_s"].count() > 0
 
 
-def _overview_row(row: Mapping[str, Any], embeddings: bool) -> dict[str, str]:
+def _overview_row(row: Row, embeddings: bool) -> dict[str, str]:
     sent = "–" if row["sent"] is None else f"{row['ok']} of {row['sent']}"
     shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "ok": sent}
     for title, name, figure in _LATENCIES:

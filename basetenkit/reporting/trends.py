@@ -30,6 +30,7 @@ from ..analysis.next_run import next_interval
 from ..analysis.scales import Scaled, filled, own_errors, scaled
 from ..config.loads import load_of
 from ..core.tables import Html, html_table, interval, show, stacked
+from ..core.types import NewRow
 from ..results.schema import OPEN_LOOP
 from ..stats import intervals as st
 from ..stats.watch import (
@@ -115,7 +116,7 @@ class Trends:
         unit, _ = comparable()[self.metric]
         return (1e3, "ms") if unit == "s" else (1.0, unit)
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         words = html_table([{"to be read with it": w} for w in self.words])
         return {"text/html": stacked(self._table(), words), "text/plain": repr(self)}
 
@@ -181,7 +182,7 @@ def _named(frame: pl.DataFrame, by: list[str]) -> pl.Series:
     return pl.Series("series", [_label(row) for row in rows], dtype=pl.String)
 
 
-def _label(row: dict[str, Any]) -> str:
+def _label(row: NewRow) -> str:
     row = dict(row)
     level, load = row.pop("level", None), row.pop("load", None)
     named = [f"batches of {value}" if name == "batch_size" else show(value) for name, value in row.items()]
@@ -245,7 +246,7 @@ def _points(part: pl.DataFrame, course: _Course) -> pl.DataFrame:
     ).select(*_POINTS)
 
 
-def _events(part: pl.DataFrame, course: _Course) -> Iterator[dict[str, Any]]:
+def _events(part: pl.DataFrame, course: _Course) -> Iterator[NewRow]:
     rows = part.to_dicts()
     for a, b in pairwise(rows):
         if a["part"] != b["part"]:
@@ -259,7 +260,7 @@ def _events(part: pl.DataFrame, course: _Course) -> Iterator[dict[str, Any]]:
             yield _event("outlier", row, row["course"], row["value"])
 
 
-def _event(kind: str, row: dict[str, Any], before: float, after: float) -> dict[str, Any]:
+def _event(kind: str, row: NewRow, before: float, after: float) -> NewRow:
     about = {name: row[name] for name in ("series", "started_at", "run")}
     return about | {"kind": kind, "before": before, "after": after, "ratio": _ratio(before, after)}
 

@@ -15,7 +15,7 @@ import polars as pl
 from ..config.run_config import RENAMED
 from ..core.notes import Note
 from ..core.reasons import Stop, StopReason
-from ..core.types import Cause
+from ..core.types import Cause, JsonObject
 from .row_notes import in_words, saved
 from .schema import NOTES
 
@@ -33,7 +33,7 @@ _ENDED_BY: tuple[tuple[StopReason, str, type], ...] = (
 )
 
 
-def document(old: dict[str, Any]) -> dict[str, Any]:
+def document(old: JsonObject) -> JsonObject:
     """The content of a run.json of any earlier version, as this version writes it. `old` may be changed."""
     if old["schema"] >= 2:
         return old
@@ -56,7 +56,7 @@ def ended_by(text: str) -> Stop:
     return Stop(StopReason.STOPPED, {"why": text})
 
 
-def _event(event: dict[str, Any], capture_limit_mb: Any) -> dict[str, Any]:
+def _event(event: JsonObject, capture_limit_mb: Any) -> JsonObject:
     """An event of version 1 as a finding's code and fields."""
     if "fields" in event:
         return {name: value for name, value in event.items() if name != "what"}

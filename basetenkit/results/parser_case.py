@@ -21,7 +21,7 @@ from ..config.coercions import as_path
 from ..core.errors import ConfigError, StoreError
 from ..core.secrets import looks_secret, redact_url
 from ..core.tables import html_table
-from ..core.types import END, READ_WIDTH, STAMP, Exchange, Failure, Outcome
+from ..core.types import END, READ_WIDTH, STAMP, Exchange, Failure, JsonObject, Outcome
 from ..parsing import ParsedResponse, parse_response
 from ..parsing.transcripts import take
 from .store import write_whole
@@ -124,7 +124,7 @@ class ParserCase:
 
     def save(self, path: str | Path) -> None:
         """Writes the case as JSON; the prompt is in it in clear. StoreError where it cannot be written."""
-        document: dict[str, Any] = {"basetenkit_parser_case": SCHEMA_VERSION}
+        document: JsonObject = {"basetenkit_parser_case": SCHEMA_VERSION}
         document |= {name: getattr(self, name) for name in _SCALARS}
         document["failure"] = None if self.failure is None else [self.failure.outcome.value, self.failure.message]
         document |= {name: getattr(self, name) for name in ("origin", "headers", "read_ends", "times")}
@@ -181,7 +181,7 @@ class ParserCase:
 
     def _arguments(self) -> list[str]:
         """The source of each keyword argument of parse_response that is not at its default."""
-        told: dict[str, Any] = {name: getattr(self, name) for name in _SCALARS}
+        told: JsonObject = {name: getattr(self, name) for name in _SCALARS}
         told["headers"] = list(self.headers)
         defaults = {"status": 200, "stream": True, "headers": []}
         lines = [f"{name}={value!r}" for name, value in told.items() if value != defaults.get(name)]
@@ -192,7 +192,7 @@ class ParserCase:
     def __repr__(self) -> str:
         return f"<ParserCase: {self.parse().outcome.value}, {len(self.body)} bytes in {len(self.read_ends)} read(s)>"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         parsed = self.parse()
         text = parsed.text if len(parsed.text) <= _SHOWN else parsed.text[: _SHOWN - 1] + "…"
         rows = [
@@ -243,7 +243,7 @@ def _asked_for_stream(request_body: bytes) -> bool:
     return not isinstance(payload, dict) or payload.get("stream", True) is not False
 
 
-def _body_out(body: bytes) -> dict[str, Any]:
+def _body_out(body: bytes) -> JsonObject:
     try:
         return {"body": body.decode().split("\n")}
     except UnicodeDecodeError:
@@ -270,9 +270,9 @@ def _json(value: Any) -> str:
     return text
 
 
-def _fields_in(document: Mapping[str, Any]) -> dict[str, Any]:
+def _fields_in(document: Mapping[str, Any]) -> JsonObject:
     """The arguments of ParserCase that the document holds; _DamagedError says which of them is not as it must be."""
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     for name, types in (_TYPES | {"origin": (str,)}).items():
         value = document.get(name, {"status": 200, "stream": True, "origin": ""}.get(name))
         if type(value) not in types:

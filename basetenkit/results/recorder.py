@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..config.plan import PlannedLevel
 from ..core.notes import Note, note
-from ..core.types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, Outcome, first_header
+from ..core.types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, NewRow, Outcome, first_header
 from ..parsing.response import ParsedResponse
 from .pace import TokenCounts, pace
 from .row_notes import packed, unpacked
@@ -107,7 +107,7 @@ def _settled(parsed: ParsedResponse, row: dict[str, object]) -> list[Note]:
 class Record:
     """One exchange as a row and its chunks, before they are in a table."""
 
-    row: dict[str, Any]
+    row: NewRow
     times: EventTimes | None
     starts: Sequence[int]
     ends: Sequence[int]
@@ -141,7 +141,7 @@ class Recorder:
     def chunk_count(self) -> int:
         return len(self._arrival)
 
-    def add(self, exchange: Exchange, parsed: ParsedResponse) -> dict[str, Any]:
+    def add(self, exchange: Exchange, parsed: ParsedResponse) -> NewRow:
         """Appends one row and its chunks; returns the row."""
         return self.append(self.read(exchange, parsed))
 
@@ -151,7 +151,7 @@ class Recorder:
         offsets = text_offsets(parsed) if times is not None else ((), ())
         return Record(self._row(exchange, parsed, times), times, *offsets)
 
-    def append(self, reading: Record) -> dict[str, Any]:
+    def append(self, reading: Record) -> NewRow:
         """Appends one row and its chunks; returns the row."""
         row, times = reading.row, reading.times
         if times is not None:
@@ -167,7 +167,7 @@ class Recorder:
 
     def _row(self, exchange: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> dict[str, object]:
         request = exchange.request
-        row: dict[str, Any] = dict.fromkeys(STORED)
+        row: NewRow = dict.fromkeys(STORED)
         row.update(self._own)
         row["request_id"], row["phase"] = request.request_id, request.phase
         row["number"], row["attempt"] = request.number, request.attempt
@@ -194,7 +194,7 @@ class Recorder:
         row["notes"] = _settled(parsed, row) + notes + disorder + self._pace(row, exchange, parsed, times)
         return row
 
-    def _pace(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> list[Note]:
+    def _pace(self, row: NewRow, x: Exchange, parsed: ParsedResponse, times: EventTimes | None) -> list[Note]:
         """Sets the row's TPOT; gives the notes on how the tokens came."""
         if parsed.outcome is not Outcome.OK:
             return []
@@ -243,7 +243,7 @@ class Recorder:
         width = 0 if reads[i + EXACT] else max(reads[i + STAMP] - reads[i + EARLIEST], 0)
         return (reads[i + STAMP] - (x.sent_ns or 0)) / 1e9, (width + x.send_bound_ns) / 1e9
 
-    def _tokens(self, row: dict[str, Any], x: Exchange, parsed: ParsedResponse) -> None:
+    def _tokens(self, row: NewRow, x: Exchange, parsed: ParsedResponse) -> None:
         request = x.request
         row["input_tokens_target"], row["output_tokens_target"] = (
             request.input_tokens_target,
@@ -276,7 +276,7 @@ class Recorder:
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """(requests, chunks) of what was added so far. Safe while another thread adds: a row that is half there is left out."""
         n = min(len(self._chunk_counts), *(len(c) for c in self._lists))
-        columns: dict[str, Any] = {name: column[:n] for name, column in self._columns.items()}
+        columns: NewRow = {name: column[:n] for name, column in self._columns.items()}
         columns["notes"] = unpacked(columns["notes"])
         requests = pl.DataFrame(columns, schema=STORED, strict=False)
         counts = np.asarray(self._chunk_counts[:n], np.int64)

@@ -21,7 +21,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 import polars as pl
@@ -29,7 +28,7 @@ import polars as pl
 from ..config.coercions import as_path
 from ..core.errors import StoreError
 from ..core.secrets import looks_secret, redact
-from ..core.types import Cause, Exchange, Failure, Outcome, Request
+from ..core.types import Cause, Exchange, Failure, NewRow, Outcome, Request
 from . import migrations
 from .manifest import SCHEMA_VERSION, Manifest
 from .schema import CHUNK_SCHEMA, SCHEMA
@@ -285,7 +284,7 @@ def _body_to_keep(body: bytes) -> bytes:
     return body if kept == sent else orjson.dumps(kept)
 
 
-def exchange_from_row(row: dict[str, Any]) -> Exchange:
+def exchange_from_row(row: NewRow) -> Exchange:
     """The Exchange that `exchange_frame` made a row of, less its schedule and its request's targets."""
     reads = array("q")
     reads.frombytes(row["reads"])

@@ -9,10 +9,9 @@ are seen while the response is read, and stand there already.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..core.notes import Note, note
-from ..core.types import Outcome
+from ..core.types import Outcome, Row
 
 # Finish reasons that are not the model's own: it was cut at the limit, or by a filter.
 AT_LIMIT, FILTERED = ("length", "max_tokens"), ("content_filter",)
@@ -35,12 +34,12 @@ def token_notes(row: Mapping[str, object], *, streamed: bool, reasoning: bool, k
     return out + ([] if known else _output(row, streamed, reasoning))
 
 
-def _truncated(row: Mapping[str, Any]) -> list[Note]:
+def _truncated(row: Row) -> list[Note]:
     got, asked = row["output_tokens"] or 0, row["output_tokens_target"]
     return [note("tokens_truncated", got=got, asked=asked)] if asked is not None and got < asked else []
 
 
-def _input(row: Mapping[str, Any]) -> list[Note]:
+def _input(row: Row) -> list[Note]:
     server, client = row["input_tokens_server"], row["input_tokens_client"]
     if server is None or client is None or server == client:
         return []
@@ -53,7 +52,7 @@ def _input(row: Mapping[str, Any]) -> list[Note]:
     return [note("tokens_differ", what="input", server=server, client=client)]
 
 
-def _output(row: Mapping[str, Any], streamed: bool, reasoning: bool) -> list[Note]:
+def _output(row: Row, streamed: bool, reasoning: bool) -> list[Note]:
     server, client, hidden = row["output_tokens_server"], row["output_tokens_client"], row["reasoning_tokens"] or 0
     out: list[Note] = []
     if hidden and not reasoning:
@@ -70,7 +69,7 @@ def _output(row: Mapping[str, Any], streamed: bool, reasoning: bool) -> list[Not
     return out
 
 
-def _specials(row: Mapping[str, Any]) -> int:
+def _specials(row: Row) -> int:
     """How many tokens without text something bears out: those that the response marks as special, or else the end mark of a
     model that ended by itself."""
     found = [note.fields["n"] for note in row.get("notes") or () if note.code == SPECIALS]

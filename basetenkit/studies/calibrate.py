@@ -11,7 +11,7 @@ A figure's bias is the client's minus the truth, request by request. It speaks o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -20,6 +20,7 @@ from ..config.endpoint import Endpoint
 from ..config.run_config import RunConfig
 from ..config.tasks import TASKS
 from ..core.tables import Html, html_table
+from ..core.types import NewRow
 from ..reporting import chart_utils
 from ..runs import Run
 from ..session import run_sync
@@ -101,13 +102,13 @@ def calibrate(config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0,
     return Calibration(_compare(run.requests, truth), run)
 
 
-def _truth(records: list[dict[str, Any]]) -> pl.DataFrame:
+def _truth(records: list[NewRow]) -> pl.DataFrame:
     """Each request's true TTFT and E2E (s) from the kernel's receipt of it: to the end of the write (`true_`) and to its
     beginning (`soonest_`), and its true TPOT."""
-    rows: list[dict[str, Any]] = []
+    rows: list[NewRow] = []
     for r in records:
         if r.get("last_write_ns") and r["outcome"] == "ok":
-            row: dict[str, Any] = {"request_id": r["request_id"], "true_tpot_s": None, "soonest_tpot_s": None}
+            row: NewRow = {"request_id": r["request_id"], "true_tpot_s": None, "soonest_tpot_s": None}
             for metric, name in (("ttft_s", "first_write_ns"), ("e2e_s", "last_write_ns")):
                 before, after = ((at - r["received_ns"]) / 1e9 for at in r[name])
                 row |= {f"soonest_{metric}": before, f"true_{metric}": after}

@@ -27,6 +27,7 @@ from ..core.errors import ConfigError
 from ..core.pending import awaited
 from ..core.progress import ProgressLine
 from ..core.tables import Html, html_table, stacked
+from ..core.types import NewRow
 from ..execution.waiting import wait_for
 from ..runs import Run
 from ..session import start
@@ -70,7 +71,7 @@ class EndpointComparison:
             tables.append(self._table(self.control, "Control: A against A, in which nothing differs"))
         return tables
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         parts = [*self._tables(), html_table([{"to be read with it": w} for w in self.words])]
         return {"text/html": stacked(*parts), "text/plain": repr(self)}
 
@@ -250,7 +251,7 @@ def _throughput(rows: pl.DataFrame, skip: int) -> Iterator[float]:
         yield float(inside["output_tokens"].sum()) / (last - first)
 
 
-def _block(pair: int, name: str, run: Run) -> dict[str, Any]:
+def _block(pair: int, name: str, run: Run) -> NewRow:
     rows = run.requests
     ends = rows["end_s"].max()
     seen = {f"{k}_mean": sum(v) / len(v) if v else None for k, v in _observed(run).items()}

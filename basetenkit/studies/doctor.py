@@ -13,9 +13,9 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from ..config.endpoint import KEY_VARIABLES
+from ..core.types import NewRow
 from ..core.version import __version__
 from ..transport.clock import ANCILLARY_BYTES, enable_stamps, stamp_of
 
@@ -23,7 +23,7 @@ VARIABLES = (*KEY_VARIABLES, "HF_TOKEN")
 WAIT_S = 2.0
 
 
-def doctor() -> dict[str, Any]:
+def doctor() -> NewRow:
     """System, limits, whether key variables are set, and the versions of basetenkit and of what it depends on ("missing" where
     one is not installed), each under the name that a person reads. Values are text, whole numbers, booleans or null."""
     soft, hard = _open_files()

@@ -19,6 +19,7 @@ from ..config.run_config import RunConfig
 from ..config.tasks import TASKS
 from ..core.secrets import redact_url
 from ..core.tables import html_table
+from ..core.types import NewRow
 from ..results.interpret import interpret
 from ..results.row_notes import restored
 from ..session import run_sync
@@ -107,7 +108,7 @@ def _config(
     )
 
 
-def _checks(row: dict[str, Any], endpoint: Endpoint) -> dict[str, str]:
+def _checks(row: NewRow, endpoint: Endpoint) -> dict[str, str]:
     authorization = endpoint.authorization()
     scheme = "no key" if authorization is None else authorization.partition(" ")[0]
     out = {"URL": redact_url(endpoint.url), "key": scheme if scheme == "no key" else f"sent as {scheme}"}
@@ -130,11 +131,11 @@ def _checks(row: dict[str, Any], endpoint: Endpoint) -> dict[str, str]:
     return out | _times(row)
 
 
-def _times(row: dict[str, Any]) -> dict[str, str]:
+def _times(row: NewRow) -> dict[str, str]:
     return {title: f"{row[name] * 1e3:.1f} ms" for name, title in _TIMES if row[name] is not None}
 
 
-def _options(row: dict[str, Any], body: bytes) -> dict[str, str]:
+def _options(row: NewRow, body: bytes) -> dict[str, str]:
     """What became of the options that some servers refuse; a refusal that does not name one may mean any."""
     sent, said = orjson.loads(body), row["error_message"] or ""
     refused = row["status"] in (400, 422)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..config.run_config import RunConfig
 from ..config.scenarios import parse_scenario
 from ..config.tasks import TASKS
+from ..core.types import JsonObject
 from .payload import carries_own_text, uses_prompt_format
 from .row_fields import LIMIT, Fields
 from .table import LeftOut, Table
@@ -51,7 +51,7 @@ def _is_filled(values: Sequence[object]) -> bool:
     return any(value is not None and value != "" and value != [] for value in values)
 
 
-def events(config: RunConfig, account: Account) -> list[dict[str, Any]]:
+def events(config: RunConfig, account: Account) -> list[JsonObject]:
     """The account as events of a run: a finding's code and fields each. `lost`: something was meant to be sent and is not."""
     found = []
     if account.left_out:

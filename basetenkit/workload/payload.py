@@ -24,6 +24,7 @@ import orjson
 
 from ..config.run_config import RunConfig
 from ..config.tasks import TASKS
+from ..core.types import JsonObject
 
 # What servers call the limit on output tokens, and the objects of a payload in which some of them want it.
 LIMIT_NAMES = (
@@ -56,7 +57,7 @@ def build_payload(
     images: Sequence[str] = (),
     system: str = "",
     row: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The payload of one request, its keys in the order of Baseten's documentation; all of it a fresh copy but what `row` holds.
 
     `max_tokens` None: no limit is sent. `fixed_output`: the scenario fixes the output length. `images`: data URLs, which
@@ -91,7 +92,7 @@ class Builder(Protocol):
         images: Sequence[str] = (),
         system: str = "",
         row: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]: ...
+    ) -> JsonObject: ...
 
 
 # The tasks whose payload is not `build_payload`'s.
@@ -118,7 +119,7 @@ def carries_own_text(config: RunConfig) -> bool:
     return key in config.request_params
 
 
-def output_limit(config: RunConfig, payload: dict[str, Any]) -> int | None:
+def output_limit(config: RunConfig, payload: JsonObject) -> int | None:
     """The limit on output tokens that a payload carries, or None. Under any other name than the endpoint's it is the user's,
     and counts before the scenario's; of several it is the smallest."""
     key, params = config.endpoint.max_tokens_key, config.request_params

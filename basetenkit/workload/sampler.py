@@ -18,7 +18,6 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 import orjson
 
@@ -26,7 +25,7 @@ from ..config.run_config import RunConfig
 from ..config.scenarios import Scenario, Shape
 from ..config.tasks import TASKS
 from ..core.errors import ScenarioError
-from ..core.types import Request
+from ..core.types import JsonObject, Request
 from . import datasets, images
 from .lexicon import Lexicon, lexicon
 from .marks import marks, picks
@@ -141,7 +140,7 @@ class Sampler:
         tokens += self._tokenizer.count(system) if system else 0
         pictures = [] if self._own_text else self._pictures(shape, picks[0])
         fixed, urls = self._scenario.fixed_output, [picture.url for picture in pictures]
-        own: dict[str, Any] = {"images": urls, "system": system, "row": row}
+        own: JsonObject = {"images": urls, "system": system, "row": row}
         build = BUILDERS.get(self._config.task, build_payload)
         payload = build(self._config, prompt, shape.output_tokens, fixed_output=fixed, **own)
         return Request(

@@ -17,9 +17,10 @@ from typing import Any
 
 import orjson
 
+from ..core.types import JsonObject
 from .table import Unfit, opened, same, without_none
 
-Message = dict[str, Any]
+Message = JsonObject
 
 ROLES: dict[str, tuple[str, ...]] = {
     "user": (

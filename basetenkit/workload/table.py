@@ -20,6 +20,7 @@ import orjson
 import polars as pl
 
 from ..core.errors import DataError
+from ..core.types import JsonObject
 
 SHOWN = 5
 
@@ -78,7 +79,7 @@ class Table:
             name, columns, len(rows), lambda column: [row.get(column) for row in rows], unit, numbers, bodies, apart
         )
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[JsonObject]:
         """The rows as objects, without what is missing in each."""
         values = [self.column(name) for name in self.columns]
         return [

@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from ..core.types import JsonObject
 from .csv_header import header_of
 from .prompt_columns import PROMPT
 from .table import Table, which
@@ -202,7 +203,7 @@ def _are_messages(items: list[object]) -> bool:
 
 def _of_list(items: list[Any], name: str, numbers: list[int] | None = None) -> Table:
     """Texts, lists of messages and objects, each a row."""
-    rows: list[dict[str, Any]] = []
+    rows: list[JsonObject] = []
     talks = any(isinstance(item, list) for item in items) and not any(isinstance(item, dict) for item in items)
     for item in items:
         if isinstance(item, str) and talks:

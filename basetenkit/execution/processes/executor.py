@@ -12,7 +12,6 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,6 +20,7 @@ from ...config.plan import PlannedLevel
 from ...core.errors import WorkerError
 from ...core.findings import Finding, finding
 from ...core.reasons import Stop, StopReason
+from ...core.types import JsonObject
 from ...loadgen.counters import SharedCounters
 from ...loadgen.executor import Batch, Status
 from ...loadgen.generator import Shard, prefix
@@ -104,7 +104,7 @@ class ProcessExecutor:
                 )
         await greeting
 
-    async def _said(self, member: WorkerHandle, word: str, within_s: float) -> dict[str, Any] | None:
+    async def _said(self, member: WorkerHandle, word: str, within_s: float) -> JsonObject | None:
         """What the member said with `word`; None where it failed, was lost, or took too long: then it is ended."""
         answer = await member.said(word, within_s)
         if answer is None and member.lost is None:
@@ -155,7 +155,7 @@ class ProcessExecutor:
         if ended_by is not None and ended_by.reason is StopReason.FAILURES:  # for all, so the others end as well
             self.halt(ended_by)
 
-    def _hear(self, member: WorkerHandle, say: str, content: dict[str, Any], frames: list[pl.DataFrame]) -> None:
+    def _hear(self, member: WorkerHandle, say: str, content: JsonObject, frames: list[pl.DataFrame]) -> None:
         """Rows as they come; everything else the member keeps for those who wait for it."""
         if say == "rows":
             batch = WorkerBatch(*frames)

@@ -13,18 +13,19 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from ...config.endpoint import KEY_VARIABLES
+from ...core.types import JsonObject
 from . import protocol
 
 log = logging.getLogger(__name__)
 END_WITHIN_S = 2.0
-Heard = Callable[["WorkerHandle", str, dict[str, Any], list[pl.DataFrame]], None]
+Heard = Callable[["WorkerHandle", str, JsonObject, list[pl.DataFrame]], None]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ class WorkerHandle:
 
     def __init__(self, part: int, loop: asyncio.AbstractEventLoop, heard: Heard) -> None:
         self.part, self._loop, self._heard = part, loop, heard
-        self.answers: dict[str, dict[str, Any]] = {}
+        self.answers: dict[str, JsonObject] = {}
         self.received: list[Ints] = []
         self.spans: list[Floats] = []
         self.lost: str | None = None
@@ -69,7 +70,7 @@ class WorkerHandle:
         with contextlib.suppress(OSError, ValueError):
             protocol.write(cast(BinaryIO, self._process.stdin), protocol.order(word, **content))
 
-    async def said(self, word: str, within_s: float) -> dict[str, Any] | None:
+    async def said(self, word: str, within_s: float) -> JsonObject | None:
         """The content of `word` when it comes; None where the member failed or was lost first, or took longer."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):

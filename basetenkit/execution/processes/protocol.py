@@ -20,6 +20,7 @@ import orjson
 import polars as pl
 
 from ...config.run_config import RunConfig
+from ...core.types import JsonObject
 from ...transport.http_request import Head
 from ...workload.datasets import Entries
 from ...workload.lexicon import Lexicon
@@ -68,10 +69,10 @@ def order(word: str, **content: object) -> list[bytes]:
     return [pickle.dumps((word, content))]
 
 
-def ordered(parts: list[bytes]) -> tuple[str, dict[str, Any]]:
+def ordered(parts: list[bytes]) -> tuple[str, JsonObject]:
     """What `order` made; only ever read from the parent's pipe."""
     word: str
-    content: dict[str, Any]
+    content: JsonObject
     word, content = pickle.loads(parts[0])
     return word, content
 
@@ -81,7 +82,7 @@ def word(say: str, frames: Sequence[pl.DataFrame] = (), **content: Any) -> list[
     return [orjson.dumps({"say": say, **content}, option=orjson.OPT_SERIALIZE_NUMPY), *(_packed(f) for f in frames)]
 
 
-def said(parts: list[bytes]) -> tuple[str, dict[str, Any], list[pl.DataFrame]]:
+def said(parts: list[bytes]) -> tuple[str, JsonObject, list[pl.DataFrame]]:
     """What `word` made: (say, content, frames)."""
     content = orjson.loads(parts[0])
     return content.pop("say"), content, [pl.read_ipc(io.BytesIO(part)) for part in parts[1:]]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...core.reasons import Stop
+from ...core.types import JsonObject
 from ...loadgen.counters import SharedCounters
 from ...loadgen.generator import LoadGenerator
 from ...loadgen.prepared import Prepared
@@ -38,7 +39,7 @@ class Worker:
         self._outbox: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
         self._stage: LoadGenerator | None = None
         self._tally_path: Path | None = None
-        self._inbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[str, JsonObject]] = asyncio.Queue()
         self._packing = asyncio.Lock()
 
     async def serve(self) -> None:
@@ -53,7 +54,7 @@ class Worker:
             except Exception as error:
                 self._say("failed", message=f"{error}" if str(error) else type(error).__name__)
 
-    async def _do(self, word: str, content: dict[str, Any]) -> None:
+    async def _do(self, word: str, content: JsonObject) -> None:
         if word == "hello":
             self._begin(content["run"], content["part"])
         elif self._stage is None:

@@ -29,6 +29,7 @@ from ...config.tasks import TASKS
 from ...core.errors import ConfigError, StoreError
 from ...core.findings import Finding, finding
 from ...core.secrets import redact
+from ...core.types import JsonObject, NewRow
 from ...results.manifest import LevelEntry, Manifest, Metadata
 from ...results.pace import AT_ONCE_S
 from ...results.schema import SCHEMA, STORED
@@ -50,8 +51,8 @@ class _File:
     level: float
     batch_size: int
     model: str
-    document: dict[str, Any]
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    document: JsonObject
+    rows: list[NewRow] = field(default_factory=list)
     repaired: Counter[str] = field(default_factory=Counter)
 
 
@@ -99,7 +100,7 @@ def _document(path: Path) -> dict[str, object]:
     return document
 
 
-def _cleaned(about: dict[str, Any]) -> dict[str, Any]:
+def _cleaned(about: JsonObject) -> NewRow:
     """Without what may be secret, and with null where "None" stands for it."""
     kept = {k: v for k, v in redact(about).items() if k not in ("auth_config", "experiment_folder_name")}
     return {k: None if v == "None" else v for k, v in kept.items()}
@@ -168,7 +169,7 @@ def _fill(file: _File, load: str) -> None:
     _repair(file)
 
 
-def _outcome(theirs: dict[str, Any], file: _File, row: dict[str, Any]) -> dict[str, Any]:
+def _outcome(theirs: JsonObject, file: _File, row: NewRow) -> NewRow:
     code, message = theirs.get("error_code"), theirs.get("error_message")
     told = str(message).strip() if message else None
     if code is None and row.get("e2e_s") is not None:
@@ -205,13 +206,13 @@ def _repair(file: _File) -> None:
             row[name] = row.get(name) or None
 
 
-def _at_once(row: dict[str, Any]) -> bool:
+def _at_once(row: NewRow) -> bool:
     """Whether all tokens came at one moment: there is then no time that they were written in."""
     ttft, e2e = row.get("ttft_s"), row.get("e2e_s")
     return ttft is not None and e2e is not None and e2e - ttft <= AT_ONCE_S * (row.get("output_tokens") or 0)
 
 
-def _config(about: dict[str, Any], files: list[_File], words: list[str], rates: bool) -> RunConfig:
+def _config(about: JsonObject, files: list[_File], words: list[str], rates: bool) -> RunConfig:
     task = about.get("task")
     if task not in TASKS:
         raise ConfigError(f"the task of this folder, {task!r}, is not measured here; it is one of {', '.join(TASKS)}")
@@ -245,7 +246,7 @@ def _levels(files: list[_File], config: RunConfig) -> list[LevelEntry]:
     ]
 
 
-def _totals(file: _File) -> dict[str, Any]:
+def _totals(file: _File) -> NewRow:
     return {k: v for k, v in file.document["aggregated_metrics"].items() if k != "stats"}
 
 

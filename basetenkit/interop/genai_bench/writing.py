@@ -12,7 +12,6 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,6 +20,7 @@ from ...analysis.given import refuse_pending
 from ...config.coercions import as_path
 from ...config.scenarios import parse_scenario
 from ...core.errors import ConfigError, StoreError
+from ...core.types import JsonObject, NewRow
 from ...core.version import __version__
 from ...results.store import write_whole
 from ...runs import Run
@@ -64,7 +64,7 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
     return target
 
 
-def _write(target: Path, files: dict[str, dict[str, Any]]) -> None:
+def _write(target: Path, files: dict[str, NewRow]) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StoreError(f"{target} is there already and is not empty; give a new folder")
     beside = target.with_name(f".{target.name}.new")
@@ -81,7 +81,7 @@ def _write(target: Path, files: dict[str, dict[str, Any]]) -> None:
         raise StoreError(f"the folder {target} cannot be written: {error.strerror or error}") from None
 
 
-def _name(totals: dict[str, Any], task: str) -> str:
+def _name(totals: JsonObject, task: str) -> str:
     scenario = totals["scenario"].replace("/", "_").replace(",", "_").replace("(", "").replace(")", "")
     over = totals["iteration_type"]
     return f"{scenario}_{task}_{over}_{totals[over]}_time_{int(totals['run_duration'])}s.json"
@@ -97,7 +97,7 @@ def _whole(level: float) -> int | float:
     return int(level) if level == int(level) else level
 
 
-def _metadata(run: Run) -> dict[str, Any]:
+def _metadata(run: Run) -> NewRow:
     config = run.config
     about = run.metadata.get("genai_bench", {}).get("metadata", {})  # what it said itself, where it was read from there
     kept = ("server_engine", "server_version", "server_gpu_type", "server_gpu_count")
@@ -125,7 +125,7 @@ def _metadata(run: Run) -> dict[str, Any]:
     }
 
 
-def _document(run: Run, scenario: str, level: float, rows: pl.DataFrame) -> dict[str, Any]:
+def _document(run: Run, scenario: str, level: float, rows: pl.DataFrame) -> NewRow:
     """One file: totals, statistics of the successes, and each request."""
     requests = rows.select(**{name.theirs: name.expression for name in REQUEST})
     codes = [_code(row) for row in rows.select("outcome", "status").iter_rows(named=True)]
@@ -153,7 +153,7 @@ def _document(run: Run, scenario: str, level: float, rows: pl.DataFrame) -> dict
     return {"aggregated_metrics": totals, "individual_request_metrics": single, "_time_unit": "s"}
 
 
-def _code(row: dict[str, Any]) -> int | None:
+def _code(row: NewRow) -> int | None:
     if row["outcome"] == "ok":
         return None
     if row["outcome"] == "http_error" and row["status"] is not None:
@@ -161,7 +161,7 @@ def _code(row: dict[str, Any]) -> int | None:
     return CODES.get(row["outcome"], OTHER)
 
 
-def _message(row: dict[str, Any]) -> str:
+def _message(row: NewRow) -> str:
     """The message, so begun that the reader knows what became of the request."""
     message = str(row["error_message"] or "")
     begin = BEGINS.get(row["outcome"], "")
@@ -178,7 +178,7 @@ def _batch(run: Run, rows: pl.DataFrame) -> int:
     return int(sizes[0]) if len(sizes) == 1 else run.config.batch_size[0]
 
 
-def _rates(run: Run, key: tuple[str, float, int], rows: pl.DataFrame, ok: pl.DataFrame) -> dict[str, Any]:
+def _rates(run: Run, key: tuple[str, float, int], rows: pl.DataFrame, ok: pl.DataFrame) -> NewRow:
     """Over the time from the first request's start to the last one's end, of each repeat; as the folder had them where it was
     read from genai-bench, which keeps no such times. `key`: the level's scenario, load and batch size as they stand there."""
     names = ("mean_output_throughput_tokens_per_s", "mean_input_throughput_tokens_per_s")

@@ -19,6 +19,7 @@ from ...config.endpoint import Endpoint
 from ...config.run_config import RunConfig
 from ...core.errors import BasetenkitError, ConfigError, Location
 from ...core.markup import render
+from ...core.types import JsonObject
 from ...execution.checks import check_supported
 from ...interop.genai_bench import config_from_command
 from ...runs import Run
@@ -143,7 +144,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self.rows["api_key"].secret = config.endpoint.api_key
         self._fill(flat, held)
 
-    def _fill(self, values: dict[str, Any], held: Mapping[str, Any] | None = None) -> None:
+    def _fill(self, values: JsonObject, held: Mapping[str, Any] | None = None) -> None:
         """Defaults everywhere, but for the URL and key that stand there, and then `values`; `held`: what some stand for."""
         self._quiet = True
         flat = {**{k: v for k, v in values.items() if k != "endpoint"}, **values.get("endpoint", {})}
@@ -269,8 +270,8 @@ class RunForm(w.VBox):  # type: ignore[misc]
         except ConfigError as error:
             return f"<RunForm: {ConfigError(errors=error.errors[:1])}>"
 
-    def _repr_mimebundle_(self, **kw: object) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(**kw)
+    def _repr_mimebundle_(self, **kw: object) -> JsonObject:
+        bundle: JsonObject = super()._repr_mimebundle_(**kw)
         return {**bundle, "text/plain": repr(self)}
 
 

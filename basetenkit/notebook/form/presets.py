@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ...core.types import JsonObject
 
 # The URL that stands in the form stays: only the user knows it.
 _PROMPT = {"use_prompt_format": True, "temperature": 0.7}
 
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, JsonObject] = {
     "Text to text": {"task": "text-to-text"},
     "Image and text to text": {"task": "image-text-to-text", "scenarios": ["I(512,512)"]},
     "Text to embeddings": {"task": "text-to-embeddings", "scenarios": ["E(128)"]},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import orjson
 
 from ...config.plan import levels_of
 from ...config.run_config import RunConfig
 from ...core.secrets import redact
+from ...core.types import JsonObject
 from ...workload import datasets
 from ...workload.conversations import ConversationSampler
 from ...workload.sampler import Sampler
@@ -23,7 +23,7 @@ def first_body(config: RunConfig) -> str:
     entries, salt = datasets.load(config), config.salt or "preview"
     maker: ConversationSampler | Sampler
     if entries is not None and entries.conversations and scenario.needs_data:
-        own: dict[str, Any] = {"salt": salt, "stream": "0", "params": entries.params}
+        own: JsonObject = {"salt": salt, "stream": "0", "params": entries.params}
         maker = ConversationSampler(config, scenario, entries.conversations, tokenizer.count, **own)
     else:
         maker = Sampler(config, scenario, tokenizer, salt=salt, stream="0", entries=entries)

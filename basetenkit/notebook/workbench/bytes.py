@@ -11,12 +11,11 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import polars as pl
 
 from ...core.errors import ConfigError
-from ...core.types import first_header
+from ...core.types import JsonObject, first_header
 from ...parsing import encoding
 from ...reporting.response_charts import messages_frame
 from ...results.parser_case import ParserCase
@@ -126,6 +125,6 @@ def segments(case: ParserCase, page: tuple[int, int], arrived: int, as_hex: bool
     return found
 
 
-def _style(message: dict[str, Any], kinds: dict[int, str]) -> str:
+def _style(message: JsonObject, kinds: dict[int, str]) -> str:
     parts = ["odd" if message["index"] % 2 else "even", kinds.get(message["end"], "silent")]
     return " ".join(parts if message["whole"] else [*parts, "cut"])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from ...core.markup import render
 from ...core.tables import html_table
-from ...core.types import Kind
+from ...core.types import JsonObject, Kind
 from ...parsing import ParsedResponse
 from ...reporting.response_charts import messages_frame
 from ...results.parser_case import ParserCase
@@ -108,7 +107,7 @@ def messages(case: ParserCase) -> str:
     return _table(rows, "No message.")
 
 
-def _table(rows: list[dict[str, Any]], nothing: str) -> str:
+def _table(rows: list[JsonObject], nothing: str) -> str:
     table = html_table(rows[:ROWS]) if rows else None
     return render(_ROWS, table=table, nothing=nothing, left_out=len(rows) - ROWS)
 

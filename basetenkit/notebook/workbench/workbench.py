@@ -12,6 +12,7 @@ from typing import Any
 import ipywidgets as w
 
 from ...core.errors import BasetenkitError
+from ...core.types import JsonObject
 from ...parsing import ParsedResponse
 from ...runs import Run
 from . import panels as panels
@@ -179,7 +180,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
 
     def _apply(self) -> None:
         """Takes over the settings as they stand in their fields."""
-        told: dict[str, Any] = {name: getattr(self, name).value or None for name in ("response_path", "prompt")}
+        told: JsonObject = {name: getattr(self, name).value or None for name in ("response_path", "prompt")}
         for name in ("inputs", "max_tokens"):
             text = getattr(self, name).value.strip()
             if text and not text.isdecimal():

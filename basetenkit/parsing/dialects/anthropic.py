@@ -6,10 +6,10 @@ event, what came out (a running total) with the last.
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.parsing.collector import CONTENT, REASONING, TOOL_CALL, Collector
 from basetenkit.parsing.thinking import thinking_text
+
+from ...core.types import JsonObject
 
 _DELTAS = {
     "text_delta": ("text", CONTENT),
@@ -64,7 +64,7 @@ def _piece(piece: object, table: dict[str, tuple[str, str]], out: Collector, sta
         out.emit(text, kind, start, end)
 
 
-def _message(doc: dict[str, Any], out: Collector, start: int, end: int) -> None:
+def _message(doc: JsonObject, out: Collector, start: int, end: int) -> None:
     for block in doc["content"]:
         _piece(block, _BLOCKS, out, start, end)
     out.set_finish_reason(doc.get("stop_reason"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -47,7 +48,9 @@ def explain_latency(run: RunData | pl.DataFrame) -> alt.Chart:
     return a.hconcat(*panels).properties(title=title)  # type: ignore[no-any-return]
 
 
-def _panel(a: Any, frame: pl.DataFrame, unit: str, order: list[str], quantiles: list[str], *, first: bool) -> Any:
+def _panel(
+    a: ModuleType, frame: pl.DataFrame, unit: str, order: list[str], quantiles: list[str], *, first: bool
+) -> Any:
     shown = frame.select("series", "ttft", "value", "low", "high", "n")
     axis = a.Axis(labelLimit=220) if first else None
     base = a.Chart(d.small(shown)).encode(

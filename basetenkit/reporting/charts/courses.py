@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -79,7 +80,7 @@ def _classes(frame: pl.DataFrame, x: str) -> pl.DataFrame:
     return grouped.agg(pl.col(x).mean(), *_SPREAD, n=pl.len()).drop("class")
 
 
-def _tips(a: Any, unit: str, x: str, n: str) -> list[Any]:
+def _tips(a: ModuleType, unit: str, x: str, n: str) -> list[Any]:
     spread = [a.Tooltip(f"{p}:Q", title=f"{p}, {unit}", format=",.2f") for p in ("p10", "p50", "p90")]
     return [
         a.Tooltip("series:N", title="level"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -112,7 +113,7 @@ def _marks(seen: dict[str, _Seen], factor: float) -> pl.DataFrame:
     return pl.DataFrame(out, schema=_MARKS)
 
 
-def _intervals(a: Any, marks: pl.DataFrame, colour: Any, unit: str) -> Any:
+def _intervals(a: ModuleType, marks: pl.DataFrame, colour: Any, unit: str) -> Any:
     """Each percentile as a dot on its curve, with its interval; dotted to the edge where it has no upper bound."""
     base = a.Chart(marks).encode(y="mark_share:Q", color=colour)
     tips = [a.Tooltip("p:N", title="percentile"), a.Tooltip("series:N", title="level")]

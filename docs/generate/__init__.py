@@ -1,6 +1,7 @@
 """Pages that follow from the code: `python -m docs.generate` writes all of them again, and tests check that they are up to date.
 
-One module per page or family of pages. `gallery` also draws pictures, which takes longer: `python -m docs.generate.gallery`.
+One module per page or family of pages. `gallery` also draws pictures, which takes longer: `python -m docs.generate.gallery` and
+`python -m docs.generate.readme`.
 `notebooks` and `site` are used by `mkdocs build` (see mkdocs.yml).
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import baseten_support, faults, genai_bench, reference
+from . import baseten_support, definitions, faults, genai_bench, reference
 
 DOCS = Path(__file__).parents[1]
 COMMAND = "run `python -m docs.generate`"
@@ -20,6 +21,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/scenarios.md": reference.scenarios_page,
     "reference/genai-bench.md": genai_bench.page,
     "reference/baseten-support.md": baseten_support.page,
+    "concepts/definitions.md": definitions.page,
     "reference/faults.md": faults.page,
 }
 

@@ -1,14 +1,14 @@
-"""Makes tokenizer.json: a byte-level BPE of 16,384 pieces for English, code and, byte by byte, anything else. Run by hand.
+"""Makes basetenkit/workload/data/tokenizer.json: a byte-level BPE of 16,384 pieces for English, code and other bytes. Run by hand.
 
-    python make_tokenizer.py [FOLDER_OR_FILE ...]
+    python scripts/make_tokenizer.py [FOLDER_OR_FILE ...]
 
-It learns from the corpus beside it, from this Python's standard library (code and docstrings), and from the .py, .rst,
-.md and .txt files (.gz too) under the folders named: the shipped one was made with the Jargon File (public domain) and the
-documentation inside the permissively licensed packages of a Python environment. Only the statistics of letter pairs go into
-the result. It is made once and shipped, not built at first use, because its merges depend on the files found.
+It learns from the corpus, from this Python's standard library (code and docstrings), and from the .py, .rst, .md and .txt
+files (.gz too) under the folders named: the shipped one was made with the Jargon File (public domain) and the documentation
+inside the permissively licensed packages of a Python environment. Only the statistics of letter pairs go into the result. It
+is made once and shipped, not built at first use, because its merges depend on the files found.
 
-The count of a text is meant to be near that of today's models (numbers in groups of up to three digits, words with
-their leading space), never equal to it: whoever needs equal counts gives the model's own tokenizer.
+Its count of a text is near that of today's models (numbers in groups of up to three digits, words with their leading space)
+and not equal to it: whoever needs equal counts gives the model's own tokenizer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 PIECES = 16_384
+DATA = Path(__file__).parents[1] / "basetenkit" / "workload" / "data"
 CODE_LIMIT = 6_000_000
 PROSE_LIMIT = 12_000_000
 ENDINGS = {".py", ".rst", ".md", ".txt"}
@@ -59,15 +60,14 @@ def texts(paths: Iterator[Path], limit: int, largest: int = 400_000) -> Iterator
 
 def material(folders: list[Path]) -> Iterator[str]:
     """All that is learnt from: the corpus, code of the standard library, and what was named."""
-    here = Path(__file__).parent
-    yield gzip.decompress((here / "corpus.txt.gz").read_bytes()).decode("ascii").replace("\n", " ")
+    yield gzip.decompress((DATA / "corpus.txt.gz").read_bytes()).decode("ascii").replace("\n", " ")
     yield from texts(iter(sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))), CODE_LIMIT)
     for folder in folders:
         yield from texts(files(folder), PROSE_LIMIT)
 
 
 def main(folders: list[str]) -> None:
-    """Train, and write the tokenizer beside this script."""
+    """Train, and write the tokenizer."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -79,7 +79,7 @@ def main(folders: list[str]) -> None:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=PIECES, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"])
     tokenizer.train_from_iterator(material([Path(f) for f in folders]), trainer)
-    target = Path(__file__).with_name("tokenizer.json")
+    target = DATA / "tokenizer.json"
     target.write_text(tokenizer.to_str(pretty=False), encoding="utf-8")
     sys.stdout.write(f"{tokenizer.get_vocab_size()} pieces, {target.stat().st_size} bytes\n")
 

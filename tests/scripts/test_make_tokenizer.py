@@ -3,7 +3,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from basetenkit.workload.data.make_tokenizer import files, texts
+from scripts.make_tokenizer import files, texts
 
 
 def test_files_are_found_in_order_without_tests_and_other_kinds(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from basetenkit.workload import corpus
-from basetenkit.workload.data.make_counts import made
+from scripts.make_counts import made
 
 
 def test_the_counts_that_ship_are_those_that_would_be_made() -> None:

@@ -39,7 +39,7 @@ class Run(RunData):
 
     @property
     def spread(self) -> pl.DataFrame:
-        """One row per (scenario, load, level, metric): n, min, max, mean, stddev, sum, p25 to p99 of what was measured."""
+        """One row per (scenario, load, level, metric): n, min, max, mean, stddev, sum, p25 to p99 of the measured values."""
         return figures.spread(self)
 
     def explain_latency(self, quantiles: Sequence[float] = QUANTILES) -> pl.DataFrame:

@@ -100,7 +100,7 @@ class LiveRun:
         return self._future.done()
 
     def stop(self, reason: str = "stop() was called") -> None:
-        """Stops at once and keeps what finished; what is in flight becomes `cancelled`. Returns without waiting."""
+        """Stop at once and keep finished requests; requests in flight become `cancelled`. Returns without waiting."""
         self._controller.ask_to_stop(Stop(StopReason.STOPPED, {"why": reason}))
 
     def wait(self, timeout: float) -> None:

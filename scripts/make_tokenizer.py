@@ -42,7 +42,7 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def texts(paths: Iterator[Path], limit: int, largest: int = 400_000) -> Iterator[str]:
-    """The texts of files up to `limit` bytes in all; what is no UTF-8 or larger than `largest` is passed over."""
+    """The texts of files up to `limit` bytes in all; files that are not UTF-8 or larger than `largest` are skipped."""
     total = 0
     for path in paths:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()

@@ -44,7 +44,7 @@ def test_its_findings_are_those_of_then() -> None:
     found = {f.code: f.sentence for f in bk.load(SAVED / "conversations").findings}
     assert {"stopped_early", "some_failed", "unfinished", "conversations_ended", "few_requests"} <= found.keys()
     assert "1 of 4 conversations" in found["conversations_ended"]
-    assert "2 turn(s)" in found["conversations_ended"]
+    assert "2 of their turn(s)" in found["conversations_ended"]
 
 
 def test_why_a_level_ended_is_known() -> None:

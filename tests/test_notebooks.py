@@ -79,7 +79,7 @@ def test_an_endpoint_that_is_not_there_leaves_a_whole_notebook_that_says_so(tmp_
         ({"scenarios": "N(480)"}, 'scenario "N(480)": N needs (mean,sd)/(mean,sd)'),
         ({"concurrency": -1}, "RunConfig.concurrency: -1 should be greater than or equal to 1"),
         ({"tokenizer": "/no/such/folder"}, "/no/such/folder"),
-        ({"url": "not a url"}, "Endpoint.url: it is no http or https URL"),
+        ({"url": "not a url"}, "Endpoint.url: it must be an http:// or https:// URL"),
         ({"api_key_env": "NO_SUCH_VARIABLE"}, "the environment variable NO_SUCH_VARIABLE is not set"),
         ({"url": "https://model-abcd1234.api.baseten.co/production/predict"}, "set MODEL_API_KEY or BASETEN_API_KEY"),
     ],

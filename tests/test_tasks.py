@@ -217,6 +217,6 @@ def test_a_folder_of_images_is_a_data_set(server: Any, tmp_path: Path, workers: 
 def test_an_unreadable_image_is_told_before_anything_is_sent(server: Any, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     server.truth(reset=True)
-    with pytest.raises(DataError, match=r"'.*a\.jpg' is no image that can be read"):
+    with pytest.raises(DataError, match=r"'.*a\.jpg' is not a readable image"):
         bk.run_sync(asking(server, task="image-text-to-text", dataset=str(tmp_path)))
     assert server.truth()["requests"] == []

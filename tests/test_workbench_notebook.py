@@ -38,7 +38,7 @@ def test_on_its_example_it_shows_messages_events_times_and_the_decisions(tmp_pat
     text = shown(notebook)
     for part in (
         "'Tea is ready.'",
-        "same_time: 2 output events came in one read",
+        "same_time: 2 output events arrived in one read",
         "first output: reasoning, the earliest of 5 event(s)",
         '{"role": "assistant"}',
         "longest gap between reads with output",

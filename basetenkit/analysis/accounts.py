@@ -61,5 +61,5 @@ def token_table(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def total(tokens: pl.Expr) -> pl.Expr:
-    """The sum of what is known; null if nothing is."""
+    """The sum of the known values; null if there are none."""
     return pl.when(tokens.count() > 0).then(tokens.sum()).cast(pl.Int64)

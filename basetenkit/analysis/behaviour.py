@@ -23,7 +23,7 @@ from .sweep import at_each_start, falls_behind, full
 
 BATCHES, TREND_P = 20, 0.01
 MATTERS = 0.005  # means that differ by less than half a percent are alike to any reader
-LEAST_TIMES = 25  # correlation times in a run, below which its interval speaks of that stretch of time only
+LEAST_TIMES = 25  # correlation times in a run, below which its interval describes that stretch of time only
 LAG_ONE = 0.40  # of 20 independent means one in thirty shows more; 25 correlation times show 0.29
 FULL, WAITING = 0.80, 0.2
 SERIAL_WAVE, SERIAL_LEAST, SAME_LENGTH = 0.75, 4, 1.25

@@ -1,7 +1,7 @@
 """How many tokens a server's chat template adds to each request: a base, and so many for each message.
 
 A template adds the same to every request of a level, or, in conversations, so much more for each message of the history. The
-only evidence is in the gaps between what was counted and what was reported: a line through them counts as the template only if
+only evidence is in the gaps between the counted and the reported tokens: a line through them counts as the template only if
 it fits. A tokenizer that is off by a token or two hides no template of 20; what it is off by stays with the rest.
 """
 

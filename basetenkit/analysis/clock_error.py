@@ -117,7 +117,7 @@ def within_the_clock(
 
 
 def _ends(metric: Metric) -> tuple[pl.Expr | None, pl.Expr | None]:
-    """The metric as small and as large as the clock lets it be; None if it is no smaller or larger."""
+    """The metric's smallest and largest value within the clock's error; None if the error is 0."""
     x = metric.expression
     if metric.name == "output_inference_speed":
         tpot = 1 / x

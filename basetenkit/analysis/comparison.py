@@ -5,7 +5,7 @@ the best test finds a difference in up to 62% of cases where there is none. So t
 those `compare_endpoints` takes turns between two endpoints.
 
 The interval of a difference, and of a ratio on the log scale, is put together from the two figures' own intervals (MOVER; Zou
-and Donner 2008), which needs nothing of them but their bounds. Where a bound is missing, so is the one that would rest on it.
+and Donner 2008), which needs only their bounds. If a bound is missing, so is the bound that is computed from it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .summary import summary_schema
 
 THE_DAY = (
     "The runs were made at different times ({apart}): the day may be the cause of a difference as well as the endpoint. "
-    "An interval speaks of chance within each run only. To know which it is, use bk.compare_endpoints."
+    "An interval covers only the chance within each run. To find out, use bk.compare_endpoints."
 )
 SHOWN = (
     "ttft_s_p50", "ttft_s_p95", "tpot_s_mean", "e2e_s_p50", "e2e_s_p95", "output_tokens_per_s", "requests_per_s", "inputs_per_s",
@@ -92,7 +92,7 @@ def compare(a: Given, b: Given) -> Comparison:
     """Two runs (Run, or the folder of a saved one): difference and ratio of each metric, a (scenario, load, level), with
     intervals. Nothing says which of the two is better beyond chance: made at different times, the day may be the cause.
 
-    ConfigError where `a` or `b` is neither; StoreError where a folder is no run.
+    ConfigError if `a` or `b` is neither; StoreError if a folder is not a run.
     """
     first, second = as_run(a, "compare: a"), as_run(b, "compare: b")
     summaries = [figures.summary(run) for run in (first, second)]
@@ -213,5 +213,5 @@ def _words(
 def _apart(a: RunData, b: RunData) -> str:
     at = [run.manifest.metadata.started_at for run in (a, b)]
     if None in at:
-        return "when is not recorded"
+        return "at an unknown time"
     return " and ".join(f"{datetime.fromtimestamp(x, UTC):%Y-%m-%d %H:%M} UTC" for x in at if x is not None)

@@ -1,4 +1,4 @@
-"""What a reader of a run's figures must know: rows -> findings. The sentences stand in `findings`; here is only when each
+"""What a reader of a run's figures must know: rows -> findings. The sentences are in `core/findings.py`; here is only when each
 of them is true."""
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _of_a_level(
     held = sum(entry.held_back for entry in entries)
     if held:
         yield finding("in_flight_capped", where=where, limit=config.max_in_flight, n=held)
-    # a guard that holds requests back is no lag of the client's
+    # a guard that delays requests does not count as the client's lag
     if when_known and is_open_loop(rows) and not held:
         lag = (rows["start_s"] - rows["scheduled_s"]).quantile(0.99)
         if lag is not None and lag > LAG_S:

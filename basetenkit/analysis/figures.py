@@ -52,7 +52,7 @@ def metrics(run: RunData) -> pl.DataFrame:
 
 @once
 def spread(run: RunData) -> pl.DataFrame:
-    """One row per (scenario, load, level, metric): n, min, max, mean, stddev, sum, p25 to p99 of what was measured."""
+    """One row per (scenario, load, level, metric): n, min, max, mean, stddev, sum, p25 to p99 of the measured values."""
     return spreads.spread(run.rows, run.chunks)
 
 

@@ -2,7 +2,7 @@
 
 A run may have a hundred million chunks, whose frame would not fit into memory. So they are read a stretch at a time, in the
 order they were written, and a level's gaps are kept in memory where they are few and in a temporary file (8 bytes a gap, gone
-with the process) where they are many. What is made of them is the same either way: each gap's place in start order is known,
+with the process) where they are many. The results are the same either way: each gap's place in start order is known,
 so batch means are summed as the gaps come, and a rank is found by narrowing down the bits that the value of that rank has.
 """
 
@@ -71,7 +71,7 @@ class Gaps:
             return
         places, counts = np.concatenate(self._places), np.concatenate(self._counts)
         order = np.argsort(places, kind="stable")
-        # Where each request's gaps begin in start order, less where they begin here.
+        # The position of each request's gaps in start order, minus their position here.
         first = np.empty(len(places), np.int64)
         first[order] = np.cumsum(counts[order]) - counts[order]
         ends = np.cumsum(counts)
@@ -207,7 +207,7 @@ def gaps(rows: pl.DataFrame, chunks: pl.LazyFrame | None) -> dict[tuple[object, 
 
 
 class _OutOfOrder(Exception):
-    """A response's chunks do not stand one after the other."""
+    """A response's chunks are not one after the other."""
 
 
 def _read(chunks: pl.LazyFrame, placed: pl.DataFrame, found: Sequence[Gaps]) -> None:

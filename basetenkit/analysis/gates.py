@@ -1,11 +1,11 @@
-"""Whether a run kept its promises: it finished, few requests failed, it stayed within an SLO, it is no worse than a baseline.
+"""Whether a run met its limits: it finished, few requests failed, it met an SLO, and it is no worse than a baseline.
 
 A gate is for machines that must say yes or no: a scheduled notebook, a command in CI. Each gate says in one sentence what was
 found and what would have been right, and has one of three verdicts. A share passes if its whole interval is within the limit,
 fails if its whole interval is beyond it, and is inconclusive otherwise: so few requests cannot tell. Nothing passes for being
 unknown. A baseline was measured on another day, and a day moves figures by itself: there a figure within the tolerance passes,
-and fails only if the whole interval of the ratio is beyond it. Beside each verdict stands what the gate could have seen with this
-many requests.
+and fails only if the whole interval of the ratio is beyond it. Next to each verdict is the effect that the
+gate could have detected with this many requests.
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ def _regression(row: Row, tolerance: float, fewer: bool) -> Gate:
     sentence = f"{where}: {title} is {shown} times the baseline's; {allowed} is allowed."
     if ratio is None:
         why = "; fewer requests succeeded than in the baseline" if fewer else ""
-        sentence = f"{where}: {title} is not known, so it cannot be held against the baseline's{why}."
+        sentence = f"{where}: {title} is unknown, so it cannot be compared with the baseline's{why}."
     seen = "" if ratio is None else _seen_ratio(ratio, near, limit, lower)
     return Gate(f"{title} / baseline", where, shown, allowed, verdict, sentence, seen)
 

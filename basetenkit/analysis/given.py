@@ -38,7 +38,7 @@ def figure_name(name: object, known: Iterable[str], where: str) -> str:
     if found := metric_name(name, names):
         return found
     near = difflib.get_close_matches(str(name), names, 3, 0.5) or names[:3]
-    raise ConfigError(f"{where}: metric={name!r} is no figure of the summary; e.g. {', '.join(near)}")
+    raise ConfigError(f"{where}: metric={name!r} is not a figure of the summary; e.g. {', '.join(near)}")
 
 
 def refuse_pending(given: object) -> None:

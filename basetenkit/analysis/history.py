@@ -81,7 +81,7 @@ def _made(path: Path, _files: tuple[tuple[str, int, int], ...], chunks: bool) ->
 
 
 def history(path: str | Path) -> pl.LazyFrame:
-    """A lazy frame over a folder of saved runs, at any depth: one row a run and (scenario, load, level), by date.
+    """A lazy frame over a folder of saved runs, at any depth: one row per run and (scenario, load, level), by date.
 
     Columns: `run` (the folder), `started_at` (UTC), `complete`, `version`, `salt`, `problem`; the configuration's fields (those
     that are dictionaries as JSON); `batch_size`, the level's, of embeddings; and all columns of `run.summary`. A folder that is
@@ -110,7 +110,7 @@ def history_schema() -> ColumnTypes:
 
 @dataclass(frozen=True)
 class _Query:
-    """What is asked of each run: these columns of the rows that meet the predicate."""
+    """The query for each run: these columns of the rows that meet the predicate."""
 
     names: list[str]
     predicate: pl.Expr | None

@@ -1,6 +1,6 @@
 """Gates against the history of an endpoint: each guarded figure against where the next run should lie.
 
-One baseline is one day. Where many runs of the same configuration were kept, they tell how far apart days are, and a run is worse
+One baseline is one day. Many saved runs of the same configuration show how much days differ, and a run is worse
 only if it is worse than a day can be. All of a run's gates together fail an unchanged endpoint in one run of 40 at most.
 """
 

@@ -115,7 +115,7 @@ CUT = ("cancelled", "timeout")  # outcomes of requests that were ended by the cl
 
 
 def felt(metric: Metric) -> pl.Expr:
-    """The metric as the user of one request felt it: they waited for the first token of what was held back, too."""
+    """The metric as the user of one request experienced it: the delay of a buffered first token counts, too."""
     if metric.name not in CENSORED:
         return metric.expression
     column, since = CENSORED[metric.name]

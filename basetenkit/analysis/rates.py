@@ -1,4 +1,4 @@
-"""Throughput, error rate and goodput of a level: what came in a stretch of time, and what ended well of what was sent."""
+"""Throughput, error rate and goodput of a level: arrivals per time, and the share of sent requests that succeeded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rates(
 
     `rows`: run.requests; `chunks`: run.chunks, for when tokens came; `levels`: run.manifest.levels. A rate is null if the
     tokens of a response are not known: counting them as none would halve it in silence. For an open loop also `offered_per_s`,
-    what was due in the same time, and `served_share`, the share of it that was served.
+    the requests due in the same time, and `served_share`, the share of them that was served.
     """
     parts = dict(rows.group_by(LEVEL, maintain_order=True))
     of = {
@@ -119,7 +119,7 @@ def _like(took: pl.Series) -> st.Array | None:
 def _of_known(
     window: pl.DataFrame, limited: list[Metric], limits: list[float]
 ) -> tuple[pl.DataFrame, list[pl.Expr]] | None:
-    """(the rows that can be judged, what is within each limit); None if no success has one of the figures. A success without a
+    """(the rows that can be judged, the rows within each limit); None if no success has one of the figures. A success without a
     figure breaks no limit on it: without a TPOT since nothing came after its first message, it keeps one; else it is left out."""
     ok = pl.col("outcome") == "ok"
     within, unknown = [], []

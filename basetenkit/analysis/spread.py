@@ -1,6 +1,6 @@
 """Each metric's spread in the figures that genai-bench's users know: min, max, mean, stddev, sum, and seven percentiles.
 
-They describe the requests that were measured, no more: what they say of the endpoint stands in the summary, with intervals.
+They describe only the measured requests; figures of the endpoint, with intervals, are in the summary.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def spread(rows: pl.DataFrame, chunks: pl.LazyFrame | None = None) -> pl.DataFra
     """One row a (scenario, load, level, metric): unit, n, min, max, mean, stddev (of the sample, n - 1), sum, p25, p50, p75,
     p90, p95, p99, of the successful requests in the window; of `itl_s`, of the gaps between their chunks.
 
-    Where requests were cut at a level's end, percentiles are those of the survival curve, and max, mean, stddev and sum of a
+    If requests were cut at a level's end, percentiles are those of the survival curve, and max, mean, stddev and sum of a
     latency that the cut ones would have had are null: nobody knows them. A metric without a value has no row.
     """
     rows = rows.drop(WORDS, strict=False)

@@ -183,7 +183,7 @@ def _distribution(metric: Metric, window: pl.DataFrame, short: bool, controlled:
 
 
 def _estimates(seen: pl.DataFrame, drawn: pl.DataFrame | None, waits: bool = False) -> list[Estimate]:
-    """The mean and each percentile of what was observed; `drawn`: the window, if the mean is to be at the scenario's lengths;
+    """The mean and each percentile of the observed values; `drawn`: the window, if the mean is to be at the scenario's lengths;
     `waits`: whether a few requests may wait for long."""
     x, cut, parts = seen["x"].to_numpy(), seen["cut"].to_numpy(), seen["repeat"].to_numpy()
     with np.errstate(invalid="ignore"):  # a speed may be without limit, as far as the clock tells

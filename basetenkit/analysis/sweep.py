@@ -186,7 +186,7 @@ def _answer(key: tuple[Any, ...], levels: pl.DataFrame) -> NewRow:
 
 def _saturation(load: str, levels: pl.DataFrame) -> tuple[float | None, bool]:
     """(level, whether the intervals prove it). Closed loop: the first level, not the last one, that none above it exceeds by a
-    twentieth. Open loop: the first that served a twentieth less than what was offered."""
+    twentieth. Open loop: the first that served a twentieth less than the offered rate."""
     rows = levels.to_dicts()
     if load == OpenLoop.kind:
         proven = [r["level"] for r in rows if r["served_high"] is not None and r["served_high"] < 1 - FLAT]

@@ -1,4 +1,4 @@
-"""Why the accounts of a run's tokens differ, and what is left unexplained.
+"""Why the accounts of a run's tokens differ, and how much remains unexplained.
 
 The same tokens are counted four times: asked for by the scenario, reported by the server (that is what is paid for), counted by
 the tokenizer in the text, and as chunks. Each step from one account to the next is taken apart here into causes that add up to
@@ -87,7 +87,7 @@ def _ok(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _taken_apart(ok: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    """(step, cause, a row a request with its LEVEL and the tokens of that cause; 0 where it has none)."""
+    """(step, cause, one row per request with its LEVEL and the tokens of that cause; 0 if it has none)."""
     for step, before, after, causes in (
         (_STEPS[0], "input_tokens_target", "input_tokens_client", _cut()),
         (_STEPS[1], "input_tokens_client", "input_tokens_server", _input()),

@@ -1,9 +1,9 @@
-"""The command line: thin, so that what it does is what a script does with the same names.
+"""The command line. It is thin: a script gets the same results from the same names of the API.
 
-`benchmark` reads genai-bench's own flags, as they are written there; only what that tool does not have (`--save-to`, `--slo`,
-`--json`...) is read here. Tables and JSON go to standard output, progress and complaints to standard error. Exit codes: 0; 1 a
-gate failed (no request was ok, or a limit of the SLO was missed); 2 wrong usage or configuration, in one sentence; 130
-interrupted, after what had finished was saved.
+`benchmark` accepts genai-bench's flags unchanged; this module defines only the additional ones (`--save-to`, `--slo`, `--json`...).
+Tables and JSON go to standard output, progress and errors to standard error. Exit codes: 0 success; 1 a gate failed (no request
+was ok, or a limit of the SLO was missed); 2 wrong usage or configuration, with one sentence; 130 interrupted, after finished
+results were saved.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 GOODPUT = 0.99
 UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True}
 WAIT_S = 0.25
-MEASURE, SAVED, HELP = "Measure", "Saved runs", "Around it"
-KEPT, GATES = "Where it is kept", "Gates: what makes it exit with 1"
+MEASURE, SAVED, HELP = "Measure", "Saved runs", "Tools"
+KEPT, GATES = "Where to save", "Gates: exit with code 1 if not met"
 app = typer.Typer(
-    help="Measure language-model endpoints: Baseten's, and any OpenAI-compatible one.",
-    epilog="Exit codes: 0; 1 a gate failed; 2 wrong usage or configuration; 130 interrupted, what had finished was saved. "
+    help="Measure language-model endpoints: Baseten's and any OpenAI-compatible one.",
+    epilog="Exit codes: 0 success; 1 a gate failed; 2 wrong usage or configuration; 130 interrupted, finished results are saved. "
     "LOG_LEVEL=DEBUG shows each request and response of a benchmark, without the key.",
     no_args_is_help=True,
     add_completion=False,
@@ -52,7 +52,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point. What basetenkit raises on purpose is one sentence, without a traceback."""
+    """The entry point. An error of basetenkit is printed as one sentence, without a traceback."""
     try:
         app(prog_name="basetenkit")
     except BasetenkitError as error:
@@ -65,27 +65,27 @@ def benchmark(
     ctx: typer.Context,
     save_to: Annotated[
         Path | None,
-        typer.Option(rich_help_panel=KEPT, help="The run's folder; given again, only missing levels are run."),
+        typer.Option(rich_help_panel=KEPT, help="The run's folder; an existing one is resumed."),
     ] = None,
     experiment_base_dir: Annotated[
-        Path | None, typer.Option(rich_help_panel=KEPT, help="genai-bench's: the folder that holds runs.")
+        Path | None, typer.Option(rich_help_panel=KEPT, help="As in genai-bench: the folder that contains runs.")
     ] = None,
     experiment_folder_name: Annotated[
-        str | None, typer.Option(rich_help_panel=KEPT, help="genai-bench's: the run's name in it.")
+        str | None, typer.Option(rich_help_panel=KEPT, help="As in genai-bench: the run's name in it.")
     ] = None,
     slo: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=SECONDS", rich_help_panel=GATES, help="A limit: ttft_s=0.5, ttft=500ms."),
+        typer.Option(metavar="NAME=SECONDS", rich_help_panel=GATES, help="A limit, e.g. ttft_s=0.5 or ttft=500ms."),
     ] = None,
     goodput: Annotated[
-        float, typer.Option(min=0, max=1, rich_help_panel=GATES, help="Share of requests that must keep every --slo.")
+        float, typer.Option(min=0, max=1, rich_help_panel=GATES, help="Share of requests that must meet every --slo.")
     ] = GOODPUT,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a benchmark, by genai-bench's flags.
+    """Run a benchmark with genai-bench's flags.
 
-    They are taken as they are written there, beside the options below:
+    These flags work as in genai-bench, in addition to the options below:
 
     \b
     endpoint  --api-base --api-backend --api-key --api-model-name --disable-streaming
@@ -100,13 +100,13 @@ def benchmark(
     basetenkit benchmark --api-base URL --api-model-name NAME --num-concurrency 8 \\
       --traffic-scenario "D(100,100)" --max-requests-per-run 200 --max-time-per-run 10
 
-    The key is best left to MODEL_API_KEY: others on the machine can see a command line.
+    Set the API key in MODEL_API_KEY: other users of the machine can see a command line.
 
-    Without --save-to, the run is saved in runs/ under the time of its start.
+    Without --save-to, the run is saved in runs/, named after its start time.
     """
     if save_to and (experiment_base_dir or experiment_folder_name):
         raise ConfigError(
-            "--save-to names the run's whole folder: give it, or genai-bench's --experiment-..., not both"
+            "--save-to is the complete path of the run's folder: give it or genai-bench's --experiment-..., not both"
         )
     config = _config(ctx.args, quiet)
     debug = os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
@@ -124,7 +124,7 @@ def benchmark(
 
 
 def _config(words: list[str], quiet: bool) -> RunConfig:
-    """The config of genai-bench's flags; what is to be said of them goes to standard error."""
+    """The config of genai-bench's flags; warnings go to standard error."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
         config = bk.config_from_command(shlex.join(["genai-bench", "benchmark", *words])).with_whole_url()
@@ -133,7 +133,7 @@ def _config(words: list[str], quiet: bool) -> RunConfig:
 
 
 def _say(noted: list[warnings.WarningMessage], quiet: bool) -> None:
-    """What was warned of, a line each, to standard error."""
+    """Write the warnings to standard error, one per line."""
     for one in noted:
         if not quiet:
             sys.stderr.write(f"basetenkit: {plain(str(one.message))}\n")
@@ -142,7 +142,7 @@ def _say(noted: list[warnings.WarningMessage], quiet: bool) -> None:
 def _limits(texts: Sequence[str]) -> dict[str, str]:
     pairs = dict(text.partition("=")[::2] for text in texts)
     if not all(pairs.values()):
-        raise ConfigError(f"--slo: {' '.join(texts)!r} is no NAME=SECONDS, e.g. --slo ttft_s=0.5")
+        raise ConfigError(f"--slo: {' '.join(texts)!r} is not NAME=SECONDS, e.g. --slo ttft_s=0.5")
     return pairs
 
 
@@ -169,7 +169,7 @@ def _wait(live: LiveRun, quiet: bool, traffic: Traffic | None) -> bool:
 
 
 def _missed(run: Run, goodput: float) -> list[str]:
-    """Why a gate failed, a sentence each. A goodput that could not be measured is not kept."""
+    """Why gates failed, one sentence each. A goodput that could not be measured counts as missed."""
     from ..analysis import gates
 
     rows = run.requests
@@ -201,12 +201,14 @@ def _show_run(run: Run, folder: Path, missed: list[str], as_json: bool, quiet: b
 
 @app.command(rich_help_panel=MEASURE)
 def preflight(
-    url: Annotated[str, typer.Argument(help="The URL; one with a path is used as it is.")],
+    url: Annotated[str, typer.Argument(help="The URL; a URL with a path is used unchanged.")],
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
-    api_key: Annotated[str | None, typer.Option(help="Better left to MODEL_API_KEY, then BASETEN_API_KEY.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(help="The API key. Safer: set MODEL_API_KEY or BASETEN_API_KEY.")
+    ] = None,
     auth_scheme: Annotated[str, typer.Option(help="auto, Api-Key, Bearer or none.")] = "auto",
     request_format: Annotated[str, typer.Option(help="chat or prompt.")] = "chat",
-    stream: Annotated[bool, typer.Option(help="Ask for a streamed response.")] = True,
+    stream: Annotated[bool, typer.Option(help="Request a streamed response.")] = True,
     task: Annotated[str | None, typer.Option(help="text-to-text, image-text-to-text or text-to-embeddings.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -221,7 +223,7 @@ def preflight(
     if as_json:
         print_json({**facts, "checks": found.checks, "advice": found.advice})
     elif not quiet:
-        print_table(["what", "found"], [*found.checks.items(), *(("to mend", advice) for advice in found.advice)])
+        print_table(["check", "result"], [*found.checks.items(), *(("to fix", advice) for advice in found.advice)])
     raise typer.Exit(0 if found.ok else FAILED)
 
 
@@ -230,7 +232,7 @@ saved.add(app, SAVED)
 
 @app.command(context_settings=UNPARSED, add_help_option=False, rich_help_panel=HELP)
 def emulator(ctx: typer.Context) -> None:
-    """Serve the embedded endpoint; it has flags of its own."""
+    """Start the embedded endpoint, which has its own flags."""
     from ..emulator.__main__ import main as serve
 
     raise typer.Exit(serve(ctx.args))
@@ -238,7 +240,7 @@ def emulator(ctx: typer.Context) -> None:
 
 @app.command(rich_help_panel=HELP)
 def doctor(as_json: AsJson = False) -> None:
-    """Say what a bug report needs, without secrets."""
+    """Print the information for a bug report, without secrets."""
     from ..studies.doctor import doctor as examine
 
     found = examine()
@@ -247,6 +249,6 @@ def doctor(as_json: AsJson = False) -> None:
     else:
         words = {True: "yes", False: "no", None: "–"}
         print_table(
-            ["what", "found"],
+            ["check", "result"],
             [(k, words[v] if v is None or v is True or v is False else str(v)) for k, v in found.items()],
         )

@@ -1,6 +1,6 @@
-"""What the command line puts on a terminal: tables, one JSON document, and with LOG_LEVEL=DEBUG each exchange as it is kept.
+"""Output of the command line: tables, one JSON document, and with LOG_LEVEL=DEBUG each exchange when it is saved.
 
-Text is text here: what a server said may hold markup, links and what moves a cursor, and none of it does anything.
+All text is printed as text: markup, links and control characters in a server's response have no effect.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ from ..core.progress import plain
 from ..core.secrets import redact_url
 from ..results.store import RunFolder, exchange_from_row
 
-SAID = "What is printed"
+SAID = "Output"
 AsJson = Annotated[
-    bool, typer.Option("--json", rich_help_panel=SAID, help="Print one JSON document to standard output, and no table.")
+    bool,
+    typer.Option("--json", rich_help_panel=SAID, help="Print one JSON document to standard output instead of tables."),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option(
-        "--quiet", rich_help_panel=SAID, help="No progress and no table: only errors, and --json where given."
-    ),
+    typer.Option("--quiet", rich_help_panel=SAID, help="Print only errors, and the JSON document with --json."),
 ]
 
 
 def console() -> Console:
-    """No markup, no colours guessed from the text, and no line broken where nobody looks at a terminal."""
+    """A console without markup, without colours guessed from text, and without line breaks if the output is not a terminal."""
     width = None if sys.stdout.isatty() else 200
     return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table to standard output, `names` above it."""
+    """Print a table to standard output, with `names` as its header."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         table.add_column(name, overflow="fold")
@@ -53,14 +52,14 @@ def print_json(document: Mapping[str, object]) -> None:
 
 
 class Traffic:
-    """The exchanges that a run's folder keeps, to standard error, each once. The store has left out what is secret in them."""
+    """Print each exchange in a run's folder once, to standard error. The store has removed the secrets from them."""
 
     def __init__(self, folder: RunFolder, url: str) -> None:
         self._folder, self._url = folder, redact_url(url)
-        self._seen = set(self._kept()["request_id"])  # of levels that were done before
+        self._seen = set(self._kept()["request_id"])  # from levels that finished earlier
 
     def show_new(self) -> None:
-        """Shows what has been kept since the last call; called while the run goes on, and once after it."""
+        """Print the exchanges saved since the last call. Call it during the run, and once after it."""
         for row in self._kept().filter(~pl.col("request_id").is_in(list(self._seen))).iter_rows(named=True):
             self._seen.add(row["request_id"])
             kept = exchange_from_row(row)
@@ -72,7 +71,7 @@ class Traffic:
         sys.stderr.flush()
 
     def _kept(self) -> pl.DataFrame:
-        """All there is, or nothing where a level's parts were just put together: the next call finds them as one."""
+        """All saved exchanges; nothing if a level's parts are being merged, because the next call finds the merged file."""
         scan = self._folder.scan("exchanges")
         try:
             return scan.collect()

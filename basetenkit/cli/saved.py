@@ -29,7 +29,7 @@ CHARTS = (
     "serving_curve",
     "waterfall",
 )
-THEIRS = "genai-bench's own flags"
+THEIRS = "genai-bench's flags"
 KINDS = ("html", "svg", "png", "json")
 RunArgument = Annotated[Path, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")]
 Run = Annotated[Path | None, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")]
@@ -40,7 +40,7 @@ def _theirs(text: str) -> object:
 
 
 def add(app: typer.Typer, panel: str) -> None:
-    """Adds the commands to the command line, under that panel of its help."""
+    """Add the commands to the command line, in this panel of its help."""
     for command in (compare, report, excel, plot):
         app.command(rich_help_panel=panel)(command)
 
@@ -55,12 +55,12 @@ def _taken(quiet: bool, given: JsonObject, why: str) -> None:
     """Says which flags of genai-bench were taken and choose nothing here."""
     flags = [flag for flag, value in given.items() if value is not None]
     if flags and not quiet:
-        sys.stderr.write(f"basetenkit: {plain(', '.join(flags))}: taken without effect, {why}\n")
+        sys.stderr.write(f"basetenkit: {plain(', '.join(flags))}: accepted without effect, {why}\n")
 
 
 def compare(
     a: Annotated[Path, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")],
-    b: Annotated[Path, typer.Argument(help="The folder of another; differences are b - a.")],
+    b: Annotated[Path, typer.Argument(help="The folder of another run; differences are b - a.")],
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -78,11 +78,11 @@ def compare(
 
 def report(
     run: RunArgument,
-    out: Annotated[Path, typer.Argument(help="What to write: a file that ends in .html, .xlsx or .csv.")],
+    out: Annotated[Path, typer.Argument(help="The file to write; it ends in .html, .xlsx or .csv.")],
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a saved run's report as one file."""
+    """Write a saved run's report to one file."""
     _wrote([bk.report(open_run(run), out)], as_json, quiet, one=True)
 
 
@@ -91,15 +91,17 @@ def excel(
     out: Annotated[Path | None, typer.Argument(help="The workbook to write; it ends in .xlsx.")] = None,
     experiment_folder: Annotated[Path | None, _theirs("The folder, instead of RUN.")] = None,
     excel_name: Annotated[str | None, _theirs("The workbook's name in that folder, instead of OUT.")] = None,
-    metric_percentile: Annotated[str | None, _theirs("The workbook has the mean and every percentile.")] = None,
-    metrics_time_unit: Annotated[str | None, _theirs("The workbook's times are in seconds.")] = None,
+    metric_percentile: Annotated[
+        str | None, _theirs("No effect: the workbook has the mean and every percentile.")
+    ] = None,
+    metrics_time_unit: Annotated[str | None, _theirs("No effect: the workbook's times are in seconds.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a saved run as an Excel workbook."""
     folder = _one_of(run, experiment_folder, "excel", "--experiment-folder")
     if out is None and run is not None and experiment_folder is None and excel_name is None:
-        raise ConfigError("excel: give the workbook to write, a name that ends in .xlsx")
+        raise ConfigError("excel: give the file to write; its name ends in .xlsx")
     name = out or folder / f"{(excel_name or 'summary').removesuffix('.xlsx')}.xlsx"
     if name.suffix.lower() != ".xlsx":
         raise ConfigError(f"excel: {name.name!r} should end in .xlsx")
@@ -110,19 +112,19 @@ def excel(
 
 def plot(
     run: Run = None,
-    out: Annotated[Path | None, typer.Argument(help="The folder for the charts; made where it is not there.")] = None,
+    out: Annotated[Path | None, typer.Argument(help="The folder for the charts; created if it does not exist.")] = None,
     kind: Annotated[str, typer.Option(metavar="html|svg|png|json", help="The files' format.")] = "html",
     experiments_folder: Annotated[
-        Path | None, _theirs("The folder, instead of RUN, or one that holds several; charts go into it.")
+        Path | None, _theirs("The folder, instead of RUN, or a folder of runs; charts are saved in it.")
     ] = None,
-    group_key: Annotated[str | None, _theirs("Each chart tells scenarios and loads apart.")] = None,
-    preset: Annotated[str | None, _theirs("The charts are basetenkit's.")] = None,
-    metrics_time_unit: Annotated[str | None, _theirs("Each chart names its unit.")] = None,
+    group_key: Annotated[str | None, _theirs("No effect: charts group by scenario and load.")] = None,
+    preset: Annotated[str | None, _theirs("No effect: the charts are basetenkit's.")] = None,
+    metrics_time_unit: Annotated[str | None, _theirs("No effect: each chart names its unit.")] = None,
     verbose: Annotated[bool | None, typer.Option("--verbose", rich_help_panel=THEIRS, help="No effect.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw a saved run's charts, a file each."""
+    """Save a saved run's charts, one file per chart."""
     if kind not in KINDS:
         raise ConfigError(f"--kind: {kind!r} is not one of {', '.join(KINDS)}")
     folder = _one_of(run, experiments_folder, "plot", "--experiments-folder")
@@ -144,7 +146,7 @@ def _draw(run: bk.Run, out: Path, kind: str) -> list[Path]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{out}: no folder can be made there ({error.strerror})") from None
+        raise ConfigError(f"{out}: cannot create this folder ({error.strerror})") from None
     files = [out / f"{name}.{kind}" for name in CHARTS]
     for name, file in zip(CHARTS, files, strict=True):
         getattr(bk.charts, name)(run).save(str(file))

@@ -1,11 +1,11 @@
 """Which URL a request goes to: Baseten's hosts by their ids, and a base URL with the one path that makes sense.
 
-A URL with a path is used as it is, always. What people paste from a dashboard or an SDK is often less: a host, or a base URL
-that ends in /v1. It is completed if the task and the request format leave one path only, and that is said; if they leave
-several, the error names them and nothing is sent. A `?` at its end keeps a URL as it is.
+A URL with a path is always used unchanged. People often paste less from a dashboard or an SDK: a host, or a base URL that ends
+in /v1. It is completed, with a warning, if only one path fits the task and the request format. If several paths fit, the error
+lists them and nothing is sent. A `?` at the end of a URL leaves it unchanged.
 
-Baseten has four kinds of host: model-ID (dedicated models), chain-ID (chains, called at run_remote), either of them with the
-name of a regional environment behind the ID (their paths are bare: /predict, /run_remote), and inference (the Model APIs, shared).
+Baseten has four kinds of host: model-ID (dedicated models), chain-ID (chains, called at run_remote), both with the name of a
+regional environment after the ID (with short paths: /predict, /run_remote), and inference (the shared Model APIs).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TARGET = re.compile(r"/(production|development|environments/[^/]+|deployment/[^
 
 @dataclass(frozen=True)
 class Dedicated:
-    """A model or a chain that has a host of its own; `region`: the regional environment that its host names, or None."""
+    """A model or a chain that has its own host; `region`: the regional environment in the host's name, or None."""
 
     kind: str
     id: str
@@ -52,7 +52,7 @@ def dedicated(host: str) -> Dedicated | None:
 
 
 def of_baseten(given: str, environment: str | None, deployment: str | None, regional: bool) -> tuple[str, str | None]:
-    """(URL, model's name or None) of whatever names an endpoint on Baseten: an id, a host, a URL, a Model API's model."""
+    """(URL, model's name or None) of an endpoint on Baseten, given as an id, a host, a URL, or a model of the Model APIs."""
     text = given.strip()
     if environment and deployment:
         raise ConfigError("give an environment or a deployment, not both", at=("Endpoint", "baseten"))
@@ -64,34 +64,30 @@ def of_baseten(given: str, environment: str | None, deployment: str | None, regi
     named = bool(environment or deployment)
     if host == MODEL_APIS or (host is None and re.fullmatch(r"[\w.-]+/[\w./:-]+", text)):
         if named:
-            raise ConfigError(
-                "the shared Model APIs have no environments and no deployments", at=("Endpoint", "baseten")
-            )
+            raise ConfigError("the shared Model APIs have no environments or deployments", at=("Endpoint", "baseten"))
         if host is None:
             return f"https://{MODEL_APIS}/v1/chat/completions", text
         return f"https://{host}{path if path not in ('', '/') else '/v1'}{query}", None
     found = dedicated(host) if host is not None else _by_name(text)
     if found is None:
         raise ConfigError(
-            f"{text[:80]!r} is no model id; give 4 to 16 lower-case letters and digits such as 'abcd1234', "
+            f"{text[:80]!r} is not a model id; give 4 to 16 lower-case letters and digits such as 'abcd1234', "
             "'chain-abcd1234', the endpoint's URL, or a Model API's model such as 'deepseek-ai/DeepSeek-V3.1'",
             at=("Endpoint", "baseten"),
         )
     if path not in ("", "/"):
         if named:
             raise ConfigError(
-                "the URL has a path; leave out environment and deployment, or the path", at=("Endpoint", "baseten")
+                "the URL has a path; leave out the path, or environment and deployment", at=("Endpoint", "baseten")
             )
         return f"https://{host}{path}{query}", None
     if found.region and (deployment or environment not in (None, found.region)):
-        raise ConfigError(
-            f"the host is that of the regional environment {found.region!r} alone", at=("Endpoint", "baseten")
-        )
+        raise ConfigError(f"the host serves only the regional environment {found.region!r}", at=("Endpoint", "baseten"))
     return found.url(environment, deployment, regional), None
 
 
 def _parts(text: str) -> tuple[str | None, str, str]:
-    """(host or None, path, query with its mark) of a URL, or of a host that was pasted without https://."""
+    """(host or None, path, query including `?`) of a URL, or of a host that was pasted without https://."""
     if not re.match(r"https?://", text, re.I):
         if not re.match(r"[a-z0-9.-]+\.baseten\.co(?![^/?])", text, re.I):
             return None, "", ""
@@ -108,7 +104,7 @@ def _by_name(text: str) -> Dedicated | None:
 
 
 def completed(url: str, task: str, prompt_format: bool) -> str:
-    """`url`, or with the path that is missing in a base URL. ConfigError with the candidates if several would fit."""
+    """`url`; a base URL gets its missing path. ConfigError with the candidates if several paths fit."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     if "?" in url or "#" in url or not _is_base(parts.hostname or "", path):
@@ -117,8 +113,8 @@ def completed(url: str, task: str, prompt_format: bool) -> str:
     if len(fitting) > 1:
         whole = ", ".join(urlunsplit(parts._replace(path=p, netloc=parts.netloc.rpartition("@")[2])) for p in fitting)
         raise ConfigError(
-            f"it is a base URL, and more than one path would fit: {whole}; give the whole URL "
-            "(with ? at its end it is used as it is)",
+            f"it is a base URL, and several paths fit: {whole}; give the whole URL "
+            "(a ? at the end leaves a URL unchanged)",
             at=("Endpoint", "url"),
         )
     return urlunsplit(parts._replace(path=fitting[0]))
@@ -134,7 +130,7 @@ def _route(task: str, prompt_format: bool) -> str:
 
 
 def _candidates(host: str, path: str, route: str, prompt_format: bool) -> list[str]:
-    """The paths that a base URL may mean, the likeliest first."""
+    """The paths that a base URL may mean, the most likely first."""
     if path.endswith("/v1"):
         return [path + route]
     if path.endswith("/sync"):

@@ -1,7 +1,7 @@
-"""What a person or a tool gives -> the plain value that a field or a call takes.
+"""Values from people and tools -> the plain value that a field or a call takes.
 
-Parameters come from papermill (which turns text into numbers), from numpy, polars and pandas, from a shell and from people.
-Each function here takes what can mean one thing only, and refuses the rest in one sentence that says what to write instead.
+Parameters come from papermill (which turns text into numbers), numpy, polars, pandas, a shell, and people. Each function here
+accepts a value that has one possible meaning only, and refuses others with a sentence that says what to write instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from ..core.errors import ConfigError
 
-RAW = "papermill's -p does not pass text as it is: use -r there, or quotation marks in Python"
+RAW = "papermill's -p converts text to numbers: use -r, or quotation marks in Python"
 UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _LONG_UNITS = {"sec": "s", "secs": "s", "second": "s", "seconds": "s", "mins": "min", "minute": "min", "minutes": "min"}
 _LONG_UNITS |= {"millisecond": "ms", "milliseconds": "ms", "hour": "h", "hours": "h"}
@@ -26,12 +26,12 @@ _STATISTIC = re.compile(r"(.+?)_(p\d+(?:\.\d+)?|mean|min|max|stddev|sum)")
 
 
 def as_plain(value: Any) -> Any:
-    """A scalar of numpy, or an array without dimensions, as Python's own; anything else as it is."""
+    """A numpy scalar or zero-dimensional array as a Python value; anything else unchanged."""
     return value.item() if getattr(value, "shape", None) == () and hasattr(value, "dtype") else value
 
 
 def as_text(value: Any) -> Any:
-    """A whole number as its text, a path as its text. ValueError for any other number: its text cannot be known."""
+    """A whole number or a path as text. ValueError for any other number, because its original text is unknown."""
     value = as_plain(value)
     if isinstance(value, bool | float):
         raise ValueError(f"is not text; {RAW}")
@@ -55,7 +55,7 @@ def as_path(value: object, where: str) -> Path:
     if not isinstance(text, str):
         raise ConfigError(f"{where}: a {type(value).__name__} is not a path; give text or a pathlib.Path")
     if "\0" in text:
-        raise ConfigError(f"{where}: the path has a NUL character inside")
+        raise ConfigError(f"{where}: the path contains a NUL character")
     return Path(text)
 
 
@@ -77,7 +77,7 @@ def from_json(value: object) -> object:
             found = None
         if isinstance(found, list | dict):
             return found
-        raise ValueError(f"it is no valid JSON ({error})") from None
+        raise ValueError(f"it is not valid JSON ({error})") from None
 
 
 def as_list(value: object) -> Any:
@@ -113,7 +113,7 @@ def as_levels(value: object) -> object:
 
 
 def as_scenarios(value: Any) -> Any:
-    """`as_list`, and text with several scenarios apart at the commas, semicolons and line ends outside parentheses."""
+    """`as_list`; text is split into scenarios at commas, semicolons and line ends outside parentheses."""
     if not isinstance(value, str) or value.strip()[:1] in ("[", "{"):
         return [as_text(item) for item in as_list(value)]
     parts, depth, start = [], 0, 0

@@ -1,4 +1,4 @@
-"""Endpoint: where requests go and in what form. It holds the key, and gives it to nobody but the request's head."""
+"""Endpoint: where requests go and in what form. It holds the API key, which appears only in the request's header."""
 
 from __future__ import annotations
 
@@ -32,43 +32,52 @@ class Endpoint(Model):
     """Where requests go and in what form."""
 
     url: Text = Field(
-        description="the full URL; with a path it is used as it is, e.g. https://model-abcd1234.api.baseten.co/production/predict"
+        description="the full URL, e.g. https://model-abcd1234.api.baseten.co/production/predict; a URL with a path is used as is"
     )
-    model: Text | None = Field(None, description="the model's name, sent in chat payloads; may be left out")
-    api_key: SecretStr | None = Field(None, description="the API key; else MODEL_API_KEY, then BASETEN_API_KEY is read")
+    model: Text | None = Field(None, description="the model's name, sent in chat payloads; optional")
+    api_key: SecretStr | None = Field(
+        None, description="the API key; else MODEL_API_KEY, then BASETEN_API_KEY from the environment"
+    )
     auth_scheme: Literal["auto", "Api-Key", "Bearer", "none"] = Field(
         "auto", description="'auto' sends Api-Key to Baseten's model hosts and Bearer elsewhere"
     )
     request_format: Literal["chat", "prompt"] = Field(
-        "chat", description="'chat' sends messages, 'prompt' a bare prompt"
+        "chat", description="'chat' sends messages, 'prompt' sends a bare prompt"
     )
-    stream: bool = Field(True, description="whether to ask for a streamed response; the only control of streaming")
-    headers: Names = Field(default_factory=dict, description="further HTTP headers, e.g. {'x-team': 'research'}")
+    stream: bool = Field(
+        True, description="whether to request a streamed response; no other setting controls streaming"
+    )
+    headers: Names = Field(default_factory=dict, description="additional HTTP headers, e.g. {'x-team': 'research'}")
     verify: bool | str = Field(
-        True, description="True, False (no check), or the path of a CA file for TLS certificates"
+        True, description="check of TLS certificates: True, False (no check), or the path of a CA file"
     )
     client_cert: Text | None = Field(
-        None, description="the path of a PEM file with a client's certificate and key (mutual TLS), or None"
+        None, description="the path of a PEM file with a client certificate and its key (mutual TLS), or None"
     )
     proxy: Text | None = Field(
-        None, description="the URL of an HTTP proxy, e.g. http://user:password@proxy:3128; times are then Python's"
+        None,
+        description="the URL of an HTTP proxy, e.g. http://user:password@proxy:3128; times are then taken in Python",
     )
-    http2: bool = Field(False, description="whether to speak HTTP/2, over TLS alone; times are then Python's")
-    timeout_s: Seconds = Field(600.0, description="seconds that a whole request may take, e.g. 600")
-    connect_timeout_s: Seconds = Field(30.0, description="seconds for DNS, TCP and TLS together, e.g. 30")
+    http2: bool = Field(False, description="whether to use HTTP/2 (https URLs only); times are then taken in Python")
+    timeout_s: Seconds = Field(600.0, description="timeout of a whole request in seconds, e.g. 600")
+    connect_timeout_s: Seconds = Field(30.0, description="timeout for DNS, TCP and TLS together in seconds, e.g. 30")
     first_byte_timeout_s: Seconds | None = Field(
-        None, description="seconds from the send to the first body byte, or None"
+        None, description="timeout from the send to the first body byte in seconds, or None"
     )
     between_bytes_timeout_s: Seconds | None = Field(
-        None, description="seconds without a byte within a response, or None"
+        None, description="timeout between two reads of a response in seconds, or None"
     )
     response_path: Text | None = Field(
-        None, description="where the text stands in an unusual JSON response, e.g. 'a.b.0.c'"
+        None, description="where the text is in an unusual JSON response, e.g. 'a.b.0.c'"
     )
-    prompt_key: Text = Field("prompt", min_length=1, description="the prompt's key in the prompt format, e.g. 'prompt'")
-    max_tokens_key: Text = Field("max_tokens", min_length=1, description="the limit's key, e.g. 'max_new_tokens'")
+    prompt_key: Text = Field(
+        "prompt", min_length=1, description="the name of the prompt's field in the prompt format, e.g. 'prompt'"
+    )
+    max_tokens_key: Text = Field(
+        "max_tokens", min_length=1, description="the name of the field that limits output tokens, e.g. 'max_new_tokens'"
+    )
 
-    if TYPE_CHECKING:  # the fields again, with what each takes: pydantic's mypy plugin does not know `Endpoint(url)`
+    if TYPE_CHECKING:  # the fields again, with their types: pydantic's mypy plugin does not know `Endpoint(url)`
 
         def __init__(
             self,
@@ -103,11 +112,11 @@ class Endpoint(Model):
         regional: bool = False,
         **fields: Any,
     ) -> Self:
-        """An endpoint on Baseten, by what names it: a model's id ("abcd1234" or "model-abcd1234"), a chain's ("chain-abcd1234"), a
+        """An endpoint on Baseten. `model_id` is a model's id ("abcd1234" or "model-abcd1234"), a chain's id ("chain-abcd1234"), a
         host or URL of either, or a model of the shared Model APIs ("deepseek-ai/DeepSeek-V3.1").
 
         `environment`: "production" by default; with `regional=True` the host is that of this regional environment. `deployment`:
-        one deployment instead. A URL with a path is used as it is. ConfigError if the name is none of these."""
+        the id of one deployment, instead of an environment. A URL with a path is used unchanged. ConfigError for any other name."""
         try:
             given, environment, deployment = map(as_text, (model_id, environment, deployment))
         except ValueError as error:
@@ -119,7 +128,7 @@ class Endpoint(Model):
 
     @classmethod
     def of(cls, given: Any, where: str) -> Self:
-        """The endpoint that a call was given: an Endpoint, its URL as text, its fields as a dict, or a config that has one.
+        """The endpoint passed to a call: an Endpoint, its URL as text, its fields as a dict, or a config that has one.
         `where` begins the ConfigError for anything else."""
         given = getattr(given, "endpoint", given)
         if isinstance(given, cls):
@@ -132,7 +141,7 @@ class Endpoint(Model):
 
     @staticmethod
     def key_from(variable: str, environ: Mapping[str, str] | None = None) -> str | None:
-        """The key in the environment variable of that name; None for "". MissingKeyError where it is not set or empty."""
+        """The key in the environment variable of that name; None for "". MissingKeyError if it is not set or empty."""
         try:
             variable = as_text(variable)
         except ValueError as error:
@@ -150,11 +159,11 @@ class Endpoint(Model):
         url = url.strip()
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("it is no http or https URL")
+            raise ValueError("it must be an http:// or https:// URL")
         try:
             _ = parts.port
         except ValueError:
-            raise ValueError("its port is no number from 0 to 65535") from None
+            raise ValueError("its port must be a number from 0 to 65535") from None
         return url
 
     @field_validator("api_key", mode="before")
@@ -166,12 +175,12 @@ class Endpoint(Model):
         try:
             key = as_text(key)
         except ValueError:
-            raise ValueError(f"it is a number and not text; {RAW}") from None
+            raise ValueError(f"it is a number, not text; {RAW}") from None
         if not isinstance(key, str):
             return key
         key = _KEY_PREFIX.sub("", key.strip())
         if re.search(r"[\s\x00-\x1f\x7f]", key):
-            raise ValueError("it has a space or a control character inside")
+            raise ValueError("it contains a space or a control character")
         return key or None
 
     @field_validator("headers")
@@ -179,7 +188,7 @@ class Endpoint(Model):
     def _check_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[\r\n\x00]", value):
-                raise ValueError(f"{name!r} is no valid header")
+                raise ValueError(f"{name!r} is not a valid header")
             if name.lower() in ("content-length", "transfer-encoding", "host", "connection", "content-type"):
                 raise ValueError(f"{name!r} is set by the engine")
         return headers
@@ -210,7 +219,7 @@ class Endpoint(Model):
         except FileNotFoundError:
             raise ValueError(f"there is no file {path!r}") from None
         except (OSError, ssl.SSLError):
-            raise ValueError(f"{path!r} is no PEM file that holds a certificate and its key, unencrypted") from None
+            raise ValueError(f"{path!r} must be a PEM file with a certificate and its unencrypted key") from None
         return path
 
     @field_validator("proxy")
@@ -220,13 +229,15 @@ class Endpoint(Model):
             return None
         parts = urlsplit(proxy.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("it is no http or https URL of a proxy; others, such as SOCKS, are not supported")
+            raise ValueError(
+                "it must be an http:// or https:// URL of a proxy; other kinds, such as SOCKS, are not supported"
+            )
         return proxy.strip()
 
     @model_validator(mode="after")
     def _check_http2(self) -> Self:
         if self.http2 and not self.url.startswith("https:"):
-            raise ValueError("http2=True needs an https URL: over plain HTTP servers speak HTTP/1.1")
+            raise ValueError("http2=True needs an https URL: without TLS, servers use HTTP/1.1")
         return self
 
     @field_serializer("proxy")
@@ -255,9 +266,9 @@ class Endpoint(Model):
         return self.host == "baseten.co" or self.host.endswith(".baseten.co")
 
     def key(self, environ: Mapping[str, str] | None = None) -> str | None:
-        """The API key to send, or None. MissingKeyError where a baseten.co URL has none.
+        """The API key to send, or None. MissingKeyError if there is none for a baseten.co URL.
 
-        Order: `api_key`, MODEL_API_KEY, BASETEN_API_KEY. The last goes only to baseten.co and to this machine.
+        Order: `api_key`, MODEL_API_KEY, BASETEN_API_KEY. The last is sent only to baseten.co and to this machine.
         """
         if self.auth_scheme == "none" or any(h.lower() == "authorization" for h in self.headers):
             return None
@@ -269,7 +280,7 @@ class Endpoint(Model):
             key = self._key_from(environ, KEY_VARIABLES[1])
         if key is None and self.on_baseten:
             raise MissingKeyError(
-                f"{self.host} needs an API key and there is none: set {KEY_VARIABLES[0]} or {KEY_VARIABLES[1]}, "
+                f"{self.host} needs an API key: set {KEY_VARIABLES[0]} or {KEY_VARIABLES[1]}, "
                 "or give Endpoint(api_key=...)"
             )
         return key
@@ -279,7 +290,7 @@ class Endpoint(Model):
         try:
             key: str | None = cls._clean_key(environ.get(variable))
         except ValueError as error:
-            raise ConfigError(f"{variable}: {error}; it should hold the API key alone") from None
+            raise ConfigError(f"{variable}: {error}; it should contain only the API key") from None
         return key
 
     def authorization(self, environ: Mapping[str, str] | None = None) -> str | None:
@@ -293,12 +304,12 @@ class Endpoint(Model):
 
     @property
     def by_httpx(self) -> bool:
-        """Whether requests go out through httpx's connections and not the engine's own: then no byte has a kernel stamp."""
+        """Whether requests use httpx's connections instead of the engine's own. Then the OS kernel does not timestamp bytes."""
         return self.proxy is not None or self.http2
 
     def secrets(self) -> list[bytes]:
-        """What a server that sends back what it was sent would give away: the key, the values of headers and of the URL's
-        query that look secret. What is shorter than 8 bytes is none that could be told from a word."""
+        """Secrets to remove from responses, because a server may echo the request: the key, and values of headers and of the
+        URL's query that look secret. Values shorter than 8 bytes are ignored, because they may be ordinary words."""
         query = [pair.partition("=") for pair in urlsplit(self.url).query.split("&")]
         values = [value for name, value in self.headers.items() if looks_secret(name)]
         values += [value for name, _, value in query if looks_secret(unquote_plus(name))]

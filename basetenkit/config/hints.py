@@ -1,7 +1,7 @@
-"""What other tools call things -> what they are called here.
+"""Names of other tools -> the names here.
 
-A field or a value that is usual elsewhere is not guessed: it is refused, and the sentence says under which name the same thing
-exists here. The names are those of genai-bench, vLLM's and SGLang's benchmarks, GuideLLM, AIPerf and the OpenAI SDK.
+A field or a value from another tool is not translated silently: it is refused, and the error gives the name that is used
+here. The names are those of genai-bench, vLLM's and SGLang's benchmarks, GuideLLM, AIPerf and the OpenAI SDK.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _COUNT = (
     "a level ends at max_requests or max_seconds, whichever comes first: give large numbers for a level without a limit"
 )
 _ALL_AT_ONCE = "to send all requests at once, use concurrency=[N] with max_requests=N"
-# field here -> what it is called elsewhere
+# field here -> its names in other tools
 _FIELDS: dict[str, tuple[str, ...]] = {
     "endpoint": ("server", "backend", "target_endpoint"),
     "url": ("base_url", "api_base", "host", "target", "endpoint_url", "api_url", "base", "uri"),
@@ -39,7 +39,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "batch_size": ("batch", "batch_sizes"),
     "repeats": ("repeat", "runs", "num_runs", "iterations"),
 }
-# field here -> {value elsewhere: what to write here}
+# field here -> {value in other tools: the value here}
 _VALUES: dict[str, dict[str, str]] = {
     "request_rate": dict.fromkeys(("inf", "infinity", "-1", "0", "unlimited", "max", "throughput"), _ALL_AT_ONCE),
     "concurrency": dict.fromkeys(
@@ -47,51 +47,51 @@ _VALUES: dict[str, dict[str, str]] = {
         "for a load without a limit on requests in flight, use request_rate=[RATE]",
     ),
     "max_requests": dict.fromkeys(("inf", "infinity", "-1", "0", "none", "unlimited"), _COUNT),
-    "max_seconds": dict.fromkeys(("inf", "infinity", "-1", "0", "none", "unlimited"), f"{_COUNT}; 86400 is the most"),
-    "timeout_s": dict.fromkeys(("inf", "infinity", "-1", "0", "none"), "for no timeout, use 86400, the most"),
+    "max_seconds": dict.fromkeys(
+        ("inf", "infinity", "-1", "0", "none", "unlimited"), f"{_COUNT}; the maximum is 86400"
+    ),
+    "timeout_s": dict.fromkeys(("inf", "infinity", "-1", "0", "none"), "for no timeout, use the maximum, 86400"),
     "max_in_flight": dict.fromkeys(("inf", "infinity", "-1", "0", "unlimited"), "for no limit, use None"),
     "arrival": {
-        **dict.fromkeys(("exponential", "poisson_process", "concurrency_poisson"), "that is arrival='poisson'"),
-        **dict.fromkeys(("static", "fixed", "deterministic", "steady", "fixed_schedule"), "that is arrival='constant'"),
+        **dict.fromkeys(("exponential", "poisson_process", "concurrency_poisson"), "use arrival='poisson'"),
+        **dict.fromkeys(("static", "fixed", "deterministic", "steady", "fixed_schedule"), "use arrival='constant'"),
         **dict.fromkeys(
             ("concurrent", "concurrency", "closed", "synchronous", "throughput"),
-            "a closed loop is given by concurrency=[N], without request_rate",
+            "for a closed loop, use concurrency=[N] without request_rate",
         ),
     },
     "task": {
         **dict.fromkeys(
             ("chat", "completion", "completions", "text-generation", "generate", "text", "llm"),
-            "that is task='text-to-text', whose form is Endpoint.request_format",
+            "use task='text-to-text'; Endpoint.request_format sets the form of the payload",
         ),
-        **dict.fromkeys(
-            ("embedding", "embeddings", "embed", "feature-extraction"), "that is task='text-to-embeddings'"
-        ),
-        **dict.fromkeys(("vision", "multimodal", "image", "vlm"), "that is task='image-text-to-text'"),
+        **dict.fromkeys(("embedding", "embeddings", "embed", "feature-extraction"), "use task='text-to-embeddings'"),
+        **dict.fromkeys(("vision", "multimodal", "image", "vlm"), "use task='image-text-to-text'"),
     },
     "request_format": {
         **dict.fromkeys(
             ("openai", "openai-chat", "openai_chat", "chat-completions", "chat_completions", "messages"),
-            "that is request_format='chat'",
+            "use request_format='chat'",
         ),
         **dict.fromkeys(
             ("completion", "completions", "openai-completions", "text", "text_completions"),
-            "that is request_format='prompt'",
+            "use request_format='prompt'",
         ),
     },
     "auth_scheme": {
-        **dict.fromkeys(("api-key", "api_key", "apikey"), "that is auth_scheme='Api-Key'"),
-        "bearer": "that is auth_scheme='Bearer'",
+        **dict.fromkeys(("api-key", "api_key", "apikey"), "use auth_scheme='Api-Key'"),
+        "bearer": "use auth_scheme='Bearer'",
     },
     "capture": {
-        "true": "that is capture='all'",
-        "false": "that is capture='none'",
-        "error": "that is capture='errors'",
-        "failed": "that is capture='errors'",
+        "true": "use capture='all'",
+        "false": "use capture='none'",
+        "error": "use capture='errors'",
+        "failed": "use capture='errors'",
     },
     "workers": {
         "-1": "give the number of processes",
         "auto": "give the number of processes",
-        "none": "that is workers=0",
+        "none": "use workers=0",
     },
 }
 
@@ -106,7 +106,7 @@ def field_hint(name: str, known: Any) -> str | None:
 
 
 def value_hint(field: str, value: object) -> str | None:
-    """What to write instead of a value that other tools take for `field`; None if nothing is known of it."""
+    """The value to write instead of a value that other tools take for `field`; None if it is unknown."""
     text = str(value).strip().lower()
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         text = str(int(value))

@@ -1,8 +1,8 @@
 """How a level loads the endpoint: a closed loop of users, or an open loop of arrivals.
 
-Each kind of load is one small class that knows all that depends on the kind: what it is called in the column `load` and in the
-column `level`, its label, how many requests `max_requests="auto"` means, and how many it keeps in flight. Code that has to know
-which kind it has asks `load.scheduled` (whether a schedule says when requests go), or matches on the class.
+Each kind of load is one small class with everything that depends on the kind: its values in the columns `load` and `level`, its
+label, the number of requests for `max_requests="auto"`, and the number in flight. Code that depends on the kind uses
+`load.scheduled` (whether requests follow a schedule), or matches on the class.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LEAST_REQUESTS, REQUESTS_PER_USER, SECONDS_OF_ARRIVALS = 200, 10, 60.0
 
 @dataclass(frozen=True, slots=True)
 class ClosedLoop:
-    """A number of users, each of whom sends the next request when the last one has ended."""
+    """A number of users; each sends the next request when the last one has ended."""
 
     users: int
 
@@ -26,7 +26,7 @@ class ClosedLoop:
 
     @property
     def level(self) -> float:
-        """What the column `level` has: requests in flight."""
+        """The value of the column `level`: requests in flight."""
         return float(self.users)
 
     @property
@@ -35,11 +35,11 @@ class ClosedLoop:
         return max(LEAST_REQUESTS, self.users * REQUESTS_PER_USER)
 
     def around(self, requests: int) -> int:
-        """Requests that a steady level sends around its measured ones, about."""
+        """About how many requests a steady level sends before and after its measured ones."""
         return 4 * self.users
 
     def at_once(self, guard: int | None) -> int | None:
-        """The most requests in flight; None if nothing bounds them. `guard`: the config's `max_in_flight`."""
+        """The maximum number of requests in flight; None if there is no limit. `guard`: the config's `max_in_flight`."""
         return self.users
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class ClosedLoop:
 
 @dataclass(frozen=True, slots=True)
 class OpenLoop:
-    """Requests that arrive by a schedule, at a rate in requests per second, whether or not earlier ones have ended."""
+    """Requests on a schedule, at a rate in requests per second, whether or not earlier ones have ended."""
 
     rate: float
 
@@ -57,7 +57,7 @@ class OpenLoop:
 
     @property
     def level(self) -> float:
-        """What the column `level` has: requests per second."""
+        """The value of the column `level`: requests per second."""
         return self.rate
 
     @property
@@ -67,11 +67,11 @@ class OpenLoop:
         return max(LEAST_REQUESTS, math.ceil(self.rate * SECONDS_OF_ARRIVALS))
 
     def around(self, requests: int) -> int:
-        """Requests that a steady level sends around its measured ones, about."""
+        """About how many requests a steady level sends before and after its measured ones."""
         return requests // 2
 
     def at_once(self, guard: int | None) -> int | None:
-        """The most requests in flight; None if nothing bounds them. `guard`: the config's `max_in_flight`."""
+        """The maximum number of requests in flight; None if there is no limit. `guard`: the config's `max_in_flight`."""
         return guard
 
     def __str__(self) -> str:
@@ -93,8 +93,8 @@ def load_of(kind: str, level: float) -> Load:
 
 @dataclass(frozen=True, slots=True)
 class LevelKey:
-    """What figures are of: one scenario under one load, all repeats together. `str()` gives the one label that every surface
-    shows. A run over several batch sizes writes each level's own into its scenario, as `E(64,8)`."""
+    """Identifies a level: one scenario under one load, all repeats together. `str()` gives the label that is shown everywhere.
+    In a run with several batch sizes, each level's scenario includes its own, as `E(64,8)`."""
 
     scenario: str
     load: Load

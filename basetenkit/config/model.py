@@ -1,4 +1,4 @@
-"""What the configuration's models are made of: a base whose errors are one sentence each."""
+"""The base class of the configuration's models; its errors are one sentence each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .hints import field_hint, value_hint
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotates a field whose value is a key of `choices`. A key that is added later counts too."""
+    """Annotates a field whose value is a key of `choices`. Keys may be added later."""
 
     choices: Mapping[str, object]
 
@@ -41,7 +41,7 @@ class Model(BaseModel):
         extra="forbid", frozen=True, validate_default=False, hide_input_in_errors=True, strict=False
     )
 
-    renamed: ClassVar[dict[str, str]] = {}  # earlier name -> name, of fields that may still be given by the earlier one
+    renamed: ClassVar[dict[str, str]] = {}  # earlier name -> name, for fields that still accept the earlier name
 
     @classmethod
     def _by_todays_names(cls, given: Mapping[str, object]) -> dict[str, object]:
@@ -49,7 +49,7 @@ class Model(BaseModel):
         twice = [old for old, new in cls.renamed.items() if old in given and new in given]
         if twice:
             raise ConfigError(
-                f"it is the earlier name of {cls.renamed[twice[0]]}; give one of the two", at=(cls.__name__, twice[0])
+                f"it is the earlier name of {cls.renamed[twice[0]]}; give only one of them", at=(cls.__name__, twice[0])
             )
         return {cls.renamed.get(name, name): value for name, value in given.items()}
 
@@ -130,7 +130,7 @@ class Model(BaseModel):
             raise ConfigError(_no_such_field(kind, name), at=(kind.__name__, name))
         own = {"RunConfig": "config"}.get(kind.__name__, kind.__name__.lower())
         raise ConfigError(
-            f"it is frozen and cannot be changed in place; make a copy that differs: {own} = {own}.with_({name}=...)",
+            f"it is frozen and cannot be changed in place; make a changed copy: {own} = {own}.with_({name}=...)",
             at=(kind.__name__, name),
         )
 
@@ -166,11 +166,11 @@ def _readable(model: type[BaseModel], error: ValidationError) -> ConfigError:
     found: list[tuple[Location, str]] = []
     told: set[Location] = (
         set()
-    )  # places of which a sentence was made here: of a union each branch complains, the first counts
+    )  # places that already have a sentence: each branch of a union reports an error, and the first one counts
     for e in error.errors(include_url=False):
         place, owner, field = _place(model, e["loc"])
         inner = e.get("ctx", {}).get("error")
-        if isinstance(inner, ConfigError):  # already whole sentences: a model's within this one, or a scenario's
+        if isinstance(inner, ConfigError):  # already sentences: from a nested model or a scenario
             moved = [(place + at[1:] if at[:1] == (owner.__name__,) else place + at, said) for at, said in inner.errors]
             found += [one for one in moved if one not in found]
         elif place not in told:
@@ -180,7 +180,7 @@ def _readable(model: type[BaseModel], error: ValidationError) -> ConfigError:
 
 
 def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[Location, type[BaseModel], FieldInfo | None]:
-    """(where an error is, the model that is responsible for what is there, the field it is in)."""
+    """(location of an error, the model that owns this location, its field)."""
     place, owner, field = [model.__name__], model, None
     for step in loc:
         if not isinstance(step, str) or step.startswith("function-"):

@@ -28,12 +28,12 @@ class PlannedLevel:
 
     @property
     def stream(self) -> str:
-        """Names this level's own random numbers: with the same seed, each level and repeat draws its own."""
+        """The name of this level's random numbers: with the same seed, each level and repeat has different ones."""
         return f"{self.load.kind}:{self.load.level:g}:{self.repeat}"
 
     @property
     def columns(self) -> dict[str, str | float | int]:
-        """What tells its rows from those of other levels."""
+        """The columns that identify its rows."""
         return {**self.key.columns, "repeat": self.repeat}
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ def scenarios_of(config: RunConfig) -> list[str]:
 
 
 def levels_of(config: RunConfig) -> list[PlannedLevel]:
-    """The levels of a run in the order they run: each repeat goes through all of them, so that repeats lie apart in time."""
+    """The levels of a run in the order in which they run: each repeat includes all levels, so that repeats are apart in time."""
     keys = [LevelKey(scenario, load) for scenario in scenarios_of(config) for load in loads_of(config)]
     every = itertools.product(range(config.repeats), keys)
     return [PlannedLevel(index, key, repeat) for index, (repeat, key) in enumerate(every)]

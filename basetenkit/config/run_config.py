@@ -1,9 +1,9 @@
-"""What to measure and how: a RunConfig, validated as it is made.
+"""RunConfig: what to measure and how. It is validated when it is made.
 
-Secrets are held as secrets: the key, headers and URL query values that look like one appear in no repr, dump or log. What
-a config dumps to JSON comes back as the same config less those.
+The key, and header and URL query values that look secret, appear in no repr, dump or log. A config that is dumped to JSON and
+loaded again is the same config without its secrets.
 
-Field descriptions and examples are the sentences that forms and errors show: they stand here and nowhere else.
+Forms and errors show the descriptions of the fields; their texts are defined only here.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def _or_auto(value: object, handler: ValidatorFunctionWrapHandler) -> object:
 AUTO = "auto"
 Requests = Annotated[int, Field(ge=1), WrapValidator(_or_auto), PlainSerializer(lambda n: n, return_type=Any)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-RENAMED = {  # the names that version 0.1.0.dev0 had; a config is still made with them, and a saved one read
+RENAMED = {  # names of version 0.1.0.dev0, which new and saved configs may still use
     "give_up_after": "abort_after_failures",
     "stop_behind": "stop_on_overload",
     "answers": "history_from",
 }
-UNTIL_MOST = 10_000  # requests of a level that goes on until it is precise, if nothing else is said
+UNTIL_MOST = 10_000  # default of max_requests for a level that runs until it is precise
 Levels = BeforeValidator(as_levels)
 
 
@@ -73,80 +73,90 @@ def _limits(given: object) -> object:
 
 
 class RunConfig(Model):
-    """A whole run: the endpoint, what to send, under what load, within what limits."""
+    """A whole run: the endpoint, the requests to send, the load, and the limits."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
     renamed: ClassVar = RENAMED
 
-    endpoint: Endpoint = Field(description="an Endpoint, its URL, or its fields as a dict")
+    endpoint: Endpoint = Field(description="an Endpoint, a URL, or the fields of an Endpoint as a dict")
     task: Annotated[str, OneOf(TASKS)] = Field(
-        default="text-to-text", description="what is sent: text, images with text, or texts to embed"
+        default="text-to-text", description="the task: text, images with text, or texts to embed"
     )
-    tokenizer: Text | None = Field(default="embedded", description="'embedded', a local folder or file, or a hub id")
+    tokenizer: Text | None = Field(
+        default="embedded", description="'embedded', a local folder or file, or a Hugging Face id"
+    )
     scenarios: Annotated[list[str], BeforeValidator(as_scenarios)] = Field(
         default_factory=lambda: ["D(100,100)"],
         description="traffic scenarios, e.g. 'D(100,100)' or ['N(480,240)/(300,150)']; mixed: '0.7*D(100,50)+0.3*P(1000,20)/50'; "
         "with a data set: 'dataset', 'RD(200)'",
     )
     concurrency: Annotated[list[Count], Levels] = Field(
-        default_factory=lambda: [1, 8], description="whole numbers of at least 1, e.g. 8 or [1, 8]: each level is a run"
+        default_factory=lambda: [1, 8],
+        description="requests in flight, whole numbers of at least 1, e.g. 8 or [1, 8]; one level for each",
     )
     request_rate: Annotated[list[Positive], Levels] = Field(
-        default_factory=list, description="requests a second, above 0, e.g. 2.5 or [1, 2]: each level is a run"
+        default_factory=list, description="requests per second, above 0, e.g. 2.5 or [1, 2]; one level for each"
     )
     arrival: Literal["poisson", "constant", "uniform", "gamma"] = Field(
-        default="poisson", description="gaps between arrivals"
+        default="poisson", description="distribution of the gaps between arrivals"
     )
-    burstiness: Positive = Field(default=1.0, description="shape of gamma arrivals: 1 is Poisson, below 1 burstier")
+    burstiness: Positive = Field(
+        default=1.0, description="shape of gamma arrivals: 1 is Poisson, values below 1 are burstier"
+    )
     max_in_flight: Count | None = Field(
-        default=None, description="the most requests in flight in an open loop, or None"
+        default=None, description="maximum number of requests in flight in an open loop, or None"
     )
     batch_size: Annotated[list[Count], Levels] = Field(
-        default_factory=lambda: [1], description="inputs a request, for embeddings, e.g. 8 or [1, 8]: each is a level"
+        default_factory=lambda: [1],
+        description="inputs per request, for embeddings, e.g. 8 or [1, 8]; one level for each",
     )
     max_requests: Requests = Field(
         default=200,
         description="measured requests of each level and repeat, e.g. 200; 'auto': at least 10 times the level",
     )
-    max_seconds: Seconds = Field(default=600.0, description="seconds that a level may take at most, e.g. 600")
+    max_seconds: Seconds = Field(default=600.0, description="maximum duration of a level in seconds, e.g. 600")
     warmup_requests: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="requests before the measured ones, e.g. 8"
+        default=0, description="requests to send before the measured ones, e.g. 8"
     )
     warmup_retries: Annotated[int, Field(ge=0, le=20)] = Field(
         default=5,
-        description="how often a warm-up request is sent again after a 429, 502, 503 or 529, or without a connection",
+        description="how many times to resend a warm-up request after a 429, 502, 503 or 529, or after a failed connection",
     )
-    repeats: Count = Field(default=1, description="how often each level is run, e.g. 10")
+    repeats: Count = Field(default=1, description="how many times to run each level, e.g. 10")
     dataset: Any = Field(
         default=None,
-        description="a path, a frame or a description (of a Hugging Face data set, too): what is sent, or whose words",
+        description="path, polars frame, or dataset description (also of a Hugging Face data set) to take prompts from",
     )
     history_from: Literal["model", "dataset"] = Field(
         default="model",
-        description="which assistant replies go into a conversation's history: the model's or the data set's",
+        description="which assistant replies go into the history: the model's or the data set's",
     )
     steady: bool = Field(
         default=True,
-        description="keep the load on before the first and after the last measured request, so that all of them meet the same "
-        "load; False sends the measured requests only",
+        description="send requests before the first and after the last measured one, so that all measured requests get the same "
+        "load; False sends only the measured requests",
     )
     request_params: Params = Field(
-        default_factory=dict, description="further payload fields, e.g. {'temperature': 0.7}"
+        default_factory=dict, description="additional payload fields, e.g. {'temperature': 0.7}"
     )
     seed: int = Field(default=0, description="a whole number; the same seed and salt give the same requests")
     salt: Text | None = Field(
-        default=None, description="None for a fresh one each run, or a string for the same bytes again"
+        default=None, description="None for new prompts in each run, or a string to get the same prompts again"
     )
     workers: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="0 for a thread in this process, N for processes"
+        default=0, description="0: send from a thread in this process; N: send from N separate processes"
     )
-    max_total_tokens: Count | None = Field(default=None, description="the most tokens a run may spend, or None")
-    capture: Literal["none", "errors", "all"] = Field(default="errors", description="whose raw bytes are kept")
-    capture_limit_mb: Annotated[int, Field(ge=0)] = Field(default=256, description="megabytes of raw bytes kept a run")
+    max_total_tokens: Count | None = Field(default=None, description="maximum number of tokens for a run, or None")
+    capture: Literal["none", "errors", "all"] = Field(
+        default="errors", description="which responses to save as raw bytes"
+    )
+    capture_limit_mb: Annotated[int, Field(ge=0)] = Field(
+        default=256, description="maximum size of the saved raw bytes per run in megabytes"
+    )
     until: Annotated[dict[str, Share], BeforeValidator(from_json)] = Field(
         default_factory=dict,
-        description="end a level when half the interval of a figure is within this share of it, e.g. {'ttft_s_p95': 0.05}; "
-        "max_requests is then the most",
+        description="end a level when half the width of a figure's interval is within this share of the figure, e.g. "
+        "{'ttft_s_p95': 0.05}; max_requests is then the maximum",
     )
     slo: Annotated[dict[str, Annotated[Positive, BeforeValidator(as_seconds)]], BeforeValidator(_limits)] = Field(
         default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5} or {'ttft': '500ms'}"
@@ -155,11 +165,11 @@ class RunConfig(Model):
         default=False, description="stop an open-loop level if the requests in flight keep rising"
     )
     abort_after_failures: Count | None = Field(
-        default=50, description="stop a level if its first N requests all fail; None: never"
+        default=50, description="stop a level if its first N requests all fail; None: do not stop"
     )
     preflight: bool = Field(
         default=True,
-        description="begin with one request; if nothing answers it, stop the run there. False runs the levels all the same",
+        description="send one request first, and stop the run if it gets no answer; False runs the levels anyway",
     )
 
     @model_validator(mode="before")
@@ -191,24 +201,24 @@ class RunConfig(Model):
     @classmethod
     def _check_scenarios(cls, scenarios: list[str]) -> list[str]:
         if not scenarios:
-            raise ValueError("at least one scenario is needed")
+            raise ValueError("at least one scenario is required")
         texts = [str(parse_scenario(s)) for s in scenarios]
         if len(set(texts)) < len(texts):
-            raise ValueError("a scenario stands there twice")
+            raise ValueError("duplicate scenario")
         return texts
 
     @field_validator("batch_size")
     @classmethod
     def _check_batch_size(cls, sizes: list[int]) -> list[int]:
         if not sizes:
-            raise ValueError("at least one batch size is needed")
+            raise ValueError("at least one batch size is required")
         return sizes
 
     @field_validator("concurrency", "request_rate", "batch_size")
     @classmethod
     def _check_levels(cls, levels: list[float]) -> list[float]:
         if len(set(levels)) < len(levels):
-            raise ValueError("a level stands there twice")
+            raise ValueError("duplicate level")
         return levels
 
     @model_validator(mode="after")
@@ -217,12 +227,12 @@ class RunConfig(Model):
             raise ValueError("no load is given; set concurrency=[1, 8] or request_rate=[2.0]")
         prompt_format = self.endpoint.request_format == "prompt" or self.request_params.get("use_prompt_format")
         if prompt_format and not TASKS[self.task].bare_prompt:
-            raise ValueError(f"the prompt format has no place for {self.task}; use request_format='chat'")
+            raise ValueError(f"the prompt format does not support {self.task}; use request_format='chat'")
         return self
 
     def with_whole_url(self) -> Self:
-        """The config as it is sent: a base URL has the path that its task and form leave, and a warning says so; any other URL
-        stays as it is. ConfigError, with the candidates, if several paths would fit."""
+        """The config with a complete URL: a base URL gets the only path that fits its task and format, with a warning; any other
+        URL is unchanged. ConfigError, with the candidates, if several paths fit."""
         prompt_format = self.endpoint.request_format == "prompt" or bool(self.request_params.get("use_prompt_format"))
         url = completed(self.endpoint.url, self.task, prompt_format)
         if url == self.endpoint.url:
@@ -235,12 +245,12 @@ class RunConfig(Model):
         return load.auto_requests if str(self.max_requests) == AUTO else self.max_requests
 
     def around_of(self, load: Load) -> int:
-        """Requests that a steady level sends around its measured ones, about: until the load has settled, and until the last
-        measured one has ended. 0 without `steady`."""
+        """About how many requests a steady level sends before and after its measured ones: until the load has settled, and until
+        the last measured request has ended. 0 without `steady`."""
         return load.around(self.requests_of(load)) if self.steady else 0
 
     def to_python(self) -> str:
-        """A cell of Python that makes this config, less its secrets. ConfigError where the data set is a frame in hand."""
+        """Python code that makes this config, without its secrets. ConfigError if the data set is a frame in memory."""
         return to_python(self)
 
     @field_serializer("request_params")

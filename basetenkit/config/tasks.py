@@ -1,6 +1,6 @@
 """The tasks: what a request asks for. One `Task` per task, listed in `TASKS`, with everything that depends on the task alone.
 
-How the JSON body of a task is built stands in `BUILDERS` of `workload/payload.py`, and what a scenario is for in its class.
+`BUILDERS` in `workload/payload.py` build the JSON body of a task; a scenario's class lists its tasks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 class Task:
     """`route`: the path behind /v1 on an OpenAI-compatible server; `probe`: the scenario of one small request; `generates`: the
     response is text that a model writes token by token, so it can be streamed, and a request has one input; `bare_prompt`:
-    whether the prompt format has a place for all that is sent."""
+    whether the prompt format can hold everything that is sent."""
 
     name: str
     route: str

@@ -1,5 +1,5 @@
-"""A config -> the cell of Python that makes it. Fields at their defaults are left out, and so is every secret: the cell is
-meant to be shared. What a default would imply from another field (scenarios, concurrency) is always written."""
+"""A config -> Python code that makes it. Fields with default values and all secrets are left out, so that the code can be
+shared. Fields whose default depends on another field (scenarios, concurrency) are always written."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ALWAYS = ("scenarios", "concurrency")
 
 
 def to_python(config: BaseModel) -> str:
-    """Python that ends with `config = bk.RunConfig(...)`. ConfigError where the data set is a frame, which no text can make."""
+    """Python code that ends with `config = bk.RunConfig(...)`. ConfigError if the data set is a frame, which has no text form."""
     values = config.model_dump()
     if not isinstance(values["dataset"], (str, dict, type(None))):
-        raise ConfigError("to_python: a frame as the data set has no text; save it (write_parquet) and give its path")
+        raise ConfigError("to_python: the data set is a frame in memory; save it (write_parquet) and give its path")
     endpoint = values.pop("endpoint")
     kind: type[BaseModel] = type(getattr(config, "endpoint"))  # noqa: B009 - the model's own type is in a layer above
     lines = ["import basetenkit as bk", "", "endpoint = bk.Endpoint(", *_fields(endpoint, kind), ")"]

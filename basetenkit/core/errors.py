@@ -1,4 +1,4 @@
-"""What can be raised, drawn as a tree. Each message is one sentence: what is wrong, where, and what would be right.
+"""The exceptions, as a tree. Each message is one sentence: the error, its location, and how to correct it.
 
     try:
         run = await bk.run(config)
@@ -8,7 +8,7 @@
     BasetenkitError
     ├── ConfigError (ValueError)     a RunConfig, an Endpoint, or a call's arguments
     │   ├── ScenarioError            a scenario string
-    │   ├── MissingKeyError          an API key is needed and none was found
+    │   ├── MissingKeyError          an API key is required, but none was found
     │   ├── TokenizerError           a tokenizer that cannot be loaded or used
     │   └── DataError                a data set that cannot be found, read or used
     ├── StoreError                   a run folder that cannot be written, read or shared
@@ -18,7 +18,7 @@
     ├── GateError                    a measured run missed a limit that was set for it
     └── EmulatorError (RuntimeError) the embedded endpoint did not start
 
-What an endpoint does is never raised: rows and findings have it. These names are in `bk.errors`.
+An endpoint's failures never raise an exception: they are in the rows and findings. These names are in `bk.errors`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Location = tuple[str, ...]
 
 
 class BasetenkitError(Exception):
-    """The root of all that basetenkit raises on purpose."""
+    """The base class of all exceptions of basetenkit."""
 
 
 class ConfigError(BasetenkitError, ValueError):
@@ -37,13 +37,13 @@ class ConfigError(BasetenkitError, ValueError):
 
     Parameters
     ----------
-    message : what is wrong and what would be right, in one sentence.
-    at : where, from the model's name to the field: `("RunConfig", "endpoint", "url")`; empty if no field is to blame.
-    errors : several (location, message) at once, in place of the two.
+    message : the error and how to correct it, in one sentence.
+    at : its location, from the model's name to the field: `("RunConfig", "endpoint", "url")`; empty if it concerns no field.
+    errors : several (location, message) pairs, instead of the two parameters above.
 
     Attributes
     ----------
-    errors : list of (location, message), one per error. The exception's text has each of them on a line of its own.
+    errors : list of (location, message), one per error. The exception's text has one line for each.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class ScenarioError(ConfigError):
 
 
 class MissingKeyError(ConfigError):
-    """An endpoint on baseten.co needs a key, and there is none."""
+    """An endpoint on baseten.co needs a key, but there is none."""
 
 
 class TokenizerError(ConfigError):
@@ -87,7 +87,7 @@ class WorkerError(BasetenkitError, RuntimeError):
 
 
 class ForkError(BasetenkitError, RuntimeError):
-    """This process was forked after polars had worked in its parent; nothing can be run here."""
+    """This process was forked after its parent used polars; nothing can be run here."""
 
 
 class NotAwaitedError(BasetenkitError, AttributeError):
@@ -95,7 +95,7 @@ class NotAwaitedError(BasetenkitError, AttributeError):
 
 
 class GateError(BasetenkitError):
-    """A run was measured, and missed a limit that was set for it."""
+    """A run was measured but missed one of its limits."""
 
 
 class EmulatorError(BasetenkitError, RuntimeError):

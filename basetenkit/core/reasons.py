@@ -1,7 +1,7 @@
-"""Why a level or a run ended: an enum, with the figures that belong to each reason, saved as they are.
+"""Why a level or a run ended: an enum, and the figures of each reason, which are saved as they are.
 
-The text is made when somebody looks. No code reads it: what a run does next depends on `reason` and `fields` alone, so a
-sentence can change without anything else.
+The text is made when it is shown. No code reads it: a run's next step depends only on `reason` and `fields`, so a text can
+change and nothing else has to.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ class StopReason(StrEnum):
 
     TIME = "time"  # max_seconds; fields: seconds
     FAILURES = "failures"  # the first requests all failed; fields: requests
-    OVERLOAD = "overload"  # requests in flight rise for good; fields: early, late
+    OVERLOAD = "overload"  # requests in flight keep rising; fields: early, late
     TOKENS = "tokens"  # max_total_tokens; fields: none
-    STOPPED = "stopped"  # by the user, or with the process; fields: why
-    NO_ANSWER = "no_answer"  # the request before the levels shows that none can succeed; fields: message
-    NOT_WRITTEN = "not_written"  # the run's folder; fields: message
-    WORKERS_LOST = "workers_lost"  # no process is left that sends; fields: none
+    STOPPED = "stopped"  # by the user, or because the process ends; fields: why
+    NO_ANSWER = "no_answer"  # the request before the levels shows that no request can succeed; fields: message
+    NOT_WRITTEN = "not_written"  # the run's folder could not be written; fields: message
+    WORKERS_LOST = "workers_lost"  # no sending process is left; fields: none
 
 
 _TEXTS: dict[StopReason, str] = {
     StopReason.TIME: "max_seconds={seconds:g} was reached",
     StopReason.FAILURES: "the first {requests} requests all failed (abort_after_failures)",
-    StopReason.OVERLOAD: "the endpoint fell behind: {early:.3g}, then {late:.3g} in flight (stop_on_overload)",
-    StopReason.TOKENS: "the guard on tokens was reached",
+    StopReason.OVERLOAD: "requests in flight kept rising, from {early:.3g} to {late:.3g} (stop_on_overload)",
+    StopReason.TOKENS: "max_total_tokens was reached",
     StopReason.STOPPED: "{why}",
     StopReason.NO_ANSWER: "nothing answers: {message}",
     StopReason.NOT_WRITTEN: "{message}",
@@ -39,7 +39,7 @@ _TEXTS: dict[StopReason, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One stop: its reason, and the figures of it by name. Its text is `str(stop)`.
+    """One stop: its reason and its figures by name. Its text is `str(stop)`.
 
     >>> str(Stop(StopReason.TIME, {"seconds": 600.0}))
     'max_seconds=600 was reached'
@@ -57,6 +57,6 @@ class Stop:
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> Self:
-        """What `saved` gave. ValueError if this version does not know the reason."""
+        """The stop that `saved` returned. ValueError if this version does not know the reason."""
         fields = dict(saved)
         return cls(StopReason(fields.pop("reason")), fields)

@@ -13,7 +13,7 @@ _SECRET_NAME = re.compile(
     r"auth|key|token|secret|password|passwd|credential|cookie|signature|(^|[^a-z])sig($|[^a-z])", re.I
 )
 # What of a name says the model's tokens, a cache's entry or a writer, and no credential. It is taken out before the search,
-# so that `eos_token_secret` is one all the same; what is not listed here is masked rather than shown.
+# so that `eos_token_secret` is one anyway; a name that is not listed here is masked.
 _HARMLESS = re.compile(
     r"(?<![a-z])(stop|eos|bos|pad|unk|sep|cls|mask|special|start|end|image|audio|think|decoder_start)[-_]?token"
     r"|(?<![a-z])(max|min|new|num|stop|stopping|special|suppress|bad|budget)[-_]?tokens"
@@ -24,7 +24,7 @@ _HARMLESS = re.compile(
 
 
 def looks_secret(name: str) -> bool:
-    """Whether what stands under this name, in a header, a query or a body, is taken for a secret."""
+    """Whether a value of this name, in a header, a query or a body, is treated as a secret."""
     return bool(_SECRET_NAME.search(_HARMLESS.sub("", name)))
 
 
@@ -41,7 +41,7 @@ def _redact_pair(pair: str) -> str:
 
 
 def redact(value: object) -> Any:
-    """A JSON value with `***` for each text that stands, at whatever depth, under a key that looks like a secret's, itself
+    """A JSON value with `***` for each text, at any depth, under a key that looks like a secret's, itself
     or in a list. Numbers stay: they are counts and ids."""
     if isinstance(value, dict):
         return {k: _hidden(v) if looks_secret(str(k)) else redact(v) for k, v in value.items()}

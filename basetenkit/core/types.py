@@ -1,5 +1,5 @@
 """The nouns that every package uses: a Request is sent, an Exchange is what came of it, OutputEvents are what the
-model said in it, an Outcome is how it ended, an Estimate is a figure with its interval.
+model's output in it, an Outcome is how it ended, an Estimate is a figure with its interval.
 
 Times inside the engine are integers: nanoseconds on CLOCK_MONOTONIC. They become seconds, relative to the send or to the
 level's start, where a row is made.

@@ -8,7 +8,7 @@ that timing. In a notebook or a test:
         server.truth()["peak_in_flight"]
 
 From a shell: `python -m basetenkit.emulator --port 8099 --ttft-ms 50 --itl-ms 20`. Whatever key is sent is accepted, unless
-`api_key` is given. It stands apart: of the rest of the package it imports only the errors.
+`api_key` is given. It is independent: it imports only the errors from the rest of the package.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Emulator:
         if self.process.stdout is not None:
             self.process.stdout.close()
         if not self._said.closed and (complaint := self._complaint()):
-            sys.stderr.write(f"the embedded endpoint said: {complaint}\n")
+            sys.stderr.write(f"the embedded endpoint: {complaint}\n")
         self._clean()
 
     def _complaint(self) -> str:

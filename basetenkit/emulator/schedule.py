@@ -2,7 +2,7 @@
 
 A timer of asyncio's for each token costs several times what writing it does, since its timers are compared by Python code.
 Here one timer stands for the whole heap, whose entries are compared as tuples. What can be done at any time (counting a
-prompt) is done in the pauses: what is short as soon as nothing is overdue, what takes longer where it holds up no token.
+prompt) is done in the pauses: short work as soon as nothing is overdue, longer work when it delays no token.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Schedule:
             self._timer, self._wakes_at = self._loop.call_at(when, self._turn), when
 
     def _turn(self) -> None:
-        """What is due, for a millisecond at most: then the sockets have their turn, so that nobody's request lies waiting."""
+        """Do the due work, for a millisecond at most; then read the sockets, so that no request waits."""
         try:
             self._do_what_is_due()
         finally:

@@ -1,6 +1,6 @@
 """The embedded endpoint's sockets, its schedule, and the truth it keeps.
 
-The kernel stamps when a request's last byte came; each write is stamped before and after. Both are on CLOCK_MONOTONIC, so a
+The OS kernel timestamps a request's last byte; each write is timestamped before and after. Both are on CLOCK_MONOTONIC, so a
 client on the same machine can be held against them. Bare non-blocking sockets: its own cost must stay small beside a client's.
 """
 
@@ -50,7 +50,7 @@ class Server:
         self._look_at_clocks()
 
     def _look_at_clocks(self) -> None:
-        """The wall clock, which the kernel stamps by, may be set while the endpoint runs."""
+        """The wall clock, which the OS kernel's timestamps use, may be set while the endpoint runs."""
         self.offset = realtime_offset()
         self._clocks = self.loop.call_later(OFFSET_EVERY_S, self._look_at_clocks)
 

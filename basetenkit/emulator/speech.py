@@ -44,7 +44,7 @@ class Speaker:
         except ValueError as error:
             return self._refused(f"Invalid JSON payload: {error}")
         if not isinstance(request, dict):
-            return self._refused("Invalid JSON payload: it is no object")
+            return self._refused("Invalid JSON payload: it is not an object")
         failure = headers.get("x-emulator-fail") or self._draw_failure()
         if failure and failure not in FAILURES:
             return self._refused(f"there is no failure {failure!r}; there are {', '.join(FAILURES)}")

@@ -74,7 +74,7 @@ def take_request(inbox: bytes) -> Asked | None:
     try:
         url = urlsplit(rest)
     except ValueError:
-        raise BadRequest(400, "the request's target is no path") from None
+        raise BadRequest(400, "the request's target is not a path") from None
     return Asked(method, url.path, parse_qs(url.query), headers, inbox[end + 4 : size], size, version)
 
 

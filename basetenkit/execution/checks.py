@@ -83,7 +83,7 @@ def check_supported(config: RunConfig) -> None:
 
 
 def say_limits(config: RunConfig) -> None:
-    """A warning before anything is sent where times will be Python's and not the kernel's."""
+    """Warn, before anything is sent, if times will be taken in Python and not by the OS kernel."""
     if config.endpoint.by_httpx:
         why = "through a proxy or over HTTP/2 no byte has a kernel stamp"
     elif not stamps_here():
@@ -92,7 +92,7 @@ def say_limits(config: RunConfig) -> None:
         return
     warnings.warn(
         f"{why}: times are those at which Python read the bytes, and each row's error says by how much they may be late "
-        "(some milliseconds, more with many requests in flight or a busy kernel); workers=1 keeps the kernel's work apart",
+        "(some milliseconds, more with many requests in flight or a busy notebook kernel); workers=1 avoids the latter",
         stacklevel=4,
     )
 
@@ -127,7 +127,7 @@ def _check_batch(config: RunConfig) -> None:
             raise ConfigError(f"scenario {batched[0]!r}: {config.task} has one input a request; leave its number out")
     if batched and sizes != [1]:
         raise ConfigError(
-            f"scenario {batched[0]!r} says itself how many inputs a request has; leave one of them out",
+            f"scenario {batched[0]!r} sets the number of inputs per request; leave one of the two out",
             at=("RunConfig", "batch_size"),
         )
     if len(sizes) > 1 and carries_own_text(config):

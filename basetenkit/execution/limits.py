@@ -64,7 +64,7 @@ def allow_open_files(config: RunConfig) -> None:
 
 
 def check_room(config: RunConfig, folder: RunFolder) -> None:
-    """ConfigError where what is planned cannot fit: its rows and chunks on the disk, what is in flight in memory."""
+    """ConfigError if the plan cannot fit: its rows and chunks on the disk, its requests in flight in memory."""
     rng = random.Random(config.seed)
     scenarios = [s for s in map(parse_scenario, scenarios_of(config)) if s.sampled]
     most = [max(s.sample(rng).output_tokens or 1 for _ in range(20)) for s in scenarios] or [1]
@@ -85,7 +85,7 @@ def check_room(config: RunConfig, folder: RunFolder) -> None:
 
 def _too_much(field: str, need: float, where: str, free: float) -> ConfigError:
     return ConfigError(
-        f"what is planned needs about {need / 1e9:.1f} GB {where}, and {free / 1e9:.1f} GB are free",
+        f"the plan needs about {need / 1e9:.1f} GB {where}, but {free / 1e9:.1f} GB are free",
         at=("RunConfig", field),
     )
 

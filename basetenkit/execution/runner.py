@@ -46,7 +46,7 @@ ROWS_IN_MEMORY, CHUNKS_IN_MEMORY = 20_000, 2_000_000
 
 @dataclass
 class Progress:
-    """Where a run is: counts of the present level, and how many levels are behind it."""
+    """The progress of a run: counts of the current level, and the number of finished levels."""
 
     level: str = ""
     levels: int = 0
@@ -89,7 +89,7 @@ class RunController:
 
     @property
     def progress(self) -> Progress:
-        """Where the run is now; from any thread."""
+        """The progress of the run; callable from any thread."""
         levels = self.manifest.levels
         done, status = sum(entry.done for entry in levels), self._executor.status()
         planned = 0 if self._now is None else quota(self.config, self._now.load).total

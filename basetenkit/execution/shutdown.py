@@ -2,7 +2,7 @@
 
 Python comes to its end, which for a kernel is a shutdown or a restart (by JupyterLab's menu, or JupyterLab was told to end);
 SIGTERM tells it; or the process that started a kernel, such as papermill, has ended. ipykernel asks each second whether the
-parent is there, and ends at once in whatever the kernel does where it is gone; a descriptor of the parent's process (Linux)
+parent exists, and ends at once if it is gone; a descriptor of the parent's process (Linux)
 tells it sooner, and ipykernel is told that the parent is known to be gone. Elsewhere what was spooled stays.
 """
 
@@ -74,5 +74,5 @@ def _until_parent_ends() -> None:
     app = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
     if app is not None and app.initialized() and hasattr(app.instance().poller, "parent_pid"):
         app.instance().poller.parent_pid = os.getppid()
-    _stop_all("the kernel's parent has ended")
+    _stop_all("the parent process of this notebook kernel has ended")
     os._exit(1)  # as ipykernel does

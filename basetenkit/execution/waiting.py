@@ -2,8 +2,8 @@
 
 A notebook kernel runs the cells that wait in its queue as tasks of its loop. If a cell re-enters that loop, the next cell starts in
 the middle of this one, and the queue is lost: `Run All` then leaves out cells. The engine has a thread and a loop of its own, so
-blocking costs it nothing: progress is still drawn, because the kernel sends its output from another thread, and an interrupt
-still ends the wait.
+blocking costs it nothing: progress is still drawn, because the notebook kernel sends its output from another thread, and an
+interrupt still ends the wait.
 
 nest_asyncio is used here and nowhere else, and only if the caller asks for it (`keep_loop=True`): a script whose own server or
 tasks live in the loop that calls. It is applied to no loop that it cannot patch, and to no loop of a notebook kernel, and what it

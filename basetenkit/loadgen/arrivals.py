@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 
 def schedule(rate: float, arrival: str = "poisson", *, burstiness: float = 1.0, rng: random.Random) -> Iterator[float]:
-    """Due times in s for `rate` requests a second. `burstiness` is the shape of gamma gaps: 1 is Poisson, below it burstier
+    """Due times in s for `rate` requests per second. `burstiness` is the shape of gamma gaps: 1 is Poisson, below it burstier
     (the squared coefficient of variation of the gaps is 1/burstiness). ValueError for a rate that is not above 0."""
     if not rate > 0:
-        raise ValueError(f"request_rate {rate!r} must be above 0 requests a second")
+        raise ValueError(f"request_rate {rate!r} must be above 0 requests per second")
     gaps: dict[str, Callable[[], float]] = {
         "constant": lambda: 1 / rate,
         "poisson": lambda: rng.expovariate(rate),

@@ -1,8 +1,8 @@
 """What goes out of a level of conversations: a Source whose requests are their turns.
 
-A conversation takes the numbers of all its turns when it begins, one after the other, as they stand in the plan; the last
+A conversation takes the numbers of all its turns when it begins, one after the other, in the order of the plan; the last
 one is cut where the plan ends. A turn that fails ends its conversation: the numbers that are left are never sent, and no
-other conversation takes them, so that the fates of what was planned add up.
+other conversation takes them, so that the outcomes of all planned requests add up.
 
 In an open loop the numbers are the places in the schedule: a turn is due at its place, and no earlier than the end of the
 turn before. In a closed loop it is due at that end. `start_s - scheduled_s` of a later turn is therefore this client's own
@@ -94,7 +94,7 @@ class ConversationSource(RequestSource):
             self._spend.tally.over(sum(n >= self._config.warmup_requests for n in talk.numbers[sent:]))
 
     def answered(self, request: Request, text: str | None) -> None:
-        """What a turn's response said, when it has been read; None where it failed."""
+        """The text of a turn's response, when it has been read; None if it failed."""
         future = self._heard.pop(request.request_id, None)
         if future is not None and not future.done():
             future.set_result(text)

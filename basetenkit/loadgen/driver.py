@@ -159,14 +159,14 @@ class Level:
                 task.cancel()
 
     def stop(self, stop: Stop) -> None:
-        """Sends nothing more and cancels what is in flight; each of those still becomes an exchange."""
+        """Send nothing more and cancel the requests in flight; each of them still becomes an exchange."""
         if self.stop_reason is None and not self.finished:
             self.stop_reason, self.cut_s = stop, (mono() - self.origin_ns) / 1e9
         for task in self._tasks:
             task.cancel()
 
     def finish(self) -> None:
-        """The same, of a level that needs no more: what is still in flight only kept the load on."""
+        """The same, for a level that is complete: the requests still in flight only kept the load steady."""
         self.finished = True
         for task in self._tasks:
             task.cancel()

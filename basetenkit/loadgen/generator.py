@@ -1,6 +1,6 @@
 """Where a level is sent from: one loop that builds the requests, sends them, reads what came back and makes rows.
 
-A Stage stands on the run's own thread (`workers=0`) or in a worker's process; it is the same either way, and knows neither
+A Stage runs on the run's own thread (`workers=0`) or in a worker's process; it is the same either way, and knows neither
 folder nor other stages. While responses are in flight the engine only stamps and stores; everything else happens in the
 ResponseQueue's turns, between reads.
 """
@@ -288,7 +288,7 @@ class LoadGenerator:
         return self._status
 
     def waiting(self) -> list[Batch]:
-        """What was recorded and not taken; rows may still be added to it."""
+        """The recorded rows that were not taken yet; more may be added."""
         return [] if self._current is None else [self._current]
 
     def take(self) -> list[Batch]:

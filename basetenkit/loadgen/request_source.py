@@ -95,7 +95,7 @@ class RequestSource:
 
     @property
     def follow(self) -> Follow | None:
-        """What gives the request that follows on an exchange, once it is due; None if each request stands alone."""
+        """The source of the request that follows an exchange, when it is due; None if requests are independent."""
         return None
 
     def due(self, times: Iterator[float]) -> Iterator[float]:
@@ -103,7 +103,7 @@ class RequestSource:
         return itertools.islice(times, self._at, None, self._stride)
 
     def answered(self, request: Request, text: str | None) -> None:
-        """Is told what a response said, when it has been read; None where it failed. Nothing depends on it here."""
+        """Receives the text of a response when it has been read; None if it failed. Nothing depends on it here."""
 
     @property
     def _left(self) -> int:

@@ -1,6 +1,6 @@
-"""What is to be done between reads: finished exchanges are read, and the next requests are built, a little each turn of the loop.
+"""The work between reads: finished exchanges are parsed, and the next requests are built, a little per iteration of the loop.
 
-About a millisecond's worth a turn, so that stamps stay true while responses are read. What is to be sent next is built in the
+About one millisecond per iteration, so that timestamps stay accurate while responses are parsed. The next requests are built in the
 same turns: a wave of a thousand users that ends at once must find its next requests made, as building them there would hold the
 loop up.
 """
@@ -33,10 +33,10 @@ _thresholds: list[tuple[int, int, int]] = []  # found by each level that goes on
 
 
 class ResponseQueue:
-    """Works off finished exchanges and refills what is to be sent, a little each turn of the loop.
+    """Parses finished exchanges and builds the next requests, a little per iteration of the loop.
 
     While fewer are ready than should be, two are built for each that is read, though only one was sent for each that ended:
-    where the machine is too busy for both, responses wait to be read, and what is to be sent is there.
+    if the machine is too busy for both, responses wait to be parsed, and the next requests are ready.
 
     `read` makes of an exchange what `record` takes. One with a body of megabytes, which would hold up every other response
     for as long as it takes to read, is read on a thread beside the loop; `record` is always called on the loop. What waits is
@@ -116,7 +116,7 @@ class ResponseQueue:
 
 @contextlib.contextmanager
 def reduced_gc() -> Iterator[None]:
-    """Spares the loop the collector's long halts: what is there now is left alone (polars and altair, some tens of
+    """Avoids long pauses by the garbage collector: existing objects are left alone (polars and altair, some tens of
     milliseconds), young objects are looked at a few at a time, and all of them hardly ever. Runs that go on at once share it:
     the last one to end leaves the collector as the first one found it."""
     with _calm:
@@ -130,13 +130,13 @@ def reduced_gc() -> Iterator[None]:
         with _calm:
             before = _thresholds.pop()
             if not _thresholds:
-                gc.collect()  # of what is new; without it Python would soon look at everything, for over a tenth of a second
+                gc.collect()  # of new objects; without it Python would soon scan everything, for over a tenth of a second
                 gc.set_threshold(*before)
                 gc.unfreeze()
 
 
 def _read_safely(read: Callable[[Exchange], Any], exchange: Exchange) -> Any:
-    """Reads while the loop's thread is let in each half millisecond, where Python's own 5 ms would stand in every bound."""
+    """Reads while the loop's thread is let in each half millisecond, because Python's own 5 ms would be in every bound."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:

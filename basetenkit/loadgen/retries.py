@@ -2,7 +2,7 @@
 
 A model that was scaled to zero answers 429, 502 or 503 while it comes up, or is not there yet; who warms it up wants to wait
 for it. Each try is a request of its own, with its row. Statuses and pauses are those of Baseten's own performance client,
-less the statuses that no wait will mend (a 500 is the model's own failure, a 504 comes after twenty minutes).
+without the statuses that waiting does not fix (a 500 is the model's own failure, a 504 comes after twenty minutes).
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@
 
 | condition | asked | what it ends |
 |---|---|---|
-| `TokenLimit` (max_total_tokens) | before each request | sending; what is in flight ends by itself |
-| `TimeLimit` (max_seconds) | by a timer | the level; what is in flight is cut |
+| `TokenLimit` (max_total_tokens) | before each request | sending; requests in flight end by themselves |
+| `TimeLimit` (max_seconds) | by a timer | the level; requests in flight are cut |
 | `FirstFailures` (abort_after_failures) | after each response that failed | the level |
 | `Overload` (stop_on_overload) | each second | the level |
 | `PrecisionReached` (until) | each second in which a look is due | sending; the measured requests that were sent are all |
 | `StopRequest` (stop(), an interrupt, the folder cannot be written) | at once | the run |
 
-How many requests a level has (max_requests) is no condition here: each request gets its number from the `SharedCounters`, and
-when they have no more numbers the level is over. A new condition is a class with `check`, and a function that makes it, listed
+The number of requests of a level (max_requests) is not a condition here: each request gets its number from the `SharedCounters`,
+and when they have no more numbers the level is over. A new condition is a class with `check`, and a function that makes it, listed
 in `AFTER_FAILURES` or `EACH_SECOND`.
 """
 
@@ -41,7 +41,7 @@ class Counts(Protocol):
 
 @dataclass(slots=True)
 class Seen:
-    """What is known of a level while it is sent."""
+    """The state of a level while it is sent."""
 
     counts: Counts
     sent: int = 0
@@ -81,7 +81,7 @@ class TimeLimit:
 
     @property
     def stop(self) -> Stop:
-        """What is said when they are over."""
+        """The text when they are over."""
         return Stop(StopReason.TIME, {"seconds": self.seconds})
 
 

@@ -20,7 +20,7 @@ _SPACE = b"\xef\xbb\xbf \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class ParseContext:
-    """What was asked for, as far as reading the answer depends on it. `is_cut`: the transport says that bytes are missing."""
+    """The parts of the request that parsing depends on. `is_cut`: the transport says that bytes are missing."""
 
     stream: bool = True
     is_cut: bool = False
@@ -119,7 +119,7 @@ def _read_odd_json(out: Collector, data: bytes, error: ValueError, asked: ParseC
     between = out.body[first[1] : second[0]] if first is not None and second is not None else b""
     if first is not None and second is not None and begins and between.strip(_BETWEEN):
         rest = snippet(out.body[first[1] :])[:80]
-        out.broken = f"the body is no JSON: after the document that ends at byte {first[1]} comes {rest}"
+        out.broken = f"the body is not JSON: after the document that ends at byte {first[1]} comes {rest}"
     elif first is not None and second is not None and begins:
         out.wire_format, out.streamed = "ndjson", asked.stream
         out.add_trace("several documents in a row: read as NDJSON")
@@ -129,7 +129,7 @@ def _read_odd_json(out: Collector, data: bytes, error: ValueError, asked: ParseC
     elif is_cut_off(data):
         out.cut = f"the JSON document is cut off after {len(out.body)} bytes"
     else:
-        out.broken = f"the body is no JSON, though its content type says so: {snippet(data)[:200]}"
+        out.broken = f"the body is not JSON, though its content type says so: {snippet(data)[:200]}"
 
 
 def _read_first(out: Collector, span: tuple[int, int, bool], error: ValueError, asked: ParseContext) -> None:
@@ -137,7 +137,7 @@ def _read_first(out: Collector, span: tuple[int, int, bool], error: ValueError, 
     try:
         doc, _ = load(out.body[start:end])
     except ValueError:
-        out.broken = f"the body is no JSON, though it begins like it: {error}"
+        out.broken = f"the body is not JSON, though it begins like it: {error}"
         return
     if out.body[end:].strip(_SPACE):
         out.warn("trailing_text")

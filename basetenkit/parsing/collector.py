@@ -1,4 +1,4 @@
-"""Where the dialects put what they find: output events in flat columns, and what else the response says of itself.
+"""The dialects' results: output events in flat columns, and other information in the response.
 
 Columns of strings and numbers, because an object kept for each token would make Python's garbage collector walk all of
 them, again and again, while a thousand streams are in flight.
@@ -23,9 +23,9 @@ class Collector:
 
     `finished`: an end mark of the dialect's own was seen; `done`: [DONE] was. `cut` and `broken` are sentences: why the
     body is incomplete, why it is malformed. `is_chat`: a chat's answer, which does not repeat the prompt. `failed`: the
-    failure that a finish reason or a choice names; the rest of the response is read all the same. `is_endless`: the
+    failure that a finish reason or a choice names; the rest of the response is still read. `is_endless`: the
     protocol has no end mark. `details`: positions of events that may repeat the reasoning so far; `parts`: what the deltas
-    of each part of an output brought. `stray`: the first line of an event stream that is no field and no comment.
+    of each part of an output brought. `stray`: the first line of an event stream that is neither a field nor a comment.
     """
 
     __slots__ = (
@@ -63,7 +63,7 @@ class Collector:
         self.trace: list[str] = []
 
     def emit(self, text: str, kind: str, start: int, end: int) -> None:
-        """One output event. Empty text is no output: do not call this with it."""
+        """One output event. Do not call this with empty text, which is not output."""
         self.texts.append(text)
         self.kinds.append(kind)
         self.starts.append(start)
@@ -101,7 +101,7 @@ class Collector:
             self.failed = report
 
     def forget_events(self) -> None:
-        """Drops all events: what was taken for output was none."""
+        """Drops all events, because they were not output."""
         for column in (self.texts, self.kinds, self.starts, self.ends):
             column.clear()
 

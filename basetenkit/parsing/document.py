@@ -17,7 +17,7 @@ from basetenkit.parsing.lenient import load
 from basetenkit.parsing.stream import close_stream, read_messages
 from basetenkit.parsing.wire import framing, ndjson_messages, sse_messages
 
-# Keys that say something of a response and are no output: a document of nothing else is empty.
+# Keys that describe a response and are not output: a document with no other keys is empty.
 _ABOUT = frozenset({"id", "object", "created", "created_at", "model", "status", "usage", "time", "request_id", "error"})
 _WRAPPERS = ("data", "output", "result", "response", "model_output")
 _LEVELS = 2

@@ -1,6 +1,6 @@
 """Content-Encoding undone: encoded body -> decoded body, and where in it each read ended.
 
-The engine asks for `identity`, and a gateway may compress all the same. Times belong to encoded bytes, so the decoder is
+The engine requests `identity`, but a gateway may compress anyway. Times belong to encoded bytes, so the decoder is
 fed read by read: what it gives out after a read is what a client could know then. No byte comes out before the read that
 brought it, so a time is never too early.
 """
@@ -150,7 +150,7 @@ def _undo(
 ) -> tuple[bytes, list[int], str | None, bool]:
     """Feed read by read: (decoded, decoded read ends, what went wrong, whether the stream has its end).
 
-    Where a stream is damaged, how much of it comes out before the damage is told depends on the pieces that a library is fed.
+    If a stream is damaged, the amount decoded before the error depends on the pieces that a library is given.
     So that it does not depend on how the bytes came, a damaged body is fed again in pieces of its own.
     """
     out, ends, problem, over = _feed(make, body, read_ends or (len(body),))

@@ -19,7 +19,7 @@ SNIPPET = 500  # characters of an error body that is no JSON
 _MESSAGE_KEYS = ("message", "detail", "errors", "error_message", "error_description", "msg", "reason", "title")
 _LEVELS = 3  # so often an error's text is opened that is itself a document of an error
 _JSON = (b"{", b"[", b'"')  # how JSON begins that may be an error's
-# An event stream up to its first data, or an error's own field if JSON stands in it.
+# An event stream up to its first data, or an error's own field if it contains JSON.
 _EVENT = re.compile(
     rb"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*(?:(?:data:[ \t]*){1,2}|error[ \t]*:[ \t]*(?=\{))", re.IGNORECASE
 )

@@ -1,6 +1,6 @@
 """Bytes -> a JSON value: strict first, because strict is fast; forgiving only where strict has failed.
 
-Model servers written in Python send `NaN`, raw control characters and bytes that are no UTF-8. A measurement must not
+Model servers written in Python send `NaN`, raw control characters and bytes that are not UTF-8. A measurement must not
 lose such a response, and must not hide it either: every forgiveness comes back with its reason.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 import orjson
 
 MAX_DOCUMENT = 64 * 1024 * 1024  # bytes; one line or document longer than this is refused, not read
-_SMALL = 64 * 1024  # bytes; up to here a second look for keys that stand twice costs next to nothing
+_SMALL = 64 * 1024  # bytes; up to this size a second pass for duplicate keys costs next to nothing
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def load(data: bytes) -> tuple[Any, list[str]]:
-    """The JSON value in `data`, and why it is not strict JSON (empty where it is). ValueError where it is no JSON."""
+    """The JSON value in `data`, and why it is not strict JSON (empty if it is). ValueError if it is not JSON."""
     try:
         return orjson.loads(data), []
     except orjson.JSONDecodeError:
@@ -42,7 +42,7 @@ def load_forgiving(data: bytes) -> tuple[object, list[str]]:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if bad_bytes(data):
-        why.append("bytes that are no UTF-8")
+        why.append("bytes that are not UTF-8")
     return value, list(dict.fromkeys(why)) or ["control characters, lone surrogates or great numbers"]
 
 
@@ -96,7 +96,7 @@ def is_cut_off(data: bytes) -> bool:
 
 
 def bad_bytes(data: bytes) -> int:
-    """How many bytes of `data` are no UTF-8."""
+    """How many bytes of `data` are not UTF-8."""
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
@@ -105,7 +105,7 @@ def bad_bytes(data: bytes) -> int:
 
 
 def mend_surrogates(texts: list[str]) -> int:
-    """Join, in place, surrogate halves that stand in neighbouring texts; replace lone ones. Gives how many were replaced.
+    """Join, in place, surrogate halves in neighbouring texts; replace lone ones. Gives how many were replaced.
 
     A server that escapes to ASCII and cuts between tokens sends half an emoji in each of two messages. Python would keep
     the halves, and the first file written would fail on them.

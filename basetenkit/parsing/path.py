@@ -36,7 +36,7 @@ def follow(doc: object, path: str) -> tuple[bool, object]:
 
 
 def text_at(doc: object, path: str) -> tuple[bool, str | None]:
-    """(whether the path leads somewhere, the text there: a string, pieces joined, a number; None where it is no text)."""
+    """(whether the path leads somewhere, the text there: a string, joined pieces, or a number; None if it is not text)."""
     found, value = follow(doc, path)
     if not found or value is None:
         return found, "" if found else None
@@ -81,7 +81,7 @@ def _strings(value: object, here: str, depth: int) -> Iterator[tuple[str, str]]:
 def read_path(doc: object, path: str, out: Collector, start: int, end: int) -> bool:
     """Takes in one document or message by its path; False where the path leads nowhere in it, or to no text.
 
-    How the stream ends and what it counts stands where it always does, so those keys are read all the same.
+    The end of the stream and the token counts are in their usual keys, so those are still read.
     """
     found, text = text_at(doc, path)
     if isinstance(doc, dict):
@@ -105,6 +105,6 @@ def _other_keys(doc: dict[str, object], out: Collector) -> None:
     out.set_finish_reason(first.get("finish_reason"))
     if any(doc.get(key) is True for key in _END_KEYS):
         out.finished = True
-    # A protocol that never speaks of an end has no end mark: Triton's, and a model's own of unusual shape.
+    # These protocols have no end marker: Triton's, and a model's own of unusual shape.
     if not out.opened:
         out.is_endless = "choices" not in doc and not any(key in doc for key in (*_END_KEYS[:4], *_REASON_KEYS))

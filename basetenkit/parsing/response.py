@@ -2,7 +2,7 @@
 
 Whole body in, events with byte ranges out. When an event came is a look-up by offset among the reads, so the same bytes
 split anywhere parse the same. The one exception is a plain-text stream, which has no messages: each read is an event.
-Nothing here raises over what a server sends; what is wrong with it becomes the outcome and one sentence.
+No response raises an exception here; an error becomes the outcome and one sentence.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _REQUEST_IDS = ("x-baseten-request-id", "x-request-id", "request-id")
 
 @dataclass(slots=True, eq=False)
 class ParsedResponse:
-    """What a response said. The `event_*` columns have one entry an output event, in the order they came.
+    """A parsed response. The `event_*` columns have one entry per output event, in order of arrival.
 
     `event_starts`, `event_ends`: its message's byte range in the decoded body; `event_reads`: the index of the read that
     completed it, -1 where no reads were given; `event_closes`: whether it ends exactly where that read ended.
-    `usage` is as the server said it, under OpenAI's names; the `*_tokens` properties are what of it can be believed.
+    `usage` is as the server reported it, under OpenAI's names; the `*_tokens` properties are its plausible values.
     `embeddings`: one vector an input.
     """
 
@@ -68,7 +68,7 @@ class ParsedResponse:
 
     @property
     def warnings(self) -> list[str]:
-        """What was done and why, each as "code: sentence"."""
+        """The parser's remarks, each as "code: sentence"."""
         return [str(note) for note in self.notes]
 
     @property
@@ -107,7 +107,7 @@ class ParsedResponse:
         return "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """The text first, then why. What the server said is shown as text."""
+        """The text first, then why. The server's response is shown as text."""
         said, why = clean(self.text or self.error_message or "(no text)")[:_SHOWN], self.explain()
         markup = str(render(_SHOWN_AS, said=said, outcome=self.outcome.value, why=why))
         return {"text/html": markup, "text/plain": f"{said}\n\n{why}"}

@@ -8,12 +8,12 @@ from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector
 from basetenkit.parsing.lenient import mend_surrogates
 
 _GROWTHS = 2  # this often a text must begin with the one before it and go on
-_LONG = 4  # characters; a piece of reasoning that long is not said twice in a row by chance
+_LONG = 4  # characters; a piece of reasoning that long does not occur twice in a row by chance
 _BEGIN_TOKENS = re.compile(r"(?:<s>|<bos>|<\|begin_of_text\|>|<\|startoftext\|>)?\s*")
 
 
 def finalize(out: Collector, prompt: str | None) -> None:
-    """Mends the event columns in place, and notes what was done. `prompt`: None where an echo is not looked for."""
+    """Correct the event columns in place, and add notes. `prompt`: None to skip the search for an echo."""
     if not out.texts:
         _notes(out)
         return
@@ -127,7 +127,7 @@ def _cut_echo(out: Collector, prompt: str) -> None:
 
 
 def _drop_empty(out: Collector) -> None:
-    """An event whose text was only an echo or a repeat is no output. Those of other choices stay: they are."""
+    """An event whose text was only an echo or a repeat is not output. Events of other choices stay."""
     if all(out.texts):
         return
     others = {position for texts in out.others.values() for position in texts}

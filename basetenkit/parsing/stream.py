@@ -59,7 +59,7 @@ def read_messages(messages: Iterable[Message], out: Collector, response_path: st
 
 
 def _count_rest(rest: Iterator[Message], out: Collector) -> None:
-    """What comes after the end mark is not read; an error's own [DONE] is no news either."""
+    """Data after the end marker is not read; a [DONE] after an error is ignored, too."""
     for name, data, start, end, _ in rest:
         if data.strip() != b"[DONE]":
             out.after_done += 1
@@ -166,7 +166,7 @@ class _Stream:
             self._unread(doc)
         elif self.is_words:
             self.out.forget_events()
-            self._stop(self.first_word, f"it is no JSON, as others are: {snippet(self.first_word[1])[:80]}")
+            self._stop(self.first_word, f"it is not JSON, unlike the others: {snippet(self.first_word[1])[:80]}")
         else:
             self.reader = reader
 
@@ -187,7 +187,7 @@ class _Stream:
         self.out.add_trace("a message reports an error", message[2], message[3])
 
     def take_odd(self, message: Message) -> None:
-        """A message that is no strict JSON: [DONE], a plain word, forgivable JSON, or one cut off by the body's end."""
+        """A message that is not strict JSON: [DONE], a plain word, forgivable JSON, or one cut off by the body's end."""
         name, data, _, _, whole = message
         word = data.strip()
         if name is STRAY:
@@ -267,7 +267,7 @@ class _Stream:
             elif self._may_be_words() and not looks_json and not is_html(word):
                 self._word(message)
             else:
-                self._stop(message, str(error) if looks_json else f"it is no JSON: {snippet(word)[:120]}")
+                self._stop(message, str(error) if looks_json else f"it is not JSON: {snippet(word)[:120]}")
             return
         bad = bad_bytes(word)
         if bad:

@@ -50,7 +50,7 @@ class CapturedResponse:
 def take(
     given: object, status: int | None = None, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
 ) -> CapturedResponse:
-    """What `given` holds. `status` and each of `headers` win over what it says itself. TypeError where it is no response."""
+    """The parts of `given`. `status` and each of `headers` override its own. TypeError if it is not a response."""
     found = _recognise(given)
     pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
     names = {name.lower() for name, _ in pairs}
@@ -154,7 +154,7 @@ def _head(data: bytes, at: int) -> _Head | None:
 
 
 def _undo_copying(body: bytes, headers: Pairs, was_text: bool) -> tuple[bytes, Pairs, Failure | None, str]:
-    """(body, headers, failure, what was done): the encoding that curl has undone; bytes beyond or short of the length."""
+    """(body, headers, failure, decision): the encoding that curl has undone; bytes beyond or short of the length."""
     encoding = (first_header(headers, "content-encoding") or "").strip().lower()
     if encoding:
         if was_text or _is_decoded(body, encoding):
@@ -195,14 +195,14 @@ def _from_har(entry: Mapping[str, object]) -> CapturedResponse:
     entry = _only_entry(entry)
     response = entry.get("response")
     if not isinstance(response, Mapping):
-        raise TypeError(f'a dict without "response" is no HAR entry (its keys: {_names(entry)}); {_RIGHT}')
+        raise TypeError(f'a dict without "response" is not a HAR entry (its keys: {_names(entry)}); {_RIGHT}')
     status, headers = response.get("status"), response.get("headers", [])
     if not isinstance(status, int) or isinstance(status, bool):
         raise TypeError(f"the HAR entry's response.status is {status!r}; a number such as 200 is right")
     try:
         pairs = [(str(h["name"]), str(h["value"])) for h in headers]
     except (TypeError, KeyError):
-        raise TypeError("the HAR entry's response.headers are no list of {name, value}") from None
+        raise TypeError("the HAR entry's response.headers are not a list of {name, value}") from None
     body = _har_body(response.get("content"))
     failure = None
     if status == 0:
@@ -268,7 +268,9 @@ def _from_client(response: Any) -> CapturedResponse:
         return replace(given, decision=f"{said}, without times")
     ends, times = [int(a[2]) for a in arrivals], [float(a[0]) for a in arrivals]
     if ends != sorted(ends) or ends[-1] != len(body) or first_header(pairs, "content-encoding"):
-        return replace(given, decision=f"{said}; its arrivals are not of this body's bytes, so there are no times")
+        return replace(
+            given, decision=f"{said}; its arrivals do not belong to this body's bytes, so there are no times"
+        )
     return replace(given, read_ends=ends, times=times, decision=f"{said} and {len(ends)} arrivals")
 
 

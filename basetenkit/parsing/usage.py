@@ -72,7 +72,7 @@ def merge(known: Mapping[str, object], said: Mapping[str, object]) -> dict[str, 
 
 
 def normalise(said: dict[str, object]) -> dict[str, object]:
-    """`said` under OpenAI's names; a count that stands under both names is OpenAI's, unless that is none.
+    """`said` under OpenAI's names; if a count has both names, OpenAI's is used unless it is missing.
 
     Anthropic's input_tokens leave out what was cached, OpenAI's prompt_tokens do not. Gemini's candidates leave out its
     thoughts.

@@ -37,7 +37,7 @@ _BEGIN = rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n]))"  # of a line, whatever ends the
 _ANY_FIELD = re.compile(_BEGIN + rb"(?:(?:data|event|id|retry):|:|[ \t]*(?i:error)[ \t]*:)")
 _SURE_DATA = re.compile(_BEGIN + rb"data:[ \t]*(?:data:[ \t]*)?(?:\{|\[DONE\])")
 _FRAMED_MOST = 3  # so often the first message is unframed to see what it is
-_BETWEEN = b" \t\r\n\0\x1e"  # what may stand between two documents in a row
+_BETWEEN = b" \t\r\n\0\x1e"  # characters allowed between two documents in a row
 _BLANK_LINE = re.compile(rb"\n\n|\r\r|\r\n\r\n")
 _NDJSON_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "stream+json")
 
@@ -73,7 +73,7 @@ def framing(body: bytes, content_type: str | None) -> Framing:
 
 
 def _has_report(body: bytes, head: bytes) -> bool:
-    """True if the body begins with an error that is no event: under a field of its own, or bare before events."""
+    """True if the body begins with an error that is not an event: in its own field, or bare before events."""
     if ERROR_FIELD.match(head):
         return _is_report(body) or _SURE_DATA.search(body) is not None
     if head[:1] != b"{" or not _SURE_DATA.search(body):
@@ -97,7 +97,7 @@ def _json_or_text(body: bytes, head: bytes, kind: str, said: str, declared: bool
         if _is_ndjson(body):
             return Framing("ndjson", f"{said}, and each of the first lines is a JSON document")
         if declared or not kind or _is_document(body):
-            # Without a type, what is JSON is held for JSON: its reader is better told than guessed for.
+            # A body without a type that is JSON is read as JSON.
             sure = declared or (not kind and (_is_json(body.strip()) or is_cut_off(body)))
             return Framing("json", f"{said}, and the body begins like JSON", sure)
     elif declared or (not kind and _is_json(body.strip(), numbers=True)):
@@ -189,7 +189,7 @@ def _is_document(body: bytes) -> bool:
 
 
 def ndjson_messages(body: bytes) -> Iterator[Message]:
-    """The lines of an NDJSON body; where a line is no document by itself, the documents by their brackets."""
+    """The lines of an NDJSON body; if a line is not a document, the documents by their brackets."""
     at = len(BOM) if body.startswith(BOM) else 0
     if not _lines_are_documents(body, at):
         yield from _by_brackets(body, at)
@@ -219,7 +219,7 @@ def _lines_are_documents(body: bytes, at: int) -> bool:
 
 
 def _by_brackets(body: bytes, at: int) -> Iterator[Message]:
-    """The documents in a row; what lies between two of them and is no document is a message, too: it cannot be read."""
+    """The documents in a row; text between two of them that is not a document is an unreadable message."""
     for start, end, closed in document_ends(body, at):
         if body[at:start].strip(_BETWEEN):
             yield None, body[at:start], at, start, True

@@ -1,7 +1,7 @@
 """A run -> one file for whoever has no notebook at hand: `.html` to read, `.xlsx` to compute with.
 
 The HTML carries all it needs and runs nothing: the charts are pictures inside it, and its own policy forbids scripts and any
-fetch, so that what a server said stays text even where it looks like markup. The file appears whole or not at all.
+fetch, so that a server's text stays text even if it looks like markup. The file is written completely or not at all.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def report(run: Given, path: str | Path) -> Path:
     Requests, Fates, Findings, Tokens, Config) or `.csv` (the requests, a row each, no text that a spreadsheet takes for a formula).
     No secret is in any. A file that is there already is replaced, whole.
 
-    ConfigError where `run` is no Run or the suffix is another; StoreError where the file cannot be written.
+    ConfigError if `run` is not a Run or the suffix is another; StoreError if the file cannot be written.
     """
     target, data = as_path(path, "report"), as_run(run, "report")
     makers = {".html": page, ".xlsx": workbook.sheets, ".csv": workbook.comma_separated}

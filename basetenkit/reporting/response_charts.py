@@ -1,7 +1,7 @@
 """One response under the glass: its messages, its output events and their times, as frames and as a picture.
 
 For one response what matters is which bytes made which event, and when they came: so each frame has byte ranges beside
-times, and both speak of the decoded body. Without times there is still an order: the picture then runs along the bytes.
+times, and both refer to the decoded body. Without times there is still an order: the picture then runs along the bytes.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _messages(
 
 
 def _at(ends: Sequence[int], end: int) -> range:
-    """Where in the ascending `ends` this one stands."""
+    """The position of this one in the ascending `ends`."""
     first = bisect_left(ends, end)
     return range(first, bisect_left(ends, end + 1, first))
 

@@ -44,7 +44,7 @@ def overview(run: RunData) -> Html:
 
 @of_run
 def overview_rows(run: RunData) -> list[dict[str, str]]:
-    """What `overview` shows, for who shows it otherwise: title -> what stands there, a level."""
+    """The content of `overview`, for other displays: title -> value, per level."""
     embeddings = _embeddings(figures.summary(run))
     return [_overview_row(row, embeddings) for row in figures.summary(run).iter_rows(named=True)]
 
@@ -103,7 +103,7 @@ def service(run: RunData) -> Html:
 
 
 def past(folder: str | Path, n: int = 10) -> Html:
-    """The latest `n` runs of a folder of saved ones, a row a level, by date, as `overview` has them."""
+    """The latest `n` runs of a folder of saved ones, one row per level, by date, as `overview` has them."""
     names = ["run", "started_at", "complete", *LEVEL, "sent", "ok"]
     figures = [headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in KINDS]
     figures += ["output_tokens_per_s", "requests_per_s", "input_tokens_per_s", "inputs_per_s"]
@@ -120,7 +120,7 @@ def past(folder: str | Path, n: int = 10) -> Html:
 
 @of_run
 def tokens(run: RunData) -> Html:
-    """Tokens per level and direction by the four accounts, and the difference between what was reported and what was counted,
+    """Tokens per level and direction by the four accounts, and the difference between reported and counted tokens,
     over the requests that have both. A sum of fewer requests than were successful says of how many it is."""
     rows = []
     for row in token_table(run.requests).iter_rows(named=True):

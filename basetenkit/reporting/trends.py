@@ -63,7 +63,7 @@ _NUMBERS: dict[str, Any] = dict.fromkeys(("before", "after", "ratio", "low", "hi
 
 @dataclass(frozen=True)
 class Trends:
-    """What `trends` found of `metric`. `points`: one row a run and series, by date: `series`, `run`, `started_at`, `value`,
+    """What `trends` found of `metric`. `points`: one row per run and series, by date: `series`, `run`, `started_at`, `value`,
     `low`, `high`, `part` (from 0), `course` (what its part's line or level says then), `outlier`. `events`: one row a step,
     drift or outlier: `series`, `kind`, `started_at`, `run`, `before`, `after`, `ratio` (after / before, null if `before` is 0;
     of a drift with `low` and `high`, 95%). `words`: what has to be said with them. `next`: one row per series, where its next

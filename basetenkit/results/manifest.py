@@ -170,9 +170,9 @@ class Manifest(BaseModel):
         try:
             document = json.loads(data)
         except ValueError as error:
-            raise StoreError(f"{file} is damaged: it is no JSON ({error})") from None
+            raise StoreError(f"{file} is damaged: it is not JSON ({error})") from None
         if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
-            raise StoreError(f"{file} is no run of basetenkit: it has no schema version")
+            raise StoreError(f"{file} is not a run of basetenkit: it has no schema version")
         if (schema := document["schema"]) > SCHEMA_VERSION:
             raise StoreError(f"{file.parent} is of schema {schema}, newer than this version reads ({SCHEMA_VERSION})")
         if schema < SCHEMA_VERSION:

@@ -1,10 +1,10 @@
 """ParserCase: one captured response as a small file that anybody can read, send on, and parse again to the same result.
 
 A response that reads wrongly somewhere is worth most as its exact bytes. A case keeps them with all else that the parser
-was told (status, headers, where each read ended, what was asked for) and nothing besides: no request body, no URL, no
-value of a header that may be a secret. `to_test` turns it into a test, so that what was mended stays mended.
+received (status, headers, the end of each read, the request's options) and nothing else: no request body, no URL, no
+value of a header that may be a secret. `to_test` turns it into a regression test.
 
-The file is JSON. A body of valid UTF-8 stands in it as its lines, any other as base64. Loading it executes nothing.
+The file is JSON. A body of valid UTF-8 is saved as its lines, any other as base64. Loading it executes nothing.
 """
 
 from __future__ import annotations
@@ -136,17 +136,17 @@ class ParserCase:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The case in a file. StoreError where it is none, is damaged, or is of a newer schema."""
+        """The case in a file. StoreError if it is not a case, is damaged, or has a newer schema."""
         file = as_path(path, "ParserCase.load")
         try:
             document = json.loads(file.read_bytes())
         except OSError as error:
             raise StoreError(f"the case {path} cannot be read: {error.strerror or error}") from None
         except (ValueError, RecursionError) as error:
-            raise StoreError(f"{path} is no parser case: it is no JSON ({error})") from None
+            raise StoreError(f"{path} is not a parser case: it is not JSON ({error})") from None
         schema = document.get("basetenkit_parser_case") if isinstance(document, dict) else None
         if type(schema) is not int:
-            raise StoreError(f"{path} is no parser case: it has no basetenkit_parser_case with a schema version")
+            raise StoreError(f"{path} is not a parser case: it has no basetenkit_parser_case with a schema version")
         if schema > SCHEMA_VERSION:
             raise StoreError(f"{path} is of schema {schema}, newer than this version reads ({SCHEMA_VERSION})")
         try:
@@ -216,7 +216,7 @@ _SCALARS = tuple(_TYPES)
 
 
 class _DamagedError(ValueError):
-    """What is wrong with a file that says it is a case."""
+    """An error in the file of a case."""
 
 
 def _without_secrets(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -251,7 +251,7 @@ def _body_out(body: bytes) -> JsonObject:
 
 
 def _readable_json(document: Mapping[str, Any]) -> str:
-    """JSON with one line a field; the body and the headers have one line an item."""
+    """JSON with one line per field; the body and the headers have one line per item."""
     parts = []
     for name, value in document.items():
         shown = _json(value)
@@ -292,16 +292,16 @@ def _fields_in(document: Mapping[str, Any]) -> JsonObject:
 def _numbers_in(document: Mapping[str, Any], name: str) -> list[Any]:
     values = document.get(name, [])
     if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
-        raise _DamagedError(f"{name} is no list of numbers")
+        raise _DamagedError(f"{name} is not a list of numbers")
     return values
 
 
 def _pairs_in(pairs: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(pairs, list):
-        raise _DamagedError("headers is no list of [name, value]")
+        raise _DamagedError("headers is not a list of [name, value]")
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
-            raise _DamagedError("headers is no list of [name, value]")
+            raise _DamagedError("headers is not a list of [name, value]")
     return tuple((name, value) for name, value in pairs)
 
 
@@ -312,7 +312,7 @@ def _failure_in(said: Any) -> Failure | None:
         outcome, message = said
         return Failure(Outcome(outcome), str(message))
     except (TypeError, ValueError):
-        raise _DamagedError("failure is no [outcome, sentence]") from None
+        raise _DamagedError("failure is not [outcome, sentence]") from None
 
 
 def _body_in(document: Mapping[str, Any]) -> bytes:
@@ -327,4 +327,4 @@ def _body_in(document: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(encoded, validate=True)
     except ValueError:
-        raise _DamagedError("body_base64 is no base64") from None
+        raise _DamagedError("body_base64 is not base64") from None

@@ -25,7 +25,7 @@ from .row_notes import packed, unpacked
 from .schema import CHUNK_SCHEMA, STORED
 from .token_notes import token_notes
 
-COUNTED_CHARACTERS = 1 << 20  # longer is no model's answer, and counting it would hold up all the others for seconds
+COUNTED_CHARACTERS = 1 << 20  # a longer text is not a model's answer, and counting it would delay all others for seconds
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ def text_offsets(parsed: ParsedResponse) -> tuple[list[int], list[int]]:
 def lost_rows(
     level: PlannedLevel, requests: Sequence[tuple[str, int, str]], message: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(rows, no chunks) of requests that were sent and whose sender is no more: nothing is known of them but id, number, phase."""
+    """(rows, no chunks) of requests that were sent and whose sender is gone: only their id, number and phase are known."""
     outcome = {"outcome": Outcome.CANCELLED.value, "error_message": message}
     known: list[dict[str, object]] = [
         {"request_id": i, "number": n, "phase": phase, "attempt": 1, **level.columns, **outcome, "notes": []}
@@ -236,7 +236,7 @@ class Recorder:
 
     @staticmethod
     def _end_of_body(x: Exchange) -> tuple[float, float]:
-        """(send to the read that brought the body's last byte, its bound), s: the E2E of what was not streamed."""
+        """(send to the read that brought the body's last byte, its bound), s: the E2E of a response that was not streamed."""
         reads, i = x.reads, len(x.reads) - READ_WIDTH
         while i > 0 and reads[i - READ_WIDTH + END] == reads[i + END]:
             i -= READ_WIDTH
@@ -274,7 +274,7 @@ class Recorder:
         return sum(self._count("".join(texts)) for texts in said.values())
 
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """(requests, chunks) of what was added so far. Safe while another thread adds: a row that is half there is left out."""
+        """(requests, chunks) added so far. Safe while another thread adds: an incomplete row is left out."""
         n = min(len(self._chunk_counts), *(len(c) for c in self._lists))
         columns: NewRow = {name: column[:n] for name, column in self._columns.items()}
         columns["notes"] = unpacked(columns["notes"])

@@ -15,7 +15,7 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "request_id": (pl.String(), "the request's own id, unique in a run; sent as x-baseten-customer-request-id"),
     "scenario": (pl.String(), "the traffic scenario, in its canonical form"),
     "load": (pl.String(), "'concurrency' (closed loop) or 'request_rate' (open loop)"),
-    "level": (pl.Float64(), "requests in flight, or requests a second"),
+    "level": (pl.Float64(), "requests in flight, or requests per second"),
     "repeat": (pl.Int32(), "which repeat of the level, from 0"),
     "phase": (
         pl.String(),

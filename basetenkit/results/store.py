@@ -84,13 +84,13 @@ class RunFolder:
         return self.run_file.is_file()
 
     def create(self) -> None:
-        """StoreError where the folder cannot be made, is no run folder but has files, or cannot be written."""
+        """StoreError where the folder cannot be made, is not a run folder but has files, or cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             others = [p.name for p in self.path.iterdir() if p.name != LOCK_FILE]
             if others and not self.exists():
                 raise StoreError(
-                    f"{self.path} has files but is no run folder ({others[0]}); give a new or an empty folder"
+                    f"{self.path} has files but is not a run folder ({others[0]}); give a new or an empty folder"
                 )
             (self.path / "levels").mkdir(exist_ok=True)
         except OSError as error:
@@ -123,7 +123,7 @@ class RunFolder:
         except FileNotFoundError:
             theirs = (self.path / "experiment_metadata.json").is_file()
             cure = "; it is a result folder of genai-bench: bk.read_genai_bench(folder) reads it" if theirs else ""
-            raise StoreError(f"{self.path} is no run folder: it has no {RUN_FILE}{cure}") from None
+            raise StoreError(f"{self.path} is not a run folder: it has no {RUN_FILE}{cure}") from None
         except OSError as error:
             raise _readable_os_error(self.path, error, "read") from None
 
@@ -205,7 +205,7 @@ class RunFolder:
     def copy_to(self, target: Path) -> None:
         """Copies the run, whole, to a folder that is not there yet or is empty."""
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise StoreError(f"{target} is there already and is not empty; save to a new folder")
+            raise StoreError(f"{target} exists and is not empty; save to a new folder")
         beside = target.with_name(f".{target.name}.new")
         try:
             shutil.rmtree(beside, ignore_errors=True)
@@ -275,7 +275,7 @@ def exchange_frame(exchanges: Sequence[Exchange]) -> pl.DataFrame:
 
 
 def _body_to_keep(body: bytes) -> bytes:
-    """A request's body, byte for byte, save where a text in it stands under a key that looks like a secret's."""
+    """A request's body, byte for byte, except for texts under a key that looks like a secret's."""
     try:
         sent = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -3,7 +3,7 @@ tokenizer, output chunks.
 
 Each reason is a note on the row. They are looked for in the order in which one explains away another: a token that the server
 counts and the text has not is told before the rest is laid to another vocabulary. The prompt's echo and a count above the limit
-are seen while the response is read, and stand there already.
+are seen while the response is read, and are already there.
 """
 
 from __future__ import annotations

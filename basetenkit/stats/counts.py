@@ -2,7 +2,7 @@
 
 Counts in a closed loop undo each other: a long gap is made up by short ones later. So the smallest batches make their mean look
 less certain than it is, and the largest are few. The variance is therefore the mean of those that 20, 10 and 5 batches give, with
-9 degrees of freedom. Where what is counted comes in lumps that last (`slow`: tokens of an open loop, or responses as long as one of
+9 degrees of freedom. If the counted events come in lumps that last (`slow`: tokens of an open loop, or responses as long as one of
 5 batches), or where the 20 counts are alike their neighbours (a server that drifts), counts forget slowly, and the widest of the
 three counts, as for means of requests.
 """

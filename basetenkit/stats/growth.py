@@ -1,4 +1,4 @@
-"""Whether a series grows for good: what is in flight while an endpoint serves fewer requests than come."""
+"""Whether a series keeps growing: requests in flight while an endpoint serves fewer requests than arrive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def grows(steps: NDArray[np.float64], least: float) -> bool:
 
 
 def rises(in_flight: Sequence[float] | NDArray[np.float64], sent: int) -> tuple[float, float] | None:
-    """(early, late): the means of the second and the last quarter of what is in flight, if it rises for good; else None.
+    """(early, late): the means of the second and the last quarter of the requests in flight, if they keep rising; else None.
 
     The series is at equal times, after `sent` requests. It is asked again and again while a level goes on, so it takes more to
     persuade it than one look at a whole level: the last 15 of 20 parts grow by p < 0.005, and a twentieth of what was sent is not

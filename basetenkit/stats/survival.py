@@ -1,4 +1,4 @@
-"""Figures of requests of which some were ended before they were over: what is known of those is that they took longer.
+"""Figures of requests of which some were cut before they ended: of those it is known only that they took longer.
 
 A mean of the others alone would be the better the more requests hung. The restricted mean (Royston and Parmar 2013) counts every
 request up to a limit: the area under the survival curve. Failures compete with success, so the share that ended well by a time is
@@ -108,7 +108,7 @@ def survival_curve(values: Array, cut: Marks) -> tuple[Array, Array]:
 
 def _bounds(survival: Any, variance: Any) -> tuple[Any, Any]:
     """(lower, upper) 95% curves about a survival curve. Where it is 0 there is no variance, so the upper one stays where it
-    was: the longest value that happened to come is no top."""
+    was: the longest observed value is not an upper bound."""
     low, high = np.ones(len(survival)), np.ones(len(survival))
     inside = (survival > 0) & (survival < 1)
     spread = st.Z975 * np.sqrt(variance[inside]) / -np.log(survival[inside])

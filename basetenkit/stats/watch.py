@@ -87,8 +87,8 @@ def demanded(highest: Sequence[float] | Array, length: float = RUN_LENGTH) -> fl
 
 
 def change_points(values: Array, at: Array, floors: Array | None = None, length: float = RUN_LENGTH) -> list[int]:
-    """Where a series steps: the index of each part's first value but the first's. `at`: when each was (s). A series of fewer
-    than LEAST_RUNS values is not cut. `length`: runs between two false alarms."""
+    """The steps of a series: the index of the first value of each part except the first. `at`: time of each value (s). A series of
+    fewer than LEAST_RUNS values is not cut. `length`: runs between two false alarms."""
     if not alarmed(values, floors, length) or steady(values, at):
         return []
     split = step(values)

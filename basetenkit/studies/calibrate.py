@@ -1,10 +1,10 @@
 """How wrong this machine is at this load: the same load against the embedded endpoint, which knows when it wrote each token.
 
-The endpoint runs in a process of its own on the same machine, so both clocks are one. What is compared is what a client can
+The endpoint runs in a process of its own on the same machine, so both use the same clock. The comparison covers what a client can
 know: the time from a request's receipt at the server's kernel to the server's own write of a token, against the client's
 figure from its send to that token's arrival. The way across loopback (some microseconds) is in the bias.
 
-A figure's bias is the client's minus the truth, request by request. It speaks of this machine, this level and this process
+A figure's bias is the client's minus the truth, request by request. It is valid for this machine, this level and this process
 (a busy kernel disturbs); lay it beside the results that were measured here.
 """
 
@@ -35,7 +35,7 @@ METRICS = {"ttft_s": "Time to first token", "e2e_s": "End-to-end latency", "tpot
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was found. `frame`: one row a level and metric: `truth_s` (median), and the bias in s: mean, p50, p90, p99, the
+    """The result. `frame`: one row per level and metric: `truth_s` (median), and the bias in s: mean, p50, p90, p99, the
     largest by size; `bound_p99_s`, the error that the client itself stated; `outside`, requests whose truth lies outside it."""
 
     frame: pl.DataFrame

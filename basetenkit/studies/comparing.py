@@ -1,6 +1,6 @@
 """Is B faster than A, or is it noise? Pairs of short blocks in random order, each pair with the same prompts and lengths.
 
-Requests of a block share waves and whatever else the server does, so a block is one observation: what is tested is the mean
+Requests of a block share waves and whatever else the server does, so a block is one observation: the test is on the mean
 over pairs of the log ratio of two block means (t), and of the pooled p95 by swapping the labels within pairs. A drift that
 both endpoints share falls out of a pair; one that only one of them has does not, and no pairing can see it: the sentence is
 "differed in this comparison". Endpoints are called equal only where the difference is shown to lie within a margin (two
@@ -42,7 +42,7 @@ MAY_DIFFER = {"endpoint", "request_params", "tokenizer", "slo", "capture", "capt
 class EndpointComparison:
     """What `compare_endpoints` found. `verdict`: "differs", "equal within the margin" or "not enough data", of `metric`;
     `sentence` says it in words, and how many more pairs would do. `frame`: one row a metric and test: `ratio` (b / a) with
-    `low` and `high` (95%), `pairs`, `verdict`, `more_pairs`. `blocks`: one row a block, in the order they were run. `control`:
+    `low` and `high` (95%), `pairs`, `verdict`, `more_pairs`. `blocks`: one row per block, in the order they were run. `control`:
     the same frame for A against A, where it was asked for. `words`: what has to be said with it."""
 
     metric: str
@@ -99,10 +99,10 @@ async def compare_endpoints(
     """Runs `pairs` pairs of blocks, A and B in random order, and says whether they differ; await it in a cell.
 
     The configs may differ in endpoint, request parameters and tokenizer; the load is the same: one scenario, one level.
-    `block_requests`: requests a block; None: as many as fill `block_seconds` (s) of the faster one, by a pilot block each that
+    `block_requests`: requests per block; None: as many as fill `block_seconds` (s) of the faster one, by a pilot block each that
     counts for nothing, and 3C at least. The first C of a block are left out. `margin`: the relative difference that would not
     matter. `metric`: the one of the verdict (ttft_s, tpot_s, e2e_s or output_tokens_per_s). `control`: each pair has a second
-    block of A, so that A against A stands beside it. `save_to`: a new folder, a run in it for each block. Nothing is raised
+    block of A, so that A against A is measured, too. `save_to`: a new folder, a run in it for each block. Nothing is raised
     for what the endpoints do; ConfigError where the design is impossible.
     """
     metric = metric_name(metric, TESTED) or metric
@@ -161,7 +161,7 @@ def _check(a: RunConfig, b: RunConfig, pairs: int, margin: float, metric: str, b
 
 
 def _in_flight(config: RunConfig) -> float:
-    """C of a closed loop; an open one has none, and its first requests meet an idle server all the same: a second's worth."""
+    """C of a closed loop; an open one has none, but its first requests still meet an idle server: those of one second."""
     return float(config.concurrency[0] if config.concurrency else max(config.request_rate[0], 1.0))
 
 
@@ -240,8 +240,8 @@ def _observed(run: Run) -> dict[str, list[float]]:
 
 
 def _throughput(rows: pl.DataFrame, skip: int) -> Iterator[float]:
-    """Output tokens a second of what ended between the start of the first request that counts and that of the last one, so
-    that neither the start nor the drain is in it; nothing where a success's tokens are not known."""
+    """Output tokens per second of the requests that ended between the start of the first request that counts and that of the last
+    one, so that neither the start nor the drain is in it; nothing where a success's tokens are not known."""
     ok = rows.filter(pl.col("outcome") == "ok")
     if rows.height <= skip + 1 or ok["output_tokens"].null_count():
         return
@@ -300,7 +300,7 @@ def _words(blocks: pl.DataFrame, config: RunConfig, pairs: int, margin: float, n
     if isinstance(shortest, float) and shortest < LEAST_SECONDS:
         below.append(f"blocks of {shortest:.1f} s (by the rule {LEAST_SECONDS:.0f} s)")
     if config.concurrency and n < LEAST_WAVES * _in_flight(config):
-        below.append(f"{n} requests a block (by the rule {math.ceil(LEAST_WAVES * _in_flight(config))})")
+        below.append(f"{n} requests per block (by the rule {math.ceil(LEAST_WAVES * _in_flight(config))})")
     if below:
         yield f"The design is below the rule: {', '.join(below)}. Take the verdict for a trial of the method."
     failed = (

@@ -1,6 +1,6 @@
 """What a report of a fault needs to know of the machine, and no secret: versions, the system, and what limits a measurement here.
 
-Of each variable that may hold a key it says only whether it is set. Whether the kernel stamps is tried out, not looked up: one
+Of each variable that may hold a key it says only whether it is set. Whether the OS kernel timestamps is tested, not looked up: one
 byte is sent over a socket of this machine and its stamp is asked for, because sandboxes accept the option and stamp nothing.
 """
 
@@ -43,8 +43,8 @@ def doctor() -> NewRow:
 
 
 def kernel_stamps() -> bool:
-    """Whether the kernel stamps what comes in over TCP. It begins a moment after the first socket asks: so a byte is sent again
-    and again, until one is stamped or `WAIT_S` is over."""
+    """Whether the OS kernel timestamps data received over TCP. It begins a moment after the first socket asks: so a byte is sent
+    again and again, until one is stamped or `WAIT_S` is over."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as there:
         here, _ = server.accept()
         with here:

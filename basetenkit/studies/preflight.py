@@ -1,4 +1,4 @@
-"""One small request before many: does the endpoint answer, what does it speak, and what is to be mended.
+"""One small request before many: does the endpoint answer, in which dialect, and what needs to be fixed.
 
 It is one request, not a probe of variants: what it says of `ignore_eos` or usage is what this one answer showed. A run begins with
 one request of its own (`RunConfig.preflight`), which looks only at whether anybody answers.
@@ -38,7 +38,7 @@ _TIMES = (
 
 @dataclass(frozen=True)
 class Preflight:
-    """What one request showed. `checks`: what was found, in words; `advice`: what to mend, most urgent first."""
+    """The result of one request. `checks`: the results as text; `advice`: what to fix, most urgent first."""
 
     ok: bool
     outcome: str
@@ -49,7 +49,7 @@ class Preflight:
 
     def _table(self) -> Any:
         rows = [{"what": name, "found": found} for name, found in self.checks.items()]
-        return html_table(rows + [{"what": "to mend", "found": sentence} for sentence in self.advice])
+        return html_table(rows + [{"what": "to fix", "found": sentence} for sentence in self.advice])
 
     def _repr_mimebundle_(self, **kw: object) -> dict[str, str]:
         bundle: dict[str, str] = self._table()._repr_mimebundle_(**kw)

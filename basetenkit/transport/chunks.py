@@ -30,7 +30,7 @@ class ChunkReader:
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
         self._take = take
-        self._rest = b""  # of a line that is not whole
+        self._rest = b""  # of an incomplete line
         self._left = 0  # bytes of the present chunk still to come
         self._awaited = _Awaited.SIZE
         self._trailer = 0
@@ -47,7 +47,7 @@ class ChunkReader:
         return None
 
     def feed(self, data: bytes) -> None:
-        """ValueError on what is no chunk."""
+        """ValueError if it is not a chunk."""
         if self._rest:
             data, self._rest = self._rest + data, b""
         at, n = 0, len(data)

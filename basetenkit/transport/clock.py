@@ -14,7 +14,7 @@ A clock read after a poll returns proves nothing about that poll: the process ca
 notes the time before each poll, and keeps the last two. While requests are in flight it wakes each millisecond, which keeps
 bounds short when little goes on.
 
-Where there are no kernel stamps (macOS, Windows, sandboxes) the interval is [earliest, read] for every event.
+Without timestamps of the OS kernel (macOS, Windows, sandboxes) the interval is [earliest, read] for every event.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SLICE = 64  # reads a turn: about a millisecond
 Ready = list[tuple[selectors.SelectorKey, int]]
 # Beyond this a moved offset is a step of the wall clock; the measurement itself repeats to well under it.
 STEP_NS = 50_000
-# A stamp this far before `earliest` is no late queueing but a segment that filled a gap.
+# A timestamp this far before `earliest` is not late queueing but a segment that filled a gap.
 DISORDER_NS = 50_000
 
 _STAMP = struct.Struct("qq")
@@ -53,7 +53,7 @@ _RTT_US, _TOTAL_RETRANS, _BYTES_ACKED, _RCV_OOOPACK = 68, 100, 120, 224
 class Poller(selectors.DefaultSelector):
     """The loop's selector, which notes when the last three polls began and when the last one returned (ns, monotonic).
 
-    Where much is ready it is handed out a slice a turn of the loop, and before each slice what has become ready of the
+    When many sockets are ready, at most SLICE are returned per loop iteration, before each slice those that became ready of the
     hastened: a response whose first token is awaited is read while others wait their turn, as that token would merge with
     the next one. What else is ready is older than any later poll, so `previous` stays that of the poll that reported it;
     `prev_priority_poll` is its like for the hastened, which each turn looks at."""
@@ -155,7 +155,7 @@ class NoPoller:
     end = begin
 
     def prioritize(self, fd: int) -> None:
-        """Nothing: whose loop it is decides what is read first."""
+        """Does nothing: the owner of the loop decides what is read first."""
 
     deprioritize = prioritize
 
@@ -181,7 +181,7 @@ class WallClock:
 
 @cache
 def _keep_stamping() -> None:
-    """Opens one socket that asks for stamps, for as long as the process lives: the kernel begins to stamp a moment after the
+    """Opens one socket that asks for stamps, for as long as the process lives: the OS kernel begins to timestamp shortly after the
     first such socket is there, and stops with the last."""
     keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     enable_stamps(keeper)
@@ -199,7 +199,7 @@ def measure_offset(tries: int = 50) -> int:
 
 
 def enable_stamps(sock: socket.socket) -> bool:
-    """Asks the kernel to stamp what this socket receives. False where it cannot."""
+    """Ask the OS kernel to timestamp the data that this socket receives. False if it cannot."""
     if not sys.platform.startswith("linux") or not hasattr(sock, "recvmsg_into"):
         return False
     try:
@@ -217,7 +217,7 @@ def stamps_here() -> bool:
 
 
 def stamp_of(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
-    """The kernel's stamp in a read's ancillary data, ns on CLOCK_REALTIME; 0 where there is none."""
+    """The OS kernel's timestamp in a read's ancillary data, ns on CLOCK_REALTIME; 0 if there is none."""
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= _STAMP.size:
             seconds: int

@@ -1,6 +1,6 @@
 """A socket, its TLS, its stamps and its timeouts, around one http1.ResponseReader at a time.
 
-Asyncio's own transports read with `recv` and lose the kernel's stamps, so this is a bare non-blocking socket on
+Asyncio's own transports read with `recv` and lose the OS kernel's timestamps, so this is a bare non-blocking socket on
 `loop.add_reader`. Nothing wakes while a response arrives: `_readable` stamps, feeds and stores; one future resolves when the
 response is whole. A connection's only timer is set once a request and looks again where it was too early.
 """
@@ -227,7 +227,7 @@ class Connection:
         self.priority_reads_left = max(0, self.priority_reads_left - reads)
 
     def _idle(self, n: int) -> None:
-        """Bytes while nothing was asked for: TLS may speak of itself; anything else makes the connection useless."""
+        """Bytes without a request: they may belong to TLS; anything else makes the connection useless."""
         try:
             if self._tls is not None and not self._tls.decrypt(self._view[:n])[0] and not self._tls.closed:
                 self._flush_tls(self._tls)

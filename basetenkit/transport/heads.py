@@ -3,7 +3,7 @@
 llhttp is a parser for servers, which must refuse what an attacker might send. A client that measures must read what other
 clients read: folded lines (section 5.2), a length given twice alike (6.3), Transfer-Encoding beside Content-Length (6.3: the
 former wins), a coding that is not "chunked" at its end (6.3: the body ends with the connection) and lines that end in LF
-alone (2.2). What is ambiguous, such as two different lengths, stays as it is and is refused.
+alone (2.2). Ambiguous headers, such as two different lengths, are left unchanged and refused.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 httptools (llhttp) reads the head, after `heads` has forgiven what a client may forgive, and the body; `chunks` reads one that
 comes in chunks. This module keeps what a measurement needs beside it: after each read, how long the body is and whether the
-read's stamp is exact for what ends there. It never raises: what is wrong becomes `failure`.
+read's timestamp is exact for the data that ends there. It never raises: an error becomes `failure`.
 
 A stamp is exact for body bytes that end the read, their own chunk's CRLF aside. That CRLF is harmless only if it came in
 the same segment; a server that has once sent it apart is not trusted in this again, so such reads are marked CRLF_ENDS and
@@ -189,7 +189,7 @@ class ResponseReader:
             self._fail(outcome, f"the connection broke {where}: {describe(error)}")
 
     def _bad_bytes(self, error: Exception) -> None:
-        if self.done:  # bytes behind a whole response: it stands, the connection does not
+        if self.done:  # bytes after a complete response: keep the response, close the connection
             self.keep_alive = False
             return
         if isinstance(error, httptools.HttpParserUpgrade):
@@ -202,7 +202,7 @@ class ResponseReader:
             self._fail(Outcome.MALFORMED, self._no_http(error))
 
     def _no_http(self, why: object) -> str:
-        return f"what came is no HTTP/1.1 response ({why}); it begins {heads.shown(self._first)}"
+        return f"the response is not HTTP/1.1 ({why}); it begins {heads.shown(self._first)}"
 
     def _fail(self, outcome: Outcome, message: str) -> None:
         self.failure = Failure(outcome, message)

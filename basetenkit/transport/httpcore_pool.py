@@ -54,7 +54,7 @@ class HttpxPool:
         )
 
     async def exchange(self, exchange: Exchange, message: HttpRequest, gate: ConnectBarrier | None = None) -> None:
-        """Sends `message` and fills `exchange`; whatever happens stands in `exchange.failure`. Cancelling it marks the exchange
+        """Sends `message` and fills `exchange`; any error is in `exchange.failure`. Cancelling it marks the exchange
         `cancelled`, and goes on as a cancellation. Nobody waits for the others of a wave: who connects when is httpcore's."""
         exchange.start_ns = exchange.start_ns or mono()
         if gate is not None:
@@ -126,7 +126,7 @@ class HttpxPool:
         return response
 
     async def _in_time(self, wanted: Any, exchange: Exchange) -> Any:
-        """What is waited for, within the limit on the first byte or on those between."""
+        """The awaited value, within the limit on the first byte or on later ones."""
         limit, name = self._timeouts.between_bytes, "between_bytes_timeout_s"
         words, left = "no byte for {:g} s within the response", limit
         if not exchange.body:

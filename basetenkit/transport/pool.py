@@ -50,7 +50,7 @@ class Origin:
 
 def tls_context(verify: bool | str | ssl.SSLContext, client_cert: str | None = None) -> ssl.SSLContext:
     """A client's context: certifi's authorities, those of a CA file, a context as given, or no check at all. `client_cert`:
-    a PEM file with the certificate and the key by which the server knows the client (mutual TLS)."""
+    a PEM file with the certificate and the key that identify the client (mutual TLS)."""
     if isinstance(verify, ssl.SSLContext):
         return verify
     context = (
@@ -87,7 +87,7 @@ class ConnectBarrier:
 
 class SendThrottle:
     """Lets so many sends through each turn of the loop, so that reads come in between: when a thousand responses end at
-    once, a thousand new requests must not keep the next tokens waiting in the kernel, where they would merge."""
+    once, a thousand new requests must not keep the next tokens waiting in the OS kernel, where they would merge."""
 
     def __init__(self, a_turn: int = SENDS_A_TURN) -> None:
         self._a_turn = self._left = a_turn
@@ -119,7 +119,7 @@ class SendThrottle:
 
 
 class Pool:
-    """Connections to one origin, on the running loop. `stamps=False` forgoes the kernel's clock (for comparison)."""
+    """Connections to one origin, on the running loop. `stamps=False` does without the OS kernel's clock (for comparison)."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Pool:
         self._looked_up = 0
 
     async def exchange(self, exchange: Exchange, message: HttpRequest, gate: ConnectBarrier | None = None) -> None:
-        """Sends `message` and fills `exchange`; whatever happens stands in `exchange.failure`. Cancelling it closes the
+        """Sends `message` and fills `exchange`; any error is in `exchange.failure`. Cancelling it closes the
         connection, marks the exchange `cancelled`, and goes on as a cancellation. `gate`: where to wait, once connected,
         for the others of a wave."""
         connection: Connection | None = None

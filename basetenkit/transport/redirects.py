@@ -1,7 +1,7 @@
-"""A redirect that keeps the method (307, 308) to the same origin is followed; any other stands in the row as it came.
+"""A redirect that keeps the method (307, 308) to the same origin is followed; any other is reported in the row.
 
 The key goes out with every request, so it would cross with a redirect to another host, port or scheme. 301, 302 and 303 turn a POST
-into a GET for most clients: what would be measured then is not what was asked for.
+into a GET for most clients, which would measure another request.
 
 The clock starts at the send of the request that was answered; the way there is not in the figures, and a note says so.
 """
@@ -34,7 +34,7 @@ def redirected(exchange: Exchange, message: HttpRequest, origin: str) -> HttpReq
 
 
 def not_followed(exchange: Exchange) -> str | None:
-    """The sentence for a redirect that stands as it came: where it leads, and why it was not followed. None if it is none."""
+    """The sentence for a redirect that was not followed: its target, and why. None if it is not a redirect."""
     location = first_header(exchange.headers, "location")
     if exchange.status not in (301, 302, 303, 307, 308) or not location or exchange.failure is not None:
         return None
@@ -43,7 +43,7 @@ def not_followed(exchange: Exchange) -> str | None:
         why = "most clients make a GET of the request then"
     elif exchange.redirects >= MOST:
         why = f"{MOST} were followed before it"
-    return f"HTTP {exchange.status}: the server redirects to {location[:300]}, and that is not followed: {why}"
+    return f"HTTP {exchange.status}: the server redirects to {location[:300]}, which is not followed: {why}"
 
 
 def _place(url: httpx.URL) -> tuple[str, str, int]:
@@ -51,7 +51,7 @@ def _place(url: httpx.URL) -> tuple[str, str, int]:
 
 
 def forget(exchange: Exchange) -> None:
-    """Makes an exchange ready for its next answer: what came before (a redirect, the end of a connection) is no part of it."""
+    """Makes an exchange ready for its next answer: earlier events (a redirect, the end of a connection) do not belong to it."""
     exchange.status, exchange.headers, exchange.body = None, [], b""
     exchange.sent_ns = exchange.uploaded_ns = exchange.end_ns = exchange.started_at_ns = None
     exchange.out_of_order = False

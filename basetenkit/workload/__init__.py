@@ -1,1 +1,1 @@
-"""What is sent: text of an exact length, in a payload. Its modules are corpus, tokenizer, sampler and payload."""
+"""The workload: text of an exact length, in a payload. Its modules are corpus, tokenizer, sampler and payload."""

@@ -166,7 +166,7 @@ class ConversationSampler:
 
     @property
     def first(self) -> int:
-        """How many turns of all senders stand in the order before the next conversation of this one."""
+        """How many turns of all senders come before the next conversation of this one."""
         return self._upcoming.first
 
     def request(self, request_id: str) -> Request:

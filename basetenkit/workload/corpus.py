@@ -1,6 +1,6 @@
 """Where words come from: 22,000 plain English sentences that ship with the package, so that a run needs no network.
 
-They are taken from a public-domain text (data/README.md says which, and what was left out), in plain ASCII and modern
+They are taken from a public-domain text (data/README.md has its name and the omitted parts), in plain ASCII and modern
 English: with the embedded tokenizer they take about 1.26 tokens a word, as ordinary prose does with today's models.
 Prompts are put together from whole sentences in random order, and there are far more sentences than one prompt takes.
 """

@@ -1,4 +1,4 @@
-"""What of a data set is sent and what is not: kept with its entries, and told by a run's findings.
+"""Which parts of a data set are sent: saved with its entries, and reported by a run's findings.
 
 A row that is left out and a column that is not sent change what is measured, and nobody sees it in the figures. So each is
 named once.

@@ -71,7 +71,7 @@ _LARGEST_DESCRIPTION = 1 << 20  # bytes
 class Entries:
     """A data set: `prompts`, at least one, and `pictures`, either none or one a prompt; or `conversations`, whose first
     questions the prompts then are. `systems` and `params`: the system prompt (only of prompts) and the payload's parameters
-    of each entry, or none at all. `account`: what of the data set is sent, and what is not."""
+    of each entry, or none at all. `account`: which parts of the data set are sent."""
 
     prompts: Sequence[str]
     pictures: Sequence[Picture] = ()

@@ -23,7 +23,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", 
 MAX_SIDE, MAX_PIXELS = 65_500, 64_000_000  # JPEG's own limit; and what can be made between two reads of a socket
 MAX_BYTES = 1 << 30  # a data set's images are held in memory, in each process
 QUALITY, BLOCK = 85, 8
-_CURE = "mend it or take it out"
+_CURE = "fix it or remove it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ def make(width: int, height: int, rng: Random) -> Picture:
 
 
 def read_image(path: Path) -> Picture:
-    """The image in a file. DataError, one sentence, where there is none that can be read."""
+    """The image in a file. DataError, one sentence, if it cannot be read."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"dataset: there is no image {str(path)!r}; give the path of a file") from None
     except OSError as error:
-        raise DataError(f"dataset: {str(path)!r} is no image that can be read ({error.strerror}); {_CURE}") from None
+        raise DataError(f"dataset: {str(path)!r} is not a readable image ({error.strerror}); {_CURE}") from None
     return decode(data, repr(str(path)))
 
 
@@ -75,10 +75,10 @@ def decode(data: bytes, name: str) -> Picture:
                 pixels = image.width * image.height
                 return _picture(data if image.format == "JPEG" else _jpeg(image.convert("RGB")), pixels)
     except UnidentifiedImageError:
-        raise DataError(f"dataset: {name} is no image that can be read (its format is unknown); {_CURE}") from None
+        raise DataError(f"dataset: {name} is not a readable image (its format is unknown); {_CURE}") from None
     except (Exception, Image.DecompressionBombWarning) as error:  # Pillow's decoders raise whatever they meet
         why = str(error).splitlines()[0].rstrip(".")[:120] if str(error) else type(error).__name__
-        raise DataError(f"dataset: {name} is no image that can be read ({why}); {_CURE}") from None
+        raise DataError(f"dataset: {name} is not a readable image ({why}); {_CURE}") from None
 
 
 def read_all(sources: Iterable[Path | tuple[bytes, str]]) -> list[Picture]:

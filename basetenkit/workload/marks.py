@@ -4,7 +4,7 @@
 data set and begins again at its end: here too every entry comes once before any comes again, but in an order of the level's
 own, drawn by the seed, so that a level is not of the file's first entries only.
 
-The mark of `RD` stands before the first message of the user. The fork counts its marks from 1 in every process, so that a
+The mark of `RD` is before the first message of the user. The fork counts its marks from 1 in every process, so that a
 second run finds the first one's in the server's cache; here they are drawn by the salt.
 """
 
@@ -27,7 +27,7 @@ def picks(random: Random, total: int, scenario: Scenario) -> Iterator[int]:
 def marks(
     config: RunConfig, scenario: Scenario, *, salt: str, stream: str, share: tuple[int, int] = (0, 1)
 ) -> Iterator[str]:
-    """What stands before each entry, without end: `[NONCE-<12 hexadecimal digits>] ` for RD, nothing for the others."""
+    """The text before each entry, an endless iterator: `[NONCE-<12 hexadecimal digits>] ` for RD, nothing for the others."""
     marked = isinstance(scenario, Conversation) and not isinstance(scenario, CachedConversation)
     random = Random(repr(("marks", config.seed, salt, str(scenario), stream, *share)))
     while True:

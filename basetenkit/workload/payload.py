@@ -5,7 +5,7 @@ does not stop early, and `stream_options.include_usage`, so that the server coun
 the prompt, the limit, the stream switch and what the user gave: many custom models hand their whole input on to the
 sampler, and answer 500 to any key they do not know.
 
-`request_params` add to the payload and win over what stands there, with three exceptions: `stream` is the endpoint's,
+`request_params` add to the payload and replace its fields, with three exceptions: `stream` is the endpoint's,
 `use_prompt_format` chooses the format and is never sent, and null for a key that would be there by itself
 (`max_tokens`, `ignore_eos`, `stream_options`) leaves it out. They belong to all requests and are never changed.
 
@@ -61,7 +61,7 @@ def build_payload(
     """The payload of one request, its keys in the order of Baseten's documentation; all of it a fresh copy but what `row` holds.
 
     `max_tokens` None: no limit is sent. `fixed_output`: the scenario fixes the output length. `images`: data URLs, which
-    stand behind the text in the chat format; the prompt format has no place for them, and none for `system`, a message before
+    are after the text in the chat format; the prompt format has no place for them, and none for `system`, a message before
     the user's. `row`: the parameters that the data set has for this request.
     """
     own = dict(row or {})

@@ -41,7 +41,7 @@ class Pieces:
         return self._count([text])[0]
 
     def _learn(self, pieces: set[str]) -> None:
-        """Keeps what those of `pieces` count that are short and stand as they are when they stand alone."""
+        """Cache the counts of those `pieces` that are short and unchanged when encoded alone."""
         new = [piece for piece in pieces if len(piece) <= LONGEST and self._split(piece) == [piece]]
         if len(self._known) + len(new) > MOST_PIECES:
             self._known.clear()

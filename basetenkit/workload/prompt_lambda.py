@@ -10,7 +10,7 @@ import ast
 
 
 def in_place_of(code: str, given: dict[str, object]) -> str:
-    """The error's sentence, with a cure for the description `given` that it stands in."""
+    """The error's sentence, with a fix for the description `given` that contains it."""
     start = "dataset: prompt_lambda is code and is not run; "
     rest = {key: value for key, value in given.items() if key in ("image_column", "messages_column")}
     body = _body(code)

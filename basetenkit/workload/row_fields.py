@@ -168,7 +168,7 @@ def _has_text(body: dict[str, object]) -> bool:
 
 
 def _flat(table: Table) -> Table:
-    """The table with what stands in an object of sampling parameters as columns of its own."""
+    """The table with the fields of an object of sampling parameters as columns."""
     column = table.named(*_NESTED)
     if column is None:
         return table

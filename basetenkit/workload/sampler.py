@@ -108,7 +108,7 @@ class Sampler:
         """The next request, its body built. `input_tokens_client` is the prompt's true count.
 
         `output_tokens_target` is the limit that the payload carries: the scenario's, unless request_params give another.
-        Where they give the messages or prompt, the text is not ours: prompt and input tokens are None.
+        If they contain the messages or prompt, the text is not ours: prompt and input tokens are None.
         """
         for _ in range(self._skip):
             self._draw()  # another sender's

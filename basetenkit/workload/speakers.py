@@ -1,4 +1,4 @@
-"""Messages as data sets hold them -> messages as they are sent: who speaks, and what is said.
+"""Messages as data sets hold them -> messages as they are sent: roles and texts.
 
 Data sets call speakers by many names, in any letter case. Known names are mapped to the roles `user`, `assistant`, `system`,
 `developer` and `tool`. Another name that speaks after a user is the assistant. A conversation in which a name can be neither

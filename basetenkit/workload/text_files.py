@@ -151,7 +151,7 @@ def _jsonl(path: Path, encoding: str, name: str) -> Table:
         first = next(iter(bad))
         what = which("line", list(bad))
         raise ValueError(
-            f"{what} {'is' if len(bad) == 1 else 'are'} not valid JSON: {_fault(bad[first], first)}; mend or delete"
+            f"{what} {'is' if len(bad) == 1 else 'are'} not valid JSON: {_fault(bad[first], first)}; fix or delete"
         )
     if len(items) == 1 and isinstance(items[0], list) and not _are_messages(items[0]):
         return _of_list(items[0], name)
@@ -172,18 +172,18 @@ def _json(path: Path, encoding: str, name: str, *, lines: bool = True) -> Table:
     if isinstance(document, dict):
         document = _rows_in(document)
     if not isinstance(document, list):
-        raise ValueError("it is no list of texts or of objects")
+        raise ValueError("it is not a list of texts or of objects")
     return _of_list([document] if _are_messages(document) else document, name)
 
 
 def _fault(error: Exception, number: int | None = None) -> str:
-    """Where a JSON text is wrong, in words."""
+    """The location of an error in a JSON text, in words."""
     if isinstance(error, json.JSONDecodeError):
         line = error.lineno if number is None else number
         if error.pos >= len(error.doc.rstrip()):
             return f"line {line} breaks off"
-        return f"line {line} is no JSON from character {error.colno} on"
-    return "it is nested too deep" if isinstance(error, RecursionError) else "it is no JSON"
+        return f"line {line} is not JSON from character {error.colno} on"
+    return "it is nested too deep" if isinstance(error, RecursionError) else "it is not JSON"
 
 
 def _rows_in(document: dict[str, object]) -> object:
@@ -211,7 +211,7 @@ def _of_list(items: list[Any], name: str, numbers: list[int] | None = None) -> T
         kind = "messages" if isinstance(item, list) else "prompt"
         rows.append(item if isinstance(item, dict) else {kind: item})
     if items and not any(isinstance(item, (str, list, dict)) for item in items):
-        raise ValueError("it is no list of texts only, or of objects only")
+        raise ValueError("it is not a list of texts only, or of objects only")
     return Table.of_rows(rows, name) if numbers is None else _of_lines(rows, name, numbers)
 
 
@@ -294,7 +294,7 @@ def _fields(text: str, divider: str) -> int:
 
 
 def _csv_fault(source: Path | bytes, divider: str, skip: int) -> str | None:
-    """What is wrong with a CSV, in words; None if Python's own reader finds nothing."""
+    """The error of a CSV, in words; None if Python's own reader finds none."""
     data = source if isinstance(source, bytes) else source.read_bytes()
     try:
         text = data.decode("utf-8-sig")
@@ -313,7 +313,7 @@ def _csv_fault(source: Path | bytes, divider: str, skip: int) -> str | None:
     except csv.Error as error:
         if "field larger" in str(error):
             return None
-        return f"line {before + 1 + skip} opens a quote that is not closed, or goes on behind one"
+        return f"line {before + 1 + skip} opens a quote that is not closed, or has text after one"
     if not long:
         return None
     have = "has" if len(long) == 1 else "have"

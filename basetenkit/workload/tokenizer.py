@@ -1,6 +1,6 @@
 """Tokenizers: the small one that ships, one from a local file or folder, or one from the hub.
 
-Where there is a tokenizer.json it is used as it is, by the `tokenizers` library: transformers builds some tokenizers anew
+A tokenizer.json is used directly, by the `tokenizers` library: transformers builds some tokenizers anew
 from other files, and was seen to count 4% differently from the tokenizer.json beside them; it also takes ten times as long
 to import. Only what has no tokenizer.json goes through AutoTokenizer.
 
@@ -132,7 +132,7 @@ class Tokenizer:
         return self._backend.decode(ids)
 
     def ends(self, text: str) -> list[int] | None:
-        """Where each token of `text` ends, in characters, ascending; None where the tokenizer does not tell."""
+        """The end of each token of `text`, in characters, ascending; None if the tokenizer does not report it."""
         return self._backend.ends(_sound(text))
 
     @property
@@ -152,7 +152,7 @@ def load_tokenizer(name: str | None) -> Tokenizer:
     if name is None or name == EMBEDDED:
         return _embedded()
     path = Path(name).expanduser()
-    is_file, is_folder = _kind_of(path) if name else (False, False)  # Path("") is the folder where we stand
+    is_file, is_folder = _kind_of(path) if name else (False, False)  # Path("") is the current folder
     if is_file:
         return _checked(Tokenizer(_from_file(path), name))
     if is_folder:
@@ -160,8 +160,8 @@ def load_tokenizer(name: str | None) -> Tokenizer:
         return _checked(Tokenizer(_from_file(json_file) if json_file.is_file() else _from_folder(path), name))
     if not _HUB_ID.fullmatch(name) or name.endswith(".json") or len(name) > _LONGEST_HUB_ID:
         raise TokenizerError(
-            f"tokenizer {name[:_LONGEST_HUB_ID]!r}: there is no such file or folder, and it is no hub id; give a tokenizer.json, "
-            "a folder with one, a hub id such as 'Qwen/Qwen3-8B', or 'embedded'"
+            f"tokenizer {name[:_LONGEST_HUB_ID]!r}: there is no such file or folder, and it is not a hub id; give a "
+            "tokenizer.json, a folder with one, a hub id such as 'Qwen/Qwen3-8B', or 'embedded'"
         )
     return _checked(Tokenizer(_from_hub(name), name))
 
@@ -222,7 +222,7 @@ def _from_file(path: Path) -> _Backend:
         if is_pointer(path):
             raise TokenizerError(_pointer(path)) from None
         raise TokenizerError(
-            f"tokenizer {str(path)!r}: it is no tokenizer.json that the tokenizers library can read ({_first_line(error)})"
+            f"tokenizer {str(path)!r}: the tokenizers library cannot read this tokenizer.json ({_first_line(error)})"
         ) from None
 
 
@@ -298,7 +298,7 @@ def _from_auto(name: str, *, local_files_only: bool = False) -> _Backend:
 
 def _unreachable(name: str, why: str) -> TokenizerError:
     return TokenizerError(
-        f"tokenizer {name!r}: it is no local file or folder and cannot be had from the hub ({why}); "
+        f"tokenizer {name!r}: it is not a local file or folder, and the hub does not provide it ({why}); "
         "give a folder with its tokenizer.json, or 'embedded'"
     )
 

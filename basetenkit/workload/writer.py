@@ -2,7 +2,7 @@
 
 The sentences are the corpus's, or come from the texts of a data set: its entries one after the other from a random place on,
 from the first again after the last, and the last one cut. Nearly always the sum of what the parts add is right, but tokens of
-a whole are not bound to be the sum over its parts, so each text is encoded as it stands before it is used. Where the count is
+a whole are not bound to be the sum over its parts, so each text is encoded as a whole before it is used. If the count is
 off, the tail is chosen again by that much.
 
 The words come first because servers cache by prefix: texts that differ from the first token on share nothing with each other.
@@ -25,7 +25,7 @@ REPAIRS = 24
 ATTEMPTS_A_HEAD = 4
 REDRAWS = 8
 SHORTER = 12
-# Characters of an entry that are read for a token that is wanted: what is beyond them is too far to be reached.
+# Characters of an entry that are read per wanted token: text beyond them is not needed.
 CHARACTERS_A_TOKEN, CHARACTERS_MORE = 16, 64
 
 

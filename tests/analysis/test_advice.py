@@ -69,7 +69,7 @@ def test_a_field_of_request_params_is_told_as_that() -> None:
     [
         ("body.model: Field required", "request_params={'model': '...'}"),
         ("body.messages: Field required", "request_format='chat'"),
-        ("bad request", "If it takes messages: request_format='chat'"),
+        ("bad request", "If it expects messages, use request_format='chat'"),
     ],
 )
 def test_a_bare_prompt_is_not_advised_to_be_one(message: str, words: str) -> None:
@@ -114,13 +114,13 @@ def test_other_words_are_not_taken_for_it(message: str) -> None:
     ("cause", "outcome", "status", "words"),
     [
         (Cause.TLS_CERTIFICATE, "connection_error", None, "verify="),
-        (Cause.TLS_HANDSHAKE, "connection_error", None, "begins with http://"),
+        (Cause.TLS_HANDSHAKE, "connection_error", None, "begin with http://"),
         (Cause.UNRESOLVED, "connection_error", None, "Check the host name"),
-        (Cause.REFUSED, "connection_error", None, "Check host and port"),
-        (None, "connection_error", None, "Check host and port"),
-        (Cause.OWN_LIMIT, "connection_error", None, "says nothing of the endpoint"),
+        (Cause.REFUSED, "connection_error", None, "Check the host and the port"),
+        (None, "connection_error", None, "Check the host and the port"),
+        (Cause.OWN_LIMIT, "connection_error", None, "says nothing about the endpoint"),
         (None, "http_error", 307, "as Endpoint.url"),
-        (None, "http_error", 405, "takes no POST"),
+        (None, "http_error", 405, "does not accept POST"),
     ],
 )
 def test_what_fails_before_an_answer_has_its_own_cure(

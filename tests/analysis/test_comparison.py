@@ -92,7 +92,7 @@ def test_nothing_in_common_and_nothing_but_errors_are_said(tmp_path: Path) -> No
 
 
 def test_what_is_no_run_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is no run folder"):
+    with pytest.raises(StoreError, match="is not a run folder"):
         bk.compare(tmp_path / "nowhere", tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="compare: a takes a Run, not list"):
         bk.compare([], 4)  # type: ignore[arg-type]

@@ -63,7 +63,7 @@ def own_limit() -> list[pl.Expr]:
 
 
 def refused(code: str) -> dict[str, Any]:
-    return finding(code, message="Connection refused", advice="Check host and port.").saved()
+    return finding(code, message="Connection refused", advice="Check the host and the port.").saved()
 
 
 def looked(enough: bool) -> dict[str, Any]:
@@ -361,7 +361,7 @@ def ended(*arguments: Any, **entry: Any) -> list[str]:
 def test_conversations_that_a_failure_cut_are_counted_and_so_are_their_turns() -> None:
     (said,) = ended(talks([3, 1, 2, 3], failed=[1, 2]), 12)
     assert said.startswith("D(100,20) at concurrency 1: 2 of 4 conversations ended early")
-    assert "3 turn(s) of theirs were never sent" in said
+    assert "3 of their turn(s) were never sent" in said
     assert ended(talks([3, 3], failed=[1]), 6) == [], "its last turn failed, so none was lost"
     assert ended(talks([3, 2], failed=[1]), 5) == [], "the plan ended there"
     assert len(ended(talks([3, 2], failed=[1]), 6)) == 1
@@ -370,14 +370,14 @@ def test_conversations_that_a_failure_cut_are_counted_and_so_are_their_turns() -
 def test_a_level_that_was_cut_off_does_not_tell_where_its_last_conversation_ends() -> None:
     frame = talks([1, 2], failed=[0, 1])
     (said,) = ended(frame, 300, done=False)
-    assert "1 of 2 conversations ended early by a turn that failed, and 2 turn(s)" in said
+    assert "1 of 2 conversations ended early because a turn failed, and 2 of their turn(s)" in said
     assert ended(frame.filter(pl.col("outcome") == "ok"), 300, done=False) == []
 
 
 def test_each_repeat_has_conversations_of_its_own() -> None:
     both = pl.concat([talks([3, 1], failed=[1]), talks([3, 3], failed=[], repeat=1)])
     (said,) = ended(both, 6)
-    assert "1 of 4 conversations ended early by a turn that failed, and 2 turn(s)" in said
+    assert "1 of 4 conversations ended early because a turn failed, and 2 of their turn(s)" in said
 
 
 def test_files_that_could_not_be_read_are_named() -> None:

@@ -102,7 +102,7 @@ def test_a_figure_that_is_not_known_fails_if_fewer_requests_succeeded_than_in_th
     gate = found["time to first token p95 / baseline"]
     assert gate.verdict == "fail"
     assert gate.sentence.endswith(
-        "cannot be held against the baseline's; fewer requests succeeded than in the baseline."
+        "cannot be compared with the baseline's; fewer requests succeeded than in the baseline."
     )
 
 

@@ -62,7 +62,7 @@ def test_what_is_no_run_is_refused(folder: Path, tmp_path: Path) -> None:
     for wrong in (None, 5j, [folder], {"a": 1}):
         with pytest.raises(ConfigError, match=r"^latency_ecdf takes a Run, not \w+; or the folder"):
             bk.charts.latency_ecdf(wrong)  # type: ignore[arg-type]
-    with pytest.raises(StoreError, match="is no run folder"):
+    with pytest.raises(StoreError, match="is not a run folder"):
         tables.overview(tmp_path)
     for frame in (bk.load(folder).summary, pl.DataFrame({"a": [1]})):
         with pytest.raises(ConfigError, match="has no rows of requests"):
@@ -87,7 +87,11 @@ def test_trends_know_short_names(folder: Path) -> None:
 
 
 def test_a_metric_that_is_none_is_refused_with_the_nearest(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^latency_ecdf: metric='tttft' is no figure of the summary; e\.g\. ttft_s"):
+    with pytest.raises(
+        ConfigError, match=r"^latency_ecdf: metric='tttft' is not a figure of the summary; e\.g\. ttft_s"
+    ):
         bk.charts.latency_ecdf(folder, "tttft")
-    with pytest.raises(ConfigError, match=r"^trends: metric='ttft_p42' is no figure of the summary; e\.g\. ttft_s_p"):
+    with pytest.raises(
+        ConfigError, match=r"^trends: metric='ttft_p42' is not a figure of the summary; e\.g\. ttft_s_p"
+    ):
         bk.trends(folder, "ttft_p42")

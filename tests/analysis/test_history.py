@@ -56,7 +56,7 @@ def test_what_is_no_run_is_named_and_stops_nothing(folder: Path) -> None:
     named = {Path(r).name: p for r, p in wrong.select("run", "problem").iter_rows()}
     assert set(named) == {"notes", "damaged"}
     assert "no run.json" in named["notes"]
-    assert "is no JSON" in named["damaged"]
+    assert "is not JSON" in named["damaged"]
     assert wrong["e2e_s_p50"].null_count() == 2
 
 

@@ -75,7 +75,7 @@ def test_the_workbench_shows_bytes_takes_edits_and_steps_along_the_arrivals(tmp_
         tab.get_by_role("button", name="Hex").click()
         tab.wait_for_selector(".bk-hex")
         area.fill("7b zz")
-        tab.wait_for_selector(".bk-wrong:has-text('is no hex digit')")
+        tab.wait_for_selector(".bk-wrong:has-text('is not a hex digit')")
         shot(tab, artifacts, "hex")
         area.fill("7b 7d")
         tab.wait_for_selector(".bk-verdict:has-text('empty')")

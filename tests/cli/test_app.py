@@ -118,10 +118,10 @@ def test_a_gate_that_failed_is_told_by_the_exit_code(server: Any, tmp_path: Path
 def test_wrong_usage_is_one_sentence(server: Any, tmp_path: Path) -> None:
     save = ["--save-to", str(tmp_path / "r")]
     one_sentence(call(*flags(server, scenario="Q(1,2)"), *save), "Q(1,2)")
-    one_sentence(here(*flags(server), *save, "--slo", "ttft_s"), "is no NAME=SECONDS")
+    one_sentence(here(*flags(server), *save, "--slo", "ttft_s"), "is not NAME=SECONDS")
     one_sentence(here(*flags(server), *save, "--slo", "speed=1"), "speed")
     one_sentence(here(*flags(server), *save, "--experiment-base-dir", "x"), "not both")
-    one_sentence(here("preflight", "no-url"), "it is no http or https URL")
+    one_sentence(here("preflight", "no-url"), "it must be an http:// or https:// URL")
     one_sentence(here("compare", str(tmp_path), str(tmp_path)), str(tmp_path))
     assert not (tmp_path / "r").exists()
     assert here("dance").returncode == 2
@@ -156,7 +156,7 @@ def test_a_flag_that_does_nothing_is_said(server: Any, tmp_path: Path) -> None:
     command = [*flags(server, requests=2), "--spawn-rate", "3", "--save-to"]
     said = call(*command, str(tmp_path / "a"))
     assert said.returncode == 0
-    assert "basetenkit: flag_idle: --spawn-rate does nothing here" in said.stderr
+    assert "basetenkit: flag_idle: --spawn-rate has no effect here" in said.stderr
     assert here(*command, str(tmp_path / "b"), "--quiet").stderr == ""
 
 
@@ -232,7 +232,7 @@ def test_report_and_excel(saved: tuple[Path, subprocess.CompletedProcess[str]], 
     assert here("report", run, str(page), "--quiet").stdout == ""
     one_sentence(here("report", run, str(tmp_path / "r.pdf")), "should end in .html, .xlsx, .csv")
     one_sentence(here("excel", run, str(page)), "should end in .xlsx")
-    one_sentence(here("report", str(tmp_path), str(page)), "is no run folder")
+    one_sentence(here("report", str(tmp_path), str(page)), "is not a run folder")
     one_sentence(here("report", run, str(tmp_path / "none" / "r.html")), "cannot be written")
 
 
@@ -245,7 +245,7 @@ def test_doctor_and_help() -> None:
     shown = call("--help").stdout
     for name in ("benchmark", "preflight", "compare", "report", "excel", "plot", "emulator", "doctor"):
         assert f" {name} " in shown
-    for panel in ("Measure", "Saved runs", "Around it"):
+    for panel in ("Measure", "Saved runs", "Tools"):
         assert f" {panel} " in shown
     assert "--num-concurrency" in here("benchmark", "--help").stdout
     assert "--ttft-ms" in here("emulator", "--help").stdout

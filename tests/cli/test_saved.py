@@ -49,7 +49,7 @@ def test_excel_by_their_flags(theirs: Path) -> None:
         "ms",
     )
     assert (done.returncode, done.stdout) == (0, f"wrote {theirs / 'sheet.xlsx'}\n")
-    assert "--metric-percentile, --metrics-time-unit: taken without effect, the workbook has" in done.stderr
+    assert "--metric-percentile, --metrics-time-unit: accepted without effect, the workbook has" in done.stderr
     assert zipfile.is_zipfile(theirs / "sheet.xlsx")
 
 
@@ -72,7 +72,7 @@ def test_plot_by_their_flags(theirs: Path) -> None:
     done = call("plot", *words)
     assert done.returncode == 0, done.stderr
     assert {path.stem for path in theirs.glob("*.json")} >= set(CHARTS)
-    assert "--group-key, --preset: taken without effect" in done.stderr
+    assert "--group-key, --preset: accepted without effect" in done.stderr
 
 
 def test_plot_of_a_folder_that_holds_several(theirs: Path, tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_plot_of_a_folder_that_holds_several(theirs: Path, tmp_path: Path) -> No
     ("words", "sentence"),
     [
         (["excel"], "excel: give one folder, as excel FOLDER or as --experiment-folder FOLDER"),
-        (["excel", "FOLDER"], "excel: give the workbook to write, a name that ends in .xlsx"),
+        (["excel", "FOLDER"], "excel: give the file to write; its name ends in .xlsx"),
         (["excel", "FOLDER", "x.pdf"], "'x.pdf' should end in .xlsx"),
         (["plot", "FOLDER"], "plot: give the folder for the charts"),
         (["plot", "FOLDER", "out", "--experiments-folder", "FOLDER"], "plot: give one folder"),
-        (["report", "EMPTY", "r.html"], "is no run folder"),
+        (["report", "EMPTY", "r.html"], "is not a run folder"),
     ],
 )
 def test_what_is_missing_is_told(words: list[str], sentence: str, theirs: Path, tmp_path: Path) -> None:

@@ -62,17 +62,17 @@ def test_a_model_api_is_called_by_its_models_name_and_a_bearer_key() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("not-an-id!", {}, "is no model id"),
-        ("https://api.openai.com/v1", {}, "is no model id"),
-        ("model-x.api.baseten.co.example.com", {}, "is no model id"),
-        ("abcd1234-prod", {}, "is no model id"),
+        ("not-an-id!", {}, "is not a model id"),
+        ("https://api.openai.com/v1", {}, "is not a model id"),
+        ("model-x.api.baseten.co.example.com", {}, "is not a model id"),
+        ("abcd1234-prod", {}, "is not a model id"),
         (1.5, {}, "use -r"),
         (None, {}, "give a model's id"),
         ("abcd1234", {"environment": "a", "deployment": "b"}, "not both"),
         ("abcd1234", {"regional": True}, "needs the environment's name"),
         (f"{HOST}/production/predict", {"environment": "staging"}, "the URL has a path"),
-        ("model-abcd1234-eu", {"environment": "us"}, "the regional environment 'eu' alone"),
-        (SHARED, {"deployment": "d"}, "no environments and no deployments"),
+        ("model-abcd1234-eu", {"environment": "us"}, "only the regional environment 'eu'"),
+        (SHARED, {"deployment": "d"}, "no environments or deployments"),
     ],
 )
 def test_what_names_no_endpoint_on_baseten_is_refused(name: Any, options: dict[str, Any], words: str) -> None:
@@ -103,7 +103,7 @@ def test_a_base_url_is_completed_or_refused_with_what_would_fit(
         if right is not None:
             assert completed(url, task, form) == right
             continue
-        with pytest.raises(ConfigError, match="more than one path would fit") as caught:
+        with pytest.raises(ConfigError, match="several paths fit") as caught:
             completed(url, task, form)
         assert "/predict" in str(caught.value)
         assert "/v1/" in str(caught.value)

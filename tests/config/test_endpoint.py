@@ -51,7 +51,7 @@ def test_a_pasted_key_is_cleaned(pasted: str) -> None:
 
 
 def test_a_key_of_the_environment_that_cannot_be_one_names_its_variable() -> None:
-    with pytest.raises(ConfigError, match="BASETEN_API_KEY: it has a space") as caught:
+    with pytest.raises(ConfigError, match="BASETEN_API_KEY: it contains a space") as caught:
         Endpoint(url=BASETEN).key({"BASETEN_API_KEY": f"{SECRET} x"})
     assert SECRET not in str(caught.value)
     assert Endpoint(url="https://example.com/").key({"BASETEN_API_KEY": "not used here"}) is None
@@ -114,7 +114,7 @@ def test_the_url_of_a_model_on_baseten() -> None:
     assert (made.url.partition(".co")[2], made.model) == ("/deployment/xyz/predict", "m")
     with pytest.raises(ConfigError, match="an environment or a deployment, not both"):
         Endpoint.baseten("abcd1234", environment="a", deployment="b")
-    with pytest.raises(ConfigError, match="'https://x' is no model id"):
+    with pytest.raises(ConfigError, match="'https://x' is not a model id"):
         Endpoint.baseten("https://x")
 
 

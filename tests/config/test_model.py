@@ -111,7 +111,7 @@ def test_json_in_a_string_becomes_what_it_says() -> None:
     assert from_json('{"a": 1}') == {"a": 1}
     for same in ("D(10,5)", "", 5, None, [1], "5"):
         assert from_json(same) == same
-    with pytest.raises(ValueError, match="it is no valid JSON"):
+    with pytest.raises(ValueError, match="it is not valid JSON"):
         from_json("[1,")
 
 
@@ -148,7 +148,7 @@ def test_scalars_and_json_strings_make_a_model() -> None:
         ({"inner": INNER | {"limt": 1}}, "Outer.inner.limt: there is no such field; did you mean 'limit'?"),
         ({"inner": INNER | {"limit": 0}}, "Outer.inner.limit: 0 should be greater than 0; a number above 0, e.g. 1.5"),
         ({"inner": INNER, "name": "bad"}, "Outer: a name and levels do not go together"),
-        ({"inner": INNER, "levels": "[1,"}, "Outer.levels: '[1,' it is no valid JSON (Expecting value"),
+        ({"inner": INNER, "levels": "[1,"}, "Outer.levels: '[1,' it is not valid JSON (Expecting value"),
         ({"inner": INNER, "levels": [1, "x"]}, "Outer.levels: 'x' should be a valid integer"),
         ({"inner": {}}, "Outer.inner.url: field required; a URL"),
         (

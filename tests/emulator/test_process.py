@@ -88,7 +88,7 @@ def test_what_it_complains_of_is_passed_on_when_it_stops(
     with bk.emulator.serve() as server:
         server.process.send_signal(signal.SIGABRT)
         server.process.wait(timeout=20)
-    assert "the embedded endpoint said: Fatal Python error: Aborted" in capsys.readouterr().err
+    assert "the embedded endpoint: Fatal Python error: Aborted" in capsys.readouterr().err
 
 
 def test_it_ends_with_the_process_that_started_it_even_when_that_is_killed() -> None:

@@ -169,7 +169,7 @@ def test_embeddings_as_base64_are_the_same_numbers_as_float32() -> None:
     ("path", "body", "words"),
     [
         (ROUTE, b"{", "Invalid JSON payload"),
-        (ROUTE, b"[1]", "it is no object"),
+        (ROUTE, b"[1]", "it is not an object"),
         (ROUTE, b"\xff\xfe\xff", "Invalid JSON payload"),
         (ROUTE, {"prompt": "x"}, "messages must be a list"),
         (ROUTE, {"messages": []}, "messages must be a list"),

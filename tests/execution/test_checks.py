@@ -74,7 +74,7 @@ def test_what_this_version_runs_passes(task: str, scenario: str) -> None:
         ),
         (
             {"task": "text-to-embeddings", "scenarios": ["E(10)", "E(10,4)"], "batch_size": [1, 8]},
-            "RunConfig.batch_size: scenario 'E(10,4)' says itself how many inputs a request has; leave one of them out",
+            "RunConfig.batch_size: scenario 'E(10,4)' sets the number of inputs per request; leave one of the two out",
         ),
         (
             {
@@ -172,7 +172,7 @@ def test_another_config_is_refused_and_what_differs_is_named(
 
 def test_a_damaged_document_is_told_and_not_overwritten(folder: RunFolder) -> None:
     folder.run_file.write_text("{")
-    with pytest.raises(StoreError, match="is damaged: it is no JSON"):
+    with pytest.raises(StoreError, match="is damaged: it is not JSON"):
         open_manifest(folder, ready(config()))
     assert folder.run_file.read_text() == "{"
 

@@ -83,12 +83,12 @@ def test_a_least_length_of_the_users_is_not_undercut() -> None:
 
 
 DEAD = [
-    ({"url": "http://127.0.0.1:9/v1/chat/completions"}, "Connection refused", "Check host and port"),
+    ({"url": "http://127.0.0.1:9/v1/chat/completions"}, "Connection refused", "Check the host and the port"),
     ({"url": "http://no-such-host.invalid/v1/chat/completions"}, "cannot be resolved", "Check the host name"),
     ({"status": 401}, "no", "The key is missing or wrong"),
     ({"status": 403}, "no", "not for this model"),
     ({"status": 404}, "no", "nothing at this URL"),
-    ({"status": 405}, "no", "takes no POST"),
+    ({"status": 405}, "no", "does not accept POST"),
     ({"status": 307, "location": "https://elsewhere.example/"}, "redirects to https://elsewhere", "Endpoint.url"),
 ]
 

@@ -26,5 +26,5 @@ def test_a_folder_is_read_by_its_own_importer(tmp_path: Path) -> None:
 
 
 def test_what_nobody_takes_is_told_as_no_run(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is no run folder"):
+    with pytest.raises(StoreError, match="is not a run folder"):
         open_run(tmp_path)

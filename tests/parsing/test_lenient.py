@@ -27,7 +27,7 @@ def test_each_forgiveness_says_why() -> None:
     value, why = load(b'{"a": NaN}')
     assert math.isnan(value["a"])
     assert why == ["NaN in it"]
-    assert load(b'"a\xffb"') == ("a\ufffdb", ["bytes that are no UTF-8"])
+    assert load(b'"a\xffb"') == ("a\ufffdb", ["bytes that are not UTF-8"])
     assert load(b'"a\nb"')[0] == "a\nb"
     assert load(b'"\\ud83d"')[0] == "\ud83d"
 

@@ -60,7 +60,7 @@ def test_arrival_is_that_of_the_chunk_with_the_last_byte() -> None:
 
 def test_events_of_one_read_are_noted() -> None:
     same = [w for w in parse([A + A + A, A + DONE]).warnings if w.startswith("same_time")]
-    assert same == ["same_time: 3 output events came in one read: their spacing is not known"]
+    assert same == ["same_time: 3 output events arrived in one read: the gaps between them are not known"]
     assert not [w for w in parse([A, A, DONE]).warnings if w.startswith("same_time")]
 
 

@@ -69,7 +69,9 @@ def test_choices() -> None:
     out.emit_other(1, "x", CONTENT, 5, 6)
     finalize(out, None)
     assert out.texts == ["a", ""]
-    assert [*map(str, out.notes)] == ["several_choices: 2 choices came; the text is of choice 0, tokens are the sum"]
+    assert [*map(str, out.notes)] == [
+        "several_choices: the response has 2 choices; the text is that of choice 0, tokens are the sum"
+    ]
     alone = Collector(b"")
     alone.emit_other(3, "x", REASONING, 5, 6)
     finalize(alone, None)

@@ -196,10 +196,10 @@ def test_a_har_entry_without_bytes_of_its_own_is_empty() -> None:
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ({}, 'a dict without "response" is no HAR entry (its keys: none)'),
+        ({}, 'a dict without "response" is not a HAR entry (its keys: none)'),
         ({"choices": []}, "its keys: choices"),
         ({"response": {"status": "200"}}, "response.status is '200'"),
-        ({"response": {"status": 200, "headers": [1], "content": {}}}, "no list of {name, value}"),
+        ({"response": {"status": 200, "headers": [1], "content": {}}}, "not a list of {name, value}"),
         ({"response": {"status": 200, "headers": []}}, "no response.content"),
         (har(None), f"kept none of its {len(SSE)} bytes"),
         (har("%%%", encoding="base64"), "says that response.content.text is base64, and it is not"),

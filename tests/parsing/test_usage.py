@@ -76,7 +76,7 @@ def test_more_than_was_allowed() -> None:
 )
 def test_a_count_above_the_limit_is_confirmed_by_the_texts_own(counted: int | None, is_confirmed: bool) -> None:
     found, notes = validate_usage({"completion_tokens": 60}, has_output=True, limit=20)
-    assert [*map(str, notes)] == ["over_max_tokens: the server reported 60 where 20 was the most; not used"]
+    assert [*map(str, notes)] == ["over_max_tokens: the server reported 60 tokens, more than the limit of 20; not used"]
     assert (found.completion, found.above) == (None, 60)
     assert found.is_confirmed_by(counted) is is_confirmed
 

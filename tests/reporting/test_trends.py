@@ -100,7 +100,7 @@ def test_an_empty_history_is_an_empty_answer_and_a_wrong_question_one_sentence(t
     assert nothing.next.height == 0
     assert nothing.events.height == 0
     assert "No complete run has this figure." in nothing.chart().to_json()
-    with pytest.raises(ConfigError, match="no figure of the summary"):
+    with pytest.raises(ConfigError, match="not a figure of the summary"):
         trends(tmp_path, "ttft")
     with pytest.raises(StoreError):
         trends(tmp_path / "nowhere")

@@ -59,7 +59,7 @@ def test_a_run_of_an_earlier_version_is_read(name: str) -> None:
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [
-        ([], "r/run.json is no run of basetenkit: it has no schema version"),
+        ([], "r/run.json is not a run of basetenkit: it has no schema version"),
         ({"schema": 999}, r"r is of schema 999, newer than this version reads \(2\)"),
         ({"schema": 2}, r"r/run.json is damaged: it has no 'config'; give a new folder"),
         ({"schema": 1, "config": {}, "metadata": {}, "levels": [1]}, "r/run.json is damaged"),

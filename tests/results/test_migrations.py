@@ -56,7 +56,7 @@ def test_what_was_told_of_a_run() -> None:
     assert [f.code for f in found] == ["nothing_answers", "capture_full", "clock_stepped", "data_unsent"]
     assert "so no level was run: refused." in found[0].sentence
     assert found[0].cure.startswith("Check the port.")
-    assert found[1].sentence == "Raw bytes of 3 exchanges were not kept: capture_limit_mb=7 was reached."
+    assert found[1].sentence == "The raw bytes of 3 exchanges were not saved: capture_limit_mb=7 was reached."
     assert "250.0 ms" in found[2].sentence
 
 

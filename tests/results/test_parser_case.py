@@ -221,18 +221,18 @@ def test_a_file_written_by_hand_needs_little(tmp_path: Path) -> None:
         ({"stream": 1}, "stream is int; bool is right"),
         ({"prompt": 7}, "prompt is int; str is right"),
         ({"origin": None}, "origin is NoneType; str is right"),
-        ({"headers": {"a": "b"}}, "headers is no list of [name, value]"),
-        ({"headers": [["a", 1]]}, "headers is no list of [name, value]"),
+        ({"headers": {"a": "b"}}, "headers is not a list of [name, value]"),
+        ({"headers": [["a", 1]]}, "headers is not a list of [name, value]"),
         ({"body": "text"}, "it needs either body, a list of lines, or body_base64"),
         ({"body": "absent"}, "it needs either body"),
         ({"body_base64": "eA=="}, "it needs either body"),
-        ({"body": "absent", "body_base64": "%"}, "body_base64 is no base64"),
+        ({"body": "absent", "body_base64": "%"}, "body_base64 is not base64"),
         ({"body": ["\ud83d"]}, "half a character"),
-        ({"failure": ["no such outcome", "x"]}, "failure is no [outcome, sentence]"),
-        ({"failure": 3}, "failure is no [outcome, sentence]"),
+        ({"failure": ["no such outcome", "x"]}, "failure is not [outcome, sentence]"),
+        ({"failure": 3}, "failure is not [outcome, sentence]"),
         ({"read_ends": [3, 1]}, "read_ends are not ascending byte counts"),
         ({"read_ends": [0.5]}, "read_ends are not ascending byte counts"),
-        ({"read_ends": "1"}, "read_ends is no list of numbers"),
+        ({"read_ends": "1"}, "read_ends is not a list of numbers"),
         ({"read_ends": [1], "times": [0.1, 0.2]}, "there are 2 times for 1 read_ends"),
     ],
 )
@@ -249,7 +249,7 @@ def test_a_damaged_or_newer_file_is_told_in_one_sentence(
 @pytest.mark.parametrize("content", [b"", b"no json", b"[1]", b"\xff", b"[" * 100_000])
 def test_a_file_that_is_no_case(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "case.json").write_bytes(content)
-    with pytest.raises(StoreError, match="is no parser case"):
+    with pytest.raises(StoreError, match="is not a parser case"):
         ParserCase.load(tmp_path / "case.json")
 
 

@@ -124,10 +124,10 @@ def test_a_second_writer_is_refused_and_a_dead_one_is_not_in_the_way(folder: Run
 
 
 def test_reading_says_what_is_wrong_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"is no run folder: it has no run\.json"):
+    with pytest.raises(StoreError, match=r"is not a run folder: it has no run\.json"):
         RunFolder(tmp_path).read_run()
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(StoreError, match="it is no JSON"):
+    with pytest.raises(StoreError, match="it is not JSON"):
         RunFolder(tmp_path).read_run()
     (tmp_path / "run.json").write_text('{"schema": 999}')
     with pytest.raises(StoreError, match="schema 999, newer"):
@@ -139,7 +139,7 @@ def test_reading_says_what_is_wrong_in_one_sentence(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_files_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(StoreError, match="is no run folder"):
+    with pytest.raises(StoreError, match="is not a run folder"):
         RunFolder(tmp_path).create()
     with pytest.raises(StoreError, match="not empty"):
         RunFolder(tmp_path / "x").copy_to(tmp_path)

@@ -35,7 +35,12 @@ def test_an_endpoint_that_works_says_what_it_speaks() -> None:
 
 @pytest.mark.parametrize(
     ("fail", "words"),
-    [("http_503", "not ready"), ("http_429", "limits requests"), ("html", "not in a form"), ("truncate", "broke off")],
+    [
+        ("http_503", "not ready"),
+        ("http_429", "limiting requests"),
+        ("html", "could not be parsed"),
+        ("truncate", "broke off"),
+    ],
 )
 def test_what_fails_says_what_to_mend(fail: str, words: str) -> None:
     with bk.emulator.serve(ttft_ms=1, itl_ms=1, fail={fail: 1.0}) as server:
@@ -62,7 +67,7 @@ def test_a_stream_that_comes_whole_is_told() -> None:
 def test_nobody_there_is_no_exception_and_a_missing_key_is(monkeypatch: pytest.MonkeyPatch) -> None:
     found = bk.preflight(bk.Endpoint(url="http://127.0.0.1:9/"))
     assert found.outcome == "connection_error"
-    assert "Check host and port" in found.advice[0]
+    assert "Check the host and the port" in found.advice[0]
     with pytest.raises(MissingKeyError):
         bk.preflight(bk.Endpoint.baseten("abcd1234"))
 
@@ -84,7 +89,7 @@ def refusing(status: int, message: str) -> Iterator[str]:
     ("status", "words"),
     [
         (400, "request_params={'ignore_eos': None}"),
-        (402, "a payment to settle"),
+        (402, "an unpaid bill"),
         (403, "not for this model"),
         (404, "nothing at this URL"),
         (413, "too large"),
@@ -127,11 +132,11 @@ STREAM += b'data: {"choices":[],"usage":{"prompt_tokens":16,"completion_tokens":
 @pytest.mark.parametrize(
     ("head", "body", "words"),
     [
-        (f"content-length: {len(STREAM)}", STREAM, "A content-length stood before the stream"),
+        (f"content-length: {len(STREAM)}", STREAM, "The stream had a Content-Length"),
         (
             "transfer-encoding: chunked",
             b"%x\r\n%s\r\n0\r\n\r\n" % (len(STREAM), STREAM),
-            "8 events of the stream came at 1 time(s)",
+            "8 events of the stream arrived at 1 time(s)",
         ),
     ],
 )
@@ -152,7 +157,7 @@ def test_a_redirect_names_where_it_leads_and_that_it_is_not_followed(status: int
     with answering(f"{status} Moved\r\nlocation: https://elsewhere.example/v1\r\ncontent-length: 0", b"") as p:
         found = bk.preflight(bk.Endpoint(url=p.url, model="m"))
         assert len(p.requests) == 1
-    assert "redirects to https://elsewhere.example/v1, and that is not followed" in (found.message or "")
+    assert "redirects to https://elsewhere.example/v1, which is not followed" in (found.message or "")
     assert "as Endpoint.url" in found.advice[0]
 
 

@@ -326,7 +326,7 @@ def test_http2_without_its_package_is_one_sentence(monkeypatch: pytest.MonkeyPat
     ("fields", "words"),
     [
         ({"url": "http://127.0.0.1:9/", "http2": True}, "http2=True needs an https URL"),
-        ({"url": "http://127.0.0.1:9/", "proxy": "socks5://127.0.0.1:1080"}, "no http or https URL of a proxy"),
+        ({"url": "http://127.0.0.1:9/", "proxy": "socks5://127.0.0.1:1080"}, "an http:// or https:// URL of a proxy"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(fields: dict[str, Any], words: str) -> None:

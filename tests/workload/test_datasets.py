@@ -101,8 +101,8 @@ def test_images_come_from_a_folder_or_from_a_column_of_paths(tmp_path: Path) -> 
         ("gap.csv", "prompt,b\n,1\n,2\n", r"none of the 2 rows .* can be sent: nothing is asked \(rows 1 and 2\)"),
         ("bad.json", "[1, 2", r"cannot be read as json \("),
         ("bad.jsonl", '"a"\n{', r"cannot be read as jsonl \("),
-        ("number.json", "[1, 2]", "it is no list of texts only, or of objects only"),
-        ("object.json", '{"a": 1}', "it is no list of texts or of objects"),
+        ("number.json", "[1, 2]", "it is not a list of texts only, or of objects only"),
+        ("object.json", '{"a": 1}', "it is not a list of texts or of objects"),
         ("bad.parquet", "hello", r"cannot be read as parquet \("),
         ("latin.txt", "f\xfcr", r"cannot be read as txt \("),
         (
@@ -160,7 +160,7 @@ def test_images_can_stand_in_the_column_themselves(tmp_path: Path) -> None:
     assert [(picture.size_bytes, picture.pixels) for picture in entries.pictures] == [(len(data), 21)] * 2
     for broken, sentence in (
         ({"bytes": None, "path": None}, "row 1 of .* is empty"),
-        ({"bytes": b"x", "path": None}, "is no image"),
+        ({"bytes": b"x", "path": None}, "is not a readable image"),
     ):
         pl.DataFrame({"image": [broken]}, schema={"image": frame.schema["image"]}).write_parquet(tmp_path / "i.parquet")
         with pytest.raises(DataError, match=sentence):
@@ -282,7 +282,7 @@ def test_rows_that_ask_nothing_are_left_out_and_counted(form: str, tmp_path: Pat
     assert loaded(given).prompts == ["What is ice?"]
     assert told(given, scenarios="dataset").keys() == {"data_left_out"}
     assert (
-        "3 of the 4 rows of the data set are left out: nothing is asked (rows 1, 3 and 4)"
+        "3 of the 4 rows of the data set are not used: nothing is asked (rows 1, 3 and 4)"
         in told(given)["data_left_out"]
     )
     assert told(given, scenarios="D(9,9)").keys() == {"data_left_out"}

@@ -59,9 +59,7 @@ def test_an_image_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.png").write_text("hello")
     for name in ("cut.jpg", "text.png"):
-        with pytest.raises(
-            DataError, match=rf"dataset: '.*{name}' is no image that can be read \(.+\); mend it"
-        ) as caught:
+        with pytest.raises(DataError, match=rf"dataset: '.*{name}' is not a readable image \(.+\); fix it") as caught:
             images.read_image(tmp_path / name)
         assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match=r"dataset: there is no image '.*gone\.png'"):

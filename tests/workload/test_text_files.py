@@ -109,14 +109,14 @@ def test_what_is_wrong_with_a_csv_is_told_with_its_lines(tmp_path: Path, content
         (
             "jsonl",
             '"a"\n\n{"a":}\n"b"\n{"a": "\n',
-            "lines 3 and 5 are not valid JSON: line 3 is no JSON from character 6 on",
+            "lines 3 and 5 are not valid JSON: line 3 is not JSON from character 6 on",
         ),
         ("jsonl", '"a"\n{"prompt": "b', "line 2 is not valid JSON: line 2"),
         ("jsonl", '"a"\n{"prompt": ', "line 2 is not valid JSON: line 2 breaks off"),
-        ("json", '["a",\n "b" "c"]', "line 2 is no JSON from character 6 on"),
+        ("json", '["a",\n "b" "c"]', "line 2 is not JSON from character 6 on"),
         ("json", '["a",\n "b"', "line 2 breaks off"),
-        ("json", "[1, 2]", "it is no list of texts only, or of objects only"),
-        ("json", '"a"', "it is no list of texts or of objects"),
+        ("json", "[1, 2]", "it is not a list of texts only, or of objects only"),
+        ("json", '"a"', "it is not a list of texts or of objects"),
         ("json", "[" * 100_000, "nested too deep"),
     ],
 )

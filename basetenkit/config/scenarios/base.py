@@ -1,14 +1,13 @@
-"""What a scenario is: a text that stands for a distribution of shapes, and a shape, which is how big one request is.
+"""Scenario: a text that describes a distribution of shapes. Shape: the size of one request.
 
-A form of scenario is one small class (`forms` has them all), which holds all that is known of it: its letters, the texts it
-may have, an example, the tasks it serves, whether what it sends may or must come from a data set. Reading, printing and the
-sentences of errors all come from there; this file has what they share. A form is `sampled` where prompts can be made for it;
-the others are read and printed (old result folders name them), and a run refuses them.
+Each form of scenario is one small class (all in `forms`), which has its letters, its texts, an example, its tasks, and whether
+its prompts may or must come from a data set. Parsing, printing and error texts use these attributes; this file has their common
+code. A form is `sampled` if prompts can be made for it; other forms can be parsed and printed (old result folders contain
+them), but a run refuses them.
 
-How many inputs an embeddings request has may stand in its scenario: `E(128,8)` is eight documents of 128 tokens, as `I(512,512,3)`
-is three images. Where a run goes over several batch sizes, each level's text has its own, so that whatever tells levels apart by
-(scenario, load, level) tells these apart, too, with no fourth key that is empty for all other tasks. The text without it takes
-the one batch size of the run, whatever that is.
+A scenario can include the number of inputs of an embeddings request: `E(128,8)` is eight documents of 128 tokens, and
+`I(512,512,3)` is three images. If a run has several batch sizes, each level's scenario includes its own, so that (scenario, load,
+level) still identifies a level. A scenario without a number uses the run's only batch size.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from typing import ClassVar, Literal, Self
 
 from ...core.errors import ScenarioError
 
-# Every form by its letters. `forms` fills it, and the grammar and the sentences below read it, so that one added shows in both.
+# Every form by its letters. `forms` fills it; the grammar and the error texts below read it.
 FORMS: dict[str, type[Scenario]] = {}
-SAMPLES = 200_000  # draws for the mean of a form that does not know it: within 0.3% of a length whose sd is its mean
+SAMPLES = 200_000  # draws for the mean of a form without a formula: within 0.3% for a length whose sd equals its mean
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How big one request is: tokens in the prompt (of each document, for embeddings), tokens to be generated; at least 1,
-    or None where the scenario does not say. `images`: how many, each `width` by `height` pixels. `prefix_tokens`: how many
-    of the prompt's, from its first on, are the same in every request of the level. `inputs`: documents a request, None where
-    the run's batch size says it."""
+    """The size of one request: tokens in the prompt (of each document, for embeddings) and tokens to generate; at least 1, or
+    None if the scenario does not set it. `images`: number of images, each `width` by `height` pixels. `prefix_tokens`: how many
+    tokens at the start of the prompt are the same in every request of the level. `inputs`: documents per request, or None to use
+    the run's batch size."""
 
     input_tokens: int | None
     output_tokens: int | None = None
@@ -62,47 +61,47 @@ class Scenario:
             least = 0 if field.name in self.may_be_zero else 1
             if value is not None and value < least:
                 name = field.name.replace("_", " ")
-                raise ScenarioError(f'scenario "{self}": {name} is {value}, and must be at least {least}')
+                raise ScenarioError(f'scenario "{self}": {name} is {value}, but must be at least {least}')
 
     @property
     def fixed_output(self) -> bool:
-        """Whether the scenario says how many tokens are to be generated."""
+        """Whether the scenario sets the number of tokens to generate."""
         return False
 
     @property
     def needs_data(self) -> bool:
-        """Whether it sends the entries of a data set."""
+        """Whether it needs a data set."""
         return any(part.data == "must" for part in self.parts)
 
     @property
     def takes_data(self) -> bool:
-        """Whether what it sends can come from a data set."""
+        """Whether its prompts can come from a data set."""
         return all(part.data != "never" for part in self.parts)
 
     @property
     def parts(self) -> tuple[Scenario, ...]:
-        """What is mixed in it: itself alone, but for a mixture."""
+        """The scenarios of a mixture; for any other scenario, itself."""
         return (self,)
 
     @property
     def batched(self) -> bool:
-        """Whether the scenario itself says how many inputs a request has, of some of its requests at least."""
+        """Whether the scenario sets the number of inputs per request, at least for some requests."""
         return any(getattr(part, "inputs", None) is not None for part in self.parts)
 
     def in_batches(self, inputs: int | None) -> Self:
-        """The same with so many inputs a request, or with none said; ScenarioError where the form has no place for them."""
+        """The same scenario with this number of inputs per request, or without a number; ScenarioError if the form has none."""
         if not hasattr(self, "inputs"):
-            raise ScenarioError(f'scenario "{self}": {self.letters} has one input a request, and no batch size')
+            raise ScenarioError(f'scenario "{self}": {self.letters} has one input per request, and no batch size')
         said: dict[str, object] = {"inputs": inputs}
         return replace(self, **said)
 
     def sample(self, rng: Random) -> Shape:
-        """The shape of the next request. ScenarioError where the form is not `sampled`."""
-        raise ScenarioError(f'scenario "{self}": requests cannot be made for {self.letters} yet; {_usable()}')
+        """The shape of the next request. ScenarioError if the form is not `sampled`."""
+        raise ScenarioError(f'scenario "{self}": {self.letters} is not supported in runs yet; {_usable()}')
 
     def mean_lengths(self) -> tuple[float | None, float | None]:
-        """The mean tokens of a prompt and of an output over all requests that may be drawn; None for a length that the scenario
-        does not say. By SAMPLES draws, unless the form knows better."""
+        """The mean tokens of a prompt and of an output over all possible requests; None for a length that the scenario does not
+        set. Estimated from SAMPLES draws, unless the form has a formula."""
         rng = Random(0)
         shapes = [self.sample(rng) for _ in range(SAMPLES)]
         return _mean([x.input_tokens for x in shapes]), _mean([x.output_tokens for x in shapes])
@@ -117,7 +116,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class FixedOutput(Scenario):
-    """A scenario that says how many tokens are to be generated."""
+    """A scenario that sets the number of tokens to generate."""
 
     @property
     def fixed_output(self) -> bool:
@@ -131,4 +130,4 @@ def _mean(lengths: list[int | None]) -> float | None:
 
 def _usable() -> str:
     able = [kind.letters for kind in FORMS.values() if kind.sampled]
-    return f"they can for {', '.join(able[:-1])} and {able[-1]}"
+    return f"supported: {', '.join(able[:-1])} and {able[-1]}"

@@ -1,8 +1,8 @@
 """The forms of scenario, a class each: their letters, their numbers, and how a request is drawn.
 
-They are genai-bench's (upstream's and Baseten's fork's), so that a scenario can be taken over from a command as it is written
-there. Differences from genai-bench, on purpose: lengths are rounded, not cut down; an output length may be 1; a length of 0 is
-refused, as nobody can send or ask for it; all forms print as they were written.
+They are those of genai-bench (upstream and Baseten's fork), so scenarios can be copied from its commands. Intended differences:
+lengths are rounded, not truncated; an output length may be 1; a length of 0 is refused, because it cannot be sent or requested;
+all forms print as they were written.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Constant(FixedOutput):
 
 @dataclass(frozen=True)
 class Normal(FixedOutput):
-    """Lengths are normal, rounded; what falls below 1 becomes 1."""
+    """Lengths are normally distributed and rounded; values below 1 become 1."""
 
     letters = "N"
     forms: ClassVar = {"(mean,sd)/(mean,sd)": ("input_mean", "input_sd", "output_mean", "output_sd")}
@@ -66,17 +66,17 @@ class Normal(FixedOutput):
 
 
 def _normal_mean(mean: int, sd: int) -> float:
-    """The mean of what is drawn from a normal distribution, rounded, and 1 if it is less."""
+    """The mean of a normal distribution whose draws are rounded and raised to at least 1."""
     if not sd:
         return max(mean, 1)
-    # 1 and, for each k from 1 on, the chance of more than k: of a draw above k + 1/2
+    # 1 plus, for each k from 1 on, the probability of a length above k, which is that of a draw above k + 1/2
     top = max(int(mean + 9 * sd), 1)
     return 1 + sum(math.erfc((k + 0.5 - mean) / (sd * math.sqrt(2))) / 2 for k in range(1, top))
 
 
 @dataclass(frozen=True)
 class Uniform(FixedOutput):
-    """Each whole length from the least to the most is as likely, ends included; a least of 0, or none, means 1."""
+    """Each whole length from the minimum to the maximum is equally likely, ends included; a minimum of 0, or none, means 1."""
 
     letters = "U"
     forms: ClassVar = {
@@ -115,7 +115,7 @@ class Uniform(FixedOutput):
 
 @dataclass(frozen=True)
 class Embedding(Scenario):
-    """So many tokens in each document, and so many documents a request where it says so."""
+    """The number of tokens in each document and, optionally, of documents per request."""
 
     letters = "E"
     forms: ClassVar = {"(tokens)": ("tokens",), "(tokens,inputs)": ("tokens", "inputs")}
@@ -146,7 +146,7 @@ class Rerank(Scenario):
 
 @dataclass(frozen=True)
 class Speech(Scenario):
-    """So many characters to be spoken."""
+    """The number of characters to speak."""
 
     letters = "A"
     forms: ClassVar = {"(characters)": ("characters",)}
@@ -158,7 +158,7 @@ class Speech(Scenario):
 
 @dataclass(frozen=True)
 class Image(Scenario):
-    """Images of a size in pixels, one or more a request."""
+    """Images of one size in pixels, one or more per request."""
 
     letters = "I"
     forms: ClassVar = {"(width,height,count)": ("width", "height", "count"), "(width,height)": ("width", "height")}
@@ -176,7 +176,7 @@ class Image(Scenario):
 
 @dataclass(frozen=True)
 class Prefix(FixedOutput):
-    """A prefix that all requests share, then a part of their own."""
+    """A prefix that all requests share, then a part that differs."""
 
     letters = "P"
     forms: ClassVar = {"(prefix,suffix)/out": ("prefix_tokens", "suffix_tokens", "output_tokens")}
@@ -216,7 +216,7 @@ class ImageText(FixedOutput):
 
 @dataclass(frozen=True)
 class ImagePrefix(FixedOutput):
-    """An image of its own, and a text that begins with a prefix that all requests share."""
+    """A new image per request, and a text that begins with a prefix shared by all requests."""
 
     letters = "IP"
     forms: ClassVar = {
@@ -240,7 +240,7 @@ class ImagePrefix(FixedOutput):
 
 @dataclass(frozen=True)
 class Conversation(Scenario):
-    """Conversations from a data set (or its prompts), each new to any cache by a random mark before its first user's message."""
+    """Conversations from a data set (or its prompts); a random mark before the first user message keeps each out of caches."""
 
     letters = "RD"
     forms: ClassVar = {"(out)": ("output_tokens",), "": ()}
@@ -261,7 +261,7 @@ class Conversation(Scenario):
 
 @dataclass(frozen=True)
 class CachedConversation(Conversation):
-    """Conversations from a data set (or its prompts) as they are, so that the server's cache may serve them."""
+    """Conversations from a data set (or its prompts), unchanged, so that the server's cache may be used."""
 
     letters = "RDC"
     example = "RDC(200)"
@@ -269,7 +269,7 @@ class CachedConversation(Conversation):
 
 @dataclass(frozen=True)
 class Dataset(Scenario):
-    """The entries of a data set as they are; no length is asked for. For embeddings so many of them a request."""
+    """The entries of a data set, unchanged, without a requested length. For embeddings, `inputs` of them per request."""
 
     letters = "dataset"
     forms: ClassVar = {"": (), "(inputs)": ("inputs",)}

@@ -1,13 +1,12 @@
 """The grammar: a short text such as `N(480,240)/(300,150)` becomes a scenario, and so do several of them, mixed.
 
-A mixture is forms with a weight before each: `0.7*D(100,50)+0.3*P(1000,20)/50`. Each request is of one form, drawn for itself
-by the weights, which are relative: 7 and 3 mean what 0.7 and 0.3 mean. All requests of a mixture are of one level, so that its
-figures are of traffic as a server meets it, and not of one form after another. Its text alone tells what a request may be;
-genai-bench has no such form.
+A mixture is several forms with a weight before each: `0.7*D(100,50)+0.3*P(1000,20)/50`. The form of each request is drawn
+independently by the weights, which are relative: 7 and 3 mean the same as 0.7 and 0.3. All requests of a mixture belong to one
+level, so that its figures describe mixed traffic, not one form after another. genai-bench has no such form.
 
-What is mixed must serve one task, and all of it or none must say how long the output is: what a payload asks for hangs on that.
-A mixture of mixtures would say nothing more, and a data set's entries have no shape to be mixed. Forms of a mixture that share
-a prefix of the same length share the same one.
+The forms of a mixture must have a task in common, and all or none of them must set the output length, because the payload depends
+on it. A mixture cannot contain another mixture or a data set. Forms of a mixture with a shared prefix of the same length share
+the same prefix.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Mixture(Scenario):
         common = [task for task in first if all(task in part.tasks for part in self.parts)]
         if problem := self._problem(common):
             raise ScenarioError(f'scenario "{str(self)[:160]}": {problem}')
-        # Which tasks it is for hangs on what is mixed, where every other form's class knows its own.
+        # A mixture's tasks depend on its forms; every other form has them in its class.
         object.__setattr__(self, "tasks", tuple(common))
 
     def _problem(self, common: list[str]) -> str | None:
@@ -52,16 +51,14 @@ class Mixture(Scenario):
             return f"a mixture needs two forms or more: {MIXED}"
         for weight, part in self.shares:
             if not weight > 0:
-                return f"the weight of {part} is {weight}, and must be above 0"
+                return f"the weight of {part} is {weight}, but must be above 0"
             if isinstance(part, Mixture) or part.data == "must" or not part.sampled:
-                return f"{part} cannot be mixed; give forms whose requests are made to length: {MIXED}"
+                return f"{part} cannot be mixed; use forms that set the length of requests: {MIXED}"
         if not common:
             each = "; ".join(f"{part} is for {', '.join(part.tasks)}" for part in self.parts)
             return f"its forms have no task in common: {each}"
         if len({part.fixed_output for part in self.parts}) > 1:
-            return (
-                "some of its forms say how long the output is and some do not; mix those that do, or those that do not"
-            )
+            return "some of its forms set the output length and some do not; mix forms of one kind only"
         return None
 
     @property
@@ -100,7 +97,7 @@ def _pattern(form: str) -> str:
 def parse_scenario(text: str | Scenario) -> Scenario:
     """The scenario that `text` describes, e.g. `D(100,100)` or `0.7*D(100,50)+0.3*P(1000,20)/50`; spaces do not matter.
 
-    ScenarioError says what would be right. A scenario never changes, so each text is read once in a process.
+    ScenarioError, which says what is allowed. A scenario is immutable, so each text is parsed once per process.
     """
     return text if isinstance(text, Scenario) else _parsed(text)
 
@@ -117,9 +114,7 @@ def _single(bare: str) -> Scenario:
     kind = FORMS.get(letters[0]) if letters else None
     if kind is None:
         known = ", ".join(k.letters + next(iter(k.forms)) for k in FORMS.values())
-        raise ScenarioError(
-            f'scenario "{shown}": there is no such form; the forms are {known}; mixed, they are {MIXED}'
-        )
+        raise ScenarioError(f'scenario "{shown}": there is no such form; the forms are {known}; a mixture is {MIXED}')
     rest = bare[len(kind.letters) :]
     for form, names in kind.forms.items():
         if found := re.fullmatch(_pattern(form), rest):

@@ -38,7 +38,7 @@ from .protocol import Hello
 LEAD_NS = 30_000_000
 START_WITHIN_S = 120.0
 STOP_WITHIN_S = 5.0
-OVERTIME_S = 60.0  # beyond max_seconds, for what is left to be read
+OVERTIME_S = 60.0  # beyond max_seconds, to read the remaining responses
 
 
 class ProcessExecutor:
@@ -250,7 +250,7 @@ class ProcessExecutor:
         return self._report or LevelReport()
 
     def notes(self) -> list[Finding]:
-        """Those of all workers as one: bytes not kept add up, of the clock's steps the largest stands."""
+        """Those of all workers as one: the sum of the bytes not kept, and the largest step of the clock."""
         found = list(itertools.chain.from_iterable(self._notes.values()))
         full = sum(x.fields["n"] for x in found if x.code == "capture_full")
         steps = [x.fields["step_ms"] for x in found if x.code == "clock_stepped"]

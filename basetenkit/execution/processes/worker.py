@@ -91,7 +91,7 @@ class Worker:
             turn += 1
             self._say_status(stage)
             if turn % ROWS_EVERY == 0:
-                await asyncio.shield(self._send_rows(stage))  # what was taken is sent, whoever ends this
+                await asyncio.shield(self._send_rows(stage))  # rows that were taken are sent, even if this task is cancelled
 
     def _say_status(self, stage: LoadGenerator) -> None:
         self._say("status", **dataclasses.asdict(stage.status()) | {"outcomes": dict(stage.status().outcomes)})
@@ -135,7 +135,7 @@ class Worker:
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's, who tells it here
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not stand among the answers
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # output of libraries must not mix with the messages
     poller = Poller()
 
     async def serve() -> None:

@@ -1,4 +1,4 @@
-"""A genai-bench command line -> the RunConfig that does the same, so that a command people have in hand runs as it stands.
+"""A genai-bench command line -> the RunConfig that does the same, so that an existing command runs unchanged.
 
 Flags keep their meaning and their unit (`--max-time-per-run` is in minutes). Those that describe the server or steer that
 tool's own machinery change nothing that is sent: they are taken and do nothing. Any other is refused by name, with what
@@ -48,7 +48,7 @@ VALUES = (
     "--dataset-image-column",
 )
 SWITCHES = ("--disable-streaming", "--tokenizer-from-model")
-# taken, and without effect on what is sent or measured
+# accepted, without effect on requests or measurements
 IDLE = (
     "--server-engine",
     "--server-version",
@@ -67,7 +67,7 @@ SAID = {
     "--spawn-rate": "a level begins with all its requests in flight, and that ramp is outside the measured window",
     "--cooldown-ratio": "the drain of a closed loop is outside the measured window by rule; "
     "run.with_window(skip_last=N) leaves out another count",
-    "--log-dir": "no log is written; LOG_LEVEL=DEBUG shows what is sent and what comes",
+    "--log-dir": "no log is written; LOG_LEVEL=DEBUG shows requests and responses",
 }
 # refused: what serves in place of it
 INSTEAD = {
@@ -139,7 +139,7 @@ def config_from_command(text: str) -> RunConfig:
 def _config(given: Mapping[str, list[str]]) -> RunConfig:
     task = _one(given, "--task") or "text-to-text"
     if task not in TASKS:
-        raise ConfigError(f"--task: {task!r} is not measured here; it is one of {', '.join(TASKS)}")
+        raise ConfigError(f"--task: {task!r} is not supported; it must be one of {', '.join(TASKS)}")
     fields = {"task": task, "endpoint": _endpoint(given, task), **_load(given, task), **_limits(given)}
     dataset = _dataset(given)
     scenarios = given.get("--traffic-scenario") or (["dataset"] if dataset is not None else SCENARIOS[task])
@@ -169,24 +169,24 @@ def _words(text: str) -> list[str]:
         if words[0] != "benchmark":
             if words[0] in ("excel", "plot"):
                 raise ConfigError(
-                    f"{words[0]!r} is no command that can be read here, as it reads a folder of results: basetenkit {words[0]} "
+                    f"{words[0]!r} is not supported here because it reads a folder of results; use basetenkit {words[0]} "
                     "takes its flags, and bk.read_genai_bench(folder) gives the Run for bk.report and bk.charts"
                 )
-            name = words[0].partition("=")[0]  # what is set before a command may be a key
-            raise ConfigError(f"{name!r} is no command that can be read here; it begins: genai-bench benchmark")
+            name = words[0].partition("=")[0]  # a variable set before a command may be a key
+            raise ConfigError(f"{name!r} is not a supported command; it must begin with genai-bench benchmark")
         words = words[1:]
     return words
 
 
 def _read(words: Sequence[str]) -> dict[str, list[str]]:
-    """Flag -> its values; refuses all at once what does not apply, so that a command is mended in one go."""
+    """Flag -> its values; refuses all flags that do not apply in one error, so that one correction is enough."""
     given: dict[str, list[str]] = {}
     refused: list[str] = []
     rest = list(words)
     while rest:
         flag, has_value, value = rest.pop(0).partition("=")
         if not flag.startswith("--"):
-            raise ConfigError(f"{flag!r} stands where a flag should; a value with spaces or parentheses needs quotes")
+            raise ConfigError(f"{flag!r} is in the place of a flag; a value with spaces or parentheses needs quotes")
         if flag in SWITCHES + IDLE_SWITCHES:
             wish = value if has_value else rest.pop(0) if rest and rest[0].lower() in ("true", "false") else "true"
             if wish.lower() != "false":  # as the command that genai-bench keeps in its metadata has them
@@ -214,7 +214,7 @@ def _refusal(flag: str) -> str:
 def _one(given: Mapping[str, list[str]], flag: str) -> str | None:
     values = given.get(flag, [])
     if len(set(values)) > 1:
-        raise ConfigError(f"{flag} stands there {len(values)} times; a run has one: make a config of each")
+        raise ConfigError(f"{flag} is given {len(values)} times, but a run has one: make a config for each")
     return values[0] if values else None
 
 
@@ -222,9 +222,9 @@ def _json(text: str, flag: str) -> dict[str, object]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"{flag}: it is no valid JSON ({error}); e.g. '{{\"temperature\": 0.7}}'") from None
+        raise ConfigError(f"{flag}: it is not valid JSON ({error}); e.g. '{{\"temperature\": 0.7}}'") from None
     if not isinstance(value, dict):
-        raise ConfigError(f"{flag}: it is no JSON object; e.g. '{{\"temperature\": 0.7}}'")
+        raise ConfigError(f"{flag}: it is not a JSON object; e.g. '{{\"temperature\": 0.7}}'")
     return value
 
 
@@ -235,7 +235,7 @@ def _number(given: Mapping[str, list[str]], flag: str) -> float | None:
     except ValueError:
         number = math.nan
     if number is not None and not math.isfinite(number):
-        raise ConfigError(f"{flag}: {text!r} is no number")
+        raise ConfigError(f"{flag}: {text!r} is not a number")
     return number
 
 
@@ -300,7 +300,7 @@ def _load(given: Mapping[str, list[str]], task: str) -> dict[str, object]:
 
 
 def _limits(given: Mapping[str, list[str]]) -> dict[str, object]:
-    """genai-bench takes its warm-up out of the requests of a level; here it stands beside the measured ones."""
+    """genai-bench takes its warm-up out of the requests of a level; here it is in addition to the measured ones."""
     fields: dict[str, object] = {}
     if (minutes := _number(given, "--max-time-per-run")) is not None:
         fields["max_seconds"] = minutes * 60

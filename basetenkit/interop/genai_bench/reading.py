@@ -94,7 +94,7 @@ def _document(path: Path) -> dict[str, object]:
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        raise StoreError(f"{path} is damaged: it is no JSON ({error})") from None
+        raise StoreError(f"{path} is damaged: it is not JSON ({error})") from None
     if not isinstance(document, dict):
         raise StoreError(f"{path} is damaged: it holds no JSON object")
     return document
@@ -202,7 +202,7 @@ def _repair(file: _File) -> None:
             row["ttft_s"] = row["tpot_s"] = None
         if _at_once(row):
             row["tpot_s"] = None
-        for name in ("reasoning_tokens", "dns_s", "connect_s", "tls_s"):  # 0 stands for not known
+        for name in ("reasoning_tokens", "dns_s", "connect_s", "tls_s"):  # 0 means unknown
             row[name] = row.get(name) or None
 
 
@@ -215,7 +215,7 @@ def _at_once(row: NewRow) -> bool:
 def _config(about: JsonObject, files: list[_File], words: list[str], rates: bool) -> RunConfig:
     task = about.get("task")
     if task not in TASKS:
-        raise ConfigError(f"the task of this folder, {task!r}, is not measured here; it is one of {', '.join(TASKS)}")
+        raise ConfigError(f"the task of this folder, {task!r}, is not supported; it must be one of {', '.join(TASKS)}")
     url = next((b for a, b in pairwise(words) if a == "--api-base" and b.startswith("http")), NO_URL)
     ok = [row for f in files for row in f.rows if row["outcome"] == "ok"]
     streamed = not ok or any(row.get("ttft_s") is not None for row in ok)
@@ -251,7 +251,7 @@ def _totals(file: _File) -> NewRow:
 
 
 def _events(files: list[_File]) -> Iterator[Finding]:
-    """What was put right, as findings."""
+    """The corrections, as findings."""
     for code in ("ms", "ttft", "empty", "zero"):
         if n := sum(f.repaired[code] for f in files):
             yield finding(f"genai_bench_{code}", n=n)

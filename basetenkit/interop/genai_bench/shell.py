@@ -25,7 +25,7 @@ _UNFILLED = re.compile(rf"\{{\{{?\s*({_NAME})\s*\}}?\}}|<([A-Za-z][\w .-]*)>")
 
 @dataclass
 class _Marks:
-    """What was taken out of the text before it is split: text as it is, or a variable with its default."""
+    """The parts taken out of the text before it is split: literal text, or a variable with its default."""
 
     kept: list[tuple[str, str | None, str | None]] = field(default_factory=list)
 

@@ -28,7 +28,7 @@ from .names import BEGINS, REQUEST, STATS
 from .reading import METADATA
 
 PERCENTILES = (25, 50, 75, 90, 95, 99)
-# what stands for a failure without an HTTP status, as genai-bench numbers them
+# the code of a failure without an HTTP status, as genai-bench numbers them
 CODES = {"timeout": 408, "connection_error": 503, "api_error": -1}
 OTHER = 500
 
@@ -66,7 +66,7 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
 
 def _write(target: Path, files: dict[str, NewRow]) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise StoreError(f"{target} is there already and is not empty; give a new folder")
+        raise StoreError(f"{target} exists and is not empty; give a new folder")
     beside = target.with_name(f".{target.name}.new")
     try:
         shutil.rmtree(beside, ignore_errors=True)
@@ -169,7 +169,7 @@ def _message(row: NewRow) -> str:
 
 
 def _theirs(run: Run, scenario: str) -> str:
-    """A level's scenario as genai-bench writes it: the batch size that tells this run's levels apart stands beside it there."""
+    """A level's scenario as genai-bench writes it: the batch size that identifies this run's levels is a separate field there."""
     return str(parse_scenario(scenario).in_batches(None)) if len(run.config.batch_size) > 1 else scenario
 
 
@@ -180,7 +180,7 @@ def _batch(run: Run, rows: pl.DataFrame) -> int:
 
 def _rates(run: Run, key: tuple[str, float, int], rows: pl.DataFrame, ok: pl.DataFrame) -> NewRow:
     """Over the time from the first request's start to the last one's end, of each repeat; as the folder had them where it was
-    read from genai-bench, which keeps no such times. `key`: the level's scenario, load and batch size as they stand there."""
+    read from genai-bench, which keeps no such times. `key`: the level's scenario, load and batch size as in that file."""
     names = ("mean_output_throughput_tokens_per_s", "mean_input_throughput_tokens_per_s")
     total, a_second = "mean_total_tokens_throughput_tokens_per_s", "requests_per_second"
     for said in run.metadata.get("genai_bench", {}).get("levels", []):
@@ -190,7 +190,7 @@ def _rates(run: Run, key: tuple[str, float, int], rows: pl.DataFrame, ok: pl.Dat
     spans = rows.group_by("repeat").agg(pl.col("end_s").max() - pl.col("start_s").min())["end_s"]
     seconds = float(spans.sum())
     if not seconds:
-        return {"run_duration": 0.0}  # its model wants a number, and has 0 where there is none
+        return {"run_duration": 0.0}  # its model needs a number, and uses 0 for a missing one
     tokens = [float(ok[name].sum()) / seconds for name in ("output_tokens", "input_tokens")]
     rates = dict(itertools.chain(zip(names, tokens, strict=True), [(total, sum(tokens))]))
     return {"run_duration": seconds, **rates, a_second: ok.height / seconds}

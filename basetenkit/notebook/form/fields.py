@@ -1,7 +1,7 @@
 """One row of the form for each field of a pydantic model, made from the model's own schema: a new field of RunConfig or
 Endpoint needs no second definition here.
 
-Numbers and lists are text inputs on purpose: so a wrong one can be typed, and the model's own sentence stands beside it.
+Numbers and lists are text inputs on purpose: so a wrong value can be typed, and the model's error is shown next to it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _COMMA = re.compile(r",\s*(?![^()]*\))")
 
 
 class KeyInput(w.Password):  # type: ignore[misc]
-    """A password input whose value the kernel never sends back, not even as the echo of an update."""
+    """A password input whose value the notebook kernel never sends back, not even as the echo of an update."""
 
     value = traitlets.Unicode("").tag(sync=True, echo_update=False)
 
@@ -87,7 +87,7 @@ class FieldRow(w.HBox):  # type: ignore[misc]
 
     @property
     def secretive(self) -> bool:
-        """Whether a secret may stand within its text: in headers, a body's fields, a URL's query or user."""
+        """Whether its text may contain a secret: in headers, a body's fields, a URL's query or user."""
         return dict in self.kinds or self.name in ("url", "proxy")
 
     def _placeholder(self) -> str:
@@ -101,7 +101,7 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             self.input.placeholder = "a key is held (type another to replace it)"
 
     def mask(self) -> None:
-        """Holds what stands there, and shows `***` for each secret in it."""
+        """Keep the current value, and show `***` for each secret in it."""
         if self.secretive and (shown := masked(self.input.value)) != self.input.value:
             held, self.input.value = self.input.value, shown
             self.stand_for(held)
@@ -112,7 +112,7 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             self.input.value = as_text(value) if isinstance(self.input, w.Text) else value
 
     def stand_for(self, value: Any) -> None:
-        """What stands in the input now stands for `value` as long as nobody changes it: a URL or headers whose secrets are
+        """The current text of the input represents `value` until somebody changes it: a URL or headers whose secrets are
         not shown, a frame that no text can make."""
         self._held = (self.input.value, value)
 
@@ -142,11 +142,11 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             self.sentence.value = value
 
 
-TYPE_AGAIN = f"{MASK} stands where a secret was; type the secret itself"
+TYPE_AGAIN = f"{MASK} hides a secret; type the secret itself"
 
 
 def masked(text: str) -> str:
-    """`text` with `***` for what stands in it under a name that looks like a secret's: in JSON, in a URL, after an option of a
+    """`text` with `***` for each value under a name that looks like a secret's: in JSON, in a URL, after an option of a
     command. A URL's user goes, too."""
     with contextlib.suppress(ValueError):
         found = json.loads(text)
@@ -166,7 +166,7 @@ def field_row(given: w.DOMWidget, text: str) -> w.HBox:
 
 
 def help_text(text: str, *, wrong: bool = False) -> str:
-    """What stands beside an input: what it is for, or what is wrong with it."""
+    """The text next to an input: its description, or its error."""
     role, more = ("alert", " bk-wrong") if wrong else ("note", "")
     return render(
         '<span role="{{ role }}" class="bk-help{{ more }}">{{ text }}</span>', role=role, more=more, text=text

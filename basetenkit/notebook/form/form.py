@@ -1,7 +1,7 @@
-"""RunForm: a RunConfig filled in by hand, seen before it is sent, started, watched and stopped, in a cell of JupyterLab.
+"""RunForm: a form in JupyterLab to fill in a RunConfig, preview it, and start, watch and stop its run.
 
 The rows are made from the models' own schema (`fields.py`); only what belongs together is said here, and a field that no
-group names is among the extras. Callbacks run on the kernel's loop and block it nowhere: what takes long goes to a thread.
+group names is among the extras. Callbacks run on the notebook kernel's loop and never block it: long work runs in a thread.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _PREVIEW_AFTER_S = 0.4
 
 
 class RunForm(w.VBox):  # type: ignore[misc]
-    """A form for a RunConfig. `config`: what to begin with. `.config` is the valid RunConfig of what stands there, or raises
-    ConfigError that says why not; `.run` is the last Run that it made, `.live` the LiveRun that goes on."""
+    """A form for a RunConfig. `config`: the initial values. `.config` is the RunConfig of the current values, or raises a
+    ConfigError that says what is wrong; `.run` is the last Run of this form, `.live` the LiveRun in progress."""
 
     def __init__(self, config: RunConfig | None = None) -> None:
         self.run: Run | None = None
@@ -55,7 +55,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: asyncio.TimerHandle | None = None
         self._quiet = False
-        self._pasted = ("", "")  # what stands in the source and what it stands for
+        self._pasted = ("", "")  # the source's text, and the text with its secrets
         self.rows = {
             n: FieldRow(n, i)
             for m in (Endpoint, RunConfig)
@@ -75,11 +75,11 @@ class RunForm(w.VBox):  # type: ignore[misc]
     # -- what it is made of ------------------------------------------------------------------------------------------
 
     def _make_buttons(self) -> None:
-        self.preflight_button = w.Button(
-            description="Preflight", tooltip="Send one small request and say what it shows"
-        )
+        self.preflight_button = w.Button(description="Preflight", tooltip="Send one small request and show the result")
         self.start_button = w.Button(description="Start", button_style="primary", tooltip="Start the run")
-        self.stop_button = w.Button(description="Stop", tooltip="Stop; what finished is kept", disabled=True)
+        self.stop_button = w.Button(
+            description="Stop", tooltip="Stop the run; finished requests are kept", disabled=True
+        )
         handlers = {"preflight": self._preflight, "start": self._start}
         for name, work in handlers.items():
             getattr(self, f"{name}_button").on_click(lambda _, work=work: self._spawn(work()))
@@ -92,13 +92,13 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self.preset = w.Dropdown(
             options=["", *PRESETS],
             description="begin with",
-            tooltip="A place to start from",
+            tooltip="A preset to start with",
             layout=w.Layout(width="auto"),
         )
         self.source = PastedText(
             placeholder="A config's JSON, the folder of a run, or a genai-bench command", layout=wide
         )
-        self.read = w.Button(description="Load it", tooltip="Fill the form with what stands above")
+        self.read = w.Button(description="Load it", tooltip="Fill in the form from the text above")
         self.whole = w.HTML()
         self.body, self.plan, self.python = w.HTML(), w.HTML(), w.HTML()
         self.found, self.view = w.HTML(), LiveView()
@@ -107,7 +107,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
 
     def _groups(self) -> list[object]:
         grouped = {name for names in _GROUPS.values() for name in names}
-        parts: list[object] = [field_row(self.preset, "a preset; the URL and the key that stand here stay")]
+        parts: list[object] = [field_row(self.preset, "a preset; it does not change the URL and the key")]
         for title, names in _GROUPS.items():
             parts += [w.HTML(f"<h3>{title}</h3>"), *(self.rows[n] for n in names)]
         fields, side = w.VBox(parts), w.VBox([w.HTML("<h3>The plan</h3>"), self.plan, self.whole])
@@ -133,7 +133,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         return RunConfig(endpoint=endpoint, **given)
 
     def show(self, config: RunConfig) -> None:
-        """Fills the form with a config. Its secrets (key, headers, what the URL's query holds) and a frame are held here."""
+        """Fill in the form from a config. Its secrets (key, headers, the URL's query) and a frame are kept in this object."""
         flat = config.model_dump()
         held = {n: v for n, v in config.endpoint if n != "api_key" and v != flat["endpoint"][n]}
         if config.request_params != flat["request_params"]:
@@ -163,7 +163,8 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self._fill(PRESETS[change["new"]])
 
     def _load(self) -> None:
-        """What is wrong with it can be mended where it stands; a secret in it stays in no widget, which a notebook may save."""
+        """Load the pasted text. An error leaves the text for correction. Its secrets are removed from the widget, because a
+        notebook may save it."""
         shown, text = self.source.value, self.source.value.strip()
         if shown == self._pasted[0]:
             text = self._pasted[1]
@@ -181,7 +182,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
     def _typed(self, row: FieldRow) -> None:
         if self._quiet:
             return
-        self._quiet = True  # what is masked is no change
+        self._quiet = True  # masking is not a change by the user
         try:
             row.take_secret() if row.name == "api_key" else row.mask()
         finally:
@@ -189,7 +190,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self._check()
 
     def _check(self) -> None:
-        """Puts each sentence of the model beside its field; what concerns the whole stands below."""
+        """Show each error next to its field, and errors without a field below."""
         config, errors = None, list[tuple[Location, str]]()
         try:
             config = self.config
@@ -215,9 +216,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self.plan.value = render(_PLAN, words=plan(config).words)
         try:
             self.python.value = _pre(config.to_python())
-        except ConfigError as error:  # of a frame: the run can begin, but no text makes its config
+        except ConfigError as error:  # a frame: the run can start, but its config has no text form
             self.python.value = _alert(str(error))
-        with contextlib.suppress(RuntimeError):  # without a loop the body is made when it is asked for
+        with contextlib.suppress(RuntimeError):  # without a loop, the body is made on request
             loop = asyncio.get_running_loop()
             self._waiting = loop.call_later(_PREVIEW_AFTER_S, lambda: self._spawn(self._show_body(config)))
 
@@ -239,7 +240,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
 
     async def _preflight(self) -> None:
         self.preflight_button.disabled = True
-        self.found.value = "<p role='status'>one small request is on its way …</p>"
+        self.found.value = "<p role='status'>sending one small request …</p>"
         try:
             self.found.value = _markup(await asyncio.to_thread(preflight, self.config))
         except (BasetenkitError, OSError) as error:
@@ -276,23 +277,23 @@ class RunForm(w.VBox):  # type: ignore[misc]
 
 
 def config_in(text: str) -> RunConfig:
-    """The config in a text: a config's JSON, the folder of a saved run, or a genai-bench command. ConfigError for others."""
+    """The config in a text: a config's JSON, the folder of a saved run, or a genai-bench command. Otherwise ConfigError."""
     if text.startswith("{"):
         return RunConfig.model_validate_json(text)
     if text.lstrip("%!$ ").startswith(_COMMANDS):
         return config_from_command(text)
     found = None
-    with contextlib.suppress(OSError, RuntimeError):  # too long for a path, or the home of nobody: it is no path
+    with contextlib.suppress(OSError, RuntimeError):  # not a path: too long, or the home of an unknown user
         found = path if text and (path := Path(text).expanduser()).exists() else None
     if found is not None and found.is_dir():
         return load(found).config
     if found is not None:
         return RunConfig.model_validate_json(found.read_bytes())
-    raise ConfigError("there is no config in it; give a config's JSON, the folder of a run, or a genai-bench command")
+    raise ConfigError("it contains no config; give a config's JSON, the folder of a run, or a genai-bench command")
 
 
 def _by_field(errors: list[tuple[Location, str]], names: set[str]) -> tuple[dict[str, str], list[str]]:
-    """Sentences by the field that they are about, and the rest."""
+    """Error sentences by field, and the rest."""
     found: dict[str, str] = {}
     rest = []
     for at, said in errors:

@@ -1,10 +1,10 @@
-"""Places to start from: what a form is filled with, by name. Only what differs from the defaults stands here."""
+"""Presets of the form by name. Only values that differ from the defaults are listed."""
 
 from __future__ import annotations
 
 from ...core.types import JsonObject
 
-# The URL that stands in the form stays: only the user knows it.
+# A preset does not change the URL in the form: only the user knows it.
 _PROMPT = {"use_prompt_format": True, "temperature": 0.7}
 
 PRESETS: dict[str, JsonObject] = {

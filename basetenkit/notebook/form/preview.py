@@ -1,4 +1,4 @@
-"""What a configuration means before it is paid for: the body of its first request."""
+"""A preview of a configuration before anything is sent: the body of its first request."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ...workload.tokenizer import load_tokenizer
 
 
 def first_body(config: RunConfig) -> str:
-    """The JSON body of a request of the first scenario, as the engine builds it, indented; secrets as ***: of conversations
-    the first turn of one. The words differ from a run's, which has a salt of its own."""
+    """The JSON body of a request of the first scenario, as the engine builds it, indented, with secrets as ***; for conversations
+    it is a first turn. The words differ from those of a run, because each run has its own salt."""
     scenario, tokenizer = levels_of(config)[0].scenario, load_tokenizer(config.tokenizer)
     entries, salt = datasets.load(config), config.salt or "preview"
     maker: ConversationSampler | Sampler

@@ -77,7 +77,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
     def _read_rows(self, live: LiveRun) -> None:
         """Makes the figures of the levels that are not final; on a thread that is not the loop's."""
         began, present, over = time.thread_time(), live.progress["level"], live.done
-        names = [state.name for state in self._states.values()]  # what is final is asked before the rows are read
+        names = [state.name for state in self._states.values()]  # the final states are read before the rows
         past = names if over else names[: names.index(present)] if present in names else []
         wanted = [key for key in self._states if key not in self._final]
         frame = live.requests_without_text
@@ -112,7 +112,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
         self.chart.value = sparkline(self._rates)
 
     def _place(self, present: LevelState, over: bool) -> None:
-        """Levels before the present one are done; when all is over, what is not full was stopped or ran out of time."""
+        """Levels before the current one are done; at the end, a level that is not full was stopped or ran out of time."""
         states = list(self._states.values())
         for state in states[: states.index(present)]:
             state.state = "done"

@@ -1,6 +1,6 @@
-"""What a run shows of itself while it goes on, as HTML made of plain values: levels, counts, percentiles, tokens a second.
+"""The live view of a run, as HTML made of plain values: levels, counts, percentiles, tokens per second.
 
-Pure functions, so that what stands there can be tested without a widget. Each figure is the summary's own, by its own
+Pure functions, so that the view can be tested without a widget. Each figure is the summary's own, by its own
 definition; here it is only written down. Text from a server is escaped.
 """
 
@@ -152,7 +152,7 @@ def histogram(values: Any) -> str:
 
 
 def sparkline(readings: Sequence[tuple[float, float]]) -> str:
-    """(when in s, output tokens a second) as an inline SVG; nothing where there are fewer than two, or no tokens."""
+    """(time in s, output tokens per second) as an inline SVG; nothing if there are fewer than two points, or no tokens."""
     top = max((rate for _, rate in readings), default=0.0)
     if len(readings) < 2 or top <= 0:
         return ""

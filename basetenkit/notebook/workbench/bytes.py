@@ -1,8 +1,8 @@
 """Bytes as a person reads and edits them, and a response less its later arrivals.
 
-Both ways of writing bytes down can be undone exactly: what is shown, sent back unchanged, is the same bytes. In text, a
+Both ways of showing bytes can be reversed exactly: the shown text, sent back unchanged, gives the same bytes. In text, a
 byte that no reader could see (not UTF-8, a control character but newline and tab, an invisible or direction-changing one)
-stands as its two hex digits in ⟪ ⟫, so that nothing a server sends can hide or rearrange what stands beside it.
+is shown as its two hex digits in ⟪ ⟫, so that nothing a server sends can hide or rearrange the text next to it.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def _shown(char: str) -> str:
 
 
 def from_text(text: str) -> bytes:
-    """The bytes that `to_text` wrote down. Half a character, which no bytes stand for, becomes a question mark."""
+    """The bytes for a text of `to_text`. Half a character, which has no bytes, becomes a question mark."""
     parts = _ESCAPE.split(text)  # text, hex digits, text, ...
     return b"".join(bytes.fromhex(part) if i % 2 else part.encode("utf-8", "replace") for i, part in enumerate(parts))
 
 
 def to_hex(data: bytes, at: int = 0) -> str:
-    """Two digits a byte, 16 bytes a line; `at` is how many bytes of the first line stand before these."""
+    """Two digits per byte, 16 bytes per line; `at` is the number of bytes of the first line before these."""
     return "".join(f"{byte:02x}" + ("\n" if i % _ROW == _ROW - 1 else " ") for i, byte in enumerate(data, at))
 
 
@@ -56,13 +56,13 @@ def from_hex(text: str) -> bytes:
         wrong = re.search(r"[^0-9A-Fa-f\s]", line)
         digits = len("".join(line.split()))
         if wrong or digits % 2:
-            what = f"{wrong[0]!r} is no hex digit" if wrong else f"{digits} digits are no whole bytes"
+            what = f"{wrong[0]!r} is not a hex digit" if wrong else f"{digits} digits do not make whole bytes"
             raise ConfigError(f"hex, line {number}: {what}; two of 0-9 and a-f for each byte are right")
     return bytes.fromhex("".join(text.split()))
 
 
 def decoded(case: ParserCase) -> ParserCase:
-    """The case with its content encoding undone, which is what messages and events speak of; itself where there is none."""
+    """The case with its content encoding undone, which is what messages and events refer to; the case itself if there is none."""
     found = encoding.decode(case.body, case.read_ends, first_header(case.headers, "content-encoding"))
     if not found.encoding:
         return case

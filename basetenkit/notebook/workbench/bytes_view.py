@@ -1,6 +1,6 @@
 """Two views that ipywidgets have no part for: bytes in colour that can be edited, and the arrivals of one response.
 
-Their JavaScript and CSS stand beside as files and travel with the widget, so nothing is fetched from a network. They draw
+Their JavaScript and CSS are files in this folder and are sent with the widget, so nothing is fetched from a network. They draw
 only what is computed here, and set all text as text. The colours are JupyterLab's own variables: light and dark alike.
 """
 

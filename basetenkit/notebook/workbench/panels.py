@@ -66,7 +66,7 @@ def _tokens(parsed: ParsedResponse) -> list[tuple[str, int | None]]:
 
 
 def output(parsed: ParsedResponse) -> str:
-    """The text of each kind, and the counts as the server said them."""
+    """The text of each kind, and the counts as the server reported them."""
     parts = [("content", parsed.text), ("reasoning", parsed.reasoning), ("refusal", parsed.refusal)]
     if parsed.usage is not None:
         parts.append(("usage, as reported", json.dumps(parsed.usage, ensure_ascii=False, default=str)))
@@ -119,7 +119,7 @@ def explanation(parsed: ParsedResponse) -> str:
 
 def findings(parsed: ParsedResponse) -> str:
     """What a reader of this response's figures must know."""
-    rows = [{"finding": note.code, "what was done, and why": note.sentence} for note in parsed.notes]
+    rows = [{"finding": note.code, "what the parser did, and why": note.sentence} for note in parsed.notes]
     return _table(rows, "Nothing out of the ordinary.")
 
 

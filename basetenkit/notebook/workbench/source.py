@@ -41,7 +41,7 @@ class Source:
     exchange: Exchange | None = None
 
     def read_bounds(self) -> list[float | None]:
-        """By how much each read can have come earlier than its time, s; None where that is not known."""
+        """How much earlier than its time each read can have arrived, s; None if unknown."""
         if self.exchange is None:
             return [None] * len(self.case.read_ends)
         known = {end: error for _, error, end in self.exchange.arrivals}
@@ -54,7 +54,7 @@ class Source:
 
 
 def source(given: object) -> Source:
-    """The Source of a ParserCase, an Exchange, or whatever `bk.parse` takes. TypeError where it is none of these."""
+    """The Source of a ParserCase, an Exchange, or whatever `bk.parse` takes. TypeError if it is none of these."""
     if given is None:
         case = ParserCase.from_parts(EXAMPLE, headers={"content-type": "text/event-stream"})
         return Source(case, "a small example")
@@ -62,7 +62,7 @@ def source(given: object) -> Source:
         return Source(given, "a case")
     if isinstance(given, Exchange):
         return Source(ParserCase.from_exchange(given), given.request.request_id, given)
-    return Source(ParserCase.from_parts(given), "what was given")
+    return Source(ParserCase.from_parts(given), "the given object")
 
 
 def from_run(run: Run, request_id: str) -> Source:
@@ -84,20 +84,20 @@ def choices(frame: pl.DataFrame, wanted: str = "") -> list[tuple[str, str]]:
 
 
 def pasted(text: str, form: str) -> Source:
-    """What was pasted, as "text", "hex" or "base64". ConfigError where it is not that."""
+    """The pasted text as bytes; it is "text", "hex" or "base64". ConfigError if it is not valid."""
     if form == "hex":
         return Source(ParserCase.from_parts(from_hex(text)), "pasted hex")
     if form == "base64":
         try:
             data = base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError) as error:
-            raise ConfigError(f"what was pasted is no base64: {error}") from None
+            raise ConfigError(f"the pasted text is not base64: {error}") from None
         return Source(ParserCase.from_parts(data), "pasted base64")
     return Source(ParserCase.from_parts(text.lstrip("\r\n")), "pasted text")
 
 
 def headers_in(text: str) -> tuple[tuple[str, str], ...]:
-    """The headers of "Name: value" lines, values that look secret left out. ConfigError names a line that is none."""
+    """The headers of "Name: value" lines, values that look secret left out. ConfigError names a line that is not one."""
     pairs = []
     for number, line in enumerate(text.splitlines(), 1):
         name, colon, value = line.partition(":")
@@ -105,7 +105,7 @@ def headers_in(text: str) -> tuple[tuple[str, str], ...]:
             continue
         if not colon or not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name.strip()):
             raise ConfigError(
-                f"headers, line {number}: {line[:60]!r} is no header; e.g. content-type: text/event-stream"
+                f"headers, line {number}: {line[:60]!r} is not a header; e.g. content-type: text/event-stream"
             )
         pairs.append((name.strip(), value.strip()))
     return ParserCase.from_parts(b"", headers=pairs).headers

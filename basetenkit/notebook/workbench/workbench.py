@@ -118,7 +118,9 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
     def _make_export(self) -> None:
         self.name = w.Text("from the workbench", description="Name")
         self.path = w.Text("case.json", description="File")
-        self.save = w.Button(description="Save the case", tooltip="Writes the case as JSON where the kernel runs")
+        self.save = w.Button(
+            description="Save the case", tooltip="Saves the case as JSON on the notebook kernel's machine"
+        )
         self.saved = w.Label()
         self.test = w.HTML()
         self.save.on_click(lambda _: self._guarded(self._save))
@@ -184,14 +186,14 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
         for name in ("inputs", "max_tokens"):
             text = getattr(self, name).value.strip()
             if text and not text.isdecimal():
-                raise BasetenkitError(f"{name}: {text!r} is no count; a whole number, or nothing, is right")
+                raise BasetenkitError(f"{name}: {text!r} is not a count; give a whole number or nothing")
             told[name] = int(text) if text else None
         told |= {"status": self.status.value, "stream": self.stream.value, "headers": headers_in(self.headers.value)}
         self.case = replace(self.case, **told)
         self._draw(anew=True)
 
     def _drafted(self, change: Any) -> None:
-        """Somebody typed in the bytes: the page's bytes become what stands there now."""
+        """Somebody edited the bytes: the page's bytes become the current text."""
         version, text = change["new"]
         if version != self.bytes.version:
             return

@@ -1,4 +1,4 @@
-"""One file a dialect: how one family of servers says what the model said.
+"""One file per dialect: how one family of servers encodes the model's output.
 
 A dialect is a function `read(doc, out, start, end) -> bool`. It looks at one JSON object (a message of a stream or a
 whole document; both look alike in every dialect), puts what it finds into the Collector, and gives False where the object

@@ -20,7 +20,7 @@ _NUMBERS = (int, float)
 def read_embeddings(doc: object, out: Collector, inputs: int | None) -> bool:
     """Takes in a whole document; False where it holds no embeddings. `inputs`: how many vectors there must be.
 
-    What is wrong with them is put in `out.broken`.
+    Errors in them are put in `out.broken`.
     """
     items = _items(doc, inputs)
     if items is None:

@@ -1,4 +1,4 @@
-"""Ollama's /api/generate and /api/chat: NDJSON, a line a token, the last line with `done: true` and the counts.
+"""Ollama's /api/generate and /api/chat: NDJSON, one line per token, the last line with `done: true` and the counts.
 
 Definition: Ollama's API documentation, "Generate a completion" and "Generate a chat completion".
 """

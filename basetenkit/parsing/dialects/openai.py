@@ -59,7 +59,7 @@ def _choice(choice: dict[str, object], out: Collector, start: int, end: int) -> 
 
 
 def _failure(choice: dict[str, object], out: Collector) -> None:
-    """A failure that stands in one choice: its error, or a reason that names one, also that of the server behind a gateway."""
+    """A failure in one choice: its error, or a reason that names one, also that of the server behind a gateway."""
     out.take_failure(report_of({"error": choice.get("error")}))
     out.take_failure(failure_in(choice.get("finish_reason")))
     out.take_failure(failure_in(choice.get("native_finish_reason")))
@@ -121,7 +121,7 @@ def _parts(parts: list[object], out: Collector, start: int, end: int, index: int
 
 
 def _call_text(calls: object) -> str:
-    """Names and arguments of tool calls, as they stand in this frame; "" where it brings neither."""
+    """Names and arguments of tool calls in this frame; "" if it has neither."""
     texts = []
     for call in calls if isinstance(calls, list) else [calls]:
         if not isinstance(call, dict):

@@ -1,5 +1,5 @@
 """A run, or a frame of rows -> altair charts. Each is drawn from frames aggregated in polars, so that 100,000 requests draw
-as fast as 100 and the chart stays small. Where there is nothing to draw, the chart says in a sentence what is missing.
+as fast as 100 and the chart stays small. If there is nothing to draw, the chart says which data are missing.
 
 Every function takes a Run, the folder of a saved one, or a frame of its rows; `comparison` takes what `compare`
 gives, and `trend` a history. docs/reference/gallery.md shows them all.

@@ -1,4 +1,4 @@
-"""What was counted: tokens by the four accounts, how requests ended, and the share of failures by status."""
+"""Counts: tokens by the four accounts, how requests ended, and the share of failures by status."""
 
 from __future__ import annotations
 

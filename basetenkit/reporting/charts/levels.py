@@ -1,4 +1,4 @@
-"""How figures go with load: latency or speed against throughput, a point a level, with the interval of each."""
+"""How figures go with load: latency or speed against throughput, one point per level, with its interval."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AGAINST = {
 def serving_curve(
     run: RunData | pl.DataFrame, metric: str | None = None, percentile: int | str = 50, against: str | None = None
 ) -> alt.Chart:
-    """A metric (a percentile, or its "mean") against throughput, a point a level, with the 95% interval of each where it is known.
+    """A metric (a percentile, or its "mean") against throughput, one point per level, with its 95% interval if it is known.
 
     `metric`: by itself "ttft_s", and "e2e_s" where nothing was streamed. `against`: by itself "output_tokens_per_s", and
     "inputs_per_s" of embeddings; or "requests_per_s", or "total_tokens_per_s" (input and output; its interval is not known).

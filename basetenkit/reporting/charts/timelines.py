@@ -1,4 +1,4 @@
-"""What happened when: each request as a bar, and what was in flight and came out over a level's time."""
+"""Timelines: each request as a bar, and requests in flight and throughput over a level's time."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def activity(run: RunData | pl.DataFrame) -> alt.Chart:
 
 
 def _slices(name: str, rows: pl.DataFrame, count: int) -> Iterator[dict[str, object]]:
-    """One row a slice, and one more to close the last step; the window stands in the first only."""
+    """One row per slice, and one more to close the last step; only the first has the window."""
     start, end = rows["start_s"].to_numpy(), rows["end_s"].to_numpy()
     repeats = max(1, rows["repeat"].n_unique())
     edges = np.linspace(min(0.0, float(start.min())), max(float(end.max()), 1e-9), count + 1)

@@ -25,8 +25,8 @@ COLUMNS = 3
 
 
 def comparison(found: Comparison) -> alt.Chart:
-    """What `bk.compare` found, as ratios b / a with 95% intervals: a panel a figure, a line a level, a rule at 1 (no difference).
-    Figures that either run lacks, or that are 0 in either, are left out."""
+    """What `bk.compare` found, as ratios b / a with 95% intervals: one panel per figure, one line per level, a rule at 1 (no
+    difference). Figures that either run lacks, or that are 0 in either, are left out."""
     if not isinstance(found, Comparison):
         raise ConfigError(f"charts.comparison takes what bk.compare(a, b) gives, not {type(found).__name__}")
     a, title = d.altair(), "b against a"

@@ -35,7 +35,7 @@ def test_whether_a_form_can_be_sampled_is_what_it_does() -> None:
 def test_what_cannot_be_sampled_says_so(text: str) -> None:
     with pytest.raises(
         ScenarioError,
-        match=r"requests cannot be made for .* yet; they can for D, N, U, E, I, P, ID, IP, RD, RDC and dataset",
+        match=r"is not supported in runs yet; supported: D, N, U, E, I, P, ID, IP, RD, RDC and dataset",
     ):
         parse_scenario(text).sample(Random(0))
 
@@ -62,5 +62,5 @@ def test_a_batch_size_can_stand_in_the_text_and_be_left_out_again(text: str, man
 
 @pytest.mark.parametrize("text", ["D(5,5)", "1*D(5,5)+1*U(5,5)"])
 def test_a_form_without_a_place_for_a_batch_size_says_so(text: str) -> None:
-    with pytest.raises(ScenarioError, match=r'scenario "D\(5,5\)": D has one input a request, and no batch size'):
+    with pytest.raises(ScenarioError, match=r'scenario "D\(5,5\)": D has one input per request, and no batch size'):
         parse_scenario(text).in_batches(2)

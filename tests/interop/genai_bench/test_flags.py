@@ -108,17 +108,17 @@ def test_what_does_not_apply_is_refused_all_at_once_with_what_serves_instead() -
     [
         ("--api-key 'open", "quotation mark"),
         ("--num-concurrency", "its value is missing"),
-        ("loose", "stands where a flag should"),
-        ("--additional-request-params [1]", "no JSON object"),
-        ("--additional-request-params {a", "no valid JSON"),
-        ("--task text-to-speech", "is not measured here"),
+        ("loose", "is in the place of a flag"),
+        ("--additional-request-params [1]", "not a JSON object"),
+        ("--additional-request-params {a", "not valid JSON"),
+        ("--task text-to-speech", "is not supported"),
         ("--api-backend cohere", "a protocol of its own"),
-        ("--max-time-per-run soon", "'soon' is no number"),
-        ("--max-time-per-run inf", "--max-time-per-run: 'inf' is no number"),
-        ("--max-requests-per-run nan --warmup-ratio 0", "--max-requests-per-run: 'nan' is no number"),
-        ("--max-requests-per-run inf --warmup-ratio 0.5", "--max-requests-per-run: 'inf' is no number"),
+        ("--max-time-per-run soon", "'soon' is not a number"),
+        ("--max-time-per-run inf", "--max-time-per-run: 'inf' is not a number"),
+        ("--max-requests-per-run nan --warmup-ratio 0", "--max-requests-per-run: 'nan' is not a number"),
+        ("--max-requests-per-run inf --warmup-ratio 0.5", "--max-requests-per-run: 'inf' is not a number"),
         ("--max-requests-per-run 1.5 --warmup-ratio 0.5", "--max-requests-per-run: 1.5 is not a whole number"),
-        ("--warmup-ratio nan", "--warmup-ratio: 'nan' is no number"),
+        ("--warmup-ratio nan", "--warmup-ratio: 'nan' is not a number"),
         ("--warmup-ratio 1", "no share"),
         ("--api-key aaaa --model-api-key bbbb", "differ"),
         ("--api-model-name a --api-model-name b", "2 times"),
@@ -133,7 +133,7 @@ def test_wrong_use_is_one_sentence(flags: str, words: str) -> None:
 
 
 def test_an_error_names_the_flag_and_not_our_field() -> None:
-    with pytest.raises(ConfigError, match=r"^--api-base: it is no http or https URL"):
+    with pytest.raises(ConfigError, match=r"^--api-base: it must be an http:// or https:// URL"):
         bk.config_from_command('genai-bench benchmark --api-base "your-endpoint-url"')
     with pytest.raises(ConfigError, match=r"^--num-concurrency"):
         bk.config_from_command(BASE + "--num-concurrency four")
@@ -142,9 +142,9 @@ def test_an_error_names_the_flag_and_not_our_field() -> None:
 
 
 def test_a_flag_that_does_nothing_though_something_was_meant_is_said(recwarn: pytest.WarningsRecorder) -> None:
-    with pytest.warns(UserWarning, match="--cooldown-ratio does nothing here: .*with_window"):
+    with pytest.warns(UserWarning, match="--cooldown-ratio has no effect here: .*with_window"):
         bk.config_from_command(BASE + "--cooldown-ratio 0.1")
-    with pytest.warns(UserWarning, match="--spawn-rate does nothing here"):
+    with pytest.warns(UserWarning, match="--spawn-rate has no effect here"):
         bk.config_from_command(BASE + "--spawn-rate 3")
     recwarn.clear()
     bk.config_from_command(BASE + "--cooldown-ratio 0 --no-min-tokens --track-network-timing")
@@ -182,7 +182,7 @@ def test_every_flag_of_genai_bench_is_known(flag: str) -> None:
 def test_a_url_must_be_given_and_the_command_must_be_benchmark() -> None:
     with pytest.raises(ConfigError, match="--api-base is missing"):
         bk.config_from_command("genai-bench benchmark --task text-to-text")
-    with pytest.raises(ConfigError, match="'excel' is no command"):
+    with pytest.raises(ConfigError, match="'excel' is not supported"):
         bk.config_from_command("genai-bench excel --experiment-folder x")
 
 

@@ -56,14 +56,16 @@ def test_what_it_gives_saves_compares_draws_and_reports(tmp_path: Path) -> None:
 def test_the_tool_that_timed_it_is_named(tmp_path: Path) -> None:
     write(tmp_path, NAME, [request(0.2, 1.0, 5), request(0.4, 1.2, 5)])
     (found,) = [f for f in bk.read_genai_bench(tmp_path).findings if f.code == "clock_user"]
-    assert "2 of 2 requests were timed by genai-bench and not by the OS kernel" in found.sentence
+    assert "2 of 2 requests were timed by genai-bench, not by the OS kernel" in found.sentence
     assert "this process" not in found.sentence + found.cure
     assert "Linux" not in found.cure
 
 
 def test_load_of_such_a_folder_says_who_reads_it(tmp_path: Path) -> None:
     write(tmp_path, NAME, [request(0.2, 1.0, 5)])
-    with pytest.raises(StoreError, match=r"is no run folder: .* genai-bench: bk\.read_genai_bench\(folder\) reads it"):
+    with pytest.raises(
+        StoreError, match=r"is not a run folder: .* genai-bench: bk\.read_genai_bench\(folder\) reads it"
+    ):
         bk.load(tmp_path)
 
 
@@ -111,7 +113,7 @@ def test_no_tokens_are_no_success_and_what_was_lost_is_said(tmp_path: Path) -> N
     run = bk.read_genai_bench(tmp_path)
     assert run.requests["outcome"].to_list() == ["ok", "empty"]
     assert codes(run) >= {"genai_bench_empty", "genai_bench_lost"}
-    assert any(f.sentence.startswith("3 request(s) are in genai-bench's totals") for f in run.findings)
+    assert any(f.sentence.startswith("genai-bench's totals include 3 request(s)") for f in run.findings)
 
 
 def test_the_forks_decimal_levels_are_rates_and_its_models_are_chosen(tmp_path: Path) -> None:
@@ -171,12 +173,12 @@ def test_what_is_no_folder_of_genai_bench_is_said_in_a_sentence(tmp_path: Path) 
     with pytest.raises(StoreError, match="holds no results"):
         bk.read_genai_bench(tmp_path)
     (tmp_path / NAME).write_text("{")
-    with pytest.raises(StoreError, match="damaged: it is no JSON"):
+    with pytest.raises(StoreError, match="damaged: it is not JSON"):
         bk.read_genai_bench(tmp_path)
     (tmp_path / NAME).write_text('{"aggregated_metrics": {}}')
     with pytest.raises(StoreError, match="no aggregated_metrics with a scenario"):
         bk.read_genai_bench(tmp_path)
     write(tmp_path, NAME, [request()])
     metadata(tmp_path, task="text-to-speech")
-    with pytest.raises(ConfigError, match="'text-to-speech', is not measured here"):
+    with pytest.raises(ConfigError, match="'text-to-speech', is not supported"):
         bk.read_genai_bench(tmp_path)

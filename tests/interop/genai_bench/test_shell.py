@@ -93,6 +93,6 @@ def test_what_is_no_text_is_refused() -> None:
 
 
 def test_a_key_that_is_set_before_the_command_is_not_shown() -> None:
-    with pytest.raises(ConfigError, match="'MODEL_API_KEY' is no command") as caught:
+    with pytest.raises(ConfigError, match="'MODEL_API_KEY' is not a supported command") as caught:
         bk.config_from_command("MODEL_API_KEY=planted-4711 genai-bench benchmark --api-base http://h")
     assert "planted-4711" not in str(caught.value)

@@ -70,7 +70,7 @@ def test_a_config_is_loaded_from_json_or_a_run_and_else_it_says_what_would_do(tm
     assert config_in(str(tmp_path / "c.json")) == config
     form.source.value = "nothing"
     form.read.click()
-    assert "there is no config in it" in form.found.value
+    assert "it contains no config" in form.found.value
 
 
 def test_a_pasted_command_fills_the_form() -> None:
@@ -86,10 +86,10 @@ def test_a_pasted_command_fills_the_form() -> None:
     ("text", "words"),
     [
         (f"genai-bench benchmark --api-base {URL} --dance now", "--dance (unknown"),
-        ("genai-bench benchmark --api-base your-endpoint-url", "--api-base: it is no http or https URL"),
+        ("genai-bench benchmark --api-base your-endpoint-url", "--api-base: it must be an http:// or https:// URL"),
         ("{", "Invalid JSON"),
-        ("/a" * 3000, "there is no config in it"),
-        ("~nobody-by-this-name/x", "there is no config in it"),
+        ("/a" * 3000, "it contains no config"),
+        ("~nobody-by-this-name/x", "it contains no config"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_the_form(text: str, words: str) -> None:

@@ -87,4 +87,4 @@ def test_the_line_needs_two_reads_and_lies_in_time() -> None:
     assert sparkline([(0.0, 5.0)]) == sparkline([(0.0, 0.0), (1.0, 0.0)]) == ""
     drawn = sparkline([(10.0, 5.0), (11.0, 10.0), (14.0, 0.0)])
     assert 'points="0,32.0 120,4.0 480,60.0"' in drawn
-    assert "in the last 4 s, counted as requests end: 0 now, 10 at most" in drawn
+    assert "in the last 4 s, counted when requests end: 0 now, 10 at most" in drawn

@@ -24,7 +24,7 @@ def test_what_leaves_no_mark_stands_as_its_digits() -> None:
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("00\n0g", "hex, line 2: 'g' is no hex digit"), ("0 1 2", "hex, line 1: 3 digits are no whole bytes")],
+    [("00\n0g", "hex, line 2: 'g' is not a hex digit"), ("0 1 2", "hex, line 1: 3 digits do not make whole bytes")],
 )
 def test_hex_that_is_none_is_told_with_its_line(text: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):

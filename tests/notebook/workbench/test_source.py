@@ -52,7 +52,7 @@ def test_what_was_pasted_is_read_in_its_form() -> None:
     assert pasted("\nHTTP/1.1 503 Busy\nserver: x\n\nno", "text").case.status == 503
     assert pasted("7b 7d", "hex").case.body == b"{}"
     assert pasted("e3\n0=", "base64").case.body == b"{}"
-    with pytest.raises(ConfigError, match="no base64"):
+    with pytest.raises(ConfigError, match="not base64"):
         pasted("!", "base64")
 
 
@@ -60,7 +60,7 @@ def test_headers_are_lines_and_a_secret_among_them_is_left_out() -> None:
     headers = headers_in("Content-Type: text/plain\n\nAuthorization: Api-Key abc")
     assert headers == (("Content-Type", "text/plain"), ("Authorization", "***"))
     assert headers_in(headers_out(bk.ParserCase(b"", headers=headers))) == headers
-    with pytest.raises(ConfigError, match="headers, line 1: 'nonsense' is no header"):
+    with pytest.raises(ConfigError, match="headers, line 1: 'nonsense' is not a header"):
         headers_in("nonsense")
 
 

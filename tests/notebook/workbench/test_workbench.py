@@ -43,7 +43,7 @@ def test_a_draft_that_is_no_hex_is_told_and_changes_nothing() -> None:
     bench.mode.value = "hex"
     typed(bench, "7b zz")
     assert bench.bytes.invalid
-    assert "'z' is no hex digit" in bench.bytes.where
+    assert "'z' is not a hex digit" in bench.bytes.where
     assert bench.case.body == b'{"text": "one"}'
     typed(bench, "7b 7d")
     assert (bench.bytes.invalid, bench.parsed.outcome) == (False, "empty")
@@ -75,7 +75,7 @@ def test_settings_change_the_parse_and_a_wrong_one_is_told() -> None:
     bench.status.value = 500
     assert bench.parsed.outcome == "http_error"
     bench.max_tokens.value = "many"
-    assert "is no count" in bench.message.value
+    assert "is not a count" in bench.message.value
     assert bench.case.max_tokens is None
     bench.max_tokens.value, bench.headers.value = "5", "x-api-key: hidden"
     case = bench.case
@@ -89,7 +89,7 @@ def test_what_is_pasted_takes_its_place() -> None:
     assert (bench.status.value, bench.parsed.outcome) == (429, "http_error")
     bench.form.value = "base64"
     bench.read.click()
-    assert "no base64" in bench.message.value
+    assert "not base64" in bench.message.value
 
 
 def test_an_encoded_body_is_edited_as_what_it_decodes_to() -> None:

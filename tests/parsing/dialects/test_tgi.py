@@ -27,7 +27,7 @@ def test_more_special_tokens_than_the_end_mark_are_reported() -> None:
     out = read_all(read_tgi, {"token": {"text": "a", "special": False}, "generated_text": None}, special, last)
     assert events(out) == [("a", "content")]
     assert [*map(str, out.notes)] == [
-        "special_tokens: 2 token(s) of the response are marked as special: they are counted and are not in the text"
+        "special_tokens: 2 token(s) of the response are special tokens: they are counted but are not in the text"
     ]
 
 

@@ -246,13 +246,13 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "Add the line `prompt` above the first prompt, or name the column with prompt_column.",
     ),
     "data_unsent": (
-        "Of the data set, {sent} is sent; not sent: {unsent}.",
-        "If one of these belongs to the request, give its column the name of what it is (prompt, system, max_tokens, tools): "
-        "docs/reference/scenarios.md has the names.",
+        "From the data set, {sent} is sent; not sent: {unsent}.",
+        "If one of these belongs to the request, rename its column (prompt, system, max_tokens, tools): "
+        "docs/reference/scenarios.md lists the names.",
     ),
     "genai_bench": (
-        "These {files} level(s) were measured with genai-bench, which keeps no times of sending: throughput is null here.",
-        "Its own totals are in run.metadata['genai_bench']; docs/reference/genai-bench.md says how its definitions differ.",
+        "These {files} level(s) were measured with genai-bench, which does not save send times: throughput is null here.",
+        "Its own totals are in run.metadata['genai_bench']; docs/reference/genai-bench.md explains how its definitions differ.",
     ),
     "genai_bench_ms": ("{n} file(s) have latencies in ms; they were read as seconds.", ""),
     "genai_bench_ttft": (

@@ -25,7 +25,9 @@ from .row_notes import packed, unpacked
 from .schema import CHUNK_SCHEMA, STORED
 from .token_notes import token_notes
 
-COUNTED_CHARACTERS = 1 << 20  # a longer text is not a model's answer, and counting it would delay all others for seconds
+COUNTED_CHARACTERS = (
+    1 << 20
+)  # a longer text is not a model's answer, and counting it would delay all others for seconds
 
 
 @dataclass(slots=True)

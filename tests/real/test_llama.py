@@ -43,7 +43,9 @@ def test_a_whole_answer_has_the_servers_own_count(llama_url: str) -> None:
     for row in rows.to_dicts():
         # Cut inside a character, this server reports one more than was allowed.
         above = [
-            w for w in row["warnings"] if w.startswith("over_max_tokens: the server reported 9 where 8 was the most; ")
+            w
+            for w in row["warnings"]
+            if w.startswith("over_max_tokens: the server reported 9 tokens, more than the limit of 8; ")
         ]
         if row["output_tokens_server"] is None:
             assert above[0].endswith("; not used"), row

@@ -222,7 +222,7 @@ def test_a_count_above_the_limit_is_believed_if_the_text_confirms_it(
     assert (row["output_tokens"], row["token_source"]) == (output, source)
     assert row["output_tokens_server"] == (reported if source == "server" else None)
     notes = [str(n) for n in row["notes"] if n.code in ("over_max_tokens", "tokens_no_usage")]
-    assert notes == [f"over_max_tokens: the server reported {reported} where 4 was the most; {verdict}"]
+    assert notes == [f"over_max_tokens: the server reported {reported} tokens, more than the limit of 4; {verdict}"]
 
 
 def test_what_never_got_a_byte_has_no_wire_format() -> None:

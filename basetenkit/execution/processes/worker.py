@@ -91,7 +91,9 @@ class Worker:
             turn += 1
             self._say_status(stage)
             if turn % ROWS_EVERY == 0:
-                await asyncio.shield(self._send_rows(stage))  # rows that were taken are sent, even if this task is cancelled
+                await asyncio.shield(
+                    self._send_rows(stage)
+                )  # rows that were taken are sent, even if this task is cancelled
 
     def _say_status(self, stage: LoadGenerator) -> None:
         self._say("status", **dataclasses.asdict(stage.status()) | {"outcomes": dict(stage.status().outcomes)})

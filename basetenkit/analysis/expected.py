@@ -113,7 +113,7 @@ def plan(config: RunConfig) -> Plan:
     for level, n in zip(levels, each, strict=True):
         per_request = means[level.key.scenario]
         if per_request is None:
-            reasons["tokens"] = f"the scenario {level.key.scenario} does not say how many tokens a request has"
+            reasons["tokens"] = f"the scenario {level.key.scenario} does not set the number of tokens per request"
             break
         tokens += per_request * (n + (config.preflight and level.index == 0))
     fewest = min(measured) * config.repeats

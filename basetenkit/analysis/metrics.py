@@ -97,7 +97,7 @@ _DEFINITIONS: list[tuple[str, str, str, pl.Expr, str, str, str, str]] = [
      pl.lit(1), "successes / time, one window", "ends", "higher", "rate"),
     ("inputs_per_s", "Inputs a second", "1/s",
      _c("batch_size"), "inputs of successes / time, one window", "batch sizes", "higher", "rate"),
-    ("served_share", "Served of what was offered", "",
+    ("served_share", "Served share of the offered load", "",
      pl.lit(1), "successes / due, one window (open loop)", "ends, schedule", "higher", "share"),
     ("error_rate", "Error rate", "", _c("outcome") != "ok", "not ok / not cut", "outcomes", "lower", "share"),
     ("goodput", "Goodput", "",

@@ -1,4 +1,4 @@
-"""Where the next run should lie, from the runs before it: how far runs are apart, and how far each is off by itself.
+"""The expected range of the next run, from earlier runs: the differences between runs, and the error of each run.
 
 A run differs from the next by its own requests, which its interval tells, and by its day, which only several days tell. The spread
 between days is estimated by restricted maximum likelihood, the error of the mean as Hartung and Knapp (2001) do, never under
@@ -61,7 +61,7 @@ def next_interval(
     own: float | None = None,
     level: float = 0.95,
 ) -> Estimate:
-    """Where the figure of the next run should lie, if nothing changes: its expected value, with `low` and `high`.
+    """The expected range of the next run's figure, if nothing changes: its expected value, with `low` and `high`.
 
     `values`: the figure of each run, on a scale on which it varies alike (the logarithm of a latency); `errors`: the standard
     error of each, None for none; `own`: that of the next run, by default as those before on average (0: of the figure without

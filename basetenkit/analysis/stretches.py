@@ -48,7 +48,7 @@ def stretches(rows: pl.DataFrame, entries: Sequence[LevelEntry] = ()) -> list[St
 
 
 def too_short(rows: pl.DataFrame, entries: Sequence[LevelEntry] = ()) -> Stretch | None:
-    """What is left of an open loop after it has filled, when that is less than half of the time in which requests were sent:
+    """The part of an open loop after it has filled, if that is less than half of the time in which requests were sent:
     its rates would be of the filling. None if every repeat is long enough."""
     return next((found for found, short in _all(rows, entries) if short), None)
 

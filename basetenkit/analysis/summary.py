@@ -186,7 +186,7 @@ def _estimates(seen: pl.DataFrame, drawn: pl.DataFrame | None, waits: bool = Fal
     """The mean and each percentile of the observed values; `drawn`: the window, if the mean is to be at the scenario's lengths;
     `waits`: whether a few requests may wait for long."""
     x, cut, parts = seen["x"].to_numpy(), seen["cut"].to_numpy(), seen["repeat"].to_numpy()
-    with np.errstate(invalid="ignore"):  # a speed may be without limit, as far as the clock tells
+    with np.errstate(invalid="ignore"):  # a speed may be without limit within the clock's error
         plain = restricted_mean(x, cut, parts) if cut.any() else st.mean(x, parts)
     mean = plain if drawn is None or cut.any() else of_window(seen, drawn, waits=waits)
     return [mean, *(percentile(x, cut, p, parts) for p in PERCENTILES)]

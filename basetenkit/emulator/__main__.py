@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"the certificate {certfile} cannot be used: {error.strerror or error}\n")
         return 1
-    # What is there by now stays; a collection that walked it again and again would hold up tokens.
+    # Keep existing objects; collections that scan them repeatedly would delay tokens.
     gc.freeze()
     try:
         asyncio.run(serve_until_stopped(options, port, tls, watch))

@@ -51,7 +51,7 @@ class Asked:
 
     @property
     def old(self) -> bool:
-        """Whether the client speaks HTTP/1.0: it reads no chunks, and a body without a length ends with the connection."""
+        """Whether the client uses HTTP/1.0: it reads no chunks, and a body without a length ends with the connection."""
         return self.version == "HTTP/1.0"
 
 

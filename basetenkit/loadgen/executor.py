@@ -1,4 +1,4 @@
-"""Where levels are sent from: the protocol that a thread of this process, processes, or other machines implement."""
+"""Executor: sends levels. The protocol that a thread of this process, processes, or other machines implement."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Status:
 
 
 class Executor(Protocol):
-    """Where levels are sent from. All of it is called on the controller's loop but `status` and `waiting`."""
+    """Sends levels. All of it is called on the controller's loop but `status` and `waiting`."""
 
     async def open(self) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Where a level is sent from: one loop that builds the requests, sends them, reads what came back and makes rows.
+"""Sends a level: one loop that builds the requests, sends them, reads what came back and makes rows.
 
 A Stage runs on the run's own thread (`workers=0`) or in a worker's process; it is the same either way, and knows neither
 folder nor other stages. While responses are in flight the engine only stamps and stores; everything else happens in the

@@ -1,4 +1,4 @@
-"""Every form in which servers say that something went wrong -> one sentence, its code, and whose fault it is.
+"""Every form in which servers report errors -> one sentence, its code, and whose fault it is.
 
 A response with status 200 may report an error, and `{"error": null}` reports none: the forms are told apart here, once,
 for whole documents, for messages in the middle of a stream, and for the bodies of 4xx and 5xx.

@@ -1,4 +1,4 @@
-"""What servers say about token counts -> one dict under OpenAI's names, and from it the counts that can be believed.
+"""Token counts in servers' responses -> one dict under OpenAI's names, and from it the counts that can be believed.
 
 `usage` keeps what was said, word for word. The counts (`Counts`) are what the figures may use: a number that cannot be,
 such as 0 output tokens beside a text, is null there, with a note, so that the tokenizer counts instead.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..core.notes import Note, note
 from ..parsing.response import ParsedResponse
 
-# Fifty thousand tokens a second: no model writes as fast. Output at this pace was buffered and then sent whole.
+# Fifty thousand tokens per second: no model writes as fast. Output at this pace was buffered and then sent whole.
 AT_ONCE_S = 20e-6
 # So many tokens at one moment say that somebody held them back. Fewer can be one step of the model.
 MANY_TOKENS = 10

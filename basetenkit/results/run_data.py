@@ -31,7 +31,7 @@ NO_TEXT = [name for name in SCHEMA if name not in TEXTS]
 
 
 class Source(Protocol):
-    """Where a run's data come from. `scan` takes "requests", "chunks" or "exchanges"."""
+    """The source of a run's data. `scan` takes "requests", "chunks" or "exchanges"."""
 
     @property
     def manifest(self) -> Manifest: ...

@@ -19,7 +19,7 @@ _SPACE = b" \t"
 
 
 def end_of_head(data: bytes | bytearray, start: int = 0) -> int:
-    """Where the first head in `data` ends, after its blank line; -1 if it is not whole. Nothing ends before `start`."""
+    """The end of the first head in `data`, after its blank line; -1 if it is incomplete. Nothing ends before `start`."""
     at = 0
     while data[at : at + 1] in (b"\r", b"\n"):  # blank lines before a response are left out
         at += 1

@@ -272,7 +272,7 @@ class ResponseReader:
 
 
 def _where(data: memoryview | bytes, last: bytes) -> int:
-    """Where a read's last body bytes lie in it: at its end, before a chunk's CRLF there, or elsewhere (0)."""
+    """The position of a read's last body bytes: at its end, before a chunk's CRLF there, or elsewhere (0)."""
     n, k = len(data), len(last)
     if data[n - k :] == last:
         return BARE_ENDS

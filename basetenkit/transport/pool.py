@@ -65,7 +65,7 @@ def tls_context(verify: bool | str | ssl.SSLContext, client_cert: str | None = N
 
 
 class ConnectBarrier:
-    """Where the first requests of a closed loop wait until all of them are connected, so that handshakes do not disturb the
+    """The first requests of a closed loop wait here until all of them are connected, so that handshakes do not disturb the
     arrivals of those that were sooner. Opens after `patience_s` at the latest: one slow connection holds nobody up for long."""
 
     def __init__(self, expected: int, patience_s: float = 3.0) -> None:

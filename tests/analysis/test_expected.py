@@ -81,7 +81,7 @@ def test_tokens_of_a_batch_are_all_counted_and_those_of_images_are_not_guessed()
     images = plan(task="image-text-to-text", scenarios="I(64,64)")
     assert images.tokens is None
     assert images.words["tokens expected"] == "not known beforehand"
-    assert images.reasons["tokens"] == "the scenario I(64,64) does not say how many tokens a request has"
+    assert images.reasons["tokens"] == "the scenario I(64,64) does not set the number of tokens per request"
 
 
 def test_the_plan_shows_itself_as_the_last_line_of_a_cell() -> None:

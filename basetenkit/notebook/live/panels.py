@@ -162,7 +162,7 @@ def sparkline(readings: Sequence[tuple[float, float]]) -> str:
         f"{width * (at - first) / (last - first):.0f},{height - r / top * (height - 4):.1f}" for at, r in readings
     )
     over = duration(last - first)
-    said = f"output tokens a second in the last {over}, counted as requests end: {now:,.0f} now, {top:,.0f} at most"
+    said = f"output tokens per second in the last {over}, counted when requests end: {now:,.0f} now, {top:,.0f} at most"
     return render(_LINE, said=said, width=width, height=height, points=points)
 
 

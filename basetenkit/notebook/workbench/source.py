@@ -1,4 +1,4 @@
-"""Where the workbench's response comes from: a run's kept exchanges, a case, or what somebody pasted."""
+"""The source of the workbench's response: a run's saved exchanges, a case, or pasted text."""
 
 from __future__ import annotations
 

@@ -1,0 +1,208 @@
+"""A word list over the prose of the repository: docstrings, comments, texts in strings, notebooks and Markdown pages."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+UNITS = "batch|block|bucket|case|chunk|column|cell|day|field|file|frame|hour|level|line|message|minute|request|row|run|second|token"
+THINGS = "answer|client|clock|document|endpoint|engine|figure|file|gateway|kernel|model|process|provider|response|row|server|tool"
+
+# kind -> (pattern, a sentence that must fail, a plain sentence that must pass)
+KINDS: dict[str, tuple[str, str, str]] = {
+    "'where' for 'if' or 'when'": (
+        r"(?:^|[.:;] )Where (?:an?|the|it|its|no|none|nobody|nothing|one|several|some|many|much|all|each|there|that|this|they|"
+        r"\w+ (?:is|are|was|were|has|have|does|do|reports?|differs?)) (?![^.]*\?)",
+        "Where a server reports nothing, the tokenizer counts.",
+        "Where is the file? If a server reports nothing, the tokenizer counts.",
+    ),
+    "'what is' as a noun": (
+        r"(?:^|[.:;,] |\b(?:of|from|in|for|with|than|and|but|as) )[Ww]hat (?:is|was|were) (?![^.]*\?)",
+        "What is missing is run again.",
+        "Missing levels are run again; the error says what is wrong. What is TTFT?",
+    ),
+    "'is no' for 'is not'": (
+        r"(?<![Tt]here )(?<!that )\b(?:is|are|was|were) no (?!longer|more|less|fewer|worse|better|later|earlier)",
+        "The body is no JSON.",
+        "The body is not JSON, there is no header, and it is no longer read.",
+    ),
+    "'a row a level' for 'one row per level'": (
+        rf"\b(?:an?|one) (?:{UNITS}|point|sentence|chart|bar|turn|word) an? (?:{UNITS}|point|sentence|chart|bar|turn|word)\b",
+        "The table has a row a level.",
+        "The table has one row per level, and a row is a dict.",
+    ),
+    "'a request' for 'per request'": (
+        rf"\b(?:requests|tokens|rows|bytes|megabytes|documents|images|inputs|chunks|events|times) an? (?:{UNITS})\b",
+        "The rate is 20 requests a second.",
+        "The rate is 20 requests per second.",
+    ),
+    "'stands' for 'is'": (
+        r"\b(?:stands?|stood)\b(?! for\b| out\b|-)",
+        "The interval stands beside the figure.",
+        "The interval is next to the figure, and D stands for constant.",
+    ),
+    "a thing that 'says' or 'knows'": (
+        rf"\b(?:{THINGS})s? (?:said|tells|told|knows|knew|speaks)\b|\b(?:server|gateway|provider)s? says?\b",
+        "The server said that it was full.",
+        "The server returned an error that says: full.",
+    ),
+    "'mend' for 'fix'": (r"\b[Mm]end(?:s|ed|ing)?\b", "Mend the cause first.", "Fix the cause first."),
+    "'all the same' for 'anyway'": (r"\ball the same\b", "The levels run all the same.", "The levels run anyway."),
+    "'speaks of' for 'describes'": (
+        r"\bspeaks? of\b",
+        "A mean speaks of neither end.",
+        "The mean describes neither the start nor the end.",
+    ),
+    "an ambiguous 'the kernel'": (
+        r"\b[Tt]h(?:e|is) kernel\b",
+        "The kernel stamps each byte.",
+        "The OS kernel timestamps each byte; the notebook kernel stays free.",
+    ),
+}
+# Files that are not rewritten yet. Remove a file when its prose is plain; add none.
+NOT_YET = frozenset({
+    "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "basetenkit/analysis/diagnosis.py",
+    "basetenkit/analysis/gates.py", "basetenkit/analysis/refusals.py", "basetenkit/analysis/sweep.py",
+    "basetenkit/analysis/token_gaps.py", "basetenkit/cli/console.py", "basetenkit/config/coercions.py",
+    "basetenkit/config/model.py", "basetenkit/core/frames.py", "basetenkit/core/tables.py",
+    "basetenkit/execution/limits.py", "basetenkit/execution/waiting.py", "basetenkit/interop/genai_bench/flags.py",
+    "basetenkit/interop/genai_bench/names.py", "basetenkit/interop/genai_bench/reading.py",
+    "basetenkit/interop/genai_bench/shell.py", "basetenkit/interop/genai_bench/writing.py",
+    "basetenkit/loadgen/loop_lag.py", "basetenkit/notebook/live/live.py", "basetenkit/parsing/document.py",
+    "basetenkit/parsing/path.py", "basetenkit/parsing/settle.py", "basetenkit/parsing/wire.py",
+    "basetenkit/reporting/showing.py", "basetenkit/results/manifest.py", "basetenkit/results/recorder.py",
+    "basetenkit/results/schema.py", "basetenkit/results/store.py", "basetenkit/results/window.py",
+    "basetenkit/session.py", "basetenkit/stats/growth.py", "basetenkit/stats/intervals.py",
+    "basetenkit/stats/survival.py", "basetenkit/transport/chunks.py", "basetenkit/transport/clock.py",
+    "basetenkit/transport/connection.py", "basetenkit/transport/httpcore_streams.py",
+    "basetenkit/workload/conversations.py", "docs/concepts/intervals.md", "docs/concepts/steady.md",
+    "docs/decisions/0001-kernel-stamps.md", "docs/decisions/README.md", "docs/generate/gallery.py",
+    "docs/generate/genai_bench.py", "docs/how-to/schedule.md", "docs/reference/api.md", "docs/reference/columns.md",
+    "docs/reference/environments.md", "docs/reference/faults.md", "docs/reference/gallery.md",
+    "docs/reference/genai-bench.md", "docs/reference/scenarios.md", "tests/analysis/test_covariates.py",
+    "tests/analysis/test_delivery.py", "tests/analysis/test_history.py", "tests/analysis/test_next_run.py",
+    "tests/analysis/test_open_loop.py", "tests/analysis/test_rates.py", "tests/analysis/test_summary.py",
+    "tests/analysis/test_sweep.py", "tests/benchmarks/at_load.py", "tests/benchmarks/busy_kernel.py",
+    "tests/benchmarks/live_cost.py", "tests/benchmarks/parse_cost.py", "tests/benchmarks/queueing.py",
+    "tests/benchmarks/soak.py", "tests/benchmarks/trend_alarms.py", "tests/benchmarks/versus.py",
+    "tests/browser/test_form.py", "tests/browser/test_workbench.py", "tests/data/README.md",
+    "tests/emulator/test_truth.py", "tests/execution/processes/test_batches.py", "tests/execution/test_runner.py",
+    "tests/execution/test_shutdown.py", "tests/faults/test_matrix.py", "tests/interop/genai_bench/test_flags.py",
+    "tests/interop/genai_bench/test_reading.py", "tests/interop/genai_bench/test_shell.py", "tests/leaks.py",
+    "tests/loadgen/test_conversation_source.py", "tests/loadgen/test_counters.py", "tests/loadgen/test_generator.py",
+    "tests/loadgen/test_response_queue.py", "tests/loadgen/test_retries.py", "tests/parsing/cases.py",
+    "tests/parsing/dialects/helpers.py", "tests/parsing/test_collector.py", "tests/parsing/test_encoding.py",
+    "tests/parsing/test_explain.py", "tests/parsing/test_settle.py", "tests/parsing/test_thinking.py",
+    "tests/parsing/test_usage.py", "tests/parsing/test_wire.py", "tests/peer.py", "tests/real/test_vision.py",
+    "tests/reporting/charts/test_counts.py", "tests/reporting/test_altair_renderer.py",
+    "tests/reporting/test_trends.py", "tests/results/test_pace.py", "tests/results/test_parser_case.py",
+    "tests/results/test_recorder.py", "tests/test_crash.py", "tests/test_gallery.py", "tests/test_last_line.py",
+    "tests/test_no_text_read_back.py", "tests/test_notebooks.py", "tests/test_run_all.py",
+    "tests/test_scenarios_sent.py", "tests/test_secrets.py", "tests/test_steady.py", "tests/test_stop_on_overload.py",
+    "tests/test_truth.py", "tests/transport/test_clock.py", "tests/transport/test_disorder.py",
+    "tests/transport/test_pool.py", "tests/workload/test_conversations.py", "tests/workload/test_data_account.py",
+    "tests/workload/test_datasets.py", "tests/workload/test_hub_data.py", "tests/workload/test_lexicon.py",
+    "tests/workload/test_prompt_columns.py", "tests/workload/test_prompt_lambda.py", "tests/workload/test_sampler.py",
+    "tests/workload/test_text_files.py",
+})  # fmt: skip
+PATTERNS = {kind: re.compile(pattern) for kind, (pattern, _, _) in KINDS.items()}
+
+
+def python_prose(source: str, *, strings: bool = True) -> Iterator[tuple[int, str]]:
+    """(line, text) of each docstring and comment, and with `strings` of each string literal that has spaces; comments on
+    consecutive lines are one text."""
+    comments: list[tuple[int, str]] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            text = token.string.lstrip("#: ")
+            if comments and comments[-1][0] + comments[-1][1].count("\n") + 1 == token.start[0]:
+                comments[-1] = (comments[-1][0], f"{comments[-1][1]}\n{text}")
+            else:
+                comments.append((token.start[0], text))
+    yield from comments
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    firsts = [node.body[0] for node in ast.walk(tree) if isinstance(node, documented) and node.body]
+    docs = {id(first.value) for first in firsts if isinstance(first, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (id(node) in docs or strings):
+            yield node.lineno, node.value
+
+
+def notebook_prose(source: str) -> Iterator[tuple[int, str]]:
+    """(cell, text) of a notebook's Markdown, and of its comments and strings."""
+    for at, cell in enumerate(json.loads(source)["cells"]):
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            yield at, text
+        else:
+            yield from ((at, found) for _, found in python_prose(text))
+
+
+def markdown_prose(source: str) -> Iterator[tuple[int, str]]:
+    """(line, text) of each paragraph, without code blocks and inline code."""
+    source = re.sub(r"```.*?```", lambda found: "\n" * found[0].count("\n"), source, flags=re.S)
+    line = 1
+    for paragraph in source.split("\n\n"):
+        yield line, paragraph
+        line += paragraph.count("\n") + 2
+
+
+def found_in(text: str) -> list[tuple[str, str]]:
+    """(kind, the words) of every match in one text; line breaks count as spaces, and code between backticks is ignored."""
+    plain = re.sub(r"\s+", " ", re.sub(r"`[^`]*`", "it", text)).strip()
+    return [(kind, hit[0]) for kind, pattern in PATTERNS.items() for hit in pattern.finditer(plain)]
+
+
+def problems(path: Path) -> list[str]:
+    source = path.read_text("utf-8")
+    if path.suffix == ".py":
+        texts = python_prose(source, strings="tests" not in path.relative_to(ROOT).parts[:1])
+    else:
+        texts = notebook_prose(source) if path.suffix == ".ipynb" else markdown_prose(source)
+    name = path.relative_to(ROOT).as_posix()
+    return [f"{name}:{at}: {kind}: {words!r}" for at, text in texts for kind, words in found_in(text)]
+
+
+def files() -> list[str]:
+    """The Python files, notebooks and pages that Git has or would add."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py", "*.ipynb", "*.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file() and ROOT / name != Path(__file__)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_planted_sentence_of_each_kind_is_found(kind: str) -> None:
+    _, wrong, right = KINDS[kind]
+    assert kind in {found for found, _ in found_in(wrong)}
+    assert found_in(right) == []
+    texts = {
+        "docstring": python_prose(f'def f():\n    """{wrong}"""\n', strings=False),
+        "comment": python_prose(f"x = 1  # {wrong}\n", strings=False),
+        "string": python_prose(f'raise ValueError("{wrong}")\n'),
+        "cell": notebook_prose(json.dumps({"cells": [{"cell_type": "markdown", "source": [wrong]}]})),
+        "page": markdown_prose(f"# A page\n\n{wrong}\n"),
+    }
+    for place, found in texts.items():
+        assert kind in {one for _, text in found for one, _ in found_in(text)}, place
+
+
+def test_the_prose_of_the_repository_is_plain() -> None:
+    found = [problem for name in files() if name not in NOT_YET for problem in problems(ROOT / name)]
+    assert not found, "\n".join(found)
+
+
+def test_a_file_that_is_plain_leaves_the_list() -> None:
+    """A file on the list of exceptions that has no match, or does not exist, must be removed from the list."""
+    assert [name for name in sorted(NOT_YET) if not (ROOT / name).is_file() or not problems(ROOT / name)] == []

@@ -59,7 +59,7 @@ def texts(paths: Iterator[Path], limit: int, largest: int = 400_000) -> Iterator
 
 
 def material(folders: list[Path]) -> Iterator[str]:
-    """All that is learnt from: the corpus, code of the standard library, and what was named."""
+    """The texts it learns from: the corpus, code of the standard library, and the files named."""
     yield gzip.decompress((DATA / "corpus.txt.gz").read_bytes()).decode("ascii").replace("\n", " ")
     yield from texts(iter(sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))), CODE_LIMIT)
     for folder in folders:

@@ -213,7 +213,7 @@ def preflight(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Send one small request: what works, what to mend."""
+    """Send one small request: what works, what to fix."""
     given: JsonObject = {"auth_scheme": auth_scheme, "request_format": request_format, "stream": stream}
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)

@@ -103,7 +103,7 @@ def calibrate(config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0,
 
 
 def _truth(records: list[NewRow]) -> pl.DataFrame:
-    """Each request's true TTFT and E2E (s) from the kernel's receipt of it: to the end of the write (`true_`) and to its
+    """Each request's true TTFT and E2E (s) from its receipt by the OS kernel: to the end of the write (`true_`) and to its
     beginning (`soonest_`), and its true TPOT."""
     rows: list[NewRow] = []
     for r in records:

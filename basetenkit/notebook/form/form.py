@@ -145,7 +145,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self._fill(flat, held)
 
     def _fill(self, values: JsonObject, held: Mapping[str, Any] | None = None) -> None:
-        """Defaults everywhere, but for the URL and key that stand there, and then `values`; `held`: what some stand for."""
+        """Sets every field but URL and key to its default, then `values`; `held`: the values that some of these texts represent."""
         self._quiet = True
         flat = {**{k: v for k, v in values.items() if k != "endpoint"}, **values.get("endpoint", {})}
         try:

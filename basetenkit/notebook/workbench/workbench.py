@@ -181,7 +181,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
             self._guarded(self._apply)
 
     def _apply(self) -> None:
-        """Takes over the settings as they stand in their fields."""
+        """Takes over the settings from their fields."""
         told: JsonObject = {name: getattr(self, name).value or None for name in ("response_path", "prompt")}
         for name in ("inputs", "max_tokens"):
             text = getattr(self, name).value.strip()

@@ -133,7 +133,7 @@ def test_the_guard_on_tokens_counts_what_goes_around(server: Any) -> None:
     rows = run.requests.filter(pl.col("phase") != "preflight")
     assert number(rows["input_tokens"].sum()) + number(rows["output_tokens"].sum()) <= 300
     assert run.fates["never_sent"].sum() > 400
-    assert any(f.code == "unfinished" and "guard on tokens" in f.sentence for f in run.findings)
+    assert any(f.code == "unfinished" and "max_total_tokens" in f.sentence for f in run.findings)
 
 
 def test_warm_up_requests_come_first_and_are_the_ramp_then(server: Any) -> None:

@@ -130,7 +130,7 @@ FAULTS = [
     Fault("502 with HTML", status(502, b"<html><h1>Bad Gateway</h1></html>", kind="text/html"), "http_error", "502|Bad Gateway"),
     Fault("200 with HTML", status(200, b"<html><body>Sign in</body></html>", kind="text/html"), "malformed", "a web page came"),
     Fault("short body", then_close(b'HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{"output": "x'), "incomplete", "not whole"),
-    Fault("garbage for HTTP", then_close(GARBAGE), "malformed", "no HTTP"),
+    Fault("garbage for HTTP", then_close(GARBAGE), "malformed", "not HTTP"),
     Fault("garbage for a body", then_close(HEAD + GARBAGE), "malformed", "chunks"),
     Fault("an error in the stream", lambda s: s.sendall(HEAD + event("one ") + ERROR_EVENT + DONE), "api_error", "fell over"),
     Fault("an empty answer", lambda s: s.sendall(HEAD + DONE), "empty", "."),

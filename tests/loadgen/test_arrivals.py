@@ -44,5 +44,5 @@ def test_the_same_seed_gives_the_same_schedule() -> None:
 
 
 def test_a_rate_that_is_not_above_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match="above 0 requests a second"):
+    with pytest.raises(ValueError, match="above 0 requests per second"):
         schedule(0.0, rng=random.Random(0))

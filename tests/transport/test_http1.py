@@ -95,10 +95,10 @@ VECTORS = {
     "an empty header": (HEAD + b"X:\r\nContent-Length:2\r\n\r\nhi", False, b"hi", 200),
 }  # fmt: skip
 REFUSED = {
-    "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi!", "no HTTP/1.1 response"),
-    "two lengths as a list": (HEAD + b"Content-Length: 2, 3\r\n\r\nhi!", "no HTTP/1.1 response"),
-    "a length that is none": (HEAD + b"Content-Length: two\r\n\r\nhi", "no HTTP/1.1 response"),
-    "a header without a colon": (HEAD + b"Content\r\n\r\n", "no HTTP/1.1 response"),
+    "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi!", "not HTTP/1.1"),
+    "two lengths as a list": (HEAD + b"Content-Length: 2, 3\r\n\r\nhi!", "not HTTP/1.1"),
+    "a length that is none": (HEAD + b"Content-Length: two\r\n\r\nhi", "not HTTP/1.1"),
+    "a header without a colon": (HEAD + b"Content\r\n\r\n", "not HTTP/1.1"),
     "a size that is none": (CHUNKED + b"2\r\nhi\r\nx\r\n", "chunks break off after 2 bytes"),
     "a chunk longer than its size": (CHUNKED + b"2 \r\nhi!\r\n0\r\n\r\n", "chunks break off after 2 bytes"),
     "another protocol": (b"SSH-2.0-OpenSSH_9.2\r\n", "it begins b'S"),
@@ -213,7 +213,7 @@ def test_an_early_end_says_how_far_it_came(pieces: list[bytes], outcome: Outcome
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (b"\x16\x03\x01\x02\x00garbage\r\n\r\n", "no HTTP/1.1 response"),
+        (b"\x16\x03\x01\x02\x00garbage\r\n\r\n", "not HTTP/1.1"),
         (CHUNKED + b"zz\r\nhello\r\n", "chunks break off"),
         (b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "switched protocols"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"a" * (HEAD_LIMIT + 10), "head is longer"),

@@ -96,7 +96,7 @@ def test_a_run_is_filled_in_tried_started_watched_and_stopped(tmp_path: Path, ar
         tab.wait_for_selector(".bk-form >> text=wire format", timeout=60_000)
         shot(tab, artifacts, "filled")
         tab.locator(".bk-start").click()
-        tab.wait_for_selector(".bk-form >> th:text-is(\"distribution\")", timeout=60_000)
+        tab.wait_for_selector('.bk-form >> th:text-is("distribution")', timeout=60_000)
         until_numbers_move(tab)
         shot(tab, artifacts, "live")
         tab.locator(".bk-stop").click()
@@ -138,7 +138,7 @@ def test_form_and_live_view_are_legible_in_the_dark_and_in_a_narrow_window(tmp_p
         assert contrast(tab, ".bk-form td") > 4.5
         shot(tab, artifacts, "dark_preflight")
         tab.locator(".bk-start").click()
-        tab.wait_for_selector(".bk-form >> th:text-is(\"distribution\")", timeout=60_000)
+        tab.wait_for_selector('.bk-form >> th:text-is("distribution")', timeout=60_000)
         until_numbers_move(tab)
         shot(tab, artifacts, "dark")
         assert contrast(tab, ".bk-help") > 3
@@ -159,7 +159,7 @@ def test_a_run_goes_on_through_a_reload_of_the_page(tmp_path: Path, artifacts: P
         fill(tab, "url", server.url)
         fill(tab, "max_requests", "50000")
         tab.locator(".bk-start").click()
-        tab.wait_for_selector(".bk-form >> th:text-is(\"distribution\")", timeout=60_000)
+        tab.wait_for_selector('.bk-form >> th:text-is("distribution")', timeout=60_000)
         save(tab)
         tab.goto(f"{address}/lab/tree/bench.ipynb")
         tab.wait_for_selector(".bk-form .bk-tiles", timeout=60_000)

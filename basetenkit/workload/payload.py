@@ -16,8 +16,8 @@ them, and so does a length that the scenario sets.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -79,24 +79,8 @@ def build_payload(
     return _chat_payload(config, messages, max_tokens, params, fixed_output)
 
 
-class Builder(Protocol):
-    """Builds the payload of a task that generates; what it takes is what `build_payload` takes."""
-
-    def __call__(
-        self,
-        config: RunConfig,
-        prompt: str,
-        max_tokens: int | None,
-        *,
-        fixed_output: bool,
-        images: Sequence[str] = (),
-        system: str = "",
-        row: Mapping[str, Any] | None = None,
-    ) -> JsonObject: ...
-
-
-# The tasks whose payload is not `build_payload`'s.
-BUILDERS: dict[str, Builder] = {}
+# The tasks whose payload `build_payload` does not build: task -> a function with the same arguments.
+BUILDERS: dict[str, Callable[..., JsonObject]] = {}
 
 
 def build_embeddings_payload(config: RunConfig, documents: list[str]) -> dict[str, object]:

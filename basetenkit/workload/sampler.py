@@ -15,7 +15,7 @@ and no level finds that of another in the server's cache. What follows it begins
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
 
@@ -141,7 +141,7 @@ class Sampler:
         pictures = [] if self._own_text else self._pictures(shape, picks[0])
         fixed, urls = self._scenario.fixed_output, [picture.url for picture in pictures]
         own: JsonObject = {"images": urls, "system": system, "row": row}
-        build = BUILDERS.get(self._config.task, build_payload)
+        build: Callable[..., JsonObject] = BUILDERS.get(self._config.task, build_payload)
         payload = build(self._config, prompt, shape.output_tokens, fixed_output=fixed, **own)
         return Request(
             request_id=request_id,

@@ -59,6 +59,14 @@ def test_rd_sends_each_prompt_with_a_mark_of_its_own_and_a_limit(
     assert run.requests["input_tokens_client"].is_not_null().all()
 
 
+@pytest.mark.parametrize("warmup", [0, 5])
+def test_every_entry_is_sent_once_though_one_sender_has_more_users(server: bk.emulator.Emulator, warmup: int) -> None:
+    entries = [f"Question {n}?" for n in range(24 + warmup)]
+    data, load = pl.DataFrame({"prompt": entries}), {"concurrency": 3, "workers": 2}
+    _, bodies = received(server, data, scenarios="RDC(4)", max_requests=24, warmup_requests=warmup, **load)
+    assert Counter(body["messages"][0]["content"] for body in bodies) == dict.fromkeys(entries, 1)
+
+
 def test_another_run_of_the_same_seed_has_other_marks(server: bk.emulator.Emulator) -> None:
     marks = set()
     for _ in range(2):

@@ -10,6 +10,10 @@ A request gets its number and its phase when it goes. With `steady`, load goes b
 "ramp", until the sender says that the load has settled, and after the last measured one "cooldown", until every measured one
 has ended. In an open loop the number is the arrival's place in the schedule, and the first measured place is kept for all.
 
+What a request asks for is its draw: of the level's one order of lengths and entries, part p of P senders has every P-th draw
+from p on. In a closed loop a fast sender may send more requests than its part of the draws; it then takes over draws of the
+sender that has the most left, from the end. So the requests of a level are the same whoever sends how many.
+
 Past one machine the same questions would go to a scheduler that leases numbers in batches; nobody else knows this file.
 """
 
@@ -31,8 +35,8 @@ from .stop_conditions import TokenLimit
 
 NO_LIMIT = TokenLimit()
 PHASES = WARMUP, RAMP, MEASURED, COOLDOWN = ("warmup", "ramp", "measured", "cooldown")
-_TAKEN, _REACHED, _WARMUP, _GOAL, _STEADY, _SCHEDULED, _MEASURED, _FIRST, _COMMON = range(9)
-_TOKENS, _ENDED, _OK, _KEPT, _OWN_MEASURED, _OWN_OVER, _DRY, _OWN = range(8)
+_TAKEN, _REACHED, _WARMUP, _GOAL, _STEADY, _SCHEDULED, _MEASURED, _FIRST, _ACTIVE, _COMMON = range(10)
+_TOKENS, _ENDED, _OK, _KEPT, _OWN_MEASURED, _OWN_OVER, _DRY, _DRAWN, _HANDED_OVER, _OWN = range(10)
 _WORD, _OWNER = 8, 2
 _PHASE_SHIFT, _PART_MASK = 12, 0xFFF
 OWNED = 1 << 24  # requests of a level whose sender is kept: the file is sparse and takes only the part that is used
@@ -116,9 +120,10 @@ class SharedCounters:
         words[_WARMUP], words[_GOAL] = quota.warmup, quota.measured
         words[_STEADY], words[_SCHEDULED] = quota.steady, quota.scheduled
         words[_FIRST] = UNKNOWN if quota.steady else quota.warmup
+        words[_ACTIVE] = self._parts if parts is None else min(parts, self._parts)
         for part in range(self._parts):
             own = _COMMON + _OWN * part
-            for word in (_ENDED, _OK, _OWN_MEASURED, _OWN_OVER):
+            for word in (_ENDED, _OK, _OWN_MEASURED, _OWN_OVER, _DRAWN, _HANDED_OVER):
                 words[own + word] = 0
             words[own + _DRY] = parts is not None and part >= parts
 
@@ -191,6 +196,29 @@ class SharedCounters:
             self.spend(promised)
             self._own_it(number, phase)
         return True
+
+    def draw(self) -> int | None:
+        """Which draw of the level's order the request taken last is: None for the sender's own next one, else the number of one
+        that it takes over from another sender. For a closed loop, once for each request that is not of the load around."""
+        active = int(self._words[_ACTIVE])
+        if active < 2:
+            return None
+        with self._locked():
+            left = [self._draws_left(part, active) for part in range(active)]
+            if self._part < active and left[self._part] > 0:
+                self._words[self._own + _DRAWN] += 1
+                return None
+            most = int(np.argmax(left))
+            if left[most] <= 0:
+                return None
+            own = _COMMON + _OWN * most
+            self._words[own + _HANDED_OVER] += 1
+            return most + (left[most] - 1 + int(self._words[own + _DRAWN])) * active
+
+    def _draws_left(self, part: int, active: int) -> int:
+        words, own = self._words, _COMMON + _OWN * part
+        total = int(words[_WARMUP] + words[_GOAL])
+        return share(total, active, part) - int(words[own + _DRAWN]) - int(words[own + _HANDED_OVER])
 
     def _own_it(self, number: int, phase: str) -> None:
         if self._owners is not None and number < OWNED:

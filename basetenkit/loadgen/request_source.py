@@ -20,7 +20,7 @@ from ..transport.connection import Timeouts
 from ..transport.http_request import Head, HttpRequest
 from ..transport.httpcore_pool import HttpxPool
 from ..transport.pool import Origin, Pool
-from .counters import COOLDOWN, RAMP, Quota, SharedCounters
+from .counters import COOLDOWN, MEASURED, RAMP, WARMUP, Quota, SharedCounters
 from .driver import Follow
 from .retries import pause_before_again
 from .stop_conditions import TokenLimit
@@ -50,11 +50,14 @@ def request_head(endpoint: Endpoint) -> Head:
 
 
 class Maker(Protocol):
-    """A Sampler, or who else makes the next request; `opening` makes one of the first that a steady level sends."""
+    """A Sampler, or who else makes the next request; `opening` makes one of the first that a steady level sends, `drawn` the one
+    of a given draw of the level (None where that is no longer known)."""
 
     def request(self, request_id: str) -> Request: ...
 
     def opening(self) -> Request: ...
+
+    def drawn(self, draw: int) -> Request | None: ...
 
 
 def quota(config: RunConfig, load: Load) -> Quota:
@@ -152,9 +155,22 @@ class RequestSource:
         self._at += self._stride or 0
         if self._around is not None and taken[1] in (RAMP, COOLDOWN) and not self._ready[0].opening:
             return self._addressed(self._instead(self._around), *taken)
+        if (other := self._taken_over(taken[1])) is not None:
+            return self._addressed(other, *taken)
         request = self._ready.popleft()
         self._ready_bytes -= len(request.body)
         return self._addressed(request, *taken)
+
+    def _taken_over(self, phase: str) -> Request | None:
+        """The request that goes in place of the next one built, where that one's draw is past the level's end and another sender
+        has draws left: near the end of a closed loop that several send."""
+        if self._stride is not None or phase not in (WARMUP, MEASURED) or self._ready[0].opening:
+            return None
+        draw = self._spend.tally.draw()
+        request = None if draw is None else self._sampler.drawn(draw)
+        if request is not None:
+            self._spend.swap(self._ready[0], request)
+        return request
 
     def _instead(self, around: Maker) -> Request:
         """A request of the load around the measured ones, in place of the next measured one: how many of those go depends on the

@@ -175,6 +175,10 @@ class ConversationSampler:
         self._upcoming = self._skip(self._parts - 1)
         return self.say(self.begun[-1], request_id)
 
+    def drawn(self, draw: int) -> Request | None:
+        """None: a conversation of another sender is not taken over."""
+        return None
+
     def opening(self) -> Request:
         """The first turn of a conversation for a user of a closed loop who begins a steady level: drawn in proportion to its number
         of turns and cut at a random one, as a stationary load would have found it."""

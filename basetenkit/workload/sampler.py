@@ -15,6 +15,7 @@ and no level finds that of another in the server's cache. What follows it begins
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
@@ -41,6 +42,9 @@ from .tokenizer import Tokenizer
 from .writer import Quoted, Writer
 
 OPENINGS = 4096  # shapes of which the first requests of a steady level are drawn
+KEPT_DRAWS = 1 << 17  # of all senders' draws that this one passed, so many are known to it
+
+Draw = tuple[Shape, list[int | None]]
 
 
 class Sampler:
@@ -70,7 +74,8 @@ class Sampler:
         self._config, self._scenario, self._tokenizer = config, scenario, tokenizer
         self._salt, self._stream, self._share = salt, stream, share
         self._shapes = Random(repr(("shapes", config.seed, str(scenario), stream)))
-        self._skip, self._parts = share
+        self._next, self._parts = share
+        self._passed, self._draws = 0, deque[Draw](maxlen=KEPT_DRAWS if share[1] > 1 else 1)
         apart = () if self._parts == 1 else share
         self._rng = Random(repr(("texts", config.seed, salt, str(scenario), stream, *apart)))
         self._lexicon = measured or lexicon(tokenizer)
@@ -110,10 +115,22 @@ class Sampler:
         `output_tokens_target` is the limit that the payload carries: the scenario's, unless request_params give another.
         If they contain the messages or prompt, the text is not ours: prompt and input tokens are None.
         """
-        for _ in range(self._skip):
-            self._draw()  # another sender's
-        self._skip = self._parts - 1
-        return self._made(request_id, phase, *self._draw())
+        draw = self._draw_of(self._next) or self._draw()
+        self._next += self._parts
+        return self._made(request_id, phase, *draw)
+
+    def drawn(self, draw: int) -> Request | None:
+        """The request of a draw that another sender was to have, with a text of this one's own; None where it passed too long
+        ago."""
+        known = self._draw_of(draw)
+        return None if known is None else self._made("", "measured", *known)
+
+    def _draw_of(self, number: int) -> Draw | None:
+        while self._passed <= number:
+            self._draws.append(self._draw())
+            self._passed += 1
+        at = number - (self._passed - len(self._draws))
+        return self._draws[at] if at >= 0 else None
 
     def opening(self) -> Request:
         """A request for a user of a closed loop who begins a steady level: if the scenario says how long the output is, drawn in
@@ -157,7 +174,7 @@ class Sampler:
             phase=phase,
         )
 
-    def _draw(self) -> tuple[Shape, list[int | None]]:
+    def _draw(self) -> Draw:
         """The next shape, and for each input the entry of the data set that it is; None without one."""
         shape = self._scenario.sample(self._shapes)
         batch = shape.inputs or self._config.batch_size[0]

@@ -201,3 +201,22 @@ def test_a_file_that_is_closed_leaves_nothing_behind() -> None:
     assert path.stat().st_mode & 0o077 == 0
     tally.close(remove=True)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("turns", [[0, 1, 2] * 9, [0] * 17, [2] * 9 + [0] * 8, [1, 1, 0] * 6], ids=str)
+def test_the_draws_of_a_level_are_the_same_whoever_sends_how_many(shared: SharedCounters, turns: list[int]) -> None:
+    shared.begin(Quota(14, 3))
+    senders, own = [part(shared, n) for n in range(3)], [iter(range(n, 99, 3)) for n in range(3)]
+    drawn = []
+    for turn in turns[:17]:
+        other = senders[turn].draw()
+        drawn.append(next(own[turn]) if other is None else other)
+    assert sorted(drawn) == list(range(17))
+
+
+def test_a_level_of_fewer_senders_has_draws_of_those_alone(shared: SharedCounters) -> None:
+    shared.begin(Quota(6), parts=2)
+    a, b = part(shared, 0), part(shared, 1)
+    assert [a.draw(), a.draw(), a.draw(), a.draw(), b.draw(), b.draw()] == [None, None, None, 5, None, None]
+    assert a.draw() is None, "past the level's end each goes on with its own"
+    assert alone(3).draw() is None

@@ -224,6 +224,20 @@ def test_senders_that_share_a_level_draw_its_shapes_and_no_prompt_twice(tokens: 
     assert [r.body for r in drawn(1, 3, 30)] == [r.body for r in shared[1]]
 
 
+def test_a_sender_makes_what_another_was_to_ask_for_and_goes_on_with_its_own() -> None:
+    scenario, tokenizer = parse_scenario("U(20,40)/(1,900)"), load_tokenizer("embedded")
+    config = RunConfig(endpoint={"url": "http://127.0.0.1/"}, scenarios=str(scenario))
+    alone, sender = (
+        Sampler(config, scenario, tokenizer, salt="s", stream="x", share=share) for share in [(0, 1), (1, 3)]
+    )
+    shapes = [(r.input_tokens_target, r.output_tokens_target) for r in (alone.request("") for _ in range(12))]
+    made = [sender.request(""), sender.drawn(0), sender.drawn(8), sender.request(""), sender.drawn(11)]
+    assert all(r is not None and r.input_tokens_client == r.input_tokens_target for r in made)
+    asked = [(r.input_tokens_target, r.output_tokens_target) for r in made if r is not None]
+    assert asked == [shapes[n] for n in (1, 0, 8, 4, 11)]
+    assert len({r.prompt for r in made if r is not None}) == 5
+
+
 @pytest.mark.parametrize("family", ["bpe", "unigram", "wordpiece", "embedded"])
 @pytest.mark.parametrize(("prefix", "own"), [(500, 30), (1, 2), (0, 12), (37, 1)])
 def test_a_shared_prefix_is_exactly_as_long_as_asked_for_and_shared(

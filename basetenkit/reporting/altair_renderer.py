@@ -77,12 +77,12 @@ def render(spec: NewRow, **_: Any) -> tuple[NewRow, NewRow]:
     }
 
 
-def picture(spec: dict[str, object], scale: float = SCALE) -> tuple[bytes, int, int]:
+def picture(spec: dict[str, object], scale: float = SCALE, background: str = "white") -> tuple[bytes, int, int]:
     """(PNG of 128 colours, width, height in CSS pixels) of a Vega-Lite spec: a quarter of the full-colour size."""
     import vl_convert
     from PIL import Image
 
-    raw = vl_convert.vegalite_to_png({**spec, "background": "white"}, scale=scale)
+    raw = vl_convert.vegalite_to_png({**spec, "background": background}, scale=scale)
     image = Image.open(io.BytesIO(raw)).convert("RGB")
     small = io.BytesIO()
     image.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)

@@ -58,8 +58,11 @@ def serving_curve(
     if not frame.height:
         return d.nothing(title, f"No level has both {METRICS[metric].title.lower()} and a throughput.")
     factor, unit = d.scale(float(frame["y"].max())) if METRICS[metric].unit == "s" else (1.0, METRICS[metric].unit)  # type: ignore[arg-type]
-    frame = d.small(frame.with_columns(pl.col("^y.*$") * factor))
-    base = a.Chart(frame).encode(color=a.Color("curve:N", title="Scenario, load"))
+    right = pl.col(against) > (pl.col(against).min() + pl.col(against).max()) / 2
+    frame = d.small(frame.with_columns(pl.col("^y.*$") * factor, right=right))
+    base = a.Chart(frame).encode(
+        color=a.Color("curve:N", title="Scenario, load", legend=a.Legend(orient="bottom", columns=1))
+    )
     x = a.X(f"{against}:Q", title=AGAINST[against], scale=a.Scale(zero=False))
     y = a.Y("y:Q", title=f"{METRICS[metric].title} {stat}, {unit}", scale=a.Scale(zero=False))
     tips = ["series:N", a.Tooltip(f"{against}:Q", format=",.1f"), a.Tooltip("y:Q", title=unit, format=",.2f")]
@@ -68,8 +71,10 @@ def serving_curve(
     up = base.transform_filter("isValid(datum.y_high) && isValid(datum.y_low)").mark_rule(strokeWidth=2)
     wide = base.transform_filter("isValid(datum.x_high) && isValid(datum.x_low)").mark_rule(strokeWidth=2)
     bars = up.encode(x=x, y="y_low:Q", y2="y_high:Q") + wide.encode(x="x_low:Q", x2="x_high:Q", y=y)
-    names = a.Chart(frame).mark_text(dy=-9, dx=5, align="left", fontSize=10).encode(x=x, y=y, text="name:N")
-    words = "A point a level, named by its load or batch size; bars: 95% intervals, where they are known"
+    texts = a.Chart(frame).encode(x=x, y=y, text="name:N")
+    names = texts.transform_filter("!datum.right").mark_text(dy=-9, dx=5, align="left", fontSize=10)
+    names += texts.transform_filter("datum.right").mark_text(dy=-9, dx=-7, align="right", fontSize=10)
+    words = "One point per level, named by its load or batch size. Bars are 95% intervals, if they are known"
     return (bars + line + names).properties(title=a.Title(title, subtitle=words), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,20 @@ def test_every_public_name_says_what_it_is(name: str) -> None:
 
 
 def test_links_within_the_docs_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
     links = [(p, x) for p in pages for x in re.findall(r"\]\(([^)#\s]+)[^)]*\)", p.read_text()) if ":" not in x]
     assert [(str(p), x) for p, x in links if not (p.parent / x).exists()] == []
+
+
+def test_towncrier_takes_each_file_of_changes() -> None:
+    """A file with a name that towncrier does not know would be left out of the release's section without a word."""
+    run = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "next"]
+    draft = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [path for path in (ROOT / "changes").iterdir() if path.name != "README.md"]
+    assert "## next" in draft
+    assert [path.name for path in files if "".join(path.read_text("utf-8").split()) not in "".join(draft.split())] == []

@@ -32,6 +32,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     source = page.file.src_uri
     if source == "changelog.md":
         markdown = (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")
+        markdown = markdown.replace("](changes/", f"]({REPOSITORY}changes/")
     if source == "reference/api.md":
         markdown = reference(markdown)
     if source == "reference/gallery.md":

@@ -1,5 +1,5 @@
-"""How the tests are shared out among processes; which need a tool that may be missing, and how to get it. With CI set nothing
-is skipped: a missing tool fails."""
+"""How the tests are shared out among processes; which are left out of a plain `pytest`; which need a tool that may be missing, and
+how to get it. With CI set nothing is skipped: a missing tool fails."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from .papers import Papers, one_kernel
 from .real import servers
 
 CHROMIUM = os.environ.get("BASETENKIT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 BROWSER = "needs Chromium: `apt-get install chromium`, or set BASETENKIT_CHROMIUM to where it is"
 NEEDED = {"test_genai_bench.py": ("genai-bench",), "test_hub_data.py": ("datasets",)}
 REAL = f"needs the real model servers: `{servers.HOW}`"
+# What plain `pytest` leaves out: it runs in CI, where the marker is named with -m, and where its file or folder is named.
+LEFT_OUT = ("browser", "real", "thorough")
 # What says in a test file that its tests start a server or a process, wait, draw, or repeat something at random many times.
 SLOW = re.compile(
-    r"emulator\.serve|\bsubprocess\b|\bsocket\b|\bpeer\b|\bserving\b|\bfaulty\b|\bthreading\b|\basyncio\.run|\bpapermill\b"
+    r"emulator\.serve|\bsubprocess\b|\bsocket\b|\bpeer\b|\bserving\b|\bfaulty\b|\bthreading\b|\basyncio\.run|\bpapermill\b|\bpapers\b"
     r"|\brun_sync\b|\bbk\.(run|start|calibrate|preflight|report)\b|\bcharts?\b|\bgallery\b|\bdefault_rng\b|\bRandom\b"
 )
 TOGETHER = ("tests/real/", "tests/browser/")  # a group each: one process starts the servers, or a browser
@@ -74,7 +77,13 @@ def may_open_raw_sockets() -> bool:
     return True
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def named(item: pytest.Item) -> bool:
+    """Whether the command line names the test's file, or a folder of the tests that holds it."""
+    asked = {(item.config.invocation_params.dir / name.partition("::")[0]).resolve() for name in item.config.args}
+    return bool((asked - {Path(__file__).parent, item.config.rootpath}) & {item.path, *item.path.parents})
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if fast(item.path):
             item.add_marker("fast")
@@ -86,6 +95,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         missing["raw"] = "needs a raw socket: run as root, or with CAP_NET_RAW"
     there = {name: servers.installed(name) for name in ("truss", "llama", "genai-bench", "datasets")}
     for item in items:
+        for marker in LEFT_OUT:
+            if item.get_closest_marker(marker) and marker not in config.option.markexpr and not named(item):
+                item.add_marker(pytest.mark.skip(reason=f"left to CI; here: uv run pytest -m {marker}"))
         needed = NEEDED.get(item.path.name, ("truss", "llama"))
         if item.get_closest_marker("real") and not all(there[name] for name in needed):
             item.add_marker(pytest.mark.skipif(True, reason=REAL))
@@ -117,6 +129,13 @@ def llama_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of a real llama.cpp server with SmolLM2-135M."""
     with servers.llama(tmp_path_factory.mktemp("llama")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def papers() -> Iterator[Papers]:
+    """Runs notebooks, all on one kernel."""
+    with one_kernel() as papers:
+        yield papers
 
 
 @pytest.fixture

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
 import polars as pl
 import pytest
 
 import basetenkit as bk
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-QUICKSTART, CLOCK = (next(p for p in NOTEBOOKS if p.name.startswith(n)) for n in ("01", "06"))
+from .papers import NOTEBOOKS, Papers, charts, outputs, shown
+
+QUICKSTART = "01_quickstart"
 
 
-def outputs(notebook: Any) -> list[Any]:
-    return [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
-
-
-def shown(notebook: Any) -> str:
-    return "\n".join(str(o.get("data", {}).get("text/plain", o.get("text", ""))) for o in outputs(notebook))
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda p: p.stem)
 def test_a_committed_notebook_is_clean_and_short_in_its_cells(path: Path) -> None:
+    import nbformat
+
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     code = [c for c in notebook.cells if c.cell_type == "code"]
@@ -36,38 +28,34 @@ def test_a_committed_notebook_is_clean_and_short_in_its_cells(path: Path) -> Non
     assert code[0].source.count("\n") + 1 <= 16  # a parameter a line
 
 
-def test_the_quickstart_on_defaults_leaves_tables_and_charts_that_need_no_network(tmp_path: Path) -> None:
-    parameters = {"max_requests": 24, "save_to": str(tmp_path / "run")}
-    notebook = papermill.execute_notebook(QUICKSTART, tmp_path / "out.ipynb", parameters, progress_bar=False)
-    bundles = [o["data"] for o in outputs(notebook) if "data" in o]
-    charts = [b for b in bundles if "application/vnd.vega.v5+json" in b]
-    assert len(charts) == 5
-    assert all("image/png" in c for c in charts)
+def test_the_quickstart_on_defaults_leaves_tables_and_charts_that_need_no_network(
+    papers: Papers, tmp_path: Path
+) -> None:
+    notebook = papers.run(QUICKSTART, tmp_path, max_requests=24, save_to=str(tmp_path / "run"))
+    drawn = charts(notebook)
+    assert len(drawn) == 5
+    assert all("image/png" in c for c in drawn)
     assert not [o for o in outputs(notebook) if o.output_type == "error"]
     text = shown(notebook)
     assert "48 ok" in text
     assert "24 of 24" in text
     assert "TTFT p50, ms" in text
-    assert "cdn." not in json.dumps(notebook)
     rows = bk.load(tmp_path / "run").requests
     assert rows.filter(pl.col("phase") == "measured").height == 48
 
 
-def test_the_clock_notebook_states_an_error_that_holds_the_truth(tmp_path: Path) -> None:
-    parameters = {"levels": "[2, 8]", "max_requests": 24, "output_tokens": 10}
-    notebook = papermill.execute_notebook(CLOCK, tmp_path / "out.ipynb", parameters, progress_bar=False)
+def test_the_clock_notebook_states_an_error_that_holds_the_truth(papers: Papers, tmp_path: Path) -> None:
+    notebook = papers.run("06_trust_the_clock", tmp_path, levels="[2, 8]", max_requests=24, output_tokens=10)
     text = shown(notebook)
     assert text.count("Time to first token") == 6
     assert "outside it" in text
     assert "heard late, ms" in text
     assert "shape: (10, 3)" in text  # a row a token that the openai SDK was given
-    assert len([o for o in outputs(notebook) if "application/vnd.vega.v5+json" in o.get("data", {})]) == 1
+    assert len(charts(notebook)) == 1
 
 
-def test_an_endpoint_that_is_not_there_leaves_a_whole_notebook_that_says_so(tmp_path: Path) -> None:
-    parameters = {"url": "http://127.0.0.1:9/v1/chat/completions", "max_requests": 4}
-    notebook = papermill.execute_notebook(QUICKSTART, tmp_path / "out.ipynb", parameters, progress_bar=False)
-    text = shown(notebook)
+def test_an_endpoint_that_is_not_there_leaves_a_whole_notebook_that_says_so(papers: Papers, tmp_path: Path) -> None:
+    text = shown(papers.run(QUICKSTART, tmp_path, url="http://127.0.0.1:9/v1/chat/completions", max_requests=4))
     assert "No request to this endpoint can succeed, so no level was run" in text
     assert "no connection to 127.0.0.1:9: Connection refused" in text
     assert "<Run: 1 requests in 2 level(s), 0 ok, not complete>" in text or "0 of 0" in text
@@ -85,9 +73,8 @@ def test_an_endpoint_that_is_not_there_leaves_a_whole_notebook_that_says_so(tmp_
     ],
 )
 def test_a_wrong_parameter_fails_the_notebook_with_one_sentence(
-    tmp_path: Path, parameters: dict[str, Any], sentence: str
+    papers: Papers, tmp_path: Path, parameters: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(papermill.PapermillExecutionError) as caught:
-        papermill.execute_notebook(QUICKSTART, tmp_path / "out.ipynb", parameters, progress_bar=False)
-    assert sentence in caught.value.evalue
-    assert "\n" not in caught.value.evalue
+    said = papers.error(QUICKSTART, tmp_path, **parameters).evalue
+    assert sentence in said
+    assert "\n" not in said

@@ -6,7 +6,6 @@ scheduled run measures, and adds to its history, is in test_scheduling.py.
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -14,31 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import papermill
 import pytest
 
 from .analysis.frames import rows
 from .analysis.saved import save
-
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-VEGA = "application/vnd.vega.v5+json"
-
-
-def executed(name: str, folder: Path, **parameters: Any) -> Any:
-    return papermill.execute_notebook(NOTEBOOKS / f"{name}.ipynb", folder / "out.ipynb", parameters, progress_bar=False)
-
-
-def outputs(notebook: Any) -> list[Any]:
-    return [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
-
-
-def shown(notebook: Any) -> str:
-    return "\n".join(str(o.get("data", {}).get("text/plain", o.get("text", ""))) for o in outputs(notebook))
-
-
-def charts(notebook: Any) -> int:
-    assert "cdn." not in json.dumps(notebook)
-    return sum(VEGA in o.get("data", {}) for o in outputs(notebook))
+from .papers import NOTEBOOKS, Papers, charts, shown
 
 
 def known(folder: Path, slower: float = 1.0, at: float = 1.7e9, **columns: Any) -> Path:
@@ -47,27 +26,26 @@ def known(folder: Path, slower: float = 1.0, at: float = 1.7e9, **columns: Any) 
     return save(folder, rows(400, ttft_s=0.1 * noise, e2e_s=0.5 * noise, **columns), at=at, slo={"ttft_s": 0.5})
 
 
-def test_the_token_notebook_names_the_cause_of_each_gap_and_what_failures_cost(tmp_path: Path) -> None:
-    notebook = executed("03_token_accounting", tmp_path, max_requests=48, max_unexplained=0.0)
+def test_the_token_notebook_names_the_cause_of_each_gap_and_what_failures_cost(papers: Papers, tmp_path: Path) -> None:
+    notebook = papers.run("03_token_accounting", tmp_path, max_requests=48, max_unexplained=0.0)
     text = shown(notebook)
     assert "the model ended by itself before the length asked for" in text
     assert "incomplete" in text
     assert re.search(r"unexplained tokens .* 0\.00% .* pass", text)
-    assert charts(notebook) == 1
+    assert len(charts(notebook)) == 1
 
 
-def test_an_unexplained_rest_fails_the_token_notebook_with_its_size(tmp_path: Path) -> None:
+def test_an_unexplained_rest_fails_the_token_notebook_with_its_size(papers: Papers, tmp_path: Path) -> None:
     folder = str(known(tmp_path / "run", output_tokens_client=14))
-    with pytest.raises(papermill.PapermillExecutionError) as caught:
-        executed("03_token_accounting", tmp_path, run_folder=folder, max_unexplained=0.01)
-    assert caught.value.ename == "GateError"
-    assert "5.00% of the tokens paid for is unexplained; at most 1.00% may be." in caught.value.evalue
+    error = papers.error("03_token_accounting", tmp_path, run_folder=folder, max_unexplained=0.01)
+    assert error.ename == "GateError"
+    assert "5.00% of the tokens paid for is unexplained; at most 1.00% may be." in error.evalue
 
 
-def test_the_latency_notebook_shows_distributions_and_how_sure_they_are(tmp_path: Path) -> None:
-    notebook = executed("04_latency_distributions", tmp_path, concurrency="[8]", max_requests=48)
+def test_the_latency_notebook_shows_distributions_and_how_sure_they_are(papers: Papers, tmp_path: Path) -> None:
+    notebook = papers.run("04_latency_distributions", tmp_path, concurrency="[8]", max_requests=48)
     text = shown(notebook)
-    assert charts(notebook) == 6
+    assert len(charts(notebook)) == 6
     assert "Time per output token" in text
     assert "≥" in text
     assert "within ttft_s 0.2, tpot_s 0.02, %" in text
@@ -93,40 +71,42 @@ def test_a_breach_of_slo_and_baseline_ends_papermill_with_one_sentence(tmp_path:
 
 
 @pytest.mark.parametrize(("slower", "missed"), [(1.0, False), (3.0, True)])
-def test_a_scheduled_run_is_judged_by_its_history(tmp_path: Path, slower: float, missed: bool) -> None:
+def test_a_scheduled_run_is_judged_by_its_history(papers: Papers, tmp_path: Path, slower: float, missed: bool) -> None:
     for day in range(6):
         known(tmp_path / "history" / f"day-{day}", slower=1 + 0.02 * (day % 3), at=1.7e9 + 86400 * day)
     run = known(tmp_path / "history" / "today", slower=slower, at=1.7e9 + 86400 * 6)
-    code, last = by_command(tmp_path, "-p", "run_folder", str(run), "-p", "by_history", "true")
-    assert code == int(missed)
-    assert not missed or "after the 6 runs before it" in last
+    if missed:
+        said = papers.error("07_scheduled_run", tmp_path, run_folder=str(run), by_history=True)
+        assert said.ename == "GateError"
+        assert "after the 6 runs before it" in said.evalue
+    else:
+        assert "GateError" not in shown(papers.run("07_scheduled_run", tmp_path, run_folder=str(run), by_history=True))
 
 
-def test_a_baseline_that_is_no_run_is_told_before_anything_is_measured(tmp_path: Path) -> None:
-    with pytest.raises(papermill.PapermillExecutionError) as caught:
-        executed("07_scheduled_run", tmp_path, baseline=str(tmp_path / "no"), history=str(tmp_path / "history"))
-    assert str(tmp_path / "no") in caught.value.evalue
+def test_a_baseline_that_is_no_run_is_told_before_anything_is_measured(papers: Papers, tmp_path: Path) -> None:
+    missing, history = str(tmp_path / "no"), str(tmp_path / "history")
+    assert missing in papers.error("07_scheduled_run", tmp_path, baseline=missing, history=history).evalue
     assert not (tmp_path / "history").exists()
 
 
-def test_a_comparison_in_short_blocks_says_that_its_design_is_below_the_rule(tmp_path: Path) -> None:
-    notebook = executed("08_compare_endpoints", tmp_path, pairs=2, block_requests=6)
+def test_a_comparison_in_short_blocks_says_that_its_design_is_below_the_rule(papers: Papers, tmp_path: Path) -> None:
+    notebook = papers.run("08_compare_endpoints", tmp_path, pairs=2, block_requests=6)
     text = shown(notebook)
     assert "The design is below the rule: 2 pairs (by the rule 10)" in text
     assert "Control: A against A, in which nothing differs" in text
     assert "over 2 pairs" in text
 
 
-def test_two_saved_runs_have_no_verdict_but_a_warning(tmp_path: Path) -> None:
+def test_two_saved_runs_have_no_verdict_but_a_warning(papers: Papers, tmp_path: Path) -> None:
     a, b = known(tmp_path / "a"), known(tmp_path / "b", slower=1.3)
-    text = shown(executed("08_compare_endpoints", tmp_path, run_a=str(a), run_b=str(b)))
+    text = shown(papers.run("08_compare_endpoints", tmp_path, run_a=str(a), run_b=str(b)))
     assert "the day may be the cause" in text
     assert "b against a, with 95% intervals" in text
 
 
-def test_the_trends_of_its_own_small_history_have_a_step_and_an_outlier(tmp_path: Path) -> None:
-    notebook = executed("09_trends", tmp_path)
+def test_the_trends_of_its_own_small_history_have_a_step_and_an_outlier(papers: Papers, tmp_path: Path) -> None:
+    notebook = papers.run("09_trends", tmp_path)
     text = shown(notebook)
     assert re.search(r"at concurrency 4 +step ", text)
     assert re.search(r"at concurrency 4 +outlier .* 1-0 ", text)
-    assert charts(notebook) == 1
+    assert len(charts(notebook)) == 1

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
-import papermill
 import polars as pl
 import pytest
 
@@ -24,6 +23,7 @@ import basetenkit as bk
 from basetenkit.config.run_config import RunConfig
 from basetenkit.core.secrets import redact
 
+from .papers import one_kernel
 from .peer import peer
 
 SECRETS = {
@@ -278,6 +278,7 @@ def test_an_executed_notebook_holds_none(tmp_path: Path, monkeypatch: pytest.Mon
         notebook = tmp_path / "in.ipynb"
         notebook.write_text(lines.replace("if not url:", "import os; url = os.environ['MY_URL']\\nif not url:", 1))
         parameters = {"api_key_env": "MY_KEY", "max_requests": 8, "concurrency": 2, "save_to": str(tmp_path / "run")}
-        papermill.execute_notebook(notebook, tmp_path / "out.ipynb", parameters, progress_bar=False)
+        with one_kernel() as papers:  # a kernel of its own, because it has the environment of this test
+            papers.run(notebook, tmp_path, **parameters)
     assert "http_error" in (tmp_path / "out.ipynb").read_text()
     assert leaking_files(tmp_path) == {}

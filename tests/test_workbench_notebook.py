@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
-
-import papermill
-import pytest
 
 import basetenkit as bk
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "05_parser_workbench.ipynb"
-VEGA = "application/vnd.vega.v5+json"
+from .papers import Papers, charts, outputs, shown
+
+WORKBENCH = "05_parser_workbench"
 
 
-def run_notebook(folder: Path, **parameters: str) -> Any:
-    return papermill.execute_notebook(NOTEBOOK, folder / "out.ipynb", parameters, progress_bar=False)
-
-
-def outputs(notebook: Any) -> list[Any]:
-    return [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
-
-
-def shown(notebook: Any) -> str:
-    return "\n".join(str(o.get("data", {}).get("text/plain", o.get("text", ""))) for o in outputs(notebook))
-
-
-def test_on_its_example_it_shows_messages_events_times_and_the_decisions(tmp_path: Path) -> None:
-    notebook = run_notebook(tmp_path)
+def test_on_its_example_it_shows_messages_events_times_and_the_decisions(papers: Papers, tmp_path: Path) -> None:
+    notebook = papers.run(WORKBENCH, tmp_path)
     bundles = [o["data"] for o in outputs(notebook) if "data" in o]
-    charts = [b for b in bundles if VEGA in b]
-    assert len(charts) == 1
-    assert "image/png" in charts[0]
+    (chart,) = charts(notebook)
+    assert "image/png" in chart
     assert sum("text/html" in b for b in bundles) == 4
     assert [o for o in outputs(notebook) if o.output_type == "error"] == []
     text = shown(notebook)
@@ -46,12 +30,11 @@ def test_on_its_example_it_shows_messages_events_times_and_the_decisions(tmp_pat
         "def test_from_the_workbench() -> None:",
     ):
         assert part in text
-    assert "cdn." not in json.dumps(notebook)
 
 
-def test_on_a_transcript_of_curl_it_says_what_went_wrong(tmp_path: Path) -> None:
+def test_on_a_transcript_of_curl_it_says_what_went_wrong(papers: Papers, tmp_path: Path) -> None:
     transcript = '\nHTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n\r\n{"error": "<b>slow</b>"}'
-    notebook = run_notebook(tmp_path, transcript=transcript)
+    notebook = papers.run(WORKBENCH, tmp_path, transcript=transcript)
     text = shown(notebook)
     assert "http_error: <b>slow</b>" in text
     assert "input: a curl transcript, HTTP/1.1 429 Too Many Requests" in text
@@ -60,7 +43,7 @@ def test_on_a_transcript_of_curl_it_says_what_went_wrong(tmp_path: Path) -> None
     assert "<b>" not in pages
 
 
-def test_on_a_run_it_takes_the_request_that_was_named(tmp_path: Path) -> None:
+def test_on_a_run_it_takes_the_request_that_was_named(papers: Papers, tmp_path: Path) -> None:
     with bk.emulator.serve(ttft_ms=5, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         config = bk.RunConfig(
@@ -74,14 +57,14 @@ def test_on_a_run_it_takes_the_request_that_was_named(tmp_path: Path) -> None:
         )
         run = bk.run_sync(config, save_to=tmp_path / "run")
     row = run.requests.row(1, named=True)
-    notebook = run_notebook(tmp_path, run_folder=str(tmp_path / "run"), request_id=row["request_id"])
+    notebook = papers.run(WORKBENCH, tmp_path, run_folder=str(tmp_path / "run"), request_id=row["request_id"])
     text = shown(notebook)
     assert repr(row["text"]) in text
     assert f"{row['output_chunks']} events" in text
     assert f"from {row['ttft_s'] * 1e3:,.1f} to " in text
 
 
-def test_a_request_that_was_not_kept_fails_it_with_one_sentence(tmp_path: Path) -> None:
+def test_a_request_that_was_not_kept_fails_it_with_one_sentence(papers: Papers, tmp_path: Path) -> None:
     with bk.emulator.serve(ttft_ms=5, itl_ms=2) as server:
         endpoint = bk.Endpoint(url=server.url, model="m")
         config = bk.RunConfig(
@@ -94,7 +77,6 @@ def test_a_request_that_was_not_kept_fails_it_with_one_sentence(tmp_path: Path) 
             capture="none",
         )
         bk.run_sync(config, save_to=tmp_path / "run")
-    with pytest.raises(papermill.PapermillExecutionError) as caught:
-        run_notebook(tmp_path, run_folder=str(tmp_path / "run"))
-    assert "no raw bytes of" in caught.value.evalue
-    assert "run with capture='all'" in caught.value.evalue
+    said = papers.error(WORKBENCH, tmp_path, run_folder=str(tmp_path / "run")).evalue
+    assert "no raw bytes of" in said
+    assert "run with capture='all'" in said

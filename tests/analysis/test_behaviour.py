@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 
 import basetenkit as bk
 from basetenkit.analysis.behaviour import of_behaviour
@@ -59,6 +60,7 @@ def test_a_rate_that_is_kept_does_not_fall_behind_and_an_idle_queue_does_not_wai
     assert not {"falls_behind", "ttft_waiting"} & {f.code for f in diagnosis(queue(0.3))}
 
 
+@pytest.mark.thorough
 def test_few_alarms_where_nothing_changes() -> None:
     """Trend and correlation together: 200 levels of independent latencies, at most one in ten."""
     rng = np.random.default_rng(8)

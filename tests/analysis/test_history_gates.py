@@ -89,6 +89,7 @@ def test_judge_takes_a_folder_or_a_frame(past: Path, tmp_path: Path) -> None:
         judge(run, history=tmp_path / "nowhere")
 
 
+@pytest.mark.thorough
 def test_an_unchanged_endpoint_rarely_misses(tmp_path: Path, past: Path) -> None:
     verdicts = [
         gate.verdict

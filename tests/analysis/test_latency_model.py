@@ -75,6 +75,7 @@ def test_each_part_is_found_within_its_interval() -> None:
     assert found[TOKEN]["high"] - found[TOKEN]["low"] < 2e-5
 
 
+@pytest.mark.thorough
 def test_the_intervals_of_a_token_cover_as_often_as_they_say() -> None:
     inside = 0
     for seed in range(40):

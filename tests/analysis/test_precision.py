@@ -71,6 +71,7 @@ def test_twice_as_precise_takes_about_four_times_as_many() -> None:
     assert expected_requests({"ttft_s_p99": 0.9})[0] >= 368
 
 
+@pytest.mark.thorough
 def test_a_level_that_stops_at_a_look_is_as_precise_as_it_says() -> None:
     """Independent values: the mean's own half width at the stop holds the truth about as often as it should."""
     from basetenkit.config.looks import next_look

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from basetenkit.core.types import Outcome
 from basetenkit.parsing import ParsedResponse, parse, parse_response
 
+from ..examples import examples
 from .cases import CASES, FOLDER, Case, codes, differences
 
 SPLIT = [case for case in CASES if not case.depends_on_reads and len(case.body) < 4000]
@@ -57,7 +58,7 @@ def test_case_byte_by_byte(case: Case) -> None:
         assert all(parsed.event_closes)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=st.sampled_from(SPLIT), data=st.data())
 def test_case_split_at_random(case: Case, data: st.DataObject) -> None:
     length = len(case.body)
@@ -112,7 +113,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=350, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(350), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(docs=st.lists(VALUES, min_size=1, max_size=4), inputs=st.sampled_from([None, None, 1, 2]), sse=st.booleans())
 def test_no_documents_raise(docs: list[Any], inputs: int | None, sse: bool) -> None:
     texts = [json.dumps(doc) for doc in docs]
@@ -133,7 +134,7 @@ def test_no_depth_exhausts_the_stack(key: str) -> None:
                 assert parsed.outcome is not Outcome.OK or parsed.text or parsed.embeddings
 
 
-@settings(max_examples=1200, deadline=None)
+@settings(max_examples=examples(1200), deadline=None)
 @given(
     body=BODIES,
     kind=TYPES,

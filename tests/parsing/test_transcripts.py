@@ -23,6 +23,7 @@ from basetenkit.core.types import Outcome
 from basetenkit.parsing import ParsedResponse, parse
 from basetenkit.parsing.transcripts import CapturedResponse, take
 
+from ..examples import examples
 from ..peer import END, HEAD, chunk, peer
 
 A = b'data: {"choices":[{"delta":{"content":"h\xc3\xa9"}}]}\n\n'
@@ -331,7 +332,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(body=st.lists(PIECES, max_size=14).map(b"".join))
 def test_no_transcript_raises(body: bytes) -> None:
     for form in (body, body.decode("utf-8", "replace")):

@@ -22,6 +22,7 @@ from basetenkit.parsing import ParsedResponse
 from basetenkit.results.interpret import interpret
 from basetenkit.results.parser_case import ParserCase
 
+from ..examples import examples
 from ..parsing.cases import CASES
 
 A = 'data: {"choices":[{"delta":{"content":"hé"}}]}\n\n'.encode()
@@ -183,7 +184,7 @@ def test_a_person_can_read_the_file(tmp_path: Path) -> None:
     assert '"body_base64": "/wA="' in (tmp_path / "odd.json").read_text()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     body=st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda t: t.encode("utf-8", "replace"))),
     prompt=st.one_of(st.none(), st.text(st.characters(), max_size=20), st.just("half \ud83d")),

@@ -16,6 +16,8 @@ from basetenkit.workload import pieces as module
 from basetenkit.workload.pieces import in_ascii
 from basetenkit.workload.tokenizer import Tokenizer, load_tokenizer
 
+from ..examples import examples
+
 LLAMA = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -78,7 +80,7 @@ def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return saved(trained(request.param), tmp_path_factory.mktemp("t"))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(text=TEXTS)
 def test_a_text_has_what_the_library_counts_the_first_time_and_again(tokenizer: Tokenizer, text: str) -> None:
     expected = len(tokenizer.encode(text))

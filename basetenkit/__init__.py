@@ -20,11 +20,13 @@ import_module(f"{__name__}.execution.forking")  # its hook must be there before 
 
 if TYPE_CHECKING:
     from . import emulator
+    from .analysis.break_even import BreakEven, break_even
     from .analysis.comparison import Comparison, compare
     from .analysis.expected import Plan, plan
     from .analysis.gates import Judgement, judge
     from .analysis.history import history
     from .config.endpoint import Endpoint
+    from .config.price import Price
     from .config.run_config import RunConfig
     from .core import errors
     from .core.findings import Finding
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 # public name -> the module it lives in; "" where the name is the module itself
 _HOMES = {
+    "BreakEven": "analysis.break_even",
     "Calibration": "studies.calibrate",
     "Comparison": "analysis.comparison",
     "Endpoint": "config.endpoint",
@@ -56,12 +59,14 @@ _HOMES = {
     "LiveRun": "session",
     "ParserCase": "results.parser_case",
     "Plan": "analysis.expected",
+    "Price": "config.price",
     "ResponseWorkbench": "notebook.workbench.workbench",
     "Run": "runs",
     "RunConfig": "config.run_config",
     "RunForm": "notebook.form.form",
     "TimedTransport": "transport.timed_transport",
     "Trends": "reporting.trends",
+    "break_even": "analysis.break_even",
     "calibrate": "studies.calibrate",
     "charts": "reporting",
     "compare": "analysis.comparison",
@@ -89,6 +94,7 @@ _HOMES = {
 _MODULES = ("charts", "emulator", "errors")
 
 __all__ = [
+    "BreakEven",
     "Calibration",
     "Comparison",
     "Endpoint",
@@ -98,6 +104,7 @@ __all__ = [
     "LiveRun",
     "ParserCase",
     "Plan",
+    "Price",
     "ResponseWorkbench",
     "Run",
     "RunConfig",
@@ -105,6 +112,7 @@ __all__ = [
     "TimedTransport",
     "Trends",
     "__version__",
+    "break_even",
     "calibrate",
     "charts",
     "compare",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from .analysis import figures
+from .analysis import cost, figures
 from .analysis.latency_model import QUANTILES, explain_latency
 from .analysis.metrics import AROUND
 from .analysis.token_gaps import token_gaps
@@ -58,6 +58,12 @@ class Run(RunData):
     def planned(self) -> pl.DataFrame:
         """Requests planned, warm-up among them, per (scenario, load, level). A level that was precise enough planned no more."""
         return figures.planned(self)
+
+    @property
+    def usd(self) -> float | None:
+        """What the run cost in US dollars, by the config's price; None without one, or if time or tokens are not known. The time of
+        dedicated replicas is rounded up to whole minutes; a cold start before the run is not in it."""
+        return cost.of_run(self)
 
     @property
     def findings(self) -> list[Finding]:

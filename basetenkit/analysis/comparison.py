@@ -27,7 +27,7 @@ from ..results.schema import LEVEL
 from . import figures
 from .given import Given, as_run
 from .metrics import METRICS, headline
-from .summary import summary_schema
+from .summary import metric_names
 
 THE_DAY = (
     "The runs were made at different times ({apart}): the day may be the cause of a difference as well as the endpoint. "
@@ -131,7 +131,7 @@ def _due(name: str) -> str:
 def comparable() -> dict[str, tuple[str, str]]:
     """Each figure of a summary that has an interval -> (its unit, which way is better), in the summary's order."""
     out = {}
-    for name in [c for c in summary_schema() if f"{c}_low" in summary_schema()]:
+    for name in metric_names():
         metric = METRICS[name if name in METRICS else name.rsplit("_", 1)[0]]
         out[name] = (metric.unit, metric.better)
     return out

@@ -1,4 +1,4 @@
-"""What a config asks for before anything is sent: levels, requests, tokens, minutes, dollars, and how precise figures will be.
+"""What a config asks for before anything is sent: levels, requests, tokens, minutes, US dollars, and how precise figures will be.
 
 Whatever cannot be known beforehand is None, and `reasons` says why.
 """
@@ -15,6 +15,7 @@ import polars as pl
 
 from ..config.looks import FIRST_LOOK
 from ..config.plan import PlannedLevel, levels_of, scenarios_of
+from ..config.price import Price
 from ..config.run_config import RunConfig
 from ..config.scenarios import Scenario, parse_scenario
 from ..core.errors import ConfigError
@@ -26,8 +27,8 @@ _DRAWS = 200
 
 @dataclass(frozen=True, slots=True)
 class HalfWidth:
-    """Half of a figure's 95% interval, as a share of the figure: `low` if the endpoint is calm, `high` if it is not. `high` is None
-    if the interval may have no upper bound, because the requests of a level depend on one another."""
+    """Half of a figure's 95% interval, as a share of the figure: `low` if the endpoint is calm, `high` if it is not. `high` is
+    None if the interval may have no upper bound, because the requests of a level depend on one another."""
 
     low: float
     high: float | None
@@ -41,9 +42,9 @@ class Plan:
     """What `bk.plan(config)` returns.
 
     `requests`: sent at most, over all levels and repeats, with warm-up, the preflight request and about `around` requests that
-    keep a steady load. `tokens`: expected, input and output. `minutes`: at most. `dollars`: expected. `p50`, `p99`: the expected
-    half-width of those percentiles of a latency, per level, all repeats together. `reasons`: for each of these that is None, why.
-    `levels`: in the order in which they run.
+    keep a steady load. `tokens`: expected, input and output. `minutes`: at most. `usd`: expected, in US dollars. `p50`, `p99`:
+    the expected half-width of those percentiles of a latency, per level, all repeats together. `reasons`: for each of these
+    that is None, why. `levels`: in the order in which they run.
 
     Examples
     --------
@@ -60,9 +61,10 @@ class Plan:
     tokens: int | None
     max_tokens: int | None
     minutes: float
-    dollars: float | None
+    usd: float | None
     p50: HalfWidth | None
     p99: HalfWidth | None
+    price: Price | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -77,9 +79,12 @@ class Plan:
             "tokens expected": tokens + stop,
             "minutes at most": show(round(self.minutes, 1)),
         }
-        if self.dollars is not None:
-            said["dollars expected"] = f"about {self.dollars:,.2f}"
+        said["US dollars"] = f"unknown: {self.reasons['usd']}" if self.usd is None else self._usd()
         return said | {"expected precision": "; ".join(self._precision())}
+
+    def _usd(self) -> str:
+        kind = "at most" if self.price is not None and self.price.dedicated else "about"
+        return f"{kind} {self.usd:,.2f} ({self.price.origin if self.price else ''})"
 
     def _precision(self) -> Iterator[str]:
         for name, half in (("p50", self.p50), ("p99", self.p99)):
@@ -100,36 +105,48 @@ class Plan:
 
 
 def plan(config: RunConfig) -> Plan:
-    """What a config asks for, as an object; nothing is sent, and no data set or tokenizer is loaded. ConfigError if `config` is not
-    a RunConfig."""
+    """What a config asks for, as an object; nothing is sent, and no data set or tokenizer is loaded. ConfigError if `config`
+    is not a RunConfig."""
     if not isinstance(config, RunConfig):
         raise ConfigError(f"plan takes a RunConfig, not {type(config).__name__}; e.g. bk.plan(bk.RunConfig(...))")
     levels = levels_of(config)
     measured = [config.requests_of(level.load) for level in levels]
     around = [config.around_of(level.load) for level in levels]
     each = [n + more + config.warmup_requests for n, more in zip(measured, around, strict=True)]
-    reasons = {"dollars": "no price is given"}
-    means, tokens = {text: mean_tokens(parse_scenario(text), config) for text in scenarios_of(config)}, 0.0
+    reasons = dict[str, str]()
+    means = {text: mean_tokens(parse_scenario(text), config) for text in scenarios_of(config)}
+    inputs = outputs = 0.0
     for level, n in zip(levels, each, strict=True):
         per_request = means[level.key.scenario]
         if per_request is None:
             reasons["tokens"] = f"the scenario {level.key.scenario} does not set the number of tokens per request"
             break
-        tokens += per_request * (n + (config.preflight and level.index == 0))
+        sent = n + (config.preflight and level.index == 0)
+        inputs, outputs = inputs + per_request[0] * sent, outputs + per_request[1] * sent
     fewest = min(measured) * config.repeats
     known: dict[str, HalfWidth | None] = {}
     for name in ("p50", "p99"):
         known[name] = half_width(name, fewest)
         if known[name] is None:
             reasons[name] = f"it needs at least {BOUNDED[name]} requests per level, and the plan has {fewest}"
+    minutes = len(levels) * config.max_seconds / 60
+    if config.price is None:
+        usd, reasons["usd"] = None, "no price is given"
+    elif config.price.dedicated:
+        usd = config.price.of_seconds(60 * math.ceil(minutes))
+    elif (why := reasons.get("tokens")) is not None:
+        usd, reasons["usd"] = None, why
+    else:
+        usd = config.price.of_tokens(inputs, outputs)
     return Plan(
         levels=tuple(levels),
         requests=sum(each) + config.preflight,
         around=sum(around),
-        tokens=None if "tokens" in reasons else round(tokens),
+        tokens=None if "tokens" in reasons else round(inputs + outputs),
         max_tokens=config.max_total_tokens,
-        minutes=len(levels) * config.max_seconds / 60,
-        dollars=None,
+        minutes=minutes,
+        usd=usd,
+        price=config.price,
         reasons=reasons,
         **known,
     )
@@ -145,8 +162,8 @@ def half_width(percentile: str, requests: int) -> HalfWidth | None:
     return HalfWidth(narrow, wide if requests >= DEPEND * BOUNDED[percentile] else None)
 
 
-def mean_tokens(scenario: Scenario, config: RunConfig) -> float | None:
-    """Tokens of a request, input and output, by 200 draws. None if the scenario shows images or does not say how long texts are."""
+def mean_tokens(scenario: Scenario, config: RunConfig) -> tuple[float, float] | None:
+    """(input, output) tokens of a request, by 200 draws. None if the scenario shows images or does not say how long texts are."""
     rng = Random(config.seed)
     if not scenario.sampled:
         return None
@@ -154,4 +171,4 @@ def mean_tokens(scenario: Scenario, config: RunConfig) -> float | None:
     if any(shape.input_tokens is None or shape.images for shape in shapes):
         return None
     inputs = [(shape.input_tokens or 0) * (shape.inputs or config.batch_size[0]) for shape in shapes]
-    return (sum(inputs) + sum(shape.output_tokens or 0 for shape in shapes)) / _DRAWS
+    return sum(inputs) / _DRAWS, sum(shape.output_tokens or 0 for shape in shapes) / _DRAWS

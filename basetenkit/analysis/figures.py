@@ -10,10 +10,11 @@ from typing import TypeVar
 import polars as pl
 from pydantic import JsonValue
 
+from ..config.loads import LevelKey
 from ..core.findings import Finding
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
-from . import accounts, clock_error, diagnosis
+from . import accounts, clock_error, cost, diagnosis
 from . import spread as spreads
 from . import summary as summaries
 
@@ -35,7 +36,14 @@ def once(make: Callable[[RunData], T]) -> Callable[[RunData], T]:
 
 @once
 def _figures(run: RunData) -> list[dict[str, object]]:
-    return summaries.figures_of(run.rows, run.chunks, run.config.slo, run.manifest.levels)
+    found = summaries.figures_of(run.rows, run.chunks, run.config.slo, run.manifest.levels)
+    if (price := run.config.price) is None:
+        return found
+    levels = dict(run.rows.group_by(LEVEL))
+    for row in found:
+        entries = run.manifest.of_level(LevelKey.of(row))
+        row |= cost.of_level(row, levels[tuple(row[name] for name in LEVEL)], entries, price)
+    return found
 
 
 @once

@@ -14,7 +14,7 @@ import polars as pl
 from ..config.looks import FIRST_LOOK, next_look
 from ..core.errors import ConfigError
 from ..results.manifest import LevelEntry
-from .summary import summarise, summary_schema
+from .summary import metric_names, summarise
 
 # Half of an interval over the figure, with 200 requests: the least and the most of the simulated levels of
 # docs/concepts/intervals.md that do not change and are at 50% of capacity at most. It shrinks with the root
@@ -57,7 +57,7 @@ class Precision:
 
 def check(until: Mapping[str, float]) -> None:
     """ConfigError, one sentence, if `until` names no figure of a summary that has an interval, or asks for no share of it."""
-    names = [name for name in summary_schema() if f"{name}_low" in summary_schema()]
+    names = metric_names()
     for name, share in until.items():
         if name not in names:
             near = [known for known in names if known.startswith(name.split("_")[0])][:3]

@@ -19,6 +19,7 @@ from ..stats import intervals as st
 from ..stats.survival import restricted_mean
 from . import relaxation
 from .clock_error import BOUNDED, clock_errors, error_name, with_content_errors, within_the_clock
+from .cost import COSTS, TOTALS
 from .covariates import CONTROLLED, of_window
 from .gaps import Gaps, gaps
 from .metrics import AROUND, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, observations, percentile
@@ -90,7 +91,7 @@ def as_metrics(found: Sequence[Row]) -> pl.DataFrame:
     values, `n_eff` independent ones that would say as much, and the `method` of the interval, or why a bound is missing."""
     out = []
     for row in found:
-        for metric in metric_names():
+        for metric in (*metric_names(), *COSTS):
             ends = [row.get(f"{metric}{end}") for end in ("", "_low", "_high")]
             rests_on = [row.get(f"{metric}_{key}") for key in ("n", "n_eff", "how")]
             if any(end is not None for end in ends):
@@ -134,7 +135,8 @@ def summary_schema() -> dict[str, Any]:
         "network_share_ttft_p50",
         *(name for name, _ in _local(())),
     )
-    return schema | dict.fromkeys(last, pl.Float64)
+    costs = (*(f"{name}{end}" for name in COSTS for end in ("", "_low", "_high")), *TOTALS)
+    return schema | dict.fromkeys((*last, *costs), pl.Float64)
 
 
 def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], controlled: bool) -> dict[str, object]:

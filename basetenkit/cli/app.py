@@ -25,7 +25,7 @@ from ..core.progress import ProgressLine, plain
 from ..core.types import JsonObject
 from ..results.store import RunFolder
 from . import saved
-from .console import AsJson, Quiet, Traffic, console, print_json, print_table
+from .console import AsJson, Pricing, Quiet, Traffic, console, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +80,7 @@ def benchmark(
     goodput: Annotated[
         float, typer.Option(min=0, max=1, rich_help_panel=GATES, help="Share of requests that must meet every --slo.")
     ] = GOODPUT,
+    price: Pricing = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -108,7 +109,7 @@ def benchmark(
         raise ConfigError(
             "--save-to is the complete path of the run's folder: give it or genai-bench's --experiment-..., not both"
         )
-    config = _config(ctx.args, quiet)
+    config = _config(ctx.args, quiet, price)
     debug = os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
     config = config.with_(**({"slo": _limits(slo)} if slo else {}), **({"capture": "all"} if debug else {}))
     folder = save_to or _folder(experiment_base_dir, experiment_folder_name)
@@ -123,13 +124,13 @@ def benchmark(
     raise typer.Exit(INTERRUPTED if interrupted else FAILED if missed else 0)
 
 
-def _config(words: list[str], quiet: bool) -> RunConfig:
-    """The config of genai-bench's flags; warnings go to standard error."""
+def _config(words: list[str], quiet: bool, price: Sequence[str] | None) -> RunConfig:
+    """The config of genai-bench's flags, with its price; warnings go to standard error."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
         config = bk.config_from_command(shlex.join(["genai-bench", "benchmark", *words])).with_whole_url()
     _say(noted, quiet)
-    return config
+    return config.with_(price=_price(price)) if price else config
 
 
 def _say(noted: list[warnings.WarningMessage], quiet: bool) -> None:
@@ -143,6 +144,13 @@ def _limits(texts: Sequence[str]) -> dict[str, str]:
     pairs = dict(text.partition("=")[::2] for text in texts)
     if not all(pairs.values()):
         raise ConfigError(f"--slo: {' '.join(texts)!r} is not NAME=SECONDS, e.g. --slo ttft_s=0.5")
+    return pairs
+
+
+def _price(texts: Sequence[str]) -> dict[str, str]:
+    pairs = dict(text.partition("=")[::2] for text in texts)
+    if not all(pairs.values()):
+        raise ConfigError(f"--price: {' '.join(texts)!r} is not NAME=VALUE, e.g. --price usd_per_minute=0.1")
     return pairs
 
 
@@ -182,16 +190,27 @@ def _show_run(run: Run, folder: Path, missed: list[str], as_json: bool, quiet: b
     found = [{"code": f.code, "sentence": f.sentence, "cure": f.cure} for f in run.findings]
     if as_json:
         frames = {"summary": run.summary.to_dicts(), "fates": run.fates.to_dicts()}
-        print_json({"folder": str(folder), "complete": run.complete, **frames, "findings": found, "missed": missed})
+        print_json(
+            {
+                "folder": str(folder),
+                "complete": run.complete,
+                **frames,
+                "findings": found,
+                "missed": missed,
+                "usd": run.usd,
+            }
+        )
     if as_json or quiet:
         return
-    from ..reporting.tables import overview_rows
+    from ..reporting.tables import costs, overview_rows
 
     out = console()
     rows = overview_rows(run)
     titles = [f"{row['scenario']}\n{row['load']}" for row in rows]
     names = [name for name in rows[0] if name not in ("scenario", "load")] if rows else []
     print_table(["", *titles], [[name, *(row[name] for row in rows)] for name in names])
+    if run.config.price is not None:
+        out.print(f"\n{costs(run)!r}")
     for one in found:
         out.print(plain(f"\n{one['code']}: {one['sentence']} {one['cure']}"))
     for sentence in missed:

@@ -29,6 +29,16 @@ Quiet = Annotated[
     typer.Option("--quiet", rich_help_panel=SAID, help="Print only errors, and the JSON document with --json."),
 ]
 
+Pricing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="NAME=VALUE",
+        rich_help_panel="Costs in US dollars",
+        help="A field of the price: usd_per_minute=0.1, replicas=2, usd_per_million_output=1.5, source=contract.",
+    ),
+]
+
 
 def console() -> Console:
     """A console without markup, without colours guessed from text, and without line breaks if the output is not a terminal."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -98,7 +98,7 @@ class Model(BaseModel):
             return data
         data = cls._by_todays_names(data)
         for name, field in cls.model_fields.items():
-            if name in data and _is_model(field.annotation):
+            if name in data and _model_in(field.annotation):
                 _check_keys(data[name], (cls.__name__, name))
         return {name: as_plain(value) for name, value in data.items()}
 
@@ -154,6 +154,12 @@ def _is_model(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The model that a field holds, also if it may be None."""
+    kinds = [kind for kind in (annotation, *get_args(annotation)) if _is_model(kind)]
+    return kinds[0] if kinds else None
+
+
 def _check_keys(given: object, at: Location) -> None:
     """ConfigError if `given` is a dict with keys that cannot be names of fields."""
     odd = [key for key in given if not isinstance(key, str)] if isinstance(given, Mapping) else []
@@ -190,8 +196,7 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[Location
         if inner is None:
             break
         field = inner
-        if _is_model(inner.annotation):
-            owner = inner.annotation  # type: ignore[assignment]
+        owner = _model_in(inner.annotation) or owner
     return tuple(place), owner, field
 
 

@@ -30,6 +30,7 @@ from .coercions import as_levels, as_plain, as_scenarios, as_seconds, as_text, f
 from .endpoint import Endpoint, Seconds, Text
 from .loads import Load
 from .model import Model, OneOf
+from .price import Price
 from .scenarios import parse_scenario
 from .tasks import TASKS
 from .to_python import to_python
@@ -160,6 +161,10 @@ class RunConfig(Model):
     )
     slo: Annotated[dict[str, Annotated[Positive, BeforeValidator(as_seconds)]], BeforeValidator(_limits)] = Field(
         default_factory=dict, description="limits for goodput in seconds, e.g. {'ttft_s': 0.5} or {'ttft': '500ms'}"
+    )
+    price: Annotated[Price | None, BeforeValidator(from_json)] = Field(
+        None,
+        description="a Price, or its fields, e.g. {'usd_per_minute': 0.1, 'source': 'contract'}; for costs in US dollars",
     )
     stop_on_overload: bool = Field(
         default=False, description="stop an open-loop level if the requests in flight keep rising"

@@ -18,6 +18,8 @@ def to_python(config: BaseModel) -> str:
     if not isinstance(values["dataset"], (str, dict, type(None))):
         raise ConfigError("to_python: the data set is a frame in memory; save it (write_parquet) and give its path")
     endpoint = values.pop("endpoint")
+    if (price := getattr(config, "price")) is not None:  # noqa: B009 - as below
+        values["price"] = price.model_dump(exclude_defaults=True)
     kind: type[BaseModel] = type(getattr(config, "endpoint"))  # noqa: B009 - the model's own type is in a layer above
     lines = ["import basetenkit as bk", "", "endpoint = bk.Endpoint(", *_fields(endpoint, kind), ")"]
     lines += ["config = bk.RunConfig(", "    endpoint=endpoint,", *_fields(values, type(config)), ")"]

@@ -26,7 +26,7 @@ from ..core.types import NewRow, Row
 from ..results.run_data import RunData
 from . import charts, workbook
 from .altair_renderer import describe, picture
-from .tables import findings_table, overview, tokens
+from .tables import costs, findings_table, overview, tokens
 
 PICTURES_MAX = 2_000_000  # bytes; as base64 a third more, and the file stays below 3 MB
 CELL_MAX = 2_000  # characters of one setting
@@ -155,6 +155,8 @@ def _sections(run: RunData, about: Mapping[str, Any]) -> Iterator[_Section]:
     yield _Section("What to know before reading the figures", "", findings_table(run))
     yield _Section("What became of every request planned", "", html_table(figures.fates(run).to_dicts()))
     yield _Section("Tokens", "The same tokens by four accounts.", tokens(run))
+    if run.config.price is not None:
+        yield _Section("Costs", "95% intervals in brackets.", costs(run))
     yield _Section("Charts", pictures=list(_pictures(run)))
     yield _Section("How wrong the clock can be", clock_words(about))
     if lacking:

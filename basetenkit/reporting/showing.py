@@ -6,14 +6,14 @@ from __future__ import annotations
 from ..core.progress import describe
 from ..core.tables import paragraph, stacked
 from ..results.run_data import RunData
-from .tables import findings_table, overview
+from .tables import costs, findings_table, overview
 
 
 def run(shown: RunData, said: str) -> dict[str, str]:
     """The MIME bundle of a run; `said`: its one line."""
-    table, below = overview(shown), findings_table(shown)
-    text = "\n".join(filter(None, (said, repr(table), repr(below))))
-    return {"text/html": stacked(paragraph(said), table, below), "text/plain": text}
+    tables = [overview(shown), *([costs(shown)] if shown.config.price is not None else []), findings_table(shown)]
+    text = "\n".join(filter(None, (said, *map(repr, tables))))
+    return {"text/html": stacked(paragraph(said), *tables), "text/plain": text}
 
 
 def live(progress: dict[str, object], done: bool) -> dict[str, str]:

@@ -10,6 +10,8 @@ import polars as pl
 from ..analysis import figures
 from ..analysis.accounts import token_table
 from ..analysis.clock_error import bounded, error_name
+from ..analysis.cost import COSTS, caching
+from ..analysis.cost import of_run as of_whole_run
 from ..analysis.given import of_run
 from ..analysis.history import history
 from ..analysis.metrics import METRICS, PERCENTILES, headline
@@ -100,6 +102,32 @@ def service(run: RunData) -> Html:
         shown[f"within {limits}, %" if limits else "no slo was set"] = _cell(row, "goodput", 1e2)
         rows.append(shown | {"failed, %": _cell(row, "error_rate", 1e2)})
     return html_table(rows)
+
+
+@of_run
+def costs(run: RunData) -> Html:
+    """One row a level: US dollars per million tokens and per hour with their 95% intervals, of the level, its idle share, and what
+    a prompt cache would save at most; the caption names the price's source. One row that says so if the run has no price."""
+    price = run.config.price
+    if price is None:
+        return html_table([{"US dollars": "unknown: no price is given"}])
+    saved = {LevelKey.of(row): row["most_saved_share"] for row in caching(run).iter_rows(named=True)}
+    rows = []
+    for row in figures.summary(run).iter_rows(named=True):
+        shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load)}
+        for title, name in zip(("USD/1M output tokens", "USD/1M tokens", "USD/hour"), COSTS, strict=True):
+            shown[title] = _cell(row, name)
+        shown |= {"USD of the level": show(row["usd"])}
+        if price.dedicated:
+            shown["idle, %"] = show(None if row["idle_share"] is None else 100 * row["idle_share"])
+        if saved:
+            most = saved.get(LevelKey.of(row))
+            shown["a cache saves at most, %"] = show(None if most is None else 100 * most)
+        rows.append(shown)
+    total = of_whole_run(run)
+    spent = "" if total is None else f"; the whole run: {total:,.2f} US dollars"
+    kind = "whole bill of the replicas at this load" if price.dedicated else "price per token, input included"
+    return html_table(rows, f"Costs by {kind} ({price.origin}){spent}")
 
 
 def past(folder: str | Path, n: int = 10) -> Html:

@@ -40,14 +40,14 @@ def test_the_levels_are_a_frame_too() -> None:
 
 def test_what_is_not_known_is_none_and_says_why() -> None:
     few = plan(scenarios="D(10,5)", max_requests=5, concurrency=1)
-    assert (few.p50, few.p99, few.dollars) == (None, None, None)
+    assert (few.p50, few.p99, few.usd) == (None, None, None)
     assert few.reasons == {
-        "dollars": "no price is given",
+        "usd": "no price is given",
         "p50": "it needs at least 6 requests per level, and the plan has 5",
         "p99": "it needs at least 368 requests per level, and the plan has 5",
     }
     assert "no interval for p50 (it needs at least 6" in few.words["expected precision"]
-    assert "dollars expected" not in few.words
+    assert few.words["US dollars"] == "unknown: no price is given"
 
 
 def test_precision_grows_with_the_root_of_the_number_of_requests() -> None:
@@ -94,3 +94,20 @@ def test_the_plan_shows_itself_as_the_last_line_of_a_cell() -> None:
 def test_only_a_config_has_a_plan() -> None:
     with pytest.raises(ConfigError, match="plan takes a RunConfig, not dict"):
         bk.plan({})  # type: ignore[arg-type]
+
+
+def test_a_price_gives_the_plan_its_dollars() -> None:
+    """Known by hand: 2 levels of 10 requests, 100 input and 50 output tokens each, at 1 and 4 US dollars per million."""
+    plain: dict[str, Any] = {"scenarios": "D(100,50)", "concurrency": [1, 2], "max_requests": 10}
+    plain |= {"steady": False, "preflight": False}
+    shared = plan(**plain, price={"usd_per_million_input": 1.0, "usd_per_million_output": 4.0, "source": "a contract"})
+    assert shared.usd == pytest.approx((20 * 100 * 1.0 + 20 * 50 * 4.0) / 1e6)
+    assert "a contract" in shared.words["US dollars"]
+    dedicated = plan(**plain, max_seconds=90, price={"usd_per_minute": 0.5, "replicas": 2})
+    assert dedicated.usd == pytest.approx(3 * 0.5 * 2)
+    assert dedicated.words["US dollars"].startswith("at most 3.00")
+    unknown = plan(
+        concurrency=1, task="image-text-to-text", scenarios="I(64,64)", price={"usd_per_million_output": 1.0}
+    )
+    assert unknown.usd is None
+    assert unknown.words["US dollars"].startswith("unknown: the scenario")

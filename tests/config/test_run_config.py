@@ -46,7 +46,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "dataset": None, "history_from": "model",
         "steady": True, "until": {},
         "request_params": {}, "seed": 0, "salt": None, "workers": 0, "max_total_tokens": None, "capture": "errors",
-        "capture_limit_mb": 256, "slo": {}, "stop_on_overload": False, "abort_after_failures": 50, "preflight": True,
+        "capture_limit_mb": 256, "slo": {}, "price": None, "stop_on_overload": False, "abort_after_failures": 50, "preflight": True,
     }  # fmt: skip
 
 

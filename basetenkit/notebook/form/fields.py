@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import ipywidgets as w
 import traitlets
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from ...config.model import OneOf
@@ -177,6 +177,8 @@ def as_text(value: Any) -> str:
     """A field's value as it is typed: nothing for None, a list with commas, an object as JSON; a frame by its kind."""
     if value is None or (isinstance(value, dict) and not value):
         return ""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_defaults=True)
     if not isinstance(value, (str, int, float, list, dict, PurePath)):
         return f"a {type(value).__name__} in hand"
     if isinstance(value, list):

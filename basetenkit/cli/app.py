@@ -95,9 +95,8 @@ def benchmark(
     load      --num-concurrency --qps-level --distribution --batch-size --num-workers
     limits    --max-requests-per-run --max-time-per-run (minutes) --warmup-ratio
 
-    For example:
-
     \b
+    For example:
     basetenkit benchmark --api-base URL --api-model-name NAME --num-concurrency 8 \\
       --traffic-scenario "D(100,100)" --max-requests-per-run 200 --max-time-per-run 10
 

@@ -44,3 +44,42 @@ def test_towncrier_takes_each_file_of_changes() -> None:
     files = [path for path in (ROOT / "changes").iterdir() if path.name != "README.md"]
     assert "## next" in draft
     assert [path.name for path in files if "".join(path.read_text("utf-8").split()) not in "".join(draft.split())] == []
+
+
+QUESTIONS = {
+    "what is it": ("docs/index.md", "Measure language-model endpoints"),
+    "why trust it": ("docs/concepts/clock.md", "## Measured beside other tools"),
+    "how do I start": ("docs/tutorial/first-run.md", "uv run papermill notebooks/01_quickstart.ipynb"),
+    "how do I measure my endpoint": ("docs/how-to/endpoint.md", "# Measure your own endpoint"),
+    "how do I read a result": ("docs/faq.md", "## How do I read a result?"),
+    "what is TPOT": ("docs/concepts/definitions.md", "## TPOT: time per output token"),
+}
+
+
+@pytest.mark.parametrize("start", ["README.md", "docs/index.md"])
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_two_clicks_lead_to_the_answer(start: str, question: str) -> None:
+    """The page with the answer is at most two links away from the page on which a reader begins."""
+    name, words = QUESTIONS[question]
+    reached = {ROOT / start}
+    for _ in range(2):
+        reached |= {(page.parent / link).resolve() for page in reached for link in _links(page)}
+    assert words in (ROOT / name).read_text("utf-8")
+    assert ROOT / name in reached
+
+
+def _links(page: Path) -> list[str]:
+    text = page.read_text("utf-8") if page.suffix == ".md" else ""
+    return [link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if ":" not in link]
+
+
+def test_anchors_within_the_docs_are_headings() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    broken = []
+    for page in pages:
+        for link, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text("utf-8")):
+            there = (page.parent / link).resolve() if link else page
+            headings = re.findall(r"^#+ (.*)$", there.read_text("utf-8"), re.M)
+            if anchor not in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}:
+                broken.append((page.name, link, anchor))
+    assert broken == []

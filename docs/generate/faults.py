@@ -10,6 +10,7 @@ from tests.faults.test_matrix import TLS
 
 PAGE = Path(__file__).parents[1] / "reference" / "faults.md"
 BEGIN, END = "<!-- faults -->\n", "<!-- end of faults -->\n"
+HEAD = "| Fault | What you see: `outcome` | Words in `error_message` | What is kept |\n|---|---|---|---|\n"
 KEPT = {
     "connection_error": "the row",
     "timeout": "the row, the bytes so far",
@@ -26,7 +27,7 @@ OTHERS = [
 
 def table() -> str:
     rows = [(f.name, f.outcome, f.words) for f in FAULTS] + OTHERS
-    lines = []
+    lines = [HEAD]
     for name, outcome, words in rows:
         plain = "that nothing was said" if words == "." else re.sub(r"\\d\+ ", "", words).replace("|", " or ")
         kept = KEPT.get(outcome.split(",")[0], "the row, the bytes, the text so far")

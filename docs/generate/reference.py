@@ -14,6 +14,7 @@ from basetenkit.results.schema import CHUNK_COLUMNS, COLUMNS
 from basetenkit.workload import conversations, datasets, hub_data, marks, writer
 
 DATA = {"never": "", "may": "its words, where there is one", "must": "its entries"}
+WIDE = 88
 MADE = "`python -m docs.generate` writes this page from the code.\n"
 
 
@@ -26,10 +27,41 @@ def columns_page() -> str:
 
 
 def _signature(thing: Any) -> str:
+    """The signature as text; annotations without quotation marks."""
     try:
-        return re.sub(r"<.*?>", "...", str(inspect.signature(thing)))
+        signature = inspect.signature(thing)
+        plain = [p.replace(annotation=_bare(p.annotation)) for p in signature.parameters.values()]
+        returns = signature.empty if inspect.isclass(thing) else _bare(signature.return_annotation)
+        return re.sub(r"<.*?>", "...", str(signature.replace(parameters=plain, return_annotation=returns)))
     except (TypeError, ValueError):
         return ""
+
+
+class _Bare:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _bare(annotation: Any) -> Any:
+    return _Bare(annotation) if isinstance(annotation, str) else annotation
+
+
+def _called(name: str, signature: str) -> str:
+    """A call as it is shown: one line per parameter if it is long."""
+    head, _, returns = signature.rpartition(")")
+    if len(name + signature) <= WIDE or not head:
+        return name + signature
+    parts, depth = [""], 0
+    for letter in head[1:]:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return f"{name}(\n" + "".join(f"    {part.strip()},\n" for part in parts) + f"){returns}"
 
 
 def _members(thing: Any) -> list[tuple[str, str, str]]:
@@ -56,7 +88,7 @@ def api_page() -> str:
             continue
         fields = getattr(thing, "model_fields", None)
         signature = "(...)" if fields else _signature(thing)
-        out += f"\n## `bk.{name}{signature}`\n\n{inspect.getdoc(thing)}\n"
+        out += f"\n## `bk.{name}`\n\n```python\n{_called(f'bk.{name}', signature)}\n```\n\n{inspect.getdoc(thing)}\n"
         if fields:
             out += "\n| field | default | what |\n|---|---|---|\n"
             for field, info in fields.items():

@@ -15,7 +15,7 @@ from docs.generate import notebooks  # noqa: E402
 
 REPOSITORY = "https://github.com/basetenkit/basetenkit/blob/main/"
 SCRIPTS = '<script src="{base}assets/vega.js"></script><script src="{base}assets/charts.js"></script>'
-CLASS = re.compile(r"^## `bk\.(\w+)\(.*\)`$", re.M)
+NAME = re.compile(r"## `bk\.(\w+)`$", re.M)
 
 
 def on_pre_build(config: Any) -> None:
@@ -37,20 +37,20 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         markdown = reference(markdown)
     if source == "reference/gallery.md":
         markdown = gallery(markdown)
-    up = "../" * source.count("/") + "../"
+    up = "../" * source.count("/") + "../"  # from the page to the repository's root
     return markdown.replace(f"]({up}", f"]({REPOSITORY}")
 
 
 def reference(markdown: str) -> str:
-    """Docstrings by mkdocstrings, which knows types and signatures; fields of a configuration stay a table."""
+    """Classes and functions by mkdocstrings, which knows types and signatures; a configuration's fields stay a table, and a
+    module stays its docstring."""
     head, *sections = re.split(r"(?=^## )", markdown, flags=re.M)
     out = [head]
     for section in sections:
-        named = CLASS.match(section.split("\n")[0])
-        fields = "\n| field | default | what |" in section
-        if named and not fields:
-            section = f"## bk.{named[1]}\n\n::: basetenkit.{named[1]}\n    options:\n      show_root_heading: false\n"
-            section += "      show_root_toc_entry: false\n      heading_level: 3\n\n"
+        named = NAME.match(section)
+        if named and "```python" in section and "\n| field | default | what |" not in section:
+            options = "show_root_heading: false, show_root_toc_entry: false, heading_level: 3"
+            section = f"## `bk.{named[1]}`\n\n::: basetenkit.{named[1]}\n    options: {{{options}}}\n\n"
         out.append(section)
     return "".join(out)
 

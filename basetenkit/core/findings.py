@@ -82,7 +82,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "Throughput counts successful requests only. A request that timed out gives latencies a lower limit: the time it waited.",
     ),
     "unanswered": (
-        "{n} of {sent} requests had no answer when the level ended, after {waited:.3g} s and longer; the longest that "
+        "{n} of {sent} requests had no answer when the level ended, after at least {waited:.3g} s; the longest that "
         "succeeded took {longest:.3g} s.",
         "The endpoint may hang: send a single request, and check the endpoint's log.",
     ),
@@ -126,8 +126,8 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "The figures then contain too few later turns, which have the longest prompts: fix the failures first.",
     ),
     "output_short": (
-        "{n} of {ok} responses have fewer output tokens than requested (median {got} of {asked}).",
-        "The model stopped early: the server ignores ignore_eos, or the context is full.",
+        "{n} of {ok} responses have under 90% of the requested output tokens (median {got} of {asked}).",
+        "The model stopped early: ignore_eos was not sent, the server ignores it, or the context is full.",
     ),
     "came_at_once": (
         "{n} of {ok} responses arrived whole at one moment (median {tokens} tokens): the server or a gateway buffered them.",
@@ -178,7 +178,8 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     "short_run": (
         "{what} changes slowly: values within about {lasts:.3g} s of each other are correlated, and the level took "
         "{seconds:.3g} s.",
-        "Its interval describes that period, not the endpoint: run for {least} such times ({need} s), or use repeats=10.",
+        "Its interval describes that period, not the endpoint. Run for {need} s ({least} times as long as the correlation lasts), "
+        "or use repeats=10.",
     ),
     "trend": (
         "{what} changed as the level went on ({percent}% from its first quarter to its last; Kendall's tau {tau}, p {p}).",
@@ -190,20 +191,20 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "Latencies now depend on the length of the test, not on the endpoint. Lower request_rate.",
     ),
     "level_too_short": (
-        "a response takes about {ramp_s:.3g} s and requests were sent for {sent_s:.3g} s, so the level never reached its full "
-        "concurrency.",
-        "Rates per second are null. Raise max_requests or max_seconds so that the level is at least twice as long.",
+        "requests were sent for {sent_s:.3g} s, and for the first {ramp_s:.3g} s of these the number in flight was still rising.",
+        "Rates per second are null. Raise max_requests or max_seconds so that requests are sent for at least twice as long as the "
+        "rise takes.",
     ),
     "ttft_waiting": (
         "requests waited in a queue, and this level was too short to measure it: TTFT varies more than fourfold, and grows with "
         "the number of other requests in flight.",
-        "So latencies have no upper bound and goodput has no lower bound, and the mean of TTFT may be far too low. Use repeats=10, "
-        "or run much longer.",
+        "So latencies have no upper bound and goodput has no lower bound, and the true mean of TTFT may lie above its interval. Use "
+        "repeats=10, or run much longer.",
     ),
     "near_capacity": (
-        "this is {percent:.0f}% of the highest throughput observed for the endpoint.",
-        "TTFT and goodput vary slowly here, so a single run may not bound them. At 85% of capacity, about 88% of the intervals of "
-        "TTFT's mean and of goodput contain the true value; at 95% of capacity, 65% of those of E2E do. Use repeats=10.",
+        "the offered load is {percent:.0f}% of the highest throughput measured for this endpoint.",
+        "TTFT and goodput vary slowly here, so a single run may not bound them. Instead of 95%, about 88% of the intervals of TTFT's "
+        "mean and of goodput contain the true value at 85% of capacity, and 65% of those of E2E at 95%. Use repeats=10.",
     ),
     "serialised": (
         "requests appear to be served one at a time: {what}.",
@@ -219,7 +220,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "You are measuring the rate limit, not the model. Lower the load, or raise the limit.",
     ),
     "window_uncut": (
-        "fewer than 10 times the level's requests were sent, so the figures include the start and the end of the level.",
+        "fewer than 10 requests per concurrent user were sent, so the figures include the start and the end of the level.",
         "Send at least {need} requests, so that both can be excluded.",
     ),
     "verify_off": ("TLS certificates were not checked (verify=False).", "Anyone on the network path can read the key."),
@@ -234,7 +235,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "capture_full": ("The raw bytes of {n} exchanges were not saved: capture_limit_mb={limit} was reached.", ""),
     "worker_lost": (
-        "worker {worker} of {workers} was lost ({why}) together with {n} request(s); after that the load was too low.",
+        "worker {worker} of {workers} was lost ({why}) together with {n} request(s); after that the load was lower than planned.",
         "Run the level again if you need its figures; the usual cause of a killed process is a lack of memory.",
     ),
     "data_left_out": (

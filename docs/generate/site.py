@@ -50,7 +50,8 @@ def reference(markdown: str) -> str:
         named = NAME.match(section)
         if named and "```python" in section and "\n| field | default | what |" not in section:
             options = "show_root_heading: false, show_root_toc_entry: false, heading_level: 3"
-            section = f"## `bk.{named[1]}`\n\n::: basetenkit.{named[1]}\n    options: {{{options}}}\n\n"
+            call = section[: section.index("```\n\n") + 4]
+            section = f"{call}\n::: basetenkit.{named[1]}\n    options: {{{options}}}\n\n"
         out.append(section)
     return "".join(out)
 

@@ -88,7 +88,7 @@ def test_a_short_run_says_how_long_it_would_have_to_be() -> None:
     slow = np.sin(np.linspace(0, 4 * np.pi, N))
     (found,) = diagnosis(clean(e2e_s=1.0 + 0.3 * slow))
     assert found.code == "short_run"
-    assert "run for 25 such times" in found.cure
+    assert "25 times as long" in found.cure
 
 
 def test_a_real_server_that_works_on_one_at_a_time_is_told() -> None:

@@ -1,8 +1,8 @@
 """Run and LiveRun; `run`, `run_sync`, `start`, `load`.
 
-A wrong configuration raises here, before anything is sent. What the endpoint does never raises: it stands in rows and
-findings. The engine has a thread and a loop of its own, so that the kernel's loop stays free: widgets live, Stop works, the
-next cell runs.
+A wrong configuration raises here, before anything is sent. A fault of the endpoint never raises: it is reported in rows and
+findings. The engine has its own thread and loop, so that the notebook kernel's loop stays free: widgets respond, Stop works, and
+the next cell runs.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class LiveRun:
 
     @property
     def progress(self) -> JsonObject:
-        """Where the run is: level, planned, sent, finished, in_flight, outcomes, seconds, last_error."""
+        """The progress of the run: level, planned, sent, finished, in_flight, outcomes, seconds, last_error."""
         return self._controller.progress.as_dict()
 
     @property
     def config(self) -> RunConfig:
-        """What it was started with."""
+        """The configuration of the run."""
         return self._controller.config
 
     @property

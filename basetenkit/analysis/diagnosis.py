@@ -140,8 +140,8 @@ def _of_failures(
 
 
 def _of_unanswered(where: str, rows: pl.DataFrame, ok: pl.DataFrame) -> Iterator[Finding]:
-    """Of requests that had no answer when the level ended, after far longer than any that succeeded: it is no fault of theirs
-    that they were cut, and the endpoint may hang."""
+    """Of requests that had no answer when the level ended, although they waited far longer than any successful request took: the
+    end of the level is not the cause, and the endpoint may hang."""
     cut = rows.filter(
         (pl.col("outcome") == "cancelled") & pl.col("ttft_s").is_null() & pl.col("first_byte_s").is_null()
     )
@@ -277,7 +277,7 @@ def _of_stamps(where: str, rows: pl.DataFrame, tool: str | None) -> Iterator[Fin
     by_user = rows.filter(pl.col("clock") == "user").height
     if by_user:
         by, error = (tool, "not known") if tool else ("this process", "wider")
-        cure = "Kernel stamps need Linux and a direct connection (no proxy, no HTTP/2)."
+        cure = "The OS's receive timestamps need Linux and a direct connection (no proxy, no HTTP/2)."
         cure = f"{tool} records no such error: measure with basetenkit to know it." if tool else cure
         yield finding("clock_user", where=where, n=by_user, sent=rows.height, by=by, error=error, cure=cure)
 
@@ -288,6 +288,6 @@ def _of_the_clock(where: str, summary: pl.DataFrame, workers: int) -> Iterator[F
         for name, title in BOUNDED.items():
             bound, median = figures[error_name(name)], figures[f"{name}_p50"]
             if bound is not None and median and bound > BOUND_SHARE * median:
-                room = f"workers={workers + 1} where a core is free" if workers else "workers=1"
+                room = f"workers={workers + 1} if a core is free" if workers else "workers=1"
                 numbers = {"bound_ms": bound * 1e3, "percent": 100 * bound / median, "room": room}
                 yield finding("clock_bound", where=where, what=title, **numbers)

@@ -90,13 +90,18 @@ def judge(
     tolerance: float = TOLERANCE,
     history: str | Path | pl.LazyFrame | None = None,
 ) -> Judgement:
-    """The gates of a Run or of its folder, at each level: the share of planned requests that were cut or never sent, at most
-    `max_unfinished` (None: no such gate, for levels that are meant to end by time); the share of failures, at most
-    `max_error_rate`; if the config has an `slo`, the share of requests within every limit of it, at least `goodput`; if a
-    `baseline` is given (a Run, or the folder of a saved one), each of GUARDED no worse than its by `tolerance`, a share; if a
-    `history` is given (a folder of saved runs, or `bk.history` of one), each of GUARDED no worse than the next of those runs
-    should be. ConfigError if a limit is no share or the runs have no level in common; StoreError if the baseline's folder is no
-    run, or the history's is no folder."""
+    """The gates of a Run or of its folder, at each level:
+
+    - the share of planned requests that were cut or never sent, at most `max_unfinished` (None: no such gate, for levels that are
+      meant to end by time);
+    - the share of failures, at most `max_error_rate`;
+    - if the config has an `slo`: the share of requests within all its limits, at least `goodput`;
+    - if a `baseline` is given (a Run, or the folder of a saved one): each of GUARDED is worse by at most `tolerance`, a share;
+    - if a `history` is given (a folder of saved runs, or `bk.history` of one): each of GUARDED is no worse than the range expected
+      for the next run.
+
+    ConfigError if a limit is not a share or the runs have no level in common; StoreError if the baseline's folder is not a run, or
+    the history is not a folder."""
     data = as_run(run, "judge")
     limits = {"goodput": goodput, "max_error_rate": max_error_rate, "max_unfinished": max_unfinished}
     for name, value in limits.items():

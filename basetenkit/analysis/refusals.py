@@ -57,7 +57,7 @@ def not_ready(row: Mapping[str, object]) -> bool:
 
 
 def names(message: str, field: str) -> int | None:
-    """Where `message` names the field; None if it does not. A name that is also a common word must be marked as a name."""
+    """The place in `message` that names the field, or None. A name that is also a common word must be marked as a name."""
     word = re.escape(field)
     if field in _COMMON:
         marked: tuple[str, ...] = (rf"[\'\"`]{word}[\'\"`]", rf"(?:^|[.\s;(\[]){word}: ", rf"\bbody\.{word}\b")

@@ -53,9 +53,9 @@ def at_each_start(rows: pl.DataFrame) -> list[NDArray[np.signedinteger[Any]]]:
 
 def falls_behind(rows: pl.DataFrame) -> tuple[float, float] | None:
     """(in flight early, in flight late) if an open loop's endpoint falls behind for good, else None: arrivals less departures in
-    20 equal parts of the time in which requests were sent are above 0 with one-sided confidence of 95%, and a twentieth of what
-    was due is not served. In a level that was not full when this began, E2E must rise as well. Means over the first and the last
-    quarter of that time."""
+    20 equal parts of the time in which requests were sent are above 0 with one-sided confidence of 95%, and a twentieth of the
+    requests that were due is not served. In a level that was not full when this began, E2E must rise as well. Means over the
+    first and the last quarter of that time."""
     for of, full in sending(rows):
         mine = rows.filter((pl.col("repeat") == of.repeat) & (pl.col("phase") != "preflight"))
         over = mine.filter(pl.col("outcome") != "cancelled")

@@ -1,9 +1,9 @@
-"""The gaps between output chunks as times of tokens, where a chunk may hold several.
+"""The gaps between output chunks as times of tokens. A chunk may hold several tokens.
 
-A server that speculates, or that buffers, sends several tokens at once. Its gaps between chunks are then not inter-token
-latencies: the first of k tokens that come together waited the whole gap, the others nothing, and when each was made nobody
-outside the server knows. So a gap is given three ways: as it was, shared out evenly over its tokens, and as the bounds
-between which each of those tokens' own latencies lies, the clock's proven error included.
+A server that speculates or buffers sends several tokens at once. The gaps between its chunks are then not inter-token latencies:
+the first of k tokens that arrive together waited the whole gap, the others not at all, and a client cannot see when each was
+made. So each gap is given in three ways: as measured, divided evenly among its tokens, and as bounds on the latency of each of
+those tokens. The bounds include the clock's proven error.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_json(document: Mapping[str, object]) -> None:
-    """One JSON document to standard output; what JSON has no form for stands as its text."""
+    """One JSON document to standard output; a value that JSON cannot hold is written as its text."""
     sys.stdout.write(orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 

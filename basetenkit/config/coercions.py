@@ -47,7 +47,7 @@ def as_text_values(value: object) -> object:
 
 
 def as_path(value: object, where: str) -> Path:
-    """The path that a call was given; `where` names the argument in the ConfigError for what is not a path."""
+    """The path that a call was given; `where` names the argument in the ConfigError for a value that is not a path."""
     try:
         text = as_text(value)
     except ValueError as error:

@@ -45,7 +45,7 @@ class Model(BaseModel):
 
     @classmethod
     def _by_todays_names(cls, given: Mapping[str, object]) -> dict[str, object]:
-        """What was given, under the fields' names of today. ConfigError if one is given by both of its names."""
+        """The given values under the current names of their fields. ConfigError if a field is given by both of its names."""
         twice = [old for old, new in cls.renamed.items() if old in given and new in given]
         if twice:
             raise ConfigError(

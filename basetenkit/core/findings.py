@@ -198,13 +198,13 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     "ttft_waiting": (
         "requests waited in a queue, and this level was too short to measure it: TTFT varies more than fourfold, and grows with "
         "the number of other requests in flight.",
-        "So latencies have no upper bound and goodput has no lower bound, and the true mean of TTFT may lie above its interval. Use "
-        "repeats=10, or run much longer.",
+        "So latencies have no upper bound and goodput has no lower bound, and the true mean of TTFT may lie above its interval. "
+        "Use repeats=10, or run much longer.",
     ),
     "near_capacity": (
         "the offered load is {percent:.0f}% of the highest throughput measured for this endpoint.",
-        "TTFT and goodput vary slowly here, so a single run may not bound them. Instead of 95%, about 88% of the intervals of TTFT's "
-        "mean and of goodput contain the true value at 85% of capacity, and 65% of those of E2E at 95%. Use repeats=10.",
+        "TTFT and goodput vary slowly here, so a single run may not bound them. Instead of 95%, about 88% of the intervals of "
+        "TTFT's mean and of goodput contain the true value at 85% of capacity, and 65% of those of E2E at 95%. Use repeats=10.",
     ),
     "serialised": (
         "requests appear to be served one at a time: {what}.",

@@ -38,7 +38,7 @@ def columns_of(data: Any) -> dict[str, list[Any]] | pl.DataFrame | None:
 
 
 def plain(value: object) -> Any:
-    """A cell's value without arrays, and None for what is missing."""
+    """A cell's value without arrays, and None for a missing one."""
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -32,7 +32,7 @@ class Html:
 
 # Its colours are those of the page, so that it is legible in a light and in a dark one. JupyterLab has rules for every table of an
 # output (equal widths, everything to the right), hence the class twice: ours count more than those.
-# Where there is room, a number and its interval may be on two lines, and neither is broken.
+# A number and its interval may be on two lines, and neither is broken.
 _TABLE = """
 <div style="overflow-x: auto">
 <style>

@@ -14,8 +14,9 @@ from ..results.store import RunFolder
 
 OPEN_FILES_SPARE = 64
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-# Of runs against the embedded endpoint: a row and a chunk on the disk, rounded up; a chunk in flight (its message of the body,
-# its stamps, what is read out of it); and the most that one process takes in, so that a time limit bounds a plan, too.
+# Measured in runs against the embedded endpoint, and rounded up: bytes of a row and of a chunk on the disk; bytes of a chunk in
+# flight (its message of the body, its timestamps, its parsed output); and the most that one process receives per second, so that
+# a time limit bounds a plan, too.
 ROW_BYTES, CHUNK_BYTES, IN_FLIGHT_BYTES = 400, 16, 600
 ROWS_A_SECOND, CHUNKS_A_SECOND = 5_000, 500_000
 

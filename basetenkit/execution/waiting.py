@@ -91,8 +91,8 @@ def wait_for(work: Callable[[], Coroutine[object, object, T]]) -> T:
 
 @contextlib.contextmanager
 def reentered() -> Iterator[asyncio.AbstractEventLoop]:
-    """The running loop, patched so that `run_until_complete` works within it. ConfigError if there is none, if it is no loop
-    that can be patched, or if it is a notebook kernel's."""
+    """The running loop, patched so that `run_until_complete` works within it. ConfigError if there is none, if it
+    cannot be patched, or if it belongs to a notebook kernel."""
     loop = running_loop()
     if loop is None:
         raise ConfigError("run_sync: keep_loop=True needs a running event loop, and none runs here; leave it out")

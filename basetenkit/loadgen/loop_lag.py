@@ -1,8 +1,8 @@
-"""How far behind a loop is: how late it comes to a timer that is due each hundredth of a second.
+"""How far behind a loop is: how late it runs a timer that is due each hundredth of a second.
 
-Whatever keeps the loop from its work (a backlog of reads, another thread that holds the interpreter, a machine short of
-processors) makes it late for a timer as it makes it late for a token. What was found ready and waits for its slice of a turn
-is late, too. Polls are rounded up to a whole millisecond, so an idle loop shows up to about one.
+Anything that delays the loop (a backlog of reads, another thread that holds the interpreter, a machine with too few processors)
+delays the timer as it delays a token. Sockets that are ready and wait for their slice of an iteration are late, too. Polls are
+rounded up to a whole millisecond, so an idle loop shows up to about one.
 """
 
 from __future__ import annotations

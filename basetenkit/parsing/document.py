@@ -1,7 +1,7 @@
-"""One whole document -> output: the answer of a call that was not streamed, whatever it was wrapped in.
+"""One whole document -> output: the response to a call that was not streamed, whatever it was wrapped in.
 
-Order: an error it reports; the user's `response_path`; embeddings; the dialects; a model's own keys. Where none fits,
-the document is not guessed at: the outcome is `malformed`, and the sentence names its keys and the cure.
+Order: an error it reports; the user's `response_path`; embeddings; the dialects; a model's own keys. If none fits, nothing is
+guessed: the outcome is `malformed`, and the message names the document's keys and the cure.
 """
 
 from __future__ import annotations

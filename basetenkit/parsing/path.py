@@ -24,7 +24,7 @@ _DEEPEST, _LOOKED_AT = 4, 200
 
 
 def follow(doc: object, path: str) -> tuple[bool, object]:
-    """(whether the path leads somewhere, what is there)."""
+    """(whether the path leads to a value, that value)."""
     for step in path.split("."):
         if isinstance(doc, dict) and step in doc:
             doc = doc[step]

@@ -106,7 +106,7 @@ def _is_clean(texts: list[str]) -> bool:
 
 
 def _after_echo(text: str, prompt: str) -> int | None:
-    """Where `text` goes on after the prompt, which begin tokens may precede; None if it does not begin with it."""
+    """The index in `text` after the prompt, which begin tokens may precede; None if `text` does not begin with the prompt."""
     if text.startswith(prompt):
         return len(prompt)
     match = _BEGIN_TOKENS.match(text)

@@ -1,8 +1,8 @@
 """Body bytes -> messages, each with its byte range.
 
 The framing (SSE, NDJSON, one JSON document, plain text) is decided once, from the content type and the first bytes,
-because servers lie: Baseten's own model server sends Server-Sent Events as application/octet-stream. What is decided is
-never revised half-way, so no byte is read in two meanings.
+because content types can be wrong: Baseten's own model server sends Server-Sent Events as application/octet-stream. The
+decision is never revised, so no byte is read in two ways.
 """
 
 from __future__ import annotations

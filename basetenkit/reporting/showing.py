@@ -17,7 +17,7 @@ def run(shown: RunData, said: str) -> dict[str, str]:
 
 
 def live(progress: dict[str, object], done: bool) -> dict[str, str]:
-    """The MIME bundle of a live run: one line, as it stands now."""
+    """The MIME bundle of a live run: one line, with its state now."""
     line = describe(progress)
     line += ", done" if done else ""
     return {"text/html": str(paragraph(line)), "text/plain": line}

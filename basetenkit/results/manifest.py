@@ -1,7 +1,7 @@
-"""run.json as a model: what a run was, how each of its levels went, and on which machine.
+"""run.json as a model: the run's configuration, how each of its levels ended, and on which machine.
 
-A field that this version does not know is kept, so that a folder that a later version began can be resumed without a loss. What was
-not set is not written.
+A field that this version does not know is kept, so that a folder from a later version can be resumed without a loss. A field that
+was not set is not written.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Exchange + ParsedResponse + tokenizer -> one row: the schema is in `columns`.
 
-What was not measured is null. Times are Float64 seconds, `_s` at the end of their names: those of the schedule since the
+A value that was not measured is null. Times are Float64 seconds, and their names end in `_s`: those of the schedule since the
 level's start, those of the response since the send.
 """
 

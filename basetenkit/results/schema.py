@@ -1,6 +1,6 @@
 """The columns of `run.requests` and `run.chunks`: type and meaning of each, here and nowhere else.
 
-What was not measured is null. Names that end in `_s` are Float64 seconds on one monotonic clock.
+A value that was not measured is null. Names that end in `_s` are Float64 seconds on one monotonic clock.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     ),
     "output_tokens_server": (pl.Int64(), "as the server reported it, likewise"),
     "reasoning_tokens": (pl.Int64(), "as the server reported it; part of its output count"),
-    "cached_tokens": (pl.Int64(), "input tokens that the server says came from its cache"),
+    "cached_tokens": (pl.Int64(), "input tokens from the server's cache, as the server reported them"),
     "input_tokens_client": (pl.Int64(), "the prompt's tokens by the tokenizer, without the server's chat template"),
     "output_tokens_client": (pl.Int64(), "the output's tokens by the tokenizer, counted on the whole text at once"),
     "output_chunks": (pl.Int64(), "output events that came"),
@@ -122,7 +122,7 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "error_source": (pl.String(), "'model', 'gateway' or 'unknown'"),
     "upstream_request_id": (pl.String(), "the id that the server gave the request"),
     "wire_format": (pl.String(), "'sse', 'ndjson', 'json', 'text' or 'embedding'"),
-    "finish_reason": (pl.String(), "as the server said it"),
+    "finish_reason": (pl.String(), "as the server reported it"),
     "text": (pl.String(), "the whole output text"),
     "notes": (
         NOTES,

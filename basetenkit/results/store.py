@@ -152,7 +152,7 @@ class RunFolder:
         beside.replace(beside.with_name(name))
 
     def compact(self, index: int) -> None:
-        """Makes one part of each kind out of a level's parts. Where it appears, it stands for the others."""
+        """Merges a level's parts of each kind into one. As soon as it exists, it replaces the others."""
         for kind in SCHEMAS:
             parts = self.parts(kind, index)
             if len(parts) > 1:

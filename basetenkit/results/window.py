@@ -1,9 +1,8 @@
-"""Which rows the figures are of; `stretches` has the time that rates are of.
+"""Which rows the figures cover; `stretches` has the time that rates cover.
 
-A steady level needs no cut: the load was settled before its first measured request, and was kept on until its last one had
-ended. Of a level without that (`steady=False`, and runs of earlier versions) a rule leaves out the ramp and the drain. Where a
-level was ended with requests in flight there is no drain, and nothing is left out at its end: what hung until then is what a
-reader must see.
+A steady level needs no cut: the load was settled before its first measured request, and was kept up until the last one had ended.
+For other levels (`steady=False`, and runs of earlier versions) a rule leaves out the ramp and the drain. If a level was ended with
+requests in flight, there is no drain, and nothing is left out at its end: a reader must see the requests that hung until then.
 """
 
 from __future__ import annotations

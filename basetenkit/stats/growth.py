@@ -21,9 +21,8 @@ def grows(steps: NDArray[np.float64], least: float) -> bool:
 def rises(in_flight: Sequence[float] | NDArray[np.float64], sent: int) -> tuple[float, float] | None:
     """(early, late): the means of the second and the last quarter of the requests in flight, if they keep rising; else None.
 
-    The series is at equal times, after `sent` requests. It is asked again and again while a level goes on, so it takes more to
-    persuade it than one look at a whole level: the last 15 of 20 parts grow by p < 0.005, and a twentieth of what was sent is not
-    served.
+    The series is at equal times, after `sent` requests. The test is repeated while a level runs, so it is stricter than one look at
+    a whole level: the last 15 of 20 parts grow by p < 0.005, and a twentieth of the requests that were sent is not served.
     """
     means = batch_means(np.asarray(in_flight, float))
     if means is None:

@@ -89,8 +89,8 @@ def moments(psi: Array, parts: Labels | None = None) -> Moments:
 def standard_error(of: Moments, floor: bool = True) -> tuple[float, int]:
     """(standard error of the mean of a series in start order, degrees of freedom); at least LEAST values.
 
-    The one that gives the widest interval, of 5, 10 and 20 batch means: the 20 see short correlation and are inflated for what is
-    left of it (their lag-1 autocorrelation, less the bias that 20 values give it), the 5 see what outlasts a tenth of the run.
+    The one that gives the widest interval, of 5, 10 and 20 batch means: the 20 see short correlation and are inflated for the
+    rest of it (their lag-1 autocorrelation, less the bias that 20 values give it), the 5 see correlation over a tenth of the run.
     Never under the one that independence would give. Without that `floor` (values at equal times) of 10 and 20 only. Of several
     runs: from the runs' own means.
     """

@@ -107,8 +107,8 @@ def survival_curve(values: Array, cut: Marks) -> tuple[Array, Array]:
 
 
 def _bounds(survival: Any, variance: Any) -> tuple[Any, Any]:
-    """(lower, upper) 95% curves about a survival curve. Where it is 0 there is no variance, so the upper one stays where it
-    was: the longest observed value is not an upper bound."""
+    """(lower, upper) 95% curves about a survival curve. If the survival is 0 there is no variance, so the upper curve keeps its
+    value: the longest observed value is not an upper bound."""
     low, high = np.ones(len(survival)), np.ones(len(survival))
     inside = (survival > 0) & (survival < 1)
     spread = st.Z975 * np.sqrt(variance[inside]) / -np.log(survival[inside])

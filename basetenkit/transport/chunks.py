@@ -1,7 +1,7 @@
 """A chunked body (RFC 9112, 7.1), sans I/O: bytes in, pieces of the body out.
 
-llhttp reads chunks, too, but as a server must: it refuses blanks or an empty extension behind a size, and lines that end in LF
-alone, which other clients read. Where a chunk begins cannot be told from it afterwards, so all chunks are read here.
+llhttp reads chunks, too, but as strictly as a server must: it refuses blanks or an empty extension behind a size, and lines that
+end in LF alone, which other clients read. It does not report where a chunk begins, so all chunks are read here.
 """
 
 from __future__ import annotations

@@ -110,8 +110,8 @@ class Poller(selectors.DefaultSelector):
         return ahead + ready[:SLICE]
 
     def _poll_priority(self, priority: epoll) -> Ready:
-        """What has become ready of the hastened, and the next slice of what waits."""
-        many = max(1, len(self._hastened))  # all of them: what is not found was not there
+        """The sockets that wait for their first token and are ready, and the next slice of the others."""
+        many = max(1, len(self._hastened))  # all of them: a socket that is not found was not ready
         ahead = [(self.get_key(fd), selectors.EVENT_READ) for fd, _ in priority.poll(0, many)]
         ready, self._waiting = self._waiting[:SLICE], self._waiting[SLICE:]
         return ahead + ready

@@ -198,7 +198,7 @@ class Connection:
         if info is not None and info[2] > 0:
             exchange.out_of_order = True
             return now, stamp, False
-        # Handed out late by the kernel: what else the read took came after the read before, and no poll says more of it.
+        # The OS kernel delivered it late: the rest of this read arrived after the previous read, and no poll narrows that down.
         return stamp, min(stamp, exchange.reads[-4] if exchange.reads else exchange.sent_ns or stamp), not full
 
     def _feed_tls(self, reader: ResponseReader, tls: TlsLayer, n: int, stamp: int, earliest: int, exact: bool) -> None:

@@ -116,8 +116,8 @@ class StampedStream(httpcore.AsyncNetworkStream):
         except OSError as error:
             raise httpcore.ReadError(describe(error)) from None
         returned = mono()
-        # What a poll reported had not come before the poll before it. A task runs a turn of the loop after that at times,
-        # and what was there at once may have come at any time since the connection was last seen empty.
+        # Data that a poll reports did not arrive before the previous poll. Sometimes a task runs one iteration of the loop after
+        # that, and data that is there at once may have arrived at any time since the connection was last seen empty.
         earliest = max(self.empty_since, self._poller.before_previous) if waited else self.empty_since
         if data:
             self.reads.append((returned, earliest))

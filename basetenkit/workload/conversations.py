@@ -1,11 +1,11 @@
-"""Conversations: lists of messages out of a data set, and each one while it is being held.
+"""Conversations: lists of messages from a data set, and the state of each while it runs.
 
-A list is cut into turns: each ends with a user's message, or with the results of a tool. A turn sends everything said so far.
-The assistant's part of that history is by default what the model itself said (`history_from="model"`), because a server caches
-what it has produced and a user goes on from what was read; `history_from="dataset"` puts the list's own answers there, so that
-every model is sent the same bytes. If the list has no answer, the model's own serves either way. An answer of the list that
-calls a tool is always used, because the result behind it belongs to that call. What a list holds of the assistant before its
-first user's message is history from the start. What follows its last question asks nothing and is not sent.
+A list is cut into turns: each ends with a user's message, or with the results of a tool. A turn sends the whole history so far.
+The assistant's part of that history is by default the model's own output (`history_from="model"`), because a server caches its
+output and a user replies to it. `history_from="dataset"` uses the list's own answers instead, so that every model receives the
+same bytes. If the list has no answer, the model's own is used either way. An answer of the list that calls a tool is always used,
+because the result after it belongs to that call. Messages of the assistant before the first user's message are history from the
+start. Messages after the last question are not sent.
 
 A row that is a whole request (a line of a batch file, or a logged body that does not end with the assistant) is one turn: all
 its messages are sent as they are.

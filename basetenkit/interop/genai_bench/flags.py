@@ -310,7 +310,7 @@ def _limits(given: Mapping[str, list[str]]) -> dict[str, object]:
         fields["workers"] = workers
     if (ratio := _number(given, "--warmup-ratio")) is not None:
         if not 0 <= ratio < 1:
-            raise ConfigError(f"--warmup-ratio: {ratio:g} is no share from 0 to below 1, e.g. 0.1")
+            raise ConfigError(f"--warmup-ratio: {ratio:g} must be at least 0 and below 1, e.g. 0.1")
         count = _number(given, "--max-requests-per-run")
         if count is not None and count != int(count):
             raise ConfigError(f"--max-requests-per-run: {count:g} is not a whole number")

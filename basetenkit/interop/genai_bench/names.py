@@ -1,7 +1,7 @@
-"""genai-bench's metric names and ours, once: what reads its folders, what writes them and the page in docs/ use this table.
+"""genai-bench's metric names and ours. The reader and the writer of its folders and the page in docs/ all use this table.
 
 Its definitions are those of its `RequestLevelMetrics` and `AggregatedMetrics` (version 0.0.5, and Baseten's fork of 0.0.2);
-what is said here of a difference was seen in its code. An expression is over the rows of `run.requests`.
+each difference was found in its code. An expression is over the rows of `run.requests`.
 """
 
 from __future__ import annotations
@@ -69,33 +69,33 @@ OUTCOME: tuple[Name, ...] = (
 # of one scenario and level: `aggregated_metrics`
 LEVEL: tuple[Name, ...] = (
     Name("scenario", "scenario", _none),
-    Name("num_concurrency", "level", "the fork puts requests a second here, too (--qps-level): load says which it is"),
-    Name("batch_size", "batch_size", "a column of each row; of several, each level's scenario says its own: `E(64,8)`"),
-    Name("iteration_type", "load", "which of the two it went over"),
+    Name("num_concurrency", "level", "in the fork also requests per second (--qps-level): `load` tells which"),
+    Name("batch_size", "batch_size", "a column of each row; of several, each level's scenario contains its own: `E(64,8)`"),
+    Name("iteration_type", "load", "which of the two it varied"),
     Name("run_duration", "duration_s", "theirs is from starting users to stopping them, with its polling of 1 s; ours is the "
          "window of the measured requests"),
     Name("mean_output_throughput_tokens_per_s", "output_tokens_per_s", "tokens of successes / run_duration, with ramp and drain"),
     Name("mean_input_throughput_tokens_per_s", "input_tokens_per_s", "likewise"),
     Name("mean_total_tokens_throughput_tokens_per_s", "", "the sum of those two"),
-    Name("mean_total_chars_per_hour", "", "tokens/s x characters a token of its corpus x 3600: an estimate"),
+    Name("mean_total_chars_per_hour", "", "tokens/s x characters per token of its corpus x 3600: an estimate"),
     Name("requests_per_second", "requests_per_s", "successes / run_duration, with ramp and drain"),
     Name("requests_per_minute", "requests_per_s", "the old name, 60 times as large"),
     Name("total_arrivals", "", "requests that the fork's open loop was to send"),
-    Name("arrival_requests_per_second", "", "those, a second"),
+    Name("arrival_requests_per_second", "", "the same per second"),
     Name("error_codes_frequency", "fates", "ours are outcomes"),
-    Name("error_rate", "error_rate", "always 0 in its files; ours is of the rows"),
-    Name("num_error_requests", "fates", "its cancelled requests are in no count"),
-    Name("num_completed_requests", "ok", "its successes, those of no token among them; read as `empty` here"),
-    Name("num_requests", "sent", "what was lost between its processes is in no count"),
+    Name("error_rate", "error_rate", "always 0 in its files; ours is computed from the rows"),
+    Name("num_error_requests", "fates", "its cancelled requests are not counted"),
+    Name("num_completed_requests", "ok", "its successes, which include responses without a token; those are read as `empty` here"),
+    Name("num_requests", "sent", "requests that were lost between its processes are not counted"),
     Name("stats", "spread", "min, max, mean, stddev (theirs of the population, ours of the sample), sum, p25 to p99 (theirs are "
          "interpolated between two requests, ours are a value that a request had: with few requests the high ones differ)"),
 )
 # fmt: on
 
 STATS = tuple(name for name in REQUEST if name.theirs != "audio_throughput")
-SCALED = frozenset({"ttft", "tpot", "e2e_latency", "output_latency"})  # what is in ms where the folder's unit is
+SCALED = frozenset({"ttft", "tpot", "e2e_latency", "output_latency"})  # in ms if that is the folder's unit
 READ = {name.theirs: name.ours for name in REQUEST if name.read}
-# how a message begins where the code is a client's own and not the server's: two of genai-bench, the others ours
+# how a message begins if the code comes from a client and not from the server: two of genai-bench, the others ours
 BEGINS = {
     "connection_error": "Connection error: ",
     "timeout": "Request timed out: ",

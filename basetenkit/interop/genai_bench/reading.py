@@ -44,7 +44,7 @@ FAKED_TTFT_S, FAKED_WITHIN_S = 0.001, 1e-6
 
 @dataclass
 class _File:
-    """One file: a scenario at a level, its rows, and what was put right in them."""
+    """One file: a scenario at a level, its rows, and counts of the repairs to them."""
 
     name: str
     scenario: str
@@ -57,11 +57,11 @@ class _File:
 
 
 def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model: str | None = None) -> Run:
-    """The Run of a result folder of genai-bench: its requests in our columns, what it did not record null; see
+    """The Run of a result folder of genai-bench: its requests in our columns. Values that it did not record are null; see
     docs/reference/genai-bench.md.
 
     `batch_size`, `model`: which of several that the folder holds. A Run has one model; batch sizes of embeddings are levels of
-    it, whose scenarios say their own, as `E(64,8)` does. Its own totals are in `run.metadata["genai_bench"]`, as they stand.
+    it; each scenario contains its own, e.g. `E(64,8)`. Its own totals are in `run.metadata["genai_bench"]`, unchanged.
     StoreError where the folder is none of genai-bench's, is damaged, or holds several models; ConfigError where its task is not
     measured here.
     """
@@ -90,7 +90,7 @@ def _document(path: Path) -> dict[str, object]:
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise StoreError(f"{path.parent} is no result folder of genai-bench: it has no {path.name}") from None
+        raise StoreError(f"{path.parent} is not a result folder of genai-bench: it has no {path.name}") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""The words of a command as a shell would hand them on: quotation marks, continued lines and variables.
+"""The words of a command as a shell would pass them on: quotation marks, continued lines and variables.
 
-A command that is pasted into a notebook has met no shell, so `$MODEL_API_KEY` in it is still a name. It is filled in from the
-environment as a shell would do it: not between single quotation marks, unless it is all that stands there. What a shell would
-fill in with nothing is refused by its name, and so is what is no shell's: `{model_id}`, `<your-key>`.
+A shell has not read a command that is pasted into a notebook, so `$MODEL_API_KEY` in it is still a name. It is replaced from the
+environment as a shell would do it: not between single quotation marks, unless there is nothing else between them. A variable that
+is not set is refused by its name, and so are placeholders: `{model_id}`, `<your-key>`.
 """
 
 from __future__ import annotations

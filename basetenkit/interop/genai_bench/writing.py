@@ -1,8 +1,8 @@
 """A Run -> a result folder that genai-bench's own `excel` and `plot` commands read, for whoever has reports built on them.
 
-Its figures are by genai-bench's definitions, of the measured requests: throughput is over the whole level, ramp and drain
-included. Where that tool would write something that was not measured (an error rate of 0, a TTFT of 1 ms), the folder has what
-is true, or null. `names` is the table; neither the key nor the URL is in the folder.
+Its figures follow genai-bench's definitions and cover the measured requests: throughput is over the whole level, ramp and drain
+included. If that tool would write a value that was not measured (an error rate of 0, a TTFT of 1 ms), the folder has the true
+value, or null. `names` is the table. The folder contains neither the key nor the URL.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ OTHER = 500
 
 
 def write_genai_bench(run: Run, folder: str | Path) -> Path:
-    """Writes the run as genai-bench's folder and returns where: its metadata, and a file a (scenario, level), repeats together.
+    """Writes the run as genai-bench's folder and returns its path: its metadata, and one file per scenario and level.
 
-    Requests that were cut when their level ended, and the warm-up, are not in it: they are in no count of genai-bench's.
-    Requests a second stand under num_concurrency, as in Baseten's fork; upstream reads whole numbers of them only.
-    ConfigError where `run` is no Run, has levels of both kinds, or of several batch sizes and several loads; StoreError where
+    Requests that were cut when their level ended, and the warm-up, are left out, because genai-bench does not count them.
+    Requests per second are written as num_concurrency, as in Baseten's fork; upstream reads only whole numbers of them.
+    ConfigError if `run` is not a Run, has levels of both kinds, or of several batch sizes and several loads; StoreError where
     the folder is not new or empty, or cannot be written: then nothing of it is left.
     """
     refuse_pending(run)

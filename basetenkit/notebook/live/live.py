@@ -1,8 +1,8 @@
-"""A run as it goes on, in a cell: a bar a level with rate and time left, requests by outcome, percentiles with histograms,
-tokens a second, the last error in words.
+"""A live run in a cell: one bar per level with rate and time left, requests by outcome, percentiles with histograms, tokens per
+second, and the last error.
 
-Counts are read twice a second and cost next to nothing; figures need the rows so far, so they are made on another thread, and
-less often as the rows become many: after each reading it rests a hundred times the CPU time that the thread took.
+Counts are read every half second and cost almost nothing. Figures need the rows so far, so another thread computes them, and less
+often as the number of rows grows: after each reading it waits a hundred times the CPU time that the thread took.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def test_what_does_not_apply_is_refused_all_at_once_with_what_serves_instead() -
         ("--max-requests-per-run inf --warmup-ratio 0.5", "--max-requests-per-run: 'inf' is not a number"),
         ("--max-requests-per-run 1.5 --warmup-ratio 0.5", "--max-requests-per-run: 1.5 is not a whole number"),
         ("--warmup-ratio nan", "--warmup-ratio: 'nan' is not a number"),
-        ("--warmup-ratio 1", "no share"),
+        ("--warmup-ratio 1", "at least 0 and below 1"),
         ("--api-key aaaa --model-api-key bbbb", "differ"),
         ("--api-model-name a --api-model-name b", "2 times"),
         ("--distribution normal", "exponential, uniform, constant"),

@@ -167,7 +167,7 @@ def test_batch_sizes_of_embeddings_are_levels_and_one_can_be_chosen(tmp_path: Pa
 
 
 def test_what_is_no_folder_of_genai_bench_is_said_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is no result folder of genai-bench"):
+    with pytest.raises(StoreError, match="is not a result folder of genai-bench"):
         bk.read_genai_bench(tmp_path)
     metadata(tmp_path)
     with pytest.raises(StoreError, match="holds no results"):

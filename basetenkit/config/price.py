@@ -99,8 +99,8 @@ class Price(Model):
         ----------
         model_id : id of a dedicated model, e.g. "abcd1234"; or the name of a shared Model API, e.g. "openai/gpt-oss-120b".
         environment, deployment : which deployment of a dedicated model; `deployment` is an id and replaces `environment`.
-        api_key : else BASETEN_API_KEY, then MODEL_API_KEY from the environment. It is sent only to baseten.co, or to this
-        machine. replicas : how many replicas to pay for; None: those that are active now, at least 1.
+        api_key : else BASETEN_API_KEY, then MODEL_API_KEY from the environment. It is sent only to baseten.co or to this machine.
+        replicas : how many replicas to pay for; None: those that are active now, at least 1.
         base_url : address of the management API; None: https://api.baseten.co.
 
         Raises

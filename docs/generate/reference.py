@@ -37,6 +37,17 @@ def _signature(thing: Any) -> str:
         return ""
 
 
+def _doc(thing: Any) -> str:
+    """The docstring; sections in numpy's form as bold words and lists, because their underlines would be headings here."""
+    title, sections = (
+        re.compile(r"^(\w[\w ]*)\n-{3,}$", re.M),
+        re.split(r"(?m)^(?=\w[\w ]*\n-{3,}$)", inspect.getdoc(thing) or ""),
+    )
+    listed = [re.sub(r"(?m)^(\w[\w, ]*) : (.*)$", r"- `\1`: \2", part) for part in sections[1:]]
+    text = "".join([sections[0], *(title.sub(r"**\1**\n", part) for part in listed)])
+    return re.sub(r"(?ms)^(>>> .*?)(?=\n\n|\Z)", r"```python\n\1\n```", text)
+
+
 class _Bare:
     def __init__(self, text: str) -> None:
         self.text = text
@@ -71,7 +82,7 @@ def _members(thing: Any) -> list[tuple[str, str, str]]:
     for name, value in defined.items():
         attribute = isinstance(value, property | cached_property)
         inner = value.fget if isinstance(value, property) else getattr(value, "__func__", getattr(value, "func", value))
-        doc = inspect.getdoc(inner) if inspect.isfunction(inner) else None
+        doc = _doc(inner) if inspect.isfunction(inner) else None
         if not name.startswith("_") and doc:
             out.append((name, "" if attribute else _signature(inner), doc))
     return out
@@ -82,13 +93,13 @@ def api_page() -> str:
     for name in bk.__all__:
         thing = getattr(bk, name)
         if inspect.ismodule(thing):
-            out += f"\n## `bk.{name}`\n\n{inspect.getdoc(thing)}\n"
+            out += f"\n## `bk.{name}`\n\n{_doc(thing)}\n"
             continue
         if not callable(thing) or name.startswith("__"):
             continue
         fields = getattr(thing, "model_fields", None)
         signature = "(...)" if fields else _signature(thing)
-        out += f"\n## `bk.{name}`\n\n```python\n{_called(f'bk.{name}', signature)}\n```\n\n{inspect.getdoc(thing)}\n"
+        out += f"\n## `bk.{name}`\n\n```python\n{_called(f'bk.{name}', signature)}\n```\n\n{_doc(thing)}\n"
         if fields:
             out += "\n| field | default | what |\n|---|---|---|\n"
             for field, info in fields.items():

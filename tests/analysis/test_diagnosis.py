@@ -392,7 +392,7 @@ def test_a_key_over_loopback_or_https_is_not_in_clear() -> None:
 
 
 def test_the_cure_of_a_wide_bound_is_one_that_is_not_taken_yet() -> None:
-    for workers, cure in ((0, "workers=1,"), (2, "workers=3 where a core is free")):
+    for workers, cure in ((0, "workers=1,"), (2, "workers=3 if a core is free")):
         (found,) = diagnosis(clean(ttft_error_s=0.015), config(workers=workers))
         assert cure in found.cure
 

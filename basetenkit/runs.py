@@ -10,7 +10,8 @@ from .analysis import cost, figures
 from .analysis.latency_model import QUANTILES, explain_latency
 from .analysis.metrics import AROUND
 from .analysis.token_gaps import token_gaps
-from .core.findings import Finding
+from .analysis.verdict import Verdict, verdict
+from .core.finding_list import Findings
 from .core.types import JsonObject
 from .reporting import showing
 from .results.interpret import interpret
@@ -21,15 +22,36 @@ class Run(RunData):
     """What a run left: rows, chunks, and what can be said of them. Made by `run` and by `load`, the same either way."""
 
     @property
+    def verdict(self) -> Verdict:
+        """What the run found: one to three sentences with figures. `str(run.verdict)` is the text, `.sentences`, `.status` ("kept",
+        "missed", "undecided", "measured", "failed", "empty") and `.evidence` (the figures of each level) are for code. It claims
+        nothing that the 95% intervals do not show.
+
+            print(run.verdict)      # Within the SLO (TTFT 0.2 s) up to 8 in flight: 1,114 tokens/s, TTFT p50 89.0 ms. At 16 in ...
+        """
+        return verdict(self)
+
+    @property
     def summary(self) -> pl.DataFrame:
-        """One row per (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%)."""
+        """One row per (scenario, load, level): the about 20 columns that one compares first. Latencies in s, shares from 0 to 1;
+        null if it was not measured. `metrics` has the intervals, `summary_wide` every column. An open loop has its latencies from
+        when a request was due as well, embeddings their inputs per second.
+
+            run.summary.select("level", "goodput", "output_tokens_per_s", "ttft_s_p50")
+        """
         return figures.summary(self)
+
+    @property
+    def summary_wide(self) -> pl.DataFrame:
+        """One row per (scenario, load, level) with everything in columns: counts by outcome; each metric as value, _low, _high
+        (95%); tokens; the clock's error; how busy this client was."""
+        return figures.summary_wide(self)
 
     @property
     def metrics(self) -> pl.DataFrame:
         """One row per (scenario, load, level, metric): `value`, `low`, `high` (95%), `n` (how many values it is of), `n_eff` (how
         many independent ones would say as much) and `method` (how the interval was made, or why it lacks a bound). The figures are
-        those of `summary`; a metric that has neither a value nor a bound has no row.
+        those of `summary_wide`; a metric that has neither a value nor a bound has no row.
 
         For example, the percentiles of TTFT at each level:
 
@@ -66,8 +88,9 @@ class Run(RunData):
         return cost.of_run(self)
 
     @property
-    def findings(self) -> list[Finding]:
-        """What a reader of the figures must know: code, sentence, cure."""
+    def findings(self) -> Findings:
+        """What a reader of the figures must know, gravest first: a list of `Finding` (code, severity, sentence, cure), and as the
+        last line of a cell a table of its kinds."""
         return figures.findings(self)
 
     @property
@@ -107,10 +130,15 @@ class Run(RunData):
         return pl.DataFrame(rows, schema_overrides={"changed": pl.List(pl.String), **text, **counts} if rows else None)
 
     def __repr__(self) -> str:
+        return f"{self._said}\n{self.verdict}"
+
+    @property
+    def _said(self) -> str:
+        """What the run is, in one line."""
         planned = self.rows.filter(~pl.col("phase").is_in(AROUND))
         ok = int((planned["outcome"] == "ok").sum())
         state = "" if self.complete else ", not complete"
         return f"<Run: {planned.height} requests in {len(self.manifest.levels)} level(s), {ok} ok{state}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return showing.run(self, repr(self))
+        return showing.run(self, self._said)

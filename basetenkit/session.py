@@ -21,7 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
-from .analysis.summary import summarise
+from .analysis.summary import readable, summarise
 from .config.run_config import RunConfig
 from .core.errors import ConfigError
 from .core.pending import awaited
@@ -89,7 +89,13 @@ class LiveRun:
 
     @property
     def summary(self) -> pl.DataFrame:
-        """The summary of the rows so far. Its means are the plain ones: of those still in flight, the long ones are missing."""
+        """The summary of the rows so far, with the columns of `Run.summary`. Its means are the plain ones: of those still in
+        flight, the long ones are missing."""
+        return readable(self.summary_wide)
+
+    @property
+    def summary_wide(self) -> pl.DataFrame:
+        """The summary of the rows so far, with the columns of `Run.summary_wide`."""
         slo = self._controller.config.slo
         return self._controller.recorded(
             lambda rows, chunks: summarise(mark_window(rows.collect()), chunks, slo, controlled=False)

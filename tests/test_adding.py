@@ -135,7 +135,7 @@ def test_the_importer_reads_its_file_and_no_other(monkeypatch: pytest.MonkeyPatc
     theirs.write_text("\n".join(["start,ttft,latency,tokens", *lines]))
     other.write_text("a,b\n1,2\n")
     read = open_run(theirs)
-    (row,) = read.summary.to_dicts()
+    (row,) = read.summary_wide.to_dicts()
     assert row["e2e_s_mean"] == pytest.approx(0.595)
     assert read.requests["output_tokens"].to_list() == [40] * 20
     assert read.requests["ttft_error_s"].null_count() == 20

@@ -54,13 +54,13 @@ def test_each_size_is_a_level_whose_requests_have_so_many_inputs(run: bk.Run) ->
     assert sorted(set(sent(run)), key=lambda x: x[1]) == list(zip(LEVELS, SIZES, strict=True))
     assert run.requests.select((pl.col("scenario") == pl.format("E(16,{})", "batch_size")).all()).item()
     assert run.requests.select((pl.col("input_tokens_target") == 16 * pl.col("batch_size")).all()).item()
-    assert run.summary.select("scenario", "level", "ok").rows() == [(text, 1.0, 12) for text in LEVELS]
+    assert run.summary_wide.select("scenario", "level", "ok").rows() == [(text, 1.0, 12) for text in LEVELS]
     assert run.fates.select("scenario", "planned", "sent", "never_sent").rows() == [(t, 12, 12, 0) for t in LEVELS]
     assert run.complete
 
 
 def test_throughput_is_in_requests_inputs_and_tokens(run: bk.Run) -> None:
-    rates = run.summary.select("requests_per_s", "inputs_per_s", "input_tokens_per_s", "output_tokens_per_s")
+    rates = run.summary_wide.select("requests_per_s", "inputs_per_s", "input_tokens_per_s", "output_tokens_per_s")
     for (requests, inputs, tokens, none), size in zip(rates.rows(), SIZES, strict=True):
         assert inputs == pytest.approx(size * requests)
         assert tokens == pytest.approx(16 * inputs)
@@ -77,7 +77,7 @@ def test_two_workers_share_each_size_out(server: Any) -> None:
 
 def test_an_open_loop_goes_over_sizes_too(server: Any) -> None:
     run = bk.run_sync(config(server, concurrency=[], request_rate=[100.0]))
-    assert run.summary.select("scenario", "load", "ok").rows() == [(text, "request_rate", 5) for text in LEVELS]
+    assert run.summary_wide.select("scenario", "load", "ok").rows() == [(text, "request_rate", 5) for text in LEVELS]
 
 
 @pytest.mark.parametrize(("text", "size"), [("E(16)", 8), ("E(16,8)", 1)])
@@ -105,7 +105,7 @@ def test_sizes_at_one_load_are_one_curve_in_their_order(run: bk.Run) -> None:
     for against in ("inputs_per_s", "total_tokens_per_s"):
         points = data(bk.charts.serving_curve(run, "e2e_s", 50, against), "curve").sort("order")
         assert points.select("curve", "name").rows() == [("E(16), concurrency 1", f"{n} a request") for n in SIZES]
-        figures = run.summary["inputs_per_s" if against == "inputs_per_s" else "input_tokens_per_s"]
+        figures = run.summary_wide["inputs_per_s" if against == "inputs_per_s" else "input_tokens_per_s"]
         assert points[against].to_list() == pytest.approx(figures.to_list(), rel=1e-5)
     legend = json.dumps(bk.charts.latency_ecdf(run, "e2e_s").to_dict()["layer"])
     assert json.dumps([f"{text} at concurrency 1" for text in LEVELS]) in legend
@@ -127,7 +127,7 @@ def test_a_stopped_run_goes_on_with_the_sizes_that_are_missing(server: Any, tmp_
     assert not first.complete
     second = bk.run_sync(many, save_to=tmp_path / "r")
     assert second.complete
-    assert second.summary.select("scenario", "ok").rows() == [(text, 100) for text in LEVELS]
+    assert second.summary_wide.select("scenario", "ok").rows() == [(text, 100) for text in LEVELS]
     done = pl.col("scenario") == LEVELS[0]
     assert second.requests.filter(done)["request_id"].equals(first.requests.filter(done)["request_id"])
     with pytest.raises(StoreError, match="holds another run: batch_size differ"):
@@ -153,7 +153,7 @@ def test_a_command_goes_over_its_batch_sizes_and_its_folder_is_read_back(server:
     command = f"genai-bench benchmark --api-base {server.embeddings_url} --api-model-name m --task text-to-embeddings "
     command += "--traffic-scenario 'E(16)' --batch-size 1 --batch-size 8 --max-requests-per-run 4"
     run = bk.run_sync(bk.config_from_command(command))
-    assert run.summary.select("scenario", "level", "ok").rows() == [("E(16,1)", 1.0, 4), ("E(16,8)", 1.0, 4)]
+    assert run.summary_wide.select("scenario", "level", "ok").rows() == [("E(16,1)", 1.0, 4), ("E(16,8)", 1.0, 4)]
     folder = bk.write_genai_bench(run, tmp_path / "x")
     names = sorted(p.name.split("_time_")[0] for p in folder.glob("E*.json"))
     assert names == [f"E16_text-to-embeddings_batch_size_{n}" for n in (1, 8)]

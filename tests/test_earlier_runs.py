@@ -27,10 +27,10 @@ def test_it_loads_with_its_figures() -> None:
     assert not run.complete
     assert run.requests.height == 14
     assert run.chunks.collect().height > 0
-    counts = run.summary.select("level", "ok", "http_error", "cancelled")
+    counts = run.summary_wide.select("level", "ok", "http_error", "cancelled")
     assert counts.rows() == [(1.0, 8, 1, 0), (2.0, 2, 0, 2)]
     ttft = sorted(run.requests.filter("in_window", level=1)["ttft_s"])
-    assert run.summary["ttft_s_p50"][0] == ttft[len(ttft) // 2 - 1]
+    assert run.summary_wide["ttft_s_p50"][0] == ttft[len(ttft) // 2 - 1]
     assert run.requests.filter(phase="measured")["number"].to_list()[:3] == [3, 4, 5]
     words = "same_time: 2 output events came in one read: their spacing is not known"
     assert set(run.requests["warnings"].explode().drop_nulls()) == {words}

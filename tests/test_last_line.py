@@ -40,7 +40,8 @@ def shown() -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("name", "first", "then"),
     [
-        ("Run", "24 requests in 2 level(s)", "TTFT"),
+        ("Run", "in flight", "24 requests in 2 level(s)"),
+        ("Run", "24 requests in 2 level(s)", "clock error p99, ms"),
         ("LiveRun", "level 2 of 2", "12 of 12 requests"),
         ("RunConfig", "endpoint", "max_requests"),
         ("ParsedResponse", EVIL, "outcome: ok"),

@@ -24,16 +24,20 @@ def run(tmp_path: Path) -> bk.Run:
 
 def test_the_window_can_be_changed_and_every_figure_follows(run: bk.Run) -> None:
     other = run.with_window(skip_first=10, skip_last=20)
-    assert run.summary["in_window"].to_list() == [28]
-    assert other.summary["in_window"].to_list() == [10]
-    assert other.summary["ttft_s_mean"].to_list() == [14.5]
+    assert run.summary_wide["in_window"].to_list() == [28]
+    assert other.summary_wide["in_window"].to_list() == [10]
+    assert other.summary_wide["ttft_s_mean"].to_list() == [14.5]
     assert other.requests.height == run.requests.height
     assert other.fates.equals(run.fates)
 
 
 def test_metrics_are_the_summary_in_rows(run: bk.Run) -> None:
     ttft = run.metrics.filter(metric="ttft_s_p90").row(0, named=True)
-    assert (ttft["level"], ttft["value"], ttft["n"]) == (4.0, run.summary["ttft_s_p90"][0], run.summary["in_window"][0])
+    assert (ttft["level"], ttft["value"], ttft["n"]) == (
+        4.0,
+        run.summary_wide["ttft_s_p90"][0],
+        run.summary_wide["in_window"][0],
+    )
     assert run.with_window(skip_first=10, skip_last=20).metrics.filter(metric="ttft_s_p90")["n"].to_list() == [10]
 
 
@@ -82,7 +86,7 @@ def test_an_unsaved_run_and_its_other_window_keep_its_folder_while_either_lives(
             )
         )
     other = run.with_window(skip_first=1)
-    assert other.summary["in_window"].to_list() == [2]
+    assert other.summary_wide["in_window"].to_list() == [2]
     del other
     gc.collect()
     assert run.chunks.collect().height == 6

@@ -57,7 +57,7 @@ def test_a_closed_loop_measures_exactly_what_was_planned_with_load_around_it(ser
 
 def test_what_goes_around_is_in_no_count_but_its_own(server: Any) -> None:
     run = bk.run_sync(config(server, slo={"e2e_s": 30}))
-    fates, found = run.fates.row(0, named=True), run.summary.row(0, named=True)
+    fates, found = run.fates.row(0, named=True), run.summary_wide.row(0, named=True)
     assert (fates["planned"], fates["sent"], fates["ok"], fates["cancelled"], fates["never_sent"]) == (30, 30, 30, 0, 0)
     assert (fates["ramp"], fates["cooldown"]) == (phases(run)["ramp"], phases(run)["cooldown"])
     assert (found["sent"], found["ok"], found["cancelled"], found["in_window"]) == (30, 30, 0, 30)

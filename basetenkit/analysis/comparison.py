@@ -95,7 +95,7 @@ def compare(a: Given, b: Given) -> Comparison:
     ConfigError if `a` or `b` is neither; StoreError if a folder is not a run.
     """
     first, second = as_run(a, "compare: a"), as_run(b, "compare: b")
-    summaries = [figures.summary(run) for run in (first, second)]
+    summaries = [figures.summary_wide(run) for run in (first, second)]
     keys = [[LevelKey.of(row) for row in summary.select(LEVEL).iter_rows(named=True)] for summary in summaries]
     rows = [
         row

@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import JsonValue
 
 from ..config.loads import LevelKey
-from ..core.findings import Finding
+from ..core.finding_list import Findings
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from . import accounts, clock_error, cost, diagnosis
@@ -47,14 +47,20 @@ def _figures(run: RunData) -> list[dict[str, object]]:
 
 
 @once
-def summary(run: RunData) -> pl.DataFrame:
+def summary_wide(run: RunData) -> pl.DataFrame:
     """One row per (scenario, load, level): counts by outcome; each metric as value, _low, _high (95%)."""
     return summaries.as_summary(_figures(run))
 
 
 @once
+def summary(run: RunData) -> pl.DataFrame:
+    """One row per (scenario, load, level): the columns of `summary_wide` that one compares first, without intervals."""
+    return summaries.readable(summary_wide(run))
+
+
+@once
 def metrics(run: RunData) -> pl.DataFrame:
-    """One row per (scenario, load, level, metric): what `summary` has, with what each interval rests on."""
+    """One row per (scenario, load, level, metric): what `summary_wide` has, with what each interval rests on."""
     return summaries.as_metrics(_figures(run))
 
 
@@ -86,9 +92,9 @@ def fates(run: RunData) -> pl.DataFrame:
 
 
 @once
-def findings(run: RunData) -> list[Finding]:
-    """What a reader of the figures must know: code, sentence, cure."""
-    return diagnosis.diagnose(run.rows, summary(run), run.config, run.manifest, run.left_out)
+def findings(run: RunData) -> Findings:
+    """What a reader of the figures must know: a list of code, sentence, cure; a table per kind as the last line of a cell."""
+    return Findings(diagnosis.diagnose(run.rows, summary_wide(run), run.config, run.manifest, run.left_out))
 
 
 def metadata(run: RunData) -> dict[str, JsonValue]:

@@ -139,7 +139,7 @@ def failures(run: RunData, most: float = ERRORS) -> Iterator[Gate]:
     which no latency is of, count here."""
     judged = run.requests.filter((pl.col("phase") == "measured") & (pl.col("outcome") != "cancelled"))
     judged = judged.sort("repeat", "start_s")
-    for row in figures.summary(run).select(LEVEL).iter_rows(named=True):
+    for row in figures.summary_wide(run).select(LEVEL).iter_rows(named=True):
         part = judged.filter(pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL))
         bad = st.fraction((part["outcome"] != "ok").to_numpy(), part["repeat"].to_numpy())
         where, limit = str(LevelKey.of(row)), f"at most {most:.1%}"
@@ -154,7 +154,7 @@ def slo(run: RunData, goodput: float = GOODPUT) -> Iterator[Gate]:
     if not run.config.slo:
         return
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
-    for row in figures.summary(run).iter_rows(named=True):
+    for row in figures.summary_wide(run).iter_rows(named=True):
         kept, low, high, where = row["goodput"], row["goodput_low"], row["goodput_high"], str(LevelKey.of(row))
         found = "an unknown share" if kept is None else "all" if kept == 1 else f"{kept:.1%}"
         found += _between(low, high)
@@ -220,7 +220,7 @@ def _seen_share(n: float, most: float) -> str:
 
 def accounted(run: RunData, most: float) -> Iterator[Gate]:
     """At each level the share of the reported tokens for which no cause is known, as `token_causes` has it."""
-    for row in figures.summary(run).iter_rows(named=True):
+    for row in figures.summary_wide(run).iter_rows(named=True):
         of_level = pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL)
         share, where = unexplained(run.requests.filter(of_level)), str(LevelKey.of(row))
         verdict = FAIL if share is None or share > most else PASS

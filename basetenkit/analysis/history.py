@@ -84,8 +84,8 @@ def history(path: str | Path) -> pl.LazyFrame:
     """A lazy frame over a folder of saved runs, at any depth: one row per run and (scenario, load, level), by date.
 
     Columns: `run` (the folder), `started_at` (UTC), `complete`, `version`, `salt`, `problem`; the configuration's fields (those
-    that are dictionaries as JSON); `batch_size`, the level's, of embeddings; and all columns of `run.summary`. A folder that is
-    no run, or a damaged one, is a row of its own with `run` and `problem` and nothing else:
+    that are dictionaries as JSON); `batch_size`, the level's, of embeddings; and all columns of `run.summary_wide`. A folder that
+    is no run, or a damaged one, is a row of its own with `run` and `problem` and nothing else:
     `.filter(pl.col("problem").is_null())` leaves it out. StoreError where there is no such folder. The folder is looked at anew
     each time the frame is collected.
     """

@@ -40,7 +40,7 @@ def from_history(run: RunData, runs: str | Path | pl.LazyFrame) -> Iterator[Gate
     scenario and load. `runs`: a folder of saved runs, or `bk.history` of one. StoreError if there is no such folder."""
     before = _before(run, runs)
     pairs = []
-    for row in figures.summary(run).iter_rows(named=True):
+    for row in figures.summary_wide(run).iter_rows(named=True):
         same = before.filter(pl.all_horizontal(pl.col(name) == row[name] for name in LEVEL)).sort("started_at")
         names = [name for name in guarded(row["load"]) if row[name] is not None or same[name].count()]
         pairs += [(row, name, same) for name in names]

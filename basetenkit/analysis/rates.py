@@ -136,22 +136,48 @@ def _of_known(
     return window.filter(~left_out), within
 
 
-def _goodput(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]) -> Estimate:
-    """The share within every limit. A cut request that was over a limit by then is bad; of another one nobody knows: the low
-    bound takes all of those for bad, the high bound for good."""
+def misses(window: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, float]:
+    """Why requests are not within the limits: of the requests that goodput judges, the share that is over each limit, by its name,
+    and the share that `failed`. A request may be over several limits; shares of 0 are left out."""
+    seen = _against_limits(window, pl.col("outcome") == "cancelled", slo)
+    judged = None if seen is None else seen.filter(~pl.col("open"))
+    if judged is None or not judged.height:
+        return {}
+    shares = {name: float(judged[f"over {name}"].mean() or 0.0) for name in slo}  # type: ignore[arg-type]
+    shares["failed"] = float(judged["failed"].mean() or 0.0)  # type: ignore[arg-type]
+    return {name: share for name, share in shares.items() if share}
+
+
+def _against_limits(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]) -> pl.DataFrame | None:
+    """Each request that can be judged: repeat, took (s), whether it is `good`, `failed`, "over" each limit, and `open`: it was cut
+    before anybody could know. None if no success has one of the figures."""
     kept = [METRICS[headline(name, str(window["load"][0]))] if window.height else METRICS[name] for name in slo]
     known = _of_known(window, kept, list(slo.values()))
     if known is None:
-        return st.NOTHING
+        return None
     window, within = known
-    waited = [
-        (pl.coalesce(m.expression, pl.col("end_s") - pl.col(CENSORED[m.name][1])) > limit).fill_null(False)
+    waited = {
+        m.name: (pl.coalesce(m.expression, pl.col("end_s") - pl.col(CENSORED[m.name][1])) > limit).fill_null(False)
         for m, limit in zip(kept, slo.values(), strict=True)
         if m.name in CENSORED
-    ]
-    good = (pl.col("outcome") == "ok") & pl.all_horizontal(pl.lit(True), *within)
-    open_yet = cut & ~pl.any_horizontal(pl.lit(False), *waited)
-    seen = window.select("repeat", good=good, open=open_yet, took=pl.col("end_s") - pl.col("start_s"))
+    }
+    ok, never = pl.col("outcome") == "ok", pl.lit(False)
+    over = {
+        f"over {name}": (ok & ~good) | (cut & waited.get(m.name, never))
+        for name, m, good in zip(slo, kept, within, strict=True)
+    }
+    good = ok & pl.all_horizontal(pl.lit(True), *within)
+    open_yet = cut & ~pl.any_horizontal(never, *waited.values())
+    took = pl.col("end_s") - pl.col("start_s")
+    return window.select("repeat", good=good, open=open_yet, took=took, failed=~ok & ~cut, **over)
+
+
+def _goodput(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]) -> Estimate:
+    """The share within every limit. A cut request that was over a limit by then is bad; of another one nobody knows: the low
+    bound takes all of those for bad, the high bound for good."""
+    seen = _against_limits(window, cut, slo)
+    if seen is None:
+        return st.NOTHING
 
     def share(frame: pl.DataFrame, values: pl.Series) -> Estimate:
         return st.fraction(values.to_numpy(), frame["repeat"].to_numpy(), _like(frame["took"]))

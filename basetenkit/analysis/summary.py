@@ -7,6 +7,7 @@ room for what an interval rests on: how many values, how many independent ones t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,16 @@ from .gaps import Gaps, gaps
 from .metrics import AROUND, METRICS, OUTCOMES, PERCENTILES, WORDS, Metric, observations, percentile
 from .rates import named, rates, shares
 
+# The columns that one compares first: who was served, how much, how fast, and how sure the clock is.
+FIRST = [
+    *("sent", "ok", "goodput", "error_rate", "requests_per_s", "output_tokens_per_s"),
+    *("ttft_s_mean", "ttft_s_p50", "ttft_s_p90", "ttft_s_p95", "ttft_s_p99", "tpot_s_mean", "tpot_s_p50", "itl_s_p50"),
+    *("e2e_s_mean", "e2e_s_p50", "e2e_s_p95", "e2e_s_p99", "in_window", "duration_s", "clock_error_p99_s"),
+]
+# Those that only some runs have: an open loop's latencies from when a request was due, and an embedding run's throughput.
+ALSO_FIRST = [f"{name}_{stat}" for name in ("ttft_due_s", "e2e_due_s") for stat in ("p50", "p95", "p99")]
+ALSO_FIRST += ["served_share", "input_tokens_per_s", "inputs_per_s"]
+ALSO_FIRST += [f"{name}{end}" for name in COSTS for end in ("_low", "_high")]
 TOKENS = [
     "input_tokens",
     "output_tokens",
@@ -84,6 +95,14 @@ def as_summary(found: Sequence[Row]) -> pl.DataFrame:
     """A column per figure: what `summarise` gives."""
     schema: dict[str, Any] = summary_schema()
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in found], schema=schema)
+
+
+def readable(wide: pl.DataFrame) -> pl.DataFrame:
+    """Of what `as_summary` gives: the level, FIRST, and of ALSO_FIRST the columns that have a value. Input tokens per second are
+    for runs that produce no output tokens."""
+    no_output = not wide["output_tokens_per_s"].count()
+    also = [n for n in ALSO_FIRST if wide[n].count() and (no_output or n != "input_tokens_per_s")]
+    return wide.select(*LEVEL, *FIRST, *COSTS, "usd", *also)
 
 
 def as_metrics(found: Sequence[Row]) -> pl.DataFrame:
@@ -153,7 +172,7 @@ def _level(rows: pl.DataFrame, itl: Gaps | None, slo: Mapping[str, float], contr
             out |= _distribution(metric, window, short, controlled and metric.name in CONTROLLED)
     if itl is not None:
         out |= named("itl_s_mean", itl.mean(), itl.n)
-        for p, e in zip(PERCENTILES, itl.quantiles([p / 100 for p in PERCENTILES]), strict=True):
+        for p, e in zip(PERCENTILES, _in_order(itl.quantiles([p / 100 for p in PERCENTILES])), strict=True):
             out |= named(f"itl_s_p{p}", e, itl.n)
     waiting = seen is not None and out["ttft_s_mean_low"] is not None and out["ttft_s_mean_high"] is None
     out |= shares(window, slo, known=not (short or waiting))
@@ -178,9 +197,27 @@ def _distribution(metric: Metric, window: pl.DataFrame, short: bool, controlled:
     if short or (queued and relaxation.waits(within_the_clock(metric, window, lambda seen: _estimates(seen, None))[0])):
         limit = relaxation.without_top if metric.better == "lower" else relaxation.without_bottom
         found = [limit(e) for e in found]
+    found = [found[0], *_in_order(found[1:])]
     n, out = observations(metric, window).height, dict[str, Any]()
     for name, estimate in zip(names, found, strict=True):
         out |= named(name, estimate, n)
+    return out
+
+
+def _in_order(percentiles: Sequence[Estimate]) -> list[Estimate]:
+    """Percentiles of one distribution, in rising order, with bounds that rise, too: what bounds p50 from below bounds p99."""
+    out, least = list[Estimate](), None
+    for e in percentiles:
+        if least is not None and e.low is not None and e.low < least:
+            e = replace(e, low=least)
+        least = e.low if e.low is not None else least
+        out.append(e)
+    most = None
+    for i in reversed(range(len(out))):
+        high = out[i].high
+        if most is not None and high is not None and high > most:
+            out[i] = replace(out[i], high=most)
+        most = out[i].high if high is not None else most
     return out
 
 

@@ -115,7 +115,7 @@ class Sweep:
 
 
 def sweep(summary: pl.DataFrame) -> Sweep:
-    """Knee and saturation of each scenario and load of `run.summary`; those with fewer than 3 levels have neither."""
+    """Knee and saturation of each scenario and load of `run.summary_wide`; those with fewer than 3 levels have neither."""
     levels = pl.DataFrame([_figures(row) for row in summary.iter_rows(named=True)], schema=_levels_schema())
     levels = levels.filter(pl.col("throughput").is_not_null()).sort("scenario", "load", "level")
     found = [_answer(key, part) for key, part in levels.group_by("scenario", "load", maintain_order=True)]

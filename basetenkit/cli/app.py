@@ -8,10 +8,8 @@ results were saved.
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,26 +18,23 @@ import typer
 
 import basetenkit as bk
 
+from ..analysis.gates import GOODPUT
 from ..core.errors import BasetenkitError, ConfigError
-from ..core.progress import ProgressLine, plain
+from ..core.progress import plain
 from ..core.types import JsonObject
-from ..results.store import RunFolder
 from . import saved
-from .console import AsJson, Pricing, Quiet, Traffic, console, print_json, print_table
+from .console import GATES, AsJson, Goodput, Pricing, Quiet, Yes, print_json, print_table
+from .measure import FAILED, USAGE, limits, measure, new_folder, prices
+from .run import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..config.run_config import RunConfig
-    from ..runs import Run
-    from ..session import LiveRun
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
-GOODPUT = 0.99
 UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True}
-WAIT_S = 0.25
 MEASURE, SAVED, HELP = "Measure", "Saved runs", "Tools"
-KEPT, GATES = "Where to save", "Gates: exit with code 1 if not met"
+KEPT = "Where to save"
 app = typer.Typer(
     help="Measure language-model endpoints: Baseten's and any OpenAI-compatible one.",
     epilog="Exit codes: 0 success; 1 a gate failed; 2 wrong usage or configuration; 130 interrupted, finished results are saved. "
@@ -49,6 +44,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"basetenkit {bk.__version__}\n")
+        raise typer.Exit()
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Measure language-model endpoints: Baseten's and any OpenAI-compatible one."""
+
+
+app.command("run", rich_help_panel=MEASURE)(run)
 
 
 def main() -> None:
@@ -77,10 +90,9 @@ def benchmark(
         list[str] | None,
         typer.Option(metavar="NAME=SECONDS", rich_help_panel=GATES, help="A limit, e.g. ttft_s=0.5 or ttft=500ms."),
     ] = None,
-    goodput: Annotated[
-        float, typer.Option(min=0, max=1, rich_help_panel=GATES, help="Share of requests that must meet every --slo.")
-    ] = GOODPUT,
+    goodput: Goodput = GOODPUT,
     price: Pricing = None,
+    yes: Yes = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -109,18 +121,23 @@ def benchmark(
             "--save-to is the complete path of the run's folder: give it or genai-bench's --experiment-..., not both"
         )
     config = _config(ctx.args, quiet, price)
-    debug = os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
-    config = config.with_(**({"slo": _limits(slo)} if slo else {}), **({"capture": "all"} if debug else {}))
-    folder = save_to or _folder(experiment_base_dir, experiment_folder_name)
-    traffic = Traffic(RunFolder(folder), config.endpoint.url) if debug else None
-    live = bk.start(config, save_to=folder)
-    interrupted = _wait(live, quiet, traffic)
-    run = live.result()
-    if traffic is not None:
-        traffic.show_new()
-    missed = _missed(run, goodput)
-    _show_run(run, folder, missed, as_json, quiet)
-    raise typer.Exit(INTERRUPTED if interrupted else FAILED if missed else 0)
+    config = config.with_(slo=limits(slo)) if slo else config
+    folder = save_to or new_folder(experiment_base_dir, experiment_folder_name)
+    left_open = _left_open(ctx.args, config)
+    code = measure(config, folder, goodput=goodput, as_json=as_json, quiet=quiet, yes=yes, chosen_for_you=left_open)
+    raise typer.Exit(code)
+
+
+def _left_open(words: list[str], config: RunConfig) -> str:
+    """What the command did not choose, and how much genai-bench's defaults are; "" if it chose scenarios and levels."""
+    flags = {word.partition("=")[0] for word in words}
+    data = {"--traffic-scenario", "--dataset-path", "--dataset-config"}
+    open_yet = [] if flags & data else ["--traffic-scenario"]
+    open_yet += [] if flags & {"--num-concurrency", "--qps-level"} else ["--num-concurrency"]
+    if not open_yet:
+        return ""
+    levels = f"{len(config.scenarios)} scenario(s), {len(config.concurrency) + len(config.request_rate)} level(s) each"
+    return f"{' and '.join(open_yet)}: not given, so genai-bench's defaults apply: {levels}"
 
 
 def _config(words: list[str], quiet: bool, price: Sequence[str] | None) -> RunConfig:
@@ -129,7 +146,7 @@ def _config(words: list[str], quiet: bool, price: Sequence[str] | None) -> RunCo
         warnings.simplefilter("always", UserWarning)
         config = bk.config_from_command(shlex.join(["genai-bench", "benchmark", *words])).with_whole_url()
     _say(noted, quiet)
-    return config.with_(price=_price(price)) if price else config
+    return config.with_(price=prices(price)) if price else config
 
 
 def _say(noted: list[warnings.WarningMessage], quiet: bool) -> None:
@@ -137,84 +154,6 @@ def _say(noted: list[warnings.WarningMessage], quiet: bool) -> None:
     for one in noted:
         if not quiet:
             sys.stderr.write(f"basetenkit: {plain(str(one.message))}\n")
-
-
-def _limits(texts: Sequence[str]) -> dict[str, str]:
-    pairs = dict(text.partition("=")[::2] for text in texts)
-    if not all(pairs.values()):
-        raise ConfigError(f"--slo: {' '.join(texts)!r} is not NAME=SECONDS, e.g. --slo ttft_s=0.5")
-    return pairs
-
-
-def _price(texts: Sequence[str]) -> dict[str, str]:
-    pairs = dict(text.partition("=")[::2] for text in texts)
-    if not all(pairs.values()):
-        raise ConfigError(f"--price: {' '.join(texts)!r} is not NAME=VALUE, e.g. --price usd_per_minute=0.1")
-    return pairs
-
-
-def _folder(base: Path | None, name: str | None) -> Path:
-    return (base or Path("." if name else "runs")) / (name or time.strftime("%Y%m%d-%H%M%S"))
-
-
-def _wait(live: LiveRun, quiet: bool, traffic: Traffic | None) -> bool:
-    """Waits for the end with a line on the terminal; True where an interrupt stopped the run, which then is whole on its folder."""
-    line = ProgressLine(kept=False, hidden=quiet or traffic is not None)
-    try:
-        while not live.done:
-            time.sleep(WAIT_S)
-            if traffic is not None:
-                traffic.show_new()
-            line.show(live.progress)
-    except KeyboardInterrupt:
-        live.stop("the run was interrupted")
-        live.result()
-        return True
-    finally:
-        line.close(live.progress)
-    return False
-
-
-def _missed(run: Run, goodput: float) -> list[str]:
-    """Why gates failed, one sentence each. A goodput that could not be measured counts as missed."""
-    from ..analysis import gates
-
-    rows = run.requests
-    if not ((rows["outcome"] == "ok") & (rows["phase"] == "measured")).any():
-        return ["No request was ok."]
-    return [gate.sentence for gate in gates.slo(run, goodput) if gate.verdict == gates.FAIL]
-
-
-def _show_run(run: Run, folder: Path, missed: list[str], as_json: bool, quiet: bool) -> None:
-    found = [{"code": f.code, "sentence": f.sentence, "cure": f.cure} for f in run.findings]
-    if as_json:
-        frames = {"summary": run.summary.to_dicts(), "fates": run.fates.to_dicts()}
-        print_json(
-            {
-                "folder": str(folder),
-                "complete": run.complete,
-                **frames,
-                "findings": found,
-                "missed": missed,
-                "usd": run.usd,
-            }
-        )
-    if as_json or quiet:
-        return
-    from ..reporting.tables import costs, overview_rows
-
-    out = console()
-    rows = overview_rows(run)
-    titles = [f"{row['scenario']}\n{row['load']}" for row in rows]
-    names = [name for name in rows[0] if name not in ("scenario", "load")] if rows else []
-    print_table(["", *titles], [[name, *(row[name] for row in rows)] for name in names])
-    if run.config.price is not None:
-        out.print(f"\n{costs(run)!r}")
-    for one in found:
-        out.print(plain(f"\n{one['code']}: {one['sentence']} {one['cure']}"))
-    for sentence in missed:
-        out.print(f"\nmissed: {sentence}")
-    out.print(f"\n{run!r}\nin {folder}")
 
 
 @app.command(rich_help_panel=MEASURE)

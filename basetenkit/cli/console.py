@@ -14,12 +14,15 @@ import polars as pl
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..core.progress import plain
 from ..core.secrets import redact_url
 from ..results.store import RunFolder, exchange_from_row
 
 SAID = "Output"
+GATES = "Gates: exit with code 1 if not met"
+MARKED = {"✓": "green", "✗": "red", "?": "yellow"}  # the first character of a cell -> its style
 AsJson = Annotated[
     bool,
     typer.Option("--json", rich_help_panel=SAID, help="Print one JSON document to standard output instead of tables."),
@@ -40,20 +43,49 @@ Pricing = Annotated[
 ]
 
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a large run.")]
+Goodput = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        rich_help_panel="Gates: exit with code 1 if not met",
+        help="Share of requests that must meet every --slo.",
+    ),
+]
+
+
 def console() -> Console:
     """A console without markup, without colours guessed from text, and without line breaks if the output is not a terminal."""
-    width = None if sys.stdout.isatty() else 200
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
+    terminal = sys.stdout.isatty()
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=not terminal, width=None if terminal else 200)
 
 
 def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table to standard output, with `names` as its header."""
+    console().print(_table(names, rows, no_wrap=False))
+
+
+def grid(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table of which no cell is broken: numbers to the right, the SLO's marks in colour."""
+    return _table(names, rows, no_wrap=True)
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]], *, no_wrap: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=no_wrap)
     for row in rows:
-        table.add_row(*map(plain, row))
-    console().print(table)
+        table.add_row(*(Text(plain(cell), style=MARKED.get(cell[:1], "")) for cell in row))
+    return table
+
+
+def width_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """The characters that a line of `grid` takes."""
+    widths = [
+        max(len(line) for cell in column for line in cell.split("\n")) for column in zip(names, *rows, strict=True)
+    ]
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def print_json(document: Mapping[str, object]) -> None:

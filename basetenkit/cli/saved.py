@@ -7,6 +7,7 @@ that is not chosen here is named: it changes what a reader sees.
 from __future__ import annotations
 
 import sys
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,7 @@ def add(app: typer.Typer, panel: str) -> None:
     """Add the commands to the command line, in this panel of its help."""
     for command in (compare, report, excel, plot):
         app.command(rich_help_panel=panel)(command)
+    app.command("open", rich_help_panel=panel)(open_report)
 
 
 def _one_of(run: Path | None, theirs: Path | None, command: str, flag: str) -> Path:
@@ -84,6 +86,25 @@ def report(
 ) -> None:
     """Write a saved run's report to one file."""
     _wrote([bk.report(open_run(run), out)], as_json, quiet, one=True)
+
+
+def open_report(
+    run: RunArgument,
+    browser: Annotated[bool, typer.Option(help="Show it in a web browser; only from a terminal.")] = True,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the report of a saved run, in its folder, and open it.
+
+    Prints the verdict and where the report is.
+    """
+    found = open_run(run)
+    page = bk.report(found, (run if run.is_dir() else run.parent) / "report.html")
+    if not (as_json or quiet):
+        console().print(f"{plain(str(found.verdict))}\n")
+    _wrote([page], as_json, quiet, one=True)
+    if browser and sys.stdout.isatty():
+        webbrowser.open(page.resolve().as_uri())
 
 
 def excel(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from .reasons import Stop
+from .tables import digits
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -20,7 +21,9 @@ class Finding:
     code : its name in `RUN_FINDINGS`, which is stable.
     where : the level that it concerns, as text; empty if it concerns the whole run.
     fields : its figures by name, each a JSON value.
-    sentence : the fact, as text.
+    severity : "error", "warning" or "note".
+    text : the fact, as text.
+    sentence : the level and the fact, as text.
     cure : what to do about it, as text; may be empty.
     """
 
@@ -29,9 +32,18 @@ class Finding:
     fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
+    def text(self) -> str:
+        """The sentence without the level that it concerns."""
+        return RUN_FINDINGS[self.code][0].format(**_in_words(self.fields))
+
+    @property
     def sentence(self) -> str:
-        text = RUN_FINDINGS[self.code][0].format(**_in_words(self.fields))
-        return f"{self.where}: {text}" if self.where else text
+        return f"{self.where}: {self.text}" if self.where else self.text
+
+    @property
+    def severity(self) -> str:
+        """ "error": figures are missing or wrong; "warning": they mean something else than they seem to; "note": good to know."""
+        return "error" if self.code in ERRORS else "note" if self.code in NOTES else "warning"
 
     @property
     def cure(self) -> str:
@@ -53,13 +65,16 @@ class Finding:
         return cls(saved["code"], saved.get("where", ""), saved["fields"])
 
 
-def _in_words(fields: Mapping[str, object]) -> dict[str, object]:
-    """The fields as text for the sentences: the reason why a level ended, and counts by name as "3 http_error, 1 timeout"."""
+def _in_words(fields: Mapping[str, Any]) -> dict[str, object]:
+    """The fields as text for the sentences: times in ms as tables have them, the reason why a level ended, and counts by name as
+    "3 http_error, 1 timeout"."""
     words = dict(fields)
     for name, value in fields.items():
         if isinstance(value, dict):
             counts = ", ".join(f"{n} {which}" for which, n in value.items())
             words[name] = str(Stop.of(value)) if "reason" in value else counts
+        elif name.endswith("_ms"):
+            words[name] = digits(value)
     return words
 
 
@@ -156,7 +171,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "TTFT and TPOT are null for them. Check the model's own setting for streaming.",
     ),
     "clock_bound": (
-        "the clock's proven error of {what} (p99 {bound_ms:.2f} ms) is {percent:.0f}% of its median.",
+        "the clock's proven error of {what} (p99 {bound_ms} ms) is {percent:.0f}% of its median.",
         "Reduce the load on this client: {room}, fewer requests in flight, or an idle machine.",
     ),
     "clock_user": (
@@ -164,12 +179,12 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "{cure}",
     ),
     "clock_stepped": (
-        "The wall clock jumped by {step_ms:.1f} ms during the run.",
+        "The wall clock jumped by {step_ms} ms during the run.",
         "It affects no figure: all times are on the monotonic clock.",
     ),
     "few_requests": (
         "{n} successful requests that depend on each other this much are too few for an upper bound on {what}.",
-        "The figure is shown as '>= low'. Raise max_requests.",
+        "Only the value and its lower bound are shown. Raise max_requests.",
     ),
     "few_repeats": (
         "its intervals are computed from the means of {n} repeats.",
@@ -226,7 +241,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     "verify_off": ("TLS certificates were not checked (verify=False).", "Anyone on the network path can read the key."),
     "key_in_clear": ("The API key was sent to {host} over http, unencrypted.", "Use https."),
     "schedule_lag": (
-        "requests were sent up to {lag_ms:.0f} ms (p99) late: this client could not keep up with the rate.",
+        "requests were sent up to {lag_ms} ms (p99) late: this client could not keep up with the rate.",
         "Lower request_rate, or use workers.",
     ),
     "in_flight_capped": (
@@ -277,6 +292,25 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "Nothing is known about them; percentiles cover the others.",
     ),
     "tokens_spent": ("max_total_tokens={limit} was reached, so the level ended early.", ""),
+}
+
+
+ERRORS = {
+    *(
+        "nothing_answers",
+        "all_failed",
+        "gave_up",
+        "stopped_early",
+        "some_failed",
+        "unanswered",
+        "rate_limited",
+        "own_limits",
+    ),
+    *("worker_lost", "falls_behind", "level_too_short"),
+}
+NOTES = {
+    *("precise", "few_requests", "window_uncut", "few_repeats", "tokens_by_tokenizer", "verify_off", "clock_stepped"),
+    *("capture_full", "data_unsent", "genai_bench", "genai_bench_ms", "tokens_spent", "near_capacity"),
 }
 
 

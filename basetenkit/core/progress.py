@@ -29,6 +29,25 @@ def describe(progress: JsonObject) -> str:
     return f"level {which} of {progress['levels']}, " + ", ".join(parts)
 
 
+def left_s(progress: JsonObject, max_seconds: float) -> float | None:
+    """Seconds to the end of the present level at its rate so far, and at most to its limit; None before anything finished."""
+    finished, seconds = int(progress["finished"]), float(progress["seconds"])
+    if not finished or seconds <= 0:
+        return None
+    at_this_rate = max(int(progress["planned"]) - finished, 0) * seconds / finished
+    return max(0.0, min(at_this_rate, max_seconds - seconds))
+
+
+def duration(seconds: float | None) -> str:
+    """ "8 s", "2 min 5 s", "1 h 3 min"; an en dash where it is not known."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def plain(text: str) -> str:
     """The text with each character that would move a terminal's cursor as its code."""
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

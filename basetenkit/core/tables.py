@@ -114,17 +114,32 @@ def show(value: object) -> str:
 
 
 def interval(value: float | None, low: float | None, high: float | None, factor: float = 1.0) -> str:
-    """ "50.1 (49.8-50.6)"; "≥ 49.8" where the tail has no honest top; the bare value where there is no interval."""
+    """An estimate with its 95% interval: "50.1 (49.8–50.6)"; "62.0 (≥ 60.2)" if the interval has no upper bound; "≥ 60.2" only if
+    the value itself is not known; the bare value if there is no interval.
+
+    >>> interval(0.0620, 0.0602, None, 1e3)
+    '62.0 (≥ 60.2)'
+    """
+    low, high = (None if x is None else x * factor for x in (low, high))
     if value is None:
-        return "–" if low is None else f"≥ {_digits(low * factor, low * factor)}"
+        return "–" if low is None else f"≥ {digits(low)}"
     x = value * factor
+    like = x if x else high  # a share of 0 has the digits of its upper bound
     if low is None and high is None:
-        return _digits(x, x)
-    if high is None and low is not None:
-        return f"≥ {_digits(low * factor, x)}"
-    return f"{_digits(x, x)} ({_digits((low or 0) * factor, x)}–{_digits((high or 0) * factor, x)})"
+        return digits(x)
+    if high is None:
+        return f"{digits(x, like)} (≥ {digits(low or 0.0, like)})"
+    if low is None:
+        return f"{digits(x, like)} (≤ {digits(high, like)})"
+    return f"{digits(x, like)} ({digits(low, like)}–{digits(high, like)})"
 
 
-def _digits(x: float, like: float) -> str:
-    size = abs(like)
-    return f"{x:,.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
+def digits(x: float, like: float | None = None) -> str:
+    """A number with about three digits, as many as `like` would have; at most three decimals.
+
+    >>> [digits(x) for x in (1114.2, 89.04, 6.512, 0.0349, 0.0)]
+    ['1,114', '89.0', '6.51', '0.035', '0']
+    """
+    size = abs(float(f"{x if like is None else like:.3g}"))  # 99.97 is written as 100
+    text = f"{x:,.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
+    return "0" if not any(c in "123456789" for c in text) else text

@@ -1,19 +1,26 @@
-"""How a run and a live run show themselves as the last line of a cell: the levels with their figures, then what a reader
-must know."""
+"""How a run and a live run show themselves as the last line of a cell: the verdict, the levels with their figures, then what
+a reader must know."""
 
 from __future__ import annotations
 
+from ..analysis import figures
+from ..analysis.verdict import verdict
 from ..core.progress import describe
 from ..core.tables import paragraph, stacked
 from ..results.run_data import RunData
-from .tables import costs, findings_table, overview
+from .tables import costs, overview
 
 
 def run(shown: RunData, said: str) -> dict[str, str]:
     """The MIME bundle of a run; `said`: its one line."""
-    tables = [overview(shown), *([costs(shown)] if shown.config.price is not None else []), findings_table(shown)]
-    text = "\n".join(filter(None, (said, *map(repr, tables))))
-    return {"text/html": stacked(paragraph(said), *tables), "text/plain": text}
+    first, found = verdict(shown), figures.findings(shown)
+    tables = [
+        overview(shown),
+        *([costs(shown)] if shown.config.price is not None else []),
+        *([found.table] if found else []),
+    ]
+    text = "\n\n".join([f"{first}\n{said}", *map(repr, tables)])
+    return {"text/html": stacked(first.markup, paragraph(said), *tables), "text/plain": text}
 
 
 def live(progress: dict[str, object], done: bool) -> dict[str, str]:

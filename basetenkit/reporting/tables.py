@@ -15,8 +15,9 @@ from ..analysis.cost import of_run as of_whole_run
 from ..analysis.given import of_run
 from ..analysis.history import history
 from ..analysis.metrics import METRICS, PERCENTILES, headline
+from ..analysis.verdict import verdict
 from ..config.loads import KINDS, LevelKey
-from ..core.tables import Html, html_table, interval, show
+from ..core.tables import Html, digits, html_table, interval, show
 from ..core.types import Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
@@ -24,6 +25,7 @@ from ..results.schema import LEVEL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MARKS = {"pass": "✓ kept", "fail": "✗ missed", "inconclusive": "? undecided"}
 _LATENCIES = [
     ("TTFT", "ttft_s", "p50"),
     ("TTFT", "ttft_s", "p99"),
@@ -39,16 +41,39 @@ def _cell(row: Row, name: str, factor: float = 1.0) -> str:
 
 @of_run
 def overview(run: RunData) -> Html:
-    """One row a level: requests, latencies in ms (of an open loop from when a request was due), throughput, each with its 95%
-    interval, and the clock's proven error."""
+    """One row per level: requests, whether the SLO was kept if there is one, latencies in ms (of an open loop from when a request
+    was due), throughput, each with its 95% interval, and the clock's proven error."""
     return html_table(overview_rows(run))
 
 
 @of_run
 def overview_rows(run: RunData) -> list[dict[str, str]]:
     """The content of `overview`, for other displays: title -> value, per level."""
-    embeddings = _embeddings(figures.summary(run))
-    return [_overview_row(row, embeddings) for row in figures.summary(run).iter_rows(named=True)]
+    embeddings = _embeddings(figures.summary_wide(run))
+    rows = [_overview_row(row, embeddings) for row in figures.summary_wide(run).iter_rows(named=True)]
+    if not run.config.slo:
+        return rows
+    marks = [MARKS[level.slo] for level in verdict(run).evidence]
+    shares = [_cell(row, "goodput", 1e2) for row in figures.summary_wide(run).iter_rows(named=True)]
+    slo = [{"SLO": mark, "goodput, %": share} for mark, share in zip(marks, shares, strict=True)]
+    return [_first(row, 3) | kept | row for row, kept in zip(rows, slo, strict=True)]
+
+
+@of_run
+def answer_table(run: RunData) -> Html:
+    """The columns of `overview` that a reader in a hurry needs: one row per level with the SLO's mark, throughput, TTFT and E2E."""
+    wanted = ("load", "ok", "SLO", "goodput, %", "output tokens/s", "inputs/s", "TTFT", "E2E")
+    rows = overview_rows(run)
+    several = len({row["scenario"] for row in rows}) > 1
+    kept = ("scenario", *wanted) if several else wanted
+    shown = [{name: value for name, value in row.items() if name.startswith(kept)} for row in rows]
+    empty = [name for name in (shown[0] if shown else ()) if all(row[name] == "–" for row in shown)]
+    caption = "" if several or not rows else rows[0]["scenario"]
+    return html_table([{k: v for k, v in row.items() if k not in empty} for row in shown], caption)
+
+
+def _first(row: Mapping[str, str], n: int) -> dict[str, str]:
+    return dict(list(row.items())[:n])
 
 
 def _embeddings(summary: pl.DataFrame) -> bool:
@@ -65,14 +90,14 @@ def _overview_row(row: Row, embeddings: bool) -> dict[str, str]:
     if embeddings:
         shown |= {"input tokens/s": _cell(row, "input_tokens_per_s"), "inputs/s": _cell(row, "inputs_per_s")}
     error = row["clock_error_p99_s"]
-    return shown | {"clock error p99, ms": "–" if error is None else f"{error * 1e3:.3f}"}
+    return shown | {"clock error p99, ms": "–" if error is None else digits(error * 1e3)}
 
 
 @of_run
 def latencies(run: RunData) -> Html:
     """One row a level and latency: its mean and percentiles in ms with their 95% intervals, and the clock's proven error."""
     rows = []
-    for row in figures.summary(run).iter_rows(named=True):
+    for row in figures.summary_wide(run).iter_rows(named=True):
         for name in ("ttft_s", "first_content_s", "tpot_s", "itl_s", "e2e_s"):
             metric = METRICS[headline(name, row["load"])]
             if row[f"{metric.name}_p50"] is None or (name == "first_content_s" and _same(row, metric.name)):
@@ -82,7 +107,7 @@ def latencies(run: RunData) -> Html:
             shown |= {f"p{p}": _cell(row, f"{metric.name}_p{p}", 1e3) for p in PERCENTILES}
             of = bounded(name)
             error = None if of is None else row[error_name(of)]
-            rows.append(shown | {"clock error p99": None if error is None else f"{error * 1e3:.3f}"})
+            rows.append(shown | {"clock error p99": None if error is None else digits(error * 1e3)})
     return html_table(rows)
 
 
@@ -97,7 +122,7 @@ def service(run: RunData) -> Html:
     """One row a level: the share of requests within every limit of the config's `slo`, and the share that failed."""
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
     rows = []
-    for row in figures.summary(run).iter_rows(named=True):
+    for row in figures.summary_wide(run).iter_rows(named=True):
         shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load), "requests": row["sent"]}
         shown[f"within {limits}, %" if limits else "no slo was set"] = _cell(row, "goodput", 1e2)
         rows.append(shown | {"failed, %": _cell(row, "error_rate", 1e2)})
@@ -113,7 +138,7 @@ def costs(run: RunData) -> Html:
         return html_table([{"US dollars": "unknown: no price is given"}])
     saved = {LevelKey.of(row): row["most_saved_share"] for row in caching(run).iter_rows(named=True)}
     rows = []
-    for row in figures.summary(run).iter_rows(named=True):
+    for row in figures.summary_wide(run).iter_rows(named=True):
         shown = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load)}
         for title, name in zip(("USD/1M output tokens", "USD/1M tokens", "USD/hour"), COSTS, strict=True):
             shown[title] = _cell(row, name)
@@ -171,8 +196,8 @@ def _of_requests(row: Mapping[str, object], name: str, count: str) -> Any:
 
 @of_run
 def findings_table(run: RunData) -> Html:
-    """The findings: what, and what to do."""
-    return html_table([{"finding": f.code, "what": f.sentence, "what to do": f.cure} for f in figures.findings(run)])
+    """The findings by kind, gravest first: how grave, which levels, what, and what to do."""
+    return figures.findings(run).table
 
 
 @of_run

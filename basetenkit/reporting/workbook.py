@@ -43,7 +43,7 @@ def sheets(run: RunData, most: int = ROWS_MAX) -> bytes:
         about.insert(0, ("not measured in any request", ", ".join(lacking)))
     findings = [(f.code, f.sentence, f.cure) for f in figures.findings(run)]
     tables: dict[str, tuple[Sequence[str], Iterator[Sequence[object]]]] = {
-        "Summary": _of(figures.summary(run)),
+        "Summary": _of(figures.summary_wide(run)),
         "Metrics": _of(figures.spread(run)),
         "Requests": _of(run.requests),
         "Fates": _of(figures.fates(run)),

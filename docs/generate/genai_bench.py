@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from basetenkit.interop.genai_bench.flags import IDLE, IDLE_SWITCHES, INSTEAD, SAID
+from basetenkit.interop.genai_bench.flags import IDLE, IDLE_SWITCHES, SAID
 from basetenkit.interop.genai_bench.names import LEVEL, OUTCOME, REQUEST, Name
+from basetenkit.interop.genai_bench.refused import INSTEAD
 
 START = """# What genai-bench calls it
 

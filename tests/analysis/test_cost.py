@@ -33,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, bk.Run]
 
 def test_dedicated_replicas_are_paid_by_time(runs: dict[str, bk.Run]) -> None:
     run = runs["dedicated"]
-    row = run.summary.row(0, named=True)
+    row = run.summary_wide.row(0, named=True)
     assert (row["usd_per_hour"], row["usd_per_hour_low"]) == (72.0, 72.0)
     of_output = 1e6 * 72.0 / 3600 / row["output_tokens_per_s"]
     assert row["usd_per_million_output_tokens"] == pytest.approx(of_output)
@@ -50,7 +50,7 @@ def test_dedicated_replicas_are_paid_by_time(runs: dict[str, bk.Run]) -> None:
 
 def test_a_shared_api_is_paid_by_tokens(runs: dict[str, bk.Run]) -> None:
     run = runs["shared"]
-    row = run.summary.row(0, named=True)
+    row = run.summary_wide.row(0, named=True)
     ok = run.requests.filter((pl.col("outcome") == "ok") & pl.col("in_window"))
     inputs, outputs = number(ok["input_tokens"].sum()), number(ok["output_tokens"].sum())
     cached = number(ok["cached_tokens"].fill_null(0).sum())
@@ -61,15 +61,17 @@ def test_a_shared_api_is_paid_by_tokens(runs: dict[str, bk.Run]) -> None:
     per_hour = 3600e-6 * (row["input_tokens_per_s"] * 1.0 + row["output_tokens_per_s"] * 4.0)
     assert row["usd_per_hour"] == pytest.approx(per_hour, rel=0.05)  # a little less if some were cached
     assert number(run.usd) >= usd
+    shown = run.summary.row(0, named=True)
+    assert shown["usd_per_million_tokens_low"] == row["usd_per_million_tokens_low"]
     metrics = run.metrics.filter(pl.col("metric") == "usd_per_million_tokens").row(0, named=True)
     assert metrics["n"] == ok.height
 
 
 def test_without_a_price_nothing_is_made_up(runs: dict[str, bk.Run]) -> None:
     run = runs["none"]
-    names = [name for name in run.summary.columns if name.startswith("usd")]
+    names = [name for name in run.summary_wide.columns if name.startswith("usd")]
     assert names
-    assert run.summary.select(names).row(0) == (None,) * len(names)
+    assert run.summary_wide.select(names).row(0) == (None,) * len(names)
     assert run.usd is None
     assert "unknown: no price is given" in repr(costs(run))
     assert cost.caching(run).is_empty()

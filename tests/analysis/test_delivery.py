@@ -49,7 +49,7 @@ def test_a_gateway_that_buffers_the_whole_answer() -> None:
 
     run = run_of(answer)
     assert codes(run) == {"came_at_once"}
-    summary = run.summary.row(0, named=True)
+    summary = run.summary_wide.row(0, named=True)
     assert (summary["tpot_s_mean"], summary["output_inference_speed_mean"], summary["ttft_s_mean"]) == (
         None,
         None,

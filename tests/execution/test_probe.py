@@ -44,7 +44,7 @@ def test_a_run_begins_with_one_request_that_is_in_no_figure(workers: int) -> Non
     assert (first["scenario"][0], first["level"][0]) == ("D(10,3)", 2.0)
     assert run.fates["preflight"].to_list() == [1, 0]
     assert run.fates["sent"].to_list() == run.fates["planned"].to_list() == [6, 6]
-    assert run.summary["sent"].to_list() == [6, 6]
+    assert run.summary_wide["sent"].to_list() == [6, 6]
     assert run.complete
 
 

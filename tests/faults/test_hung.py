@@ -36,7 +36,7 @@ def over_the_level(run: bk.Run, rate: float, limit_s: float) -> bool:
 
 
 def row(run: bk.Run) -> dict[str, Any]:
-    return run.summary.row(0, named=True)
+    return run.summary_wide.row(0, named=True)
 
 
 @pytest.mark.parametrize("load", LOADS, ids=["closed", "open"])

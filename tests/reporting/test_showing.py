@@ -15,8 +15,9 @@ def test_a_run_shows_its_levels_and_findings_and_a_live_run_one_line() -> None:
     shown = run._repr_mimebundle_()
     assert "6 of 6 requests" in line["text/plain"]
     assert line["text/plain"].endswith("done")
-    assert shown["text/plain"].startswith("<Run: 6 requests in 1 level(s), 6 ok>")
+    assert shown["text/plain"].startswith(f"{run.verdict}\n<Run: 6 requests in 1 level(s), 6 ok>")
     assert "TTFT p50, ms" in shown["text/plain"]
-    assert shown["text/html"].startswith("<p>&lt;Run: 6 requests")
+    assert shown["text/html"].startswith('<p class="bk-verdict"')
+    assert "<p>&lt;Run: 6 requests" in shown["text/html"]
     for finding in run.findings:
         assert finding.code in shown["text/plain"]

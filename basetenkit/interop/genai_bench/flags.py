@@ -20,6 +20,7 @@ from ...config.run_config import RunConfig
 from ...config.tasks import TASKS
 from ...core.errors import ConfigError, Location
 from ...core.notes import note
+from .refused import refusal
 from .shell import split
 
 # flags whose value is used
@@ -68,26 +69,6 @@ SAID = {
     "--cooldown-ratio": "the drain of a closed loop is outside the measured window by rule; "
     "run.with_window(skip_last=N) leaves out another count",
     "--log-dir": "no log is written; LOG_LEVEL=DEBUG shows requests and responses",
-}
-# refused: what serves in place of it
-INSTEAD = {
-    "--prefix-len": "a scenario with a shared prefix, --traffic-scenario 'P(prefix,suffix)/out'",
-    "--prefix-ratio": "a scenario with a shared prefix, --traffic-scenario 'P(prefix,suffix)/out'",
-    "--experiment-folder-name": "save_to= of bk.run, or basetenkit benchmark, which takes it",
-    "--experiment-base-dir": "save_to= of bk.run, or basetenkit benchmark, which takes it",
-    "--upload-results": "run.save(folder), and your own tool to upload that folder",
-    "--namespace": "run.save(folder), and your own tool to upload that folder",
-    **dict.fromkeys(
-        ("--config-file", "--model-auth-type", "--auth", "--profile", "--security-token", "--region"),
-        "--api-key, or MODEL_API_KEY",
-    ),
-}
-FAMILIES = {
-    "--storage-": INSTEAD["--upload-results"],
-    "--github-": INSTEAD["--upload-results"],
-    "--aws-": "an OpenAI-compatible URL in --api-base",
-    "--azure-": "an OpenAI-compatible URL in --api-base",
-    "--gcp-": "an OpenAI-compatible URL in --api-base",
 }
 COMPATIBLE = ("openai", "vllm", "sglang", "together")
 SCENARIOS = {
@@ -196,19 +177,12 @@ def _read(words: Sequence[str]) -> dict[str, list[str]]:
                 raise ConfigError(f"{flag}: its value is missing")
             given.setdefault(flag, []).append(value if has_value else rest.pop(0))
         else:
-            refused.append(_refusal(flag))
+            refused.append(refusal(flag, (*VALUES, *SWITCHES)))
             while rest and not rest[0].startswith("--"):
                 rest.pop(0)
     if refused:
         raise ConfigError("these flags do not apply here: " + "; ".join(refused))
     return given
-
-
-def _refusal(flag: str) -> str:
-    instead = INSTEAD.get(flag) or next((cure for start, cure in FAMILIES.items() if flag.startswith(start)), None)
-    return (
-        f"{flag} (use {instead})" if instead else f"{flag} (unknown; the flags are {', '.join((*VALUES, *SWITCHES))})"
-    )
 
 
 def _one(given: Mapping[str, list[str]], flag: str) -> str | None:

@@ -16,8 +16,9 @@ import polars as pl
 
 from ...analysis.summary import summarise
 from ...config.plan import PlannedLevel, levels_of
+from ...core.progress import left_s
 from ...session import LiveRun
-from .panels import LATENCIES, LevelState, counts, left_s, levels_table, percentiles, sparkline
+from .panels import LATENCIES, LevelState, counts, levels_table, percentiles, sparkline
 
 EVERY_S, LEAST_ROWS_S, REST = 0.5, 1.0, 100
 _POINTS, _SMOOTH = 120, 4

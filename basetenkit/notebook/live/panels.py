@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...core.markup import render
+from ...core.progress import duration
 from ...core.tables import interval, show
 
 LATENCIES = (("ttft_s", "TTFT"), ("tpot_s", "TPOT"), ("e2e_s", "E2E"))
@@ -72,25 +73,6 @@ class LevelState:
     left_s: float | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
-
-
-def left_s(progress: Mapping[str, Any], max_seconds: float) -> float | None:
-    """Seconds to the end of the present level at its rate so far, and at most to its limit; None before anything finished."""
-    finished, seconds = int(progress["finished"]), float(progress["seconds"])
-    if not finished or seconds <= 0:
-        return None
-    at_this_rate = max(int(progress["planned"]) - finished, 0) * seconds / finished
-    return max(0.0, min(at_this_rate, max_seconds - seconds))
-
-
-def duration(seconds: float | None) -> str:
-    """ "8 s", "2 min 5 s", "1 h 3 min"; an en dash where it is not known."""
-    if seconds is None:
-        return "–"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def levels_table(levels: Sequence[LevelState]) -> str:

@@ -17,6 +17,7 @@ from ...analysis.clock_error import bounded, errors_of, quantile_of, within_the_
 from ...analysis.given import figure_name, of_rows
 from ...analysis.metrics import METRICS, headline, observed, percentile
 from ...config.loads import OpenLoop
+from ...core.tables import digits
 from ...core.types import Estimate
 from ...results.run_data import RunData
 from ...results.schema import UNIT
@@ -129,7 +130,7 @@ def _clock_words(seen: dict[str, _Seen]) -> str:
     errors = [level.bound for level in seen.values() if level.bound is not None]
     if not errors:
         return "The clock's error of this latency is not known"
-    return f"Band on the left: the clock's error, at most {max(errors) * 1e3:.3f} ms (99th percentile)"
+    return f"Band on the left: the clock's error, at most {digits(max(errors) * 1e3)} ms (99th percentile)"
 
 
 def _counted_from(rows: pl.DataFrame, metric: str, since: Since) -> str:

@@ -80,7 +80,7 @@ def serving_curve(
 
 def _summary(run: RunData | pl.DataFrame) -> pl.DataFrame:
     if isinstance(run, RunData):
-        return figures.summary(run)
+        return figures.summary_wide(run)
     return summarise(d.rows(run).with_columns(pl.col("in_window").fill_null(True)))
 
 

@@ -27,8 +27,8 @@ def test_a_folder_of_upstream(tmp_path: Path) -> None:
     assert run.requests["tpot_s"].to_list() == pytest.approx([0.2, 0.2])
     assert run.requests["reasoning_tokens"].to_list() == [None, 3]
     assert run.requests["start_s"].null_count() == run.requests.height
-    assert run.summary["e2e_s_mean"].to_list() == pytest.approx([1.1])
-    assert run.summary["requests_per_s"].to_list() == [None]
+    assert run.summary_wide["e2e_s_mean"].to_list() == pytest.approx([1.1])
+    assert run.summary_wide["requests_per_s"].to_list() == [None]
     assert run.metadata["genai_bench"]["levels"][0]["requests_per_second"] == 1.5
     assert (run.config.endpoint.url, run.config.endpoint.model) == ("https://models.example.org/v1", "m")
     assert (run.config.dataset, run.config.request_params) == (None, {"temperature": 0.5})
@@ -94,7 +94,7 @@ def test_the_error_rate_is_counted_and_every_failure_keeps_its_kind(tmp_path: Pa
     assert run.requests["outcome"].to_list() == [*got, "incomplete"]
     assert run.requests["status"].to_list()[1:3] == [500, 429]
     assert run.requests["error_message"].null_count() == 1
-    assert run.summary["error_rate"].to_list() == pytest.approx([7 / 8])  # the one that was cut is not judged
+    assert run.summary_wide["error_rate"].to_list() == pytest.approx([7 / 8])  # the one that was cut is not judged
     assert codes(run) >= {"genai_bench_error_rate", "genai_bench_zero"}
 
 
@@ -124,7 +124,7 @@ def test_the_forks_decimal_levels_are_rates_and_its_models_are_chosen(tmp_path: 
     with pytest.raises(StoreError, match=r"holds model \['a', 'b_c'\], and a run has one: give model='a'"):
         bk.read_genai_bench(tmp_path)
     run = bk.read_genai_bench(tmp_path, model="b_c")
-    assert run.summary.select("load", "level").row(0) == ("request_rate", 0.5)
+    assert run.summary_wide.select("load", "level").row(0) == ("request_rate", 0.5)
     assert run.requests.height == 1
     with pytest.raises(StoreError, match="holds no model 'z'"):
         bk.read_genai_bench(tmp_path, model="z")
@@ -155,7 +155,7 @@ def test_batch_sizes_of_embeddings_are_levels_and_one_can_be_chosen(tmp_path: Pa
         write(tmp_path, name, [request(0.5, 0.5, 0)], **over)
     metadata(tmp_path, task="text-to-embeddings", traffic_scenario=["E(64)"], iteration_type="batch_size")
     run = bk.read_genai_bench(tmp_path)
-    assert run.summary.select("scenario", "level", "ok").rows() == [(f"E(64,{n})", 1.0, 1) for n in (1, 8, 24)]
+    assert run.summary_wide.select("scenario", "level", "ok").rows() == [(f"E(64,{n})", 1.0, 1) for n in (1, 8, 24)]
     assert run.requests["batch_size"].to_list() == run.config.batch_size == [1, 8, 24]
     assert run.config.scenarios == ["E(64)"]
     run = bk.read_genai_bench(tmp_path, batch_size=8)

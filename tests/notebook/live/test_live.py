@@ -45,7 +45,7 @@ def test_the_figures_are_those_of_the_runs_own_summary() -> None:
     with bk.emulator.serve(ttft_ms=20, itl_ms=1, jitter=0.2) as server:
         live = bk.start(config(server, concurrency=[1, 4], max_requests=24))
         asyncio.run(follow(view, live))
-    for state, row in zip(view._states.values(), live.result().summary.iter_rows(named=True), strict=True):
+    for state, row in zip(view._states.values(), live.result().summary_wide.iter_rows(named=True), strict=True):
         for name in ("ttft_s_p50", "ttft_s_p99_low", "tpot_s_p50", "output_tokens_per_s", "sent"):
             assert state.figures[name] == pytest.approx(row[name], rel=1e-12)
 

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from basetenkit.core.progress import duration, left_s
 from basetenkit.notebook.live.panels import (
     LevelState,
     counts,
-    duration,
     histogram,
-    left_s,
     levels_table,
     percentiles,
     sparkline,

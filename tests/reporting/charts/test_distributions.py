@@ -18,7 +18,7 @@ def test_the_ecdf_has_its_percentiles_where_the_summary_has_them() -> None:
     run = normal()
     marks = data(charts.latency_ecdf(run), "p").filter(pl.col("p") == "p90")
     for end, column in (("", "x"), ("_low", "low")):
-        assert marks[column].to_list() == pytest.approx((run.summary[f"ttft_s_p90{end}"] * 1e3).to_list())
+        assert marks[column].to_list() == pytest.approx((run.summary_wide[f"ttft_s_p90{end}"] * 1e3).to_list())
 
 
 def test_the_ecdf_of_a_level_that_was_cut_ends_below_one() -> None:
@@ -77,7 +77,9 @@ def test_the_histograms_rules_are_the_summarys_percentiles() -> None:
     run = normal()
     marks = data(charts.latency_histogram(run), "n").filter(pl.col("p") == "p50").sort("x")
     for end, column in (("", "x"), ("_low", "low"), ("_high", "high")):
-        assert marks[column].to_list() == pytest.approx((run.summary[f"ttft_s_p50{end}"] * 1e3).to_list(), rel=1e-4)
+        assert marks[column].to_list() == pytest.approx(
+            (run.summary_wide[f"ttft_s_p50{end}"] * 1e3).to_list(), rel=1e-4
+        )
 
 
 def test_an_open_loops_latencies_count_from_when_they_were_due_unless_told() -> None:

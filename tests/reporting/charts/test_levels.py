@@ -17,7 +17,7 @@ def test_the_serving_curve_has_a_point_a_level() -> None:
     points = data(charts.serving_curve(run, percentile=90), "output_tokens_per_s")
     assert points["level"].to_list() == [1.0, 4.0, 16.0]
     assert points["output_tokens_per_s"].to_list() == pytest.approx(
-        run.summary["output_tokens_per_s"].to_list(), rel=1e-5
+        run.summary_wide["output_tokens_per_s"].to_list(), rel=1e-5
     )
 
 
@@ -26,13 +26,13 @@ def test_its_bounds_are_the_summarys_and_of_the_total_there_are_none() -> None:
     points = data(charts.serving_curve(run, percentile="mean"), "y")
     for end in ("low", "high"):
         assert points[f"y_{end}"].to_list() == pytest.approx(
-            (run.summary[f"ttft_s_mean_{end}"] * 1e3).to_list(), rel=1e-5
+            (run.summary_wide[f"ttft_s_mean_{end}"] * 1e3).to_list(), rel=1e-5
         )
         assert points[f"x_{end}"].to_list() == pytest.approx(
-            run.summary[f"output_tokens_per_s_{end}"].to_list(), rel=1e-5
+            run.summary_wide[f"output_tokens_per_s_{end}"].to_list(), rel=1e-5
         )
     total = data(charts.serving_curve(run, against="total_tokens_per_s"), "y")
-    whole = run.summary["input_tokens_per_s"] + run.summary["output_tokens_per_s"]
+    whole = run.summary_wide["input_tokens_per_s"] + run.summary_wide["output_tokens_per_s"]
     assert total["total_tokens_per_s"].to_list() == pytest.approx(whole.to_list(), rel=1e-5)
     assert total["x_low"].null_count() == 3
 

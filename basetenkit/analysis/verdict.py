@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 THROUGHPUT = ("output_tokens_per_s", "inputs_per_s", "requests_per_s")  # the first that a run has
-_SHOWN = '<p class="bk-verdict" style="font-size: 1.15em; line-height: 1.45; max-width: 60em"><b>{{ text }}</b></p>'
+_SHOWN = """
+<p class="bk-verdict" style="font-size: 1.15em; line-height: 1.45; max-width: 60em"><b>{{ first }}</b>{{ rest }}</p>"""
 
 
 class VerdictStatus(StrEnum):
@@ -96,7 +97,8 @@ class Verdict:
     @property
     def markup(self) -> Markup:
         """The text as a paragraph of HTML."""
-        return render(_SHOWN, text=str(self))
+        first, *rest = self.sentences
+        return render(_SHOWN, first=first, rest="".join(f" {sentence}" for sentence in rest))
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/html": str(self.markup), "text/plain": str(self)}

@@ -83,12 +83,15 @@ def _levels(out: Console, run: Run) -> None:
     bare = [
         [value.split(" (")[0] if ", " in name or "/s" in name else value for name, value in row.items()] for row in rows
     ]
+    short = [name.replace(" ", "\n") for name in names]
+    marks = [[cell[:1] if name == "SLO" else cell for name, cell in zip(names, line, strict=True)] for line in bare]
     few = [i for i, name in enumerate(names) if not name.startswith(("ITL", "clock", "requests/s"))]
+    fewest = [i for i in few if not names[i].startswith(("ok", "goodput", "E2E", "TPOT"))]
     forms: list[tuple[list[str], list[list[str]]]] = [
         (names, [list(row.values()) for row in rows]),
         (["", *titles], [[name, *(row[name] for row in rows)] for name in names[1 if one else 2 :]]),
         (names, bare),
-        ([names[i] for i in few], [[row[i] for i in few] for row in bare]),
+        *(([short[i] for i in some], [[row[i] for i in some] for row in marks]) for some in (few, fewest)),
     ]
     fits = [form for form in forms if width_of(*form) <= out.width]
     out.print(grid(*(fits or forms[-1:])[0]))

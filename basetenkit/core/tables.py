@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 LONG_WORD = 30  # characters: a longer word would make its column too wide
+SHORT_TEXT = 28  # characters: a longer text is broken between its words
 
 
 class Html:
@@ -32,7 +33,7 @@ class Html:
 
 # Its colours are those of the page, so that it is legible in a light and in a dark one. JupyterLab has rules for every table of an
 # output (equal widths, everything to the right), hence the class twice: ours count more than those.
-# A number and its interval may be on two lines, and neither is broken.
+# A number and its interval may be on two lines, and neither is broken, nor is a short text.
 _TABLE = """
 <div style="overflow-x: auto">
 <style>
@@ -44,7 +45,8 @@ _TABLE = """
 .bk-table.bk-table tr > :is(th, td) { border-bottom: 1px solid rgba(128, 128, 128, .3); }
 .bk-table.bk-table thead th { border-bottom: 1px solid rgba(128, 128, 128, .8); }
 .bk-table.bk-table .bk-right { text-align: right; }
-@media (min-width: 1400px) { .bk-table.bk-table .bk-right > span { white-space: nowrap; } }
+.bk-table.bk-table .bk-right > span, .bk-table.bk-table .bk-left { white-space: nowrap; }
+.bk-table.bk-table .bk-words { min-width: 14em; }
 .bk-table.bk-table .bk-long { min-width: 12em; overflow-wrap: anywhere; }
 </style>
 <table class="bk-table">
@@ -95,11 +97,14 @@ def stacked(*parts: Html | Markup) -> str:
 
 
 def _kind(name: str, cells: Sequence[object]) -> str:
-    """How a column is set: "right" if it has only numbers, "long" if it has words that must be broken, else "left"."""
+    """How a column is set: "right" if it has only numbers, "long" if it has words that must be broken, "words" if it
+    has sentences, else "left"."""
     texts = [cell for cell in cells if isinstance(cell, str) and cell not in ("–", "")]
     if all(text.lstrip("+-≥ ")[:1].isdigit() for text in texts):
         return "right"
-    return "long" if any(len(word) > LONG_WORD for text in (name, *texts) for word in text.split()) else "left"
+    if any(len(word) > LONG_WORD for text in (name, *texts) for word in text.split()):
+        return "long"
+    return "left" if all(len(text) <= SHORT_TEXT for text in (name, *texts)) else "words"
 
 
 def show(value: object) -> str:

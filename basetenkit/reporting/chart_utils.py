@@ -20,13 +20,14 @@ from .altair_renderer import INK, PALETTE, enable_charts
 if TYPE_CHECKING:
     import altair as alt
 
-WIDTH, HEIGHT = 480, 240
+WIDTH, HEIGHT = 640, 280
 POINTS = 120
 BARS = 120
 GAPS = 2_000_000  # drawn at most
 BLUE, CLOCK = PALETTE[0], PALETTE[1]
 _PERCENTILE = {"x": "value", "low": "from", "high": "to", "early": "at the earliest"}
 RULES = (50, 90, 99)
+RAMP = ("#5fb35a", "#1f9e89", "#26828e", "#3b528b", "#440154")  # viridis without its yellow, which is too pale
 OUTCOME_COLOURS = {
     "ok": "#009E73",
     "http_error": "#CC79A7",
@@ -138,10 +139,19 @@ def head(a: ModuleType) -> Any:
 
 
 def colour(a: ModuleType, order: list[str], title: str = "Scenario, load") -> Any:
-    shades = a.Scale(domain=order, range=(PALETTE * 9)[: len(order)])
+    shades = a.Scale(domain=order, range=ramp(len(order)))
     return a.Color(
         "series:N", sort=order, scale=shades, title=title, legend=a.Legend(symbolOpacity=1, symbolStrokeWidth=0)
     )
+
+
+def ramp(n: int) -> list[str]:
+    """`n` colours in order, from green over blue to violet: the first level is the lightest. Readers who do not see colours tell
+    them apart by lightness."""
+    stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in RAMP])
+    at = np.linspace(0, len(RAMP) - 1, n) if n > 1 else np.array([2.0])
+    mixed = [np.interp(at, np.arange(len(RAMP)), stops[:, i]) for i in range(3)]
+    return ["#" + "".join(f"{round(x):02x}" for x in rgb) for rgb in zip(*mixed, strict=True)]
 
 
 def outcome_colour(a: ModuleType, present: list[str]) -> Any:
@@ -231,7 +241,7 @@ def _percentile_rules(a: ModuleType, unit: str) -> list[Any]:
     tips = ["p:N", *(a.Tooltip(f"{c}:Q", title=f"{t}, {unit}", format=",.2f") for c, t in _PERCENTILE.items())]
     known = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
     interval = known.mark_rect(opacity=0.15, color=INK).encode(x="low:Q", x2="high:Q", tooltip=tips)
-    clock = base.transform_filter("isValid(datum.early)").mark_rect(opacity=0.6, color=CLOCK)
+    clock = base.transform_filter("isValid(datum.early)").mark_rect(opacity=0.2, color=CLOCK)
     rule = base.mark_rule(strokeWidth=1.5).encode(x="x:Q", tooltip=tips)
     names = [  # each at a height of its own: where percentiles are close their names would cover each other
         base.transform_filter(f"datum.p == 'p{p}'")

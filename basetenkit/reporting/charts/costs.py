@@ -13,6 +13,7 @@ from ...analysis.latency_model import explain_latency as explained
 from ...results.run_data import RunData
 from .. import chart_utils as d
 from ..altair_renderer import PALETTE
+from ..composing import composing
 
 if TYPE_CHECKING:
     import altair as alt
@@ -21,6 +22,7 @@ ALL = "all levels together"
 _PANELS = {BASE: (1e3, "base, ms"), TOKEN: (1e6, "per 1,000 prompt tokens, ms"), QUEUE: (1e3, "per other request, ms")}
 
 
+@composing
 @of_rows
 def explain_latency(run: RunData | pl.DataFrame) -> alt.Chart:
     """The parts of TTFT per level, a panel per part: what remains without a prompt and without other requests, what 1,000 prompt

@@ -13,6 +13,7 @@ from ...results.run_data import RunData
 from ...stats.survival import cumulative_incidence
 from .. import chart_utils as d
 from ..altair_renderer import PALETTE
+from ..composing import composing
 
 if TYPE_CHECKING:
     import altair as alt
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 WAITING, POINTS = "still waiting", 32
 
 
+@composing
 @of_rows
 def token_ledger(run: RunData | pl.DataFrame) -> alt.Chart:
     """Mean tokens per request by the four accounts: asked for, reported by the server, counted by the tokenizer, output chunks.
@@ -73,6 +75,7 @@ def _alike(columns: list[str]) -> pl.Expr:
     return pl.all_horizontal(pl.col(c).is_not_null() | (pl.col(c).count().over("series") == 0) for c in columns)
 
 
+@composing
 @of_rows
 def outcomes_over_time(run: RunData | pl.DataFrame) -> alt.Chart:
     """What had become of the measured requests by each moment after their send: the share that had ended, by outcome, and the
@@ -133,6 +136,7 @@ def _incidence(part: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts)
 
 
+@composing
 @of_rows
 def outcome_bars(run: RunData | pl.DataFrame) -> alt.Chart:
     """How every planned request that was sent has ended, per level. Requests that only kept the load on are not counted."""
@@ -160,13 +164,14 @@ def outcome_bars(run: RunData | pl.DataFrame) -> alt.Chart:
     return chart.properties(title="Outcomes", width=d.WIDTH, height=a.Step(28))  # type: ignore[no-any-return]
 
 
+@composing
 @of_rows
 def error_shares(run: RunData | pl.DataFrame) -> alt.Chart:
     """The share of requests that failed at each level, by HTTP status or, where none came, by outcome. Of all that were sent
     and measured, less those that were cut when a level ended."""
-    a, rows = d.altair(), d.window(d.rows(run))
+    a, rows = d.altair(), d.rows(run)
     title = "Failed requests by status"
-    rows = rows.filter(pl.col("outcome") != "cancelled")
+    rows = rows.filter((pl.col("phase") == "measured") & (pl.col("outcome") != "cancelled"))
     failed = rows.filter(pl.col("outcome") != "ok")
     if not failed.height:
         why = "No request failed." if rows.height else "No request was sent, or each was cut when its level ended."
@@ -176,8 +181,8 @@ def error_shares(run: RunData | pl.DataFrame) -> alt.Chart:
     sent = rows.group_by("series").len("sent")
     frame = failed.group_by("series", cause.alias("cause")).len("n").join(sent, on="series")
     frame = frame.with_columns(share=pl.col("n") / pl.col("sent")).sort("series", "cause")
-    causes = frame["cause"].unique().sort().to_list()
-    shades = (PALETTE * len(causes))[: len(causes)]
+    known = failed.select("outcome", cause.alias("cause")).unique().sort("cause")
+    causes, shades = known["cause"].to_list(), _shades(known["outcome"].to_list())
     chart = a.Chart(frame).mark_bar()
     chart = chart.encode(
         y=a.Y(
@@ -188,3 +193,13 @@ def error_shares(run: RunData | pl.DataFrame) -> alt.Chart:
         tooltip=["series:N", "cause:N", "n:Q", "sent:Q", a.Tooltip("share:Q", format=".2%")],
     )
     return chart.properties(title=title, width=d.WIDTH, height=a.Step(28))  # type: ignore[no-any-return]
+
+
+def _shades(outcomes: list[str]) -> list[str]:
+    """The fixed colour of each outcome; statuses of one outcome are paler from one to the next."""
+    out, seen = list[str](), dict[str, int]()
+    for outcome in outcomes:
+        n = seen[outcome] = seen.get(outcome, -1) + 1
+        base = [int(d.OUTCOME_COLOURS[outcome][i : i + 2], 16) for i in (1, 3, 5)]
+        out.append("#" + "".join(f"{round(255 - (255 - x) * 0.7**n):02x}" for x in base))
+    return out

@@ -10,6 +10,7 @@ import polars as pl
 from ...analysis.given import of_rows
 from ...results.run_data import RunData
 from .. import chart_utils as d
+from ..composing import composing
 
 if TYPE_CHECKING:
     import altair as alt
@@ -22,6 +23,7 @@ _SPREAD = (
 )
 
 
+@composing
 @of_rows
 def ttft_by_input(run: RunData | pl.DataFrame) -> alt.Chart:
     """Time to first token (ms, or s from 10 s on) against input tokens: median, and p10 to p90 as a bar, of the requests in each
@@ -47,6 +49,7 @@ def ttft_by_input(run: RunData | pl.DataFrame) -> alt.Chart:
     return (bars + dots).properties(title=a.Title(title, subtitle=words), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 
+@composing
 @of_rows
 def itl_course(run: RunData | pl.DataFrame) -> alt.Chart:
     """Gaps between output chunks (ms) over the course of the response: median, and p10 to p90 as a band, by the place of the

@@ -22,6 +22,7 @@ from ...core.types import Estimate
 from ...results.run_data import RunData
 from ...results.schema import UNIT
 from .. import chart_utils as d
+from ..composing import composing
 
 if TYPE_CHECKING:
     import altair as alt
@@ -31,6 +32,7 @@ Since = Literal["due", "send"]
 _MARKS = {"series": pl.String, "p": pl.String} | dict.fromkeys(("x", "low", "high", "early", "mark_share"), pl.Float64)
 
 
+@composing
 @of_rows
 def latency_ecdf(run: RunData | pl.DataFrame, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
     """The share of requests at or below each value of a latency (ms, or s from 10 s on), a curve a level, with p50, p90 and p99,
@@ -96,7 +98,7 @@ def _rules(seen: pl.DataFrame) -> list[Estimate]:
 
 def _points(x: Any, cut: Any, error: Any) -> Iterator[tuple[tuple[float, float], float | None]]:
     """Points of the ECDF, each with the earliest that the clock lets it be: the same share of the values less their errors."""
-    early = None if error is None else np.sort(x - error)
+    early = None if error is None else np.sort(np.maximum(x - error, 0.0))  # no latency is below 0
     for value, share in d.ecdf_points(x, cut):
         at = None if early is None else float(early[round(share * len(early)) - 1])
         yield (value, share), at
@@ -107,7 +109,7 @@ def _marks(seen: dict[str, _Seen], factor: float) -> pl.DataFrame:
     out = []
     for name, level in seen.items():
         for p, e in zip(d.RULES, level.marks, strict=True):
-            early = None if level.bound is None or e.value is None else e.value - level.bound
+            early = None if level.bound is None or e.value is None else max(e.value - level.bound, 0.0)
             row = {"series": name, "p": f"p{p}", "mark_share": p / 100}
             figures = {"x": e.value, "low": e.low, "high": e.high, "early": early}
             out.append(row | {k: None if v is None else v * factor for k, v in figures.items()})
@@ -138,6 +140,7 @@ def _counted_from(rows: pl.DataFrame, metric: str, since: Since) -> str:
     return headline(metric, OpenLoop.kind) if since == "due" and set(rows["load"]) == {OpenLoop.kind} else metric
 
 
+@composing
 @of_rows
 def latency_histogram(run: RunData | pl.DataFrame, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
     """How often each value of a latency (ms, or s from 10 s on) came, a level below the other; p50, p90 and p99 as rules with
@@ -155,6 +158,7 @@ def latency_histogram(run: RunData | pl.DataFrame, metric: str = "ttft_s", since
     return d.histogram(a, title, words, values, d.order(rows), unit, "requests", marks)
 
 
+@composing
 @of_rows
 def inter_token(run: RunData | pl.DataFrame) -> alt.Chart:
     """The gaps between output chunks (ms), a level below the other. A chunk may hold several tokens: then a gap is of several."""

@@ -17,6 +17,7 @@ from ...core.errors import ConfigError, ScenarioError
 from ...results.run_data import RunData
 from ...results.schema import LEVEL, OPEN_LOOP
 from .. import chart_utils as d
+from ..composing import composing
 
 if TYPE_CHECKING:
     import altair as alt
@@ -29,6 +30,7 @@ AGAINST = {
 }
 
 
+@composing
 @of_rows
 def serving_curve(
     run: RunData | pl.DataFrame, metric: str | None = None, percentile: int | str = 50, against: str | None = None

@@ -11,8 +11,8 @@ import polars as pl
 from ...analysis.given import of_rows
 from ...analysis.metrics import OUTCOMES
 from ...results.run_data import RunData
-from ...results.schema import LEVEL
 from .. import chart_utils as d
+from ..composing import composing
 
 if TYPE_CHECKING:
     import altair as alt
@@ -21,28 +21,30 @@ SLICES, LEAST_SLICES = 480, 12  # of all levels together, and of one
 MEASURES = ("in flight", "tokens/s", "requests/s")
 
 
+@composing
 @of_rows
 def waterfall(run: RunData | pl.DataFrame) -> alt.Chart:
-    """Each request as a bar from its send to its end, the wait for its first token in a paler colour. Of failures and of
-    successes at most 120 each, evenly over the run."""
+    """Each request of a stretch of time as a bar from its send to its end, the wait for its first token in a paler colour. The
+    stretch lies in the middle of each level's measured requests, or of its failures, and holds at most 120 requests: all that were
+    in flight in it. A lane is one of the requests in flight at once. The subtitle says how many of how many are shown."""
     a, rows = d.altair(), d.rows(run)
     rows = rows.filter(pl.col("start_s").is_not_null() & pl.col("end_s").is_not_null())
     if not rows.height:
         return d.nothing("Requests over time", "No request was sent.")
-    begin, failed = pl.coalesce("sent_s", "start_s"), pl.col("outcome") != "ok"
-    halves = [rows.filter(wanted).sort(*LEVEL, "start_s") for wanted in (failed, ~failed)]
-    kept = pl.concat([half.gather_every(max(1, -(-half.height // d.BARS))) for half in halves]).sort(*LEVEL, "start_s")
-    kept = kept.select(
+    parts = [_stretch(part) for _, part in rows.group_by("series", maintain_order=True)]
+    begin = pl.coalesce("sent_s", "start_s")
+    kept = pl.concat(parts).select(
         "series",
         "outcome",
         "request_id",
+        "lane",
         begin=begin.round(5),
         first=(begin + pl.col("ttft_s")).round(5),
         end=pl.col("end_s").round(5),
-    ).with_columns(row=pl.int_range(pl.len()).over("series"))
+    )
     present = [o for o in OUTCOMES if o in kept["outcome"]]
-    x = a.X("begin:Q", title="Seconds since the level's start")
-    y = a.Y("row:O", title=None, axis=None)
+    x = a.X("begin:Q", title="Seconds since the level's start", scale=a.Scale(zero=False))
+    y = a.Y("lane:O", title="Requests in flight", axis=a.Axis(labels=False, ticks=False))
     base = a.Chart().encode(
         y=y, tooltip=["request_id:N", "outcome:N", a.Tooltip("begin:Q", format=".3f"), a.Tooltip("end:Q", format=".3f")]
     )
@@ -52,19 +54,38 @@ def waterfall(run: RunData | pl.DataFrame) -> alt.Chart:
         .mark_bar(height=a.RelativeBandSize(0.8), color="white", opacity=0.6)
         .encode(x=x, x2="first:Q")
     )
-    layered = a.layer(bar, wait, data=kept).properties(width=d.WIDTH, height=160)
+    layered = a.layer(bar, wait, data=kept).properties(width=d.WIDTH, height=150)
+    words = f"{kept.height:,} of {rows.height:,} requests: a stretch of each level. Paler: the wait for the first token"
     chart: alt.Chart = layered.facet(
-        row=a.Row(
-            "series:N",
-            title=None,
-            sort=d.order(rows),
-            header=d.head(a),
-        ),
-        title="Requests over time",
+        row=a.Row("series:N", title=None, sort=d.order(rows), header=d.head(a)),
+        title=a.Title("Requests over time", subtitle=words),
     ).resolve_scale(x="independent", y="independent")
     return chart
 
 
+def _stretch(rows: pl.DataFrame) -> pl.DataFrame:
+    """Of a level's requests those in flight in a stretch of its time, at most d.BARS, with the `lane` of each: the lowest that is
+    free when it starts."""
+    rows = rows.filter(pl.col("repeat") == pl.col("repeat").min()).sort("start_s")
+    start, end = rows["start_s"].to_numpy(), rows["end_s"].to_numpy()
+    if rows.height > d.BARS:
+        wanted = rows.select((pl.col("outcome") != "ok") & (pl.col("phase") == "measured")).to_series().arg_true()
+        wanted = wanted if wanted.len() else rows["in_window"].fill_null(True).arg_true()
+        middle = int(wanted[wanted.len() // 2]) if wanted.len() else len(start) // 2
+        from_s = start[min(max(middle - d.BARS // 2, 0), len(start) - d.BARS)]
+        during = end > from_s  # all that are still in flight then, and those that start later, by start
+        rows = rows.filter(pl.Series(during)).head(d.BARS)
+        start, end = rows["start_s"].to_numpy(), rows["end_s"].to_numpy()
+    free: list[float] = []  # the end of the last request in each lane
+    lanes = []
+    for begin, over in zip(start, end, strict=True):
+        lane = next((i for i, until in enumerate(free) if until <= begin), len(free))
+        free[lane : lane + 1] = [float(over)]
+        lanes.append(lane)
+    return rows.with_columns(lane=pl.Series(lanes, dtype=pl.Int64))
+
+
+@composing
 @of_rows
 def activity(run: RunData | pl.DataFrame) -> alt.Chart:
     """Requests in flight, output tokens/s and requests/s (of what ended successfully, at its end) in slices of each level's time

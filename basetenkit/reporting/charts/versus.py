@@ -16,6 +16,7 @@ from ...analysis.gates import figure_title
 from ...analysis.metrics import headline
 from ...core.errors import ConfigError
 from .. import chart_utils as d
+from ..composing import composing
 from ..trends import trends
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 COLUMNS = 3
 
 
+@composing
 def comparison(found: Comparison) -> alt.Chart:
     """What `bk.compare` found, as ratios b / a with 95% intervals: one panel per figure, one line per level, a rule at 1 (no
     difference). Figures that either run lacks, or that are 0 in either, are left out."""
@@ -70,6 +72,7 @@ def _due(name: str) -> str:
     return f"{headline(metric, 'request_rate')}_{stat}"
 
 
+@composing
 def trend(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50") -> alt.Chart:
     """A figure of the summary over the dates of many runs (a folder, or `bk.history` of one), with the steps, drift and outliers
     that `bk.trends` finds in them."""

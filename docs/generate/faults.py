@@ -29,7 +29,7 @@ def table() -> str:
     rows = [(f.name, f.outcome, f.words) for f in FAULTS] + OTHERS
     lines = [HEAD]
     for name, outcome, words in rows:
-        plain = "that nothing was said" if words == "." else re.sub(r"\\d\+ ", "", words).replace("|", " or ")
+        plain = "(any)" if words == "." else re.sub(r"\\d\+ ", "", words).replace("|", " or ")
         kept = KEPT.get(outcome.split(",")[0], "the row, the bytes, the text so far")
         shown = ", ".join(f"`{o}`" for o in outcome.split(", "))
         lines.append(f"| {name} | {shown} | {plain} | {kept} |\n")

@@ -1,6 +1,6 @@
 """The gallery in docs/: `python -m docs.generate.gallery` draws every chart of bk.charts anew, from the frames that the tests use.
 
-A chart is a line of GALLERY: its file's name, what draws it, the code that a reader would write, and what is to be seen.
+A chart is one entry of GALLERY: its file's name, the function that draws it, the code that a reader would write, and a hint.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
     "latency_ecdf": (
         lambda: charts.latency_ecdf(sweep()),
         'charts.latency_ecdf(run, "ttft_s")',
-        "A curve a level. Read a percentile off the left axis; a bar that ends in dots has no upper bound.",
+        "One curve per level. Read a percentile off the left axis; a bar that ends in dots has no upper bound.",
     ),
     "latency_histogram": (
         lambda: charts.latency_histogram(sweep()),
@@ -150,7 +150,7 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
     "ttft_by_input": (
         lambda: charts.ttft_by_input(sweep()),
         "charts.ttft_by_input(run)",
-        "What a longer prompt costs before the first token.",
+        "How much longer the first token takes with a longer prompt.",
     ),
     "waterfall": (
         lambda: charts.waterfall(sweep()),
@@ -175,7 +175,7 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
     "token_ledger": (
         lambda: charts.token_ledger(sweep()),
         "charts.token_ledger(run)",
-        "Where the four accounts of a level differ, somebody counts otherwise.",
+        "If the four accounts of a level differ, somebody counts in another way.",
     ),
     "outcome_bars": (
         lambda: charts.outcome_bars(sweep()),
@@ -233,7 +233,7 @@ def _lines() -> Iterator[str]:
     yield "# Gallery\n\nEvery chart of `bk.charts`, from frames made as in the tests; "
     yield "`python -m docs.generate.gallery` draws it anew."
     yield "\nA card is white in a light and in a dark JupyterLab alike; colours are Okabe and Ito's, which colour-blind readers"
-    yield "can tell apart. In a notebook each has tooltips. Where a run lacks what a chart needs, the chart says so."
+    yield "can tell apart. In a notebook each has tooltips. If a run lacks the data for a chart, the chart says so."
     for name, (_, code, words) in GALLERY.items():
         yield f"\n## {name}\n\n{words}\n\n```python\nbk.{code}\n```\n\n![{name}](gallery/{name}.png)"
     yield "\n## genai-bench's default plots\n\n| its plot | here |\n|---|---|"

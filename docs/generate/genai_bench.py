@@ -11,13 +11,13 @@ START = """# What genai-bench calls it
 `python -m docs.generate` writes this page from the code.
 
 `bk.read_genai_bench(folder)` makes a Run of a result folder, `bk.write_genai_bench(run, folder)` a folder of a Run, which
-genai-bench's own `excel` and `plot` read. Reading puts right what the files themselves show to be wrong, and says so in the
-run's findings; what was not recorded (when a request was sent, chunks, texts) is null, so that throughput is null, too:
-genai-bench's own totals stand in `run.metadata["genai_bench"]`. Throughput that is written is by its definition.
+genai-bench's own `excel` and `plot` read. Reading corrects values that the files themselves show to be wrong, and reports
+this in the run's findings. Values that were not recorded (send times, chunks, texts) are null, so throughput is null, too;
+genai-bench's own totals are in `run.metadata["genai_bench"]`. Throughput that is written follows its definition.
 
 `basetenkit report`, `excel`, `plot` and `compare` read its result folders by themselves, and its own commands work as they are
 written: `basetenkit excel --experiment-folder F --excel-name N`, `basetenkit plot --experiments-folder F --group-key none`. What
-`--metric-percentile`, `--metrics-time-unit`, `--group-key` and `--preset` choose there is not chosen here, and that is said.
+`--metric-percentile`, `--metrics-time-unit`, `--group-key` and `--preset` choose there cannot be chosen here; a message says so.
 In a command's text a variable such as `$MODEL_API_KEY` is filled in from the environment; one that is not set is refused by name.
 """
 

@@ -19,7 +19,7 @@ MADE = "`python -m docs.generate` writes this page from the code.\n"
 
 
 def columns_page() -> str:
-    out = f"# The columns of `run.requests` and `run.chunks`\n\nWhat was not measured is null. {MADE}"
+    out = f"# The columns of `run.requests` and `run.chunks`\n\nA value that was not measured is null. {MADE}"
     for title, table in (("run.requests", COLUMNS), ("run.chunks", CHUNK_COLUMNS)):
         out += f"\n## `{title}`\n\n| column | type | what |\n|---|---|---|\n"
         out += "".join(f"| `{name}` | {kind} | {meaning} |\n" for name, (kind, meaning) in table.items())

@@ -3,8 +3,6 @@ this one."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import signal
@@ -21,10 +19,10 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.cli.app import main
+
+from .commands import SETTINGS, here
 
 KEY = "planted-key-4711"
-SETTINGS = ["MODEL_API_KEY", "BASETEN_API_KEY", "LOG_LEVEL"]
 COMMAND = [sys.executable, "-m", "basetenkit"]
 
 
@@ -35,22 +33,6 @@ def environment(**more: str) -> dict[str, str]:
 def call(*args: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
     env = environment(**more)
     return subprocess.run([*COMMAND, *args], capture_output=True, text=True, env=env, cwd=cwd, check=False, timeout=120)
-
-
-def here(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """`call` without a process: to start one takes longer than what most commands do."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        for name in SETTINGS:
-            patch.delenv(name, raising=False)
-        for name, value in more.items():
-            patch.setenv(name, value)
-        patch.setattr(sys, "argv", ["basetenkit", *args])
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -106,18 +88,18 @@ def test_json_is_one_document_and_quiet_is_nothing(server: Any, tmp_path: Path) 
 
 
 def test_a_gate_that_failed_is_told_by_the_exit_code(server: Any, tmp_path: Path) -> None:
-    slow = call(*flags(server), "--slo", "ttft_s=0.000001", "--save-to", str(tmp_path / "slow"))
+    slow = here(*flags(server), "--slo", "ttft_s=0.000001", "--save-to", str(tmp_path / "slow"))
     assert slow.returncode == 1
     assert "of the requests kept ttft_s 1e-06; at least 99.0% must" in slow.stdout
     wrong = [KEY + "-wrong" if flag == KEY else flag for flag in flags(server)]
-    none = call(*wrong, "--save-to", str(tmp_path / "none"), "--json")
+    none = here(*wrong, "--save-to", str(tmp_path / "none"), "--json")
     assert (none.returncode, json.loads(none.stdout)["missed"]) == (1, ["No request was ok."])
     assert set(bk.load(tmp_path / "none").requests["status"].drop_nulls()) == {401}
 
 
 def test_wrong_usage_is_one_sentence(server: Any, tmp_path: Path) -> None:
     save = ["--save-to", str(tmp_path / "r")]
-    one_sentence(call(*flags(server, scenario="Q(1,2)"), *save), "Q(1,2)")
+    one_sentence(here(*flags(server, scenario="Q(1,2)"), *save), "Q(1,2)")
     one_sentence(here(*flags(server), *save, "--slo", "ttft_s"), "is not NAME=SECONDS")
     one_sentence(here(*flags(server), *save, "--slo", "speed=1"), "speed")
     one_sentence(here(*flags(server), *save, "--experiment-base-dir", "x"), "not both")
@@ -154,7 +136,7 @@ def test_debug_shows_exchanges_while_the_run_goes_on(server: Any, tmp_path: Path
 
 def test_a_flag_that_does_nothing_is_said(server: Any, tmp_path: Path) -> None:
     command = [*flags(server, requests=2), "--spawn-rate", "3", "--save-to"]
-    said = call(*command, str(tmp_path / "a"))
+    said = here(*command, str(tmp_path / "a"))
     assert said.returncode == 0
     assert "basetenkit: flag_idle: --spawn-rate has no effect here" in said.stderr
     assert here(*command, str(tmp_path / "b"), "--quiet").stderr == ""
@@ -242,7 +224,7 @@ def test_doctor_and_help() -> None:
     said = here("doctor", MODEL_API_KEY=KEY).stdout
     assert "MODEL_API_KEY is set    yes" in said
     assert KEY not in said + json.dumps(found)
-    shown = call("--help").stdout
+    shown = here("--help").stdout
     for name in ("benchmark", "preflight", "compare", "report", "excel", "plot", "emulator", "doctor"):
         assert f" {name} " in shown
     for panel in ("Measure", "Saved runs", "Tools"):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -12,6 +10,8 @@ import pytest
 
 from basetenkit.cli.saved import CHARTS
 from tests.interop.genai_bench.making import request, write
+
+from .commands import here
 
 NAME = "D20_5_text-to-text_num_concurrency_2_time_3s.json"
 
@@ -22,22 +22,16 @@ def theirs(tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
-def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "basetenkit", *map(str, words)], capture_output=True, text=True, timeout=120
-    )
-
-
 def test_report_and_compare_of_their_folder(theirs: Path, tmp_path: Path) -> None:
-    done = call("report", theirs, tmp_path / "r.html")
+    done = here("report", theirs, tmp_path / "r.html")
     assert (done.returncode, done.stderr) == (0, "")
     assert "D(20,5)" in (tmp_path / "r.html").read_text()
-    found = json.loads(call("compare", theirs, theirs, "--json").stdout)
+    found = json.loads(here("compare", theirs, theirs, "--json").stdout)
     assert {row["ratio"] for row in found["frame"] if row["metric"] == "ttft_s_p50"} == {1.0}
 
 
 def test_excel_by_their_flags(theirs: Path) -> None:
-    done = call(
+    done = here(
         "excel",
         "--experiment-folder",
         theirs,
@@ -54,7 +48,7 @@ def test_excel_by_their_flags(theirs: Path) -> None:
 
 
 def test_excel_by_our_words(theirs: Path, tmp_path: Path) -> None:
-    done = call("excel", theirs, tmp_path / "own.xlsx", "--json")
+    done = here("excel", theirs, tmp_path / "own.xlsx", "--json")
     assert json.loads(done.stdout) == {"written": str(tmp_path / "own.xlsx")}
 
 
@@ -69,7 +63,7 @@ def test_plot_by_their_flags(theirs: Path) -> None:
         "--kind",
         "json",
     )
-    done = call("plot", *words)
+    done = here("plot", *words)
     assert done.returncode == 0, done.stderr
     assert {path.stem for path in theirs.glob("*.json")} >= set(CHARTS)
     assert "--group-key, --preset: accepted without effect" in done.stderr
@@ -78,7 +72,7 @@ def test_plot_by_their_flags(theirs: Path) -> None:
 def test_plot_of_a_folder_that_holds_several(theirs: Path, tmp_path: Path) -> None:
     theirs.rename(tmp_path / "all-1")
     write(tmp_path / "all-2", NAME, [request(0.2, 1.0, 5)])
-    done = call("plot", "--experiments-folder", tmp_path, "--group-key", "none", "--kind", "json", "--quiet")
+    done = here("plot", "--experiments-folder", tmp_path, "--group-key", "none", "--kind", "json", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for one in ("all-1", "all-2"):
         assert (tmp_path / one / "serving_curve.json").exists()
@@ -97,7 +91,7 @@ def test_plot_of_a_folder_that_holds_several(theirs: Path, tmp_path: Path) -> No
 )
 def test_what_is_missing_is_told(words: list[str], sentence: str, theirs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    done = call(*({"FOLDER": theirs, "EMPTY": tmp_path / "empty"}.get(word, word) for word in words))
+    done = here(*({"FOLDER": theirs, "EMPTY": tmp_path / "empty"}.get(word, word) for word in words))
     assert done.returncode == 2
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -10,17 +10,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import nbformat
 import pytest
-from jupyter_client.blocking.client import BlockingKernelClient
-from jupyter_client.manager import KernelManager
 
 import basetenkit as bk
 
 from ..browser.lab import jupyter_lab
+
+if TYPE_CHECKING:
+    from jupyter_client.blocking.client import BlockingKernelClient
 
 LONG = 'scenarios="D(10,400)", concurrency=3, max_requests=100000'
 SETUP = """
@@ -45,6 +45,8 @@ class Cells:
     """A real kernel and what its cells say."""
 
     def __init__(self) -> None:
+        from jupyter_client.manager import KernelManager
+
         self.manager = KernelManager(kernel_name="python3")
         self.manager.start_kernel()
         self.client: BlockingKernelClient = self._connect()
@@ -159,6 +161,8 @@ def children(pid: int) -> list[int]:
 )
 def test_papermill_ended(server: Any, tmp_path: Path, number: int, all_of_it: bool) -> None:
     """By a service manager, kernel and all, or alone: its kernel ends with it, and leaves a whole Run."""
+    import nbformat
+
     code = SETUP.format(url=server.url, long=LONG) + f"run = await bk.run(config, save_to={str(tmp_path / 'r')!r})"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
@@ -189,6 +193,7 @@ def test_a_script_that_comes_to_its_end_and_does_not_wait_leaves_a_whole_run(ser
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["told", "killed"])
 def test_jupyterlab_ended(server: Any, tmp_path: Path, number: int) -> None:
     """The kernel of its notebook ends with it, and leaves a whole Run."""
+
     code = SETUP.format(url=server.url, long=LONG) + f"live = bk.start(config, save_to={str(tmp_path / 'r')!r})"
     with jupyter_lab(tmp_path) as address:
         started = httpx.post(f"{address}/api/kernels", json={"name": "python3"}, timeout=60).raise_for_status().json()

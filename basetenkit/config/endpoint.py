@@ -127,7 +127,7 @@ class Endpoint(Model):
         return cls(**{"url": url, **({"model": model} if model else {}), **fields})
 
     @classmethod
-    def of(cls, given: Any, where: str) -> Self:
+    def of(cls, given: object, where: str) -> Self:
         """The endpoint passed to a call: an Endpoint, its URL as text, its fields as a dict, or a config that has one.
         `where` begins the ConfigError for anything else."""
         given = getattr(given, "endpoint", given)
@@ -168,7 +168,7 @@ class Endpoint(Model):
 
     @field_validator("api_key", mode="before")
     @classmethod
-    def _clean_key(cls, key: object) -> Any:
+    def _clean_key(cls, key: object) -> object:
         """A key is often pasted with its scheme or a newline: both go."""
         if isinstance(key, SecretStr):
             key = key.get_secret_value()
@@ -288,10 +288,10 @@ class Endpoint(Model):
     @classmethod
     def _key_from(cls, environ: Mapping[str, str], variable: str) -> str | None:
         try:
-            key: str | None = cls._clean_key(environ.get(variable))
+            key = cls._clean_key(environ.get(variable))
         except ValueError as error:
             raise ConfigError(f"{variable}: {error}; it should contain only the API key") from None
-        return key
+        return key if isinstance(key, str) else None
 
     def authorization(self, environ: Mapping[str, str] | None = None) -> str | None:
         """The Authorization header's value, or None. Holds the key: never log it."""

@@ -7,7 +7,7 @@ here. The names are those of genai-bench, vLLM's and SGLang's benchmarks, GuideL
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Collection
 
 _COUNT = (
     "a level ends at max_requests or max_seconds, whichever comes first: give large numbers for a level without a limit"
@@ -96,7 +96,7 @@ _VALUES: dict[str, dict[str, str]] = {
 }
 
 
-def field_hint(name: str, known: Any) -> str | None:
+def field_hint(name: str, known: Collection[str]) -> str | None:
     """The field in `known` that other tools call `name`; None if there is none."""
     bare = name.lower().replace("-", "_").removesuffix("_s") if name.lower() not in known else name.lower()
     for field, others in _FIELDS.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, PydanticKnownError, core_schema
 
 from ..core.errors import ConfigError, Location
 from ..core.secrets import looks_secret, redact
@@ -135,7 +135,7 @@ class Model(BaseModel):
         )
 
     @classmethod
-    def model_validate(cls, obj: Any, **kwargs: Any) -> Self:
+    def model_validate(cls, obj: object, **kwargs: Any) -> Self:
         _check_keys(obj, (cls.__name__,))
         try:
             return super().model_validate(obj, **kwargs)
@@ -200,7 +200,7 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[Location
     return tuple(place), owner, field
 
 
-def _sentence(owner: type[BaseModel], place: Location, field: FieldInfo | None, e: Any) -> str:
+def _sentence(owner: type[BaseModel], place: Location, field: FieldInfo | None, e: ErrorDetails) -> str:
     name = place[-1]
     if e["type"] == "extra_forbidden":
         return _no_such_field(owner, name)

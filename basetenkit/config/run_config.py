@@ -259,9 +259,9 @@ class RunConfig(Model):
         return to_python(self)
 
     @field_serializer("request_params")
-    def _dump_params(self, params: JsonObject) -> Any:
+    def _dump_params(self, params: JsonObject) -> object:
         return redact(params)
 
     @field_serializer("dataset", when_used="json")
-    def _dump_dataset(self, dataset: Any) -> Any:
+    def _dump_dataset(self, dataset: object) -> object:
         return dataset if isinstance(dataset, (str, dict, type(None))) else fingerprint(dataset)

@@ -16,7 +16,7 @@ ColumnTypes: TypeAlias = Mapping[str, DataType | DataTypeClass]  # the schema of
 ONLY = "prompt"  # the name of the only column of what has one column and no name for it
 
 
-def columns_of(data: Any) -> dict[str, list[Any]] | pl.DataFrame | None:
+def columns_of(data: Any) -> dict[str, list[object]] | pl.DataFrame | None:
     """The columns of a frame, an Arrow table or an array; None for anything else."""
     if isinstance(data, (pl.DataFrame, pl.LazyFrame)):
         return data.collect() if isinstance(data, pl.LazyFrame) else data

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Pending(Coroutine[Any, Any, T]):
+class Pending(Coroutine[object, object, T]):
     """What a function returns that is to be awaited. Any use of it but that raises NotAwaitedError."""
 
     def __init__(self, inner: Coroutine[object, object, T], name: str, instead: str) -> None:

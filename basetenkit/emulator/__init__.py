@@ -21,7 +21,7 @@ import tempfile
 import threading
 import urllib.request
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from ..core.errors import EmulatorError
 from .words import JsonObject
@@ -49,10 +49,9 @@ class Emulator:
         self.ca_file = None if ca_folder is None else str(Path(ca_folder) / "ca.pem")
 
     def _started(self) -> str:
-        assert self.process.stdout is not None
         timer = threading.Timer(START_WITHIN_S, self.process.kill)
         timer.start()
-        line = self.process.stdout.readline()
+        line = self.process.stdout.readline() if self.process.stdout is not None else ""
         timer.cancel()
         if not line.startswith("listening on "):
             self.process.kill()
@@ -66,8 +65,7 @@ class Emulator:
         """What really happened: `requests` (received_ns; first_write_ns, last_write_ns and, with `writes`, each token's write
         as [before, after]; all ns on CLOCK_MONOTONIC), `peak_in_flight`, the last `bodies`. `reset` forgets it afterwards."""
         query = "&".join(name for name, on in (("reset=1", reset), ("writes=1", writes)) if on)
-        handler = urllib.request.ProxyHandler({})
-        handlers: list[Any] = [handler]
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if self.ca_file is not None:
             import ssl
 

@@ -9,7 +9,7 @@ import random
 import struct
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Any
+from typing import TypeAlias
 
 from .options import FAILURES, FORMS, Options
 from .reply import Piece, Reply, Stream, sse_message
@@ -18,7 +18,8 @@ from .words import JsonObject, WordCounts, ring, run_of, unit_vector, vocabulary
 ROUTES = ("/chat/completions", "/completions", "/embeddings", "/predict")
 _ROLE = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
 ROLE_FRAME = sse_message({"choices": [_ROLE]})
-MESSAGE_OF_AN_ERROR = {"error": {"message": "the model failed in the middle", "code": 500}}
+Body: TypeAlias = JsonObject | str | Callable[[], JsonObject]  # a document, or what makes it when it is due
+MESSAGE_OF_AN_ERROR: JsonObject = {"error": {"message": "the model failed in the middle", "code": 500}}
 
 
 class Speaker:
@@ -63,14 +64,17 @@ class Speaker:
         n, finish = (0, "length") if failure == "empty" else self._length(request)
         times, prompt = self._times(n, in_flight), WordCounts(_prompt_of(form, request))
         if request.get("stream"):
-            reply = self._stream(form, times, failure)
+            pieces = self._pieces(form, times, failure)
+            reply = self._stream(form, pieces, failure)
+            if form != "prompt" and reply.outcome in ("ok", "empty"):
+                self._close(reply, pieces, form, finish, request.get("stream_options"))
         else:
-            body = self._document(form, shape, n, finish)
-            body = _with_usage(body, prompt, n) if form != "prompt" and self.options.usage else body
+            document = self._document(form, shape, n, finish)
+            body: Body = document
+            if self.options.usage and form != "prompt" and isinstance(document, dict):
+                body = _with_usage(document, prompt, n)
             reply = self._broken(body, times[-1] if times else 0.0, failure)
         reply.prompt, reply.tokens = prompt, n
-        if reply.chunked and form != "prompt" and reply.outcome in ("ok", "empty"):
-            self._close(reply, form, finish, request.get("stream_options"))
         return reply
 
     def _length(self, request: JsonObject) -> tuple[int, str]:
@@ -97,13 +101,16 @@ class Speaker:
     def _text(self, n: int) -> list[str]:
         return run_of(self._words, self._start(), n)
 
-    def _stream(self, form: str, times: list[float], failure: str) -> Reply:
+    def _pieces(self, form: str, times: list[float], failure: str) -> Stream:
         o = self.options
         pieces = Stream(form, self._text(len(times)), times, o.tokens_per_chunk)
         if form == "chat" and o.role_frame:
             pieces.opening.append(Piece(0.0, ROLE_FRAME))
         if failure in ("truncate", "reset", "stall", "error_event"):
             pieces.cut(max(pieces.middle // 2, 1))
+        return pieces
+
+    def _stream(self, form: str, pieces: Stream, failure: str) -> Reply:
         kind = "application/octet-stream" if form == "prompt" else "text/event-stream"
         reply = Reply(200, kind, pieces, chunked=True, outcome=failure or "ok")
         if failure == "error_event":
@@ -112,9 +119,8 @@ class Speaker:
             reply.ending = failure
         return reply
 
-    def _close(self, reply: Reply, form: str, finish: str, options: Any) -> None:
+    def _close(self, reply: Reply, pieces: Stream, form: str, finish: str, options: object) -> None:
         """Adds a stream's end: the finish, the usage where it was asked for, [DONE]."""
-        assert isinstance(reply.pieces, Stream)
         asked = self.options.usage and isinstance(options, dict) and options.get("include_usage")
         key: JsonObject = {"delta": {}} if form == "chat" else {"text": ""}
         said = sse_message({"choices": [{"index": 0, **key, "finish_reason": finish}]})
@@ -123,9 +129,9 @@ class Speaker:
             usage = sse_message(_with_usage({"choices": []}, reply.prompt, reply.tokens)()) if asked else b""
             return said + usage + b"data: [DONE]\n\n"
 
-        reply.pieces.closing.append(Piece(reply.pieces.last_at + self.options.tail_ms / 1e3, end))
+        pieces.closing.append(Piece(pieces.last_at + self.options.tail_ms / 1e3, end))
 
-    def _document(self, form: str, shape: str, n: int, finish: str) -> Any:
+    def _document(self, form: str, shape: str, n: int, finish: str) -> JsonObject | str:
         text = "".join(self._text(n))
         choice: JsonObject = {"index": 0, "finish_reason": finish}
         if form == "chat":
@@ -135,7 +141,7 @@ class Speaker:
             return {"id": "emulated", "object": "text_completion", "choices": [choice | {"text": text}]}
         return text if shape == "string" else {shape: text}
 
-    def _broken(self, body: Any, at: float, failure: str) -> Reply:
+    def _broken(self, body: Body, at: float, failure: str) -> Reply:
         """A whole document (or what makes it, when it is due), or what `failure` makes of it."""
         if failure == "error_event":
             return self._json(200, MESSAGE_OF_AN_ERROR, at, failure)
@@ -152,9 +158,9 @@ class Speaker:
         size = request.get("dimensions") or self.options.dimension
         if not isinstance(size, int) or size < 1:
             return self._refused("dimensions must be a whole number of at least 1")
-        coded: list[Any] = [unit_vector(t, size) for t in texts]
+        coded: list[list[float] | str] = [unit_vector(t, size) for t in texts]
         if request.get("encoding_format") == "base64":
-            coded = [base64.b64encode(struct.pack(f"<{size}f", *v)).decode() for v in coded]
+            coded = [base64.b64encode(struct.pack(f"<{size}f", *unit_vector(t, size))).decode() for t in texts]
         data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(coded)]
         prompt = WordCounts(*texts)
 
@@ -193,7 +199,7 @@ class Speaker:
         return self._json(400, {"error": why}, outcome="http_400")
 
     @staticmethod
-    def _json(status: int, body: Any, at: float = 0.0, outcome: str = "ok") -> Reply:
+    def _json(status: int, body: Body, at: float = 0.0, outcome: str = "ok") -> Reply:
         def data() -> bytes:
             return json.dumps(body() if callable(body) else body).encode()
 

@@ -12,8 +12,12 @@ import random
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+T = TypeVar("T")
 JsonObject: TypeAlias = dict[str, Any]  # a JSON document that was read or is to be written
 TOKENIZER_FILE = Path(__file__).parent.parent / "workload" / "data" / "tokenizer.json"
 SECONDS_A_CHARACTER = 0.4e-6
@@ -26,13 +30,13 @@ over man me even most made after also did many
 
 
 @cache
-def tokenizer() -> Any:
+def tokenizer() -> Tokenizer | None:
     """The embedded tokenizer, or None where it is not installed."""
     try:
-        from tokenizers import Tokenizer
+        from tokenizers import Tokenizer as Loaded
     except ImportError:
         return None
-    return Tokenizer.from_file(str(TOKENIZER_FILE)) if TOKENIZER_FILE.is_file() else None
+    return Loaded.from_file(str(TOKENIZER_FILE)) if TOKENIZER_FILE.is_file() else None
 
 
 def count(text: str) -> int:
@@ -67,12 +71,12 @@ class WordCounts:
         return self._value
 
 
-def ring(draw: Callable[[], Any], size: int = 1 << 14) -> list[Any]:
+def ring(draw: Callable[[], T], size: int = 1 << 14) -> list[T]:
     """Chance drawn ahead: a reply takes a run of it by a slice, where a draw a token would hold up the tokens of others."""
     return [draw() for _ in range(size)]
 
 
-def run_of(drawn: list[Any], start: int, n: int) -> list[Any]:
+def run_of(drawn: list[T], start: int, n: int) -> list[T]:
     """`n` entries of a ring from `start` on, round and round."""
     turns = -(-(start + n) // len(drawn))
     return (drawn * turns if turns > 1 else drawn)[start : start + n]

@@ -48,12 +48,9 @@ class Probe(LoadGenerator):
         endpoint = self._config.endpoint
         self._tally.begin(quota(self._config, level.load))
         self.prefetch(Shard(level, users=1))
-        item = self._source()
-        assert item is not None
-        request, message = _shortened(*item, config=self._config, scenario=level.scenario)
+        request, message = _shortened(*self._source.unnumbered(), config=self._config, scenario=level.scenario)
         exchange = Exchange(request, scheduled_ns=(now := mono()), start_ns=now)
-        assert self._current is not None
-        table = self._current.table
+        table = self._batch.table
         table.start(now)
         pool = connections(endpoint, self._poller, self._wall)
         try:
@@ -64,7 +61,7 @@ class Probe(LoadGenerator):
             parsed = interpret(exchange, endpoint)
             row = table.append(table.read(exchange, parsed))
             if self._config.capture == "all" or (self._config.capture == "errors" and parsed.outcome is not Outcome.OK):
-                self._capture(exchange, self._current)
+                self._capture(exchange, self._batch)
         row = row | {"error_code": parsed.error_code}
         return row | {"advice": advise(row, self._config, orjson.loads(request.body))}
 

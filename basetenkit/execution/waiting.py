@@ -60,10 +60,9 @@ def wait_for(work: Callable[[], Coroutine[object, object, T]]) -> T:
     ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = Future()
 
     async def main() -> T:
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.create_task(work())
         ready.set_result((asyncio.get_running_loop(), task))
-        return await work()
+        return await task
 
     def perform() -> None:
         try:

@@ -26,7 +26,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,13 +64,13 @@ class SharedCounters:
     def __init__(self, part: int = 0, parts: int = 1, path: Path | None = None) -> None:
         self._parts, self._path, self._handle = parts, path, -1
         words = _COMMON + _OWN * parts
-        buffer: Any = bytearray(words * _WORD)
-        self._owners: Any = None
+        buffer: bytearray | mmap.mmap = bytearray(words * _WORD)
+        self._owners: NDArray[np.uint16] | None = None
         if path is not None:
             self._handle = os.open(path, os.O_RDWR)
             buffer = mmap.mmap(self._handle, 0)
             self._owners = np.frombuffer(buffer, np.uint16, offset=words * _WORD)
-        self._words: Any = np.frombuffer(buffer, np.int64, words)
+        self._words: NDArray[np.int64] = np.frombuffer(buffer, np.int64, words)
         self._part, self._own = part, _COMMON + _OWN * part
 
     @classmethod
@@ -90,7 +89,7 @@ class SharedCounters:
         return self._path
 
     def close(self, remove: bool = False) -> None:
-        self._words, self._owners = None, None
+        self._words, self._owners = np.zeros(0, np.int64), None
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1

@@ -191,8 +191,7 @@ class LoadGenerator:
             if origin_ns is not None:
                 await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
             level.origin_ns = mono() if origin_ns is None else origin_ns
-            assert self._current is not None
-            self._current.table.start(level.origin_ns)
+            self._batch.table.start(level.origin_ns)
             self._level = level
             watching = asyncio.ensure_future(self._watch())
             self._lag.start()
@@ -246,16 +245,21 @@ class LoadGenerator:
         if self._level is not None:
             self._level.stop(stop)
 
+    @property
+    def _batch(self) -> RecordBatch:
+        """The rows of this level that were not taken yet. RuntimeError before `prefetch`."""
+        if self._current is None:
+            raise RuntimeError("no level was prepared: call prefetch first")
+        return self._current
+
     def _read(self, exchange: Exchange) -> tuple[Exchange, Record]:
         """Reads one finished exchange and makes its row; changes nothing but what it hides in the exchange."""
         redact_exchange(exchange, self._secrets)
-        assert self._current is not None
-        return exchange, self._current.table.read(exchange, interpret(exchange, self._config.endpoint))
+        return exchange, self._batch.table.read(exchange, interpret(exchange, self._config.endpoint))
 
     def _record(self, what: tuple[Exchange, Record]) -> None:
         """Keeps one exchange's row, and decides what follows from it."""
-        (exchange, reading), current, status = what, self._current, self._status
-        assert current is not None
+        (exchange, reading), current, status = what, self._batch, self._status
         row = current.table.append(reading)
         ok = row["outcome"] == Outcome.OK
         self._spend.settle(exchange.request, row)

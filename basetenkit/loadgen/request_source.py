@@ -172,6 +172,12 @@ class RequestSource:
             self._spend.swap(self._ready[0], request)
         return request
 
+    def unnumbered(self) -> tuple[Request, HttpRequest]:
+        """The next request outside of the level's numbers and of the guard on tokens, and as HTTP has it."""
+        if not self._ready:
+            self._build()
+        return self._addressed(self._ready[0], 0, WARMUP)
+
     def _instead(self, around: Maker) -> Request:
         """A request of the load around the measured ones, in place of the next measured one: how many of those go depends on the
         endpoint, and the measured ones are the same whatever it does."""
@@ -187,12 +193,11 @@ class RequestSource:
     def again(self, exchange: Exchange) -> tuple[float, Request, HttpRequest] | None:
         """(seconds to wait, the request as it goes again, in HTTP) after a try in the warm-up; None where that was the last."""
         before = exchange.request
-        if before.phase != "warmup" or before.attempt > self._config.warmup_retries:
+        if before.number is None or before.phase != "warmup" or before.attempt > self._config.warmup_retries:
             return None
         pause = pause_before_again(exchange, before.attempt)
         if pause is None:
             return None
-        assert before.number is not None
         attempt = before.attempt + 1
         request = replace(before, request_id=request_id(self._prefix, before.number, attempt), attempt=attempt)
         self._spend.promise(request)

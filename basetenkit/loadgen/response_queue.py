@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Generic, TypeVar
 
 from ..core.types import Exchange
 from ..transport.clock import mono
 
+T = TypeVar("T")
 BUDGET_NS = 1_000_000
 # Where more bytes than so many wait (two thousand streamed responses are about as many), a turn may take longer: little at
 # first, as a long turn makes tokens merge, and much where memory is at stake.
@@ -32,7 +33,7 @@ _calm = threading.Lock()
 _thresholds: list[tuple[int, int, int]] = []  # found by each level that goes on: the first one's are Python's
 
 
-class ResponseQueue:
+class ResponseQueue(Generic[T]):
     """Parses finished exchanges and builds the next requests, a little per iteration of the loop.
 
     While fewer are ready than should be, two are built for each that is read, though only one was sent for each that ended:
@@ -42,9 +43,7 @@ class ResponseQueue:
     for as long as it takes to read, is read on a thread beside the loop; `record` is always called on the loop. What waits is
     in memory: where it piles up, on a machine that is too busy, a turn takes longer, so that less is sent and more is read."""
 
-    def __init__(
-        self, read: Callable[[Exchange], Any], record: Callable[[Any], None], refill: Callable[[], bool]
-    ) -> None:
+    def __init__(self, read: Callable[[Exchange], T], record: Callable[[T], None], refill: Callable[[], bool]) -> None:
         self._loop = asyncio.get_running_loop()
         self._read, self._record, self._refill = read, record, refill
         self._queue: deque[Exchange] = deque()
@@ -94,7 +93,7 @@ class ResponseQueue:
             partial(self._on_read, len(exchange.body))
         )
 
-    def _on_read(self, size: int, reading: asyncio.Future[Any]) -> None:
+    def _on_read(self, size: int, reading: asyncio.Future[T]) -> None:
         self._beside -= 1
         self._waiting_bytes -= size
         self._record(reading.result())
@@ -135,7 +134,7 @@ def reduced_gc() -> Iterator[None]:
                 gc.unfreeze()
 
 
-def _read_safely(read: Callable[[Exchange], Any], exchange: Exchange) -> Any:
+def _read_safely(read: Callable[[Exchange], T], exchange: Exchange) -> T:
     """Reads while the loop's thread is let in each half millisecond, because Python's own 5 ms would be in every bound."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)

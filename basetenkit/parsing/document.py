@@ -6,8 +6,6 @@ guessed: the outcome is `malformed`, and the message names the document's keys a
 
 from __future__ import annotations
 
-from typing import Any
-
 from basetenkit.parsing import dialects, path
 from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.dialects import embeddings, openai
@@ -139,17 +137,17 @@ def _in_string(text: str, out: Collector) -> None:
         out.emit(text, CONTENT, 0, end)
 
 
-def _unwrapped(text: str) -> tuple[Any, int]:
-    value: Any = text
+def _unwrapped(text: str) -> tuple[object, int]:
     for level in range(1, _LEVELS + 1):
-        if value.lstrip()[:1] not in ("{", "[", '"'):
+        if text.lstrip()[:1] not in ("{", "[", '"'):
             return None, 0
         try:
-            value, _ = load(value.encode("utf-8", "replace"))
+            value, _ = load(text.encode("utf-8", "replace"))
         except ValueError:
             return None, 0
         if not isinstance(value, str):
             return value, level
+        text = value
     return None, 0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import orjson
 
@@ -20,7 +19,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def load(data: bytes) -> tuple[Any, list[str]]:
+def load(data: bytes) -> tuple[object, list[str]]:
     """The JSON value in `data`, and why it is not strict JSON (empty if it is). ValueError if it is not JSON."""
     try:
         return orjson.loads(data), []
@@ -52,7 +51,7 @@ def has_duplicate_keys(data: bytes) -> bool:
         return False
     found = False
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, object]:
+    def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
         nonlocal found
         value = dict(items)
         found = found or len(value) != len(items)

@@ -16,7 +16,7 @@ import codecs
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Protocol, cast
 
 from basetenkit.core.types import Failure, Outcome, first_header
 
@@ -69,7 +69,7 @@ def _recognise(given: object) -> CapturedResponse:
     if isinstance(given, Mapping):
         return _from_har(given)
     if hasattr(given, "status_code") and hasattr(given, "headers"):
-        return _from_client(given)
+        return _from_client(cast("ClientResponse", given))
     if not isinstance(given, Iterable):
         raise TypeError(f"no response can be read from {type(given).__name__}; {_RIGHT}")
     return _from_chunks(given)
@@ -249,7 +249,25 @@ def _names(entry: Mapping[str, object]) -> str:
 # -- httpx and its like ------------------------------------------------------------------------------------------------
 
 
-def _from_client(response: Any) -> CapturedResponse:
+class Headers(Protocol):
+    """Headers by name; those of httpx have `multi_items` too."""
+
+    def items(self) -> Iterable[tuple[object, object]]: ...
+
+
+class ClientResponse(Protocol):
+    """A response of httpx, or of a library whose responses have these attributes."""
+
+    status_code: object
+    headers: Headers
+
+    @property
+    def content(self) -> object: ...
+
+    def read(self) -> object: ...
+
+
+def _from_client(response: ClientResponse) -> CapturedResponse:
     """A response of httpx or of a library alike, known by its attributes. What its client raises on reading goes on."""
     name, status = type(response).__name__, response.status_code
     if not isinstance(status, int):
@@ -274,14 +292,14 @@ def _from_client(response: Any) -> CapturedResponse:
     return replace(given, read_ends=ends, times=times, decision=f"{said} and {len(ends)} arrivals")
 
 
-def _fetch(response: Any, name: str) -> Any:
+def _fetch(response: ClientResponse, name: str) -> object:
     try:
         return response.read()
     except RuntimeError:
         raise TypeError(f"this {name} was not read to its end; `await response.aread()` first") from None
 
 
-def _pairs_of(headers: Any) -> Pairs:
+def _pairs_of(headers: Headers) -> Pairs:
     """All headers; httpx joins those of one name in items() and keeps them apart in multi_items()."""
     items = headers.multi_items() if hasattr(headers, "multi_items") else headers.items()
     return [(str(name), str(value)) for name, value in items]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, PlainValidator, ValidationError
@@ -29,9 +30,11 @@ log = logging.getLogger(__name__)
 def _saved(kind: type[Stop] | type[Finding]) -> PlainValidator:
     """Takes an object as it is, or makes it of what its `saved` gave."""
 
-    def read(given: Any) -> Stop | Finding:
+    def read(given: object) -> Stop | Finding:
         try:
-            return given if isinstance(given, kind) else kind.of(given)
+            if isinstance(given, kind):
+                return given
+            return kind.of(given if isinstance(given, Mapping) else {})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{given!r} is not a saved {kind.__name__}") from error
 

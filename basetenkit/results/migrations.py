@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
 import polars as pl
 
@@ -56,7 +55,7 @@ def ended_by(text: str) -> Stop:
     return Stop(StopReason.STOPPED, {"why": text})
 
 
-def _event(event: JsonObject, capture_limit_mb: Any) -> JsonObject:
+def _event(event: JsonObject, capture_limit_mb: object) -> JsonObject:
     """An event of version 1 as a finding's code and fields."""
     if "fields" in event:
         return {name: value for name, value in event.items() if name != "what"}

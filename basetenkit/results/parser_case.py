@@ -250,7 +250,7 @@ def _body_out(body: bytes) -> JsonObject:
         return {"body_base64": base64.b64encode(body).decode()}
 
 
-def _readable_json(document: Mapping[str, Any]) -> str:
+def _readable_json(document: JsonObject) -> str:
     """JSON with one line per field; the body and the headers have one line per item."""
     parts = []
     for name, value in document.items():
@@ -261,7 +261,7 @@ def _readable_json(document: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode()
@@ -270,7 +270,7 @@ def _json(value: Any) -> str:
     return text
 
 
-def _fields_in(document: Mapping[str, Any]) -> JsonObject:
+def _fields_in(document: Mapping[str, object]) -> JsonObject:
     """The arguments of ParserCase that the document holds; _DamagedError says which of them is not as it must be."""
     fields: JsonObject = {}
     for name, types in (_TYPES | {"origin": (str,)}).items():
@@ -289,14 +289,14 @@ def _fields_in(document: Mapping[str, Any]) -> JsonObject:
     return fields | {"read_ends": tuple(ends), "times": tuple(float(t) for t in times)}
 
 
-def _numbers_in(document: Mapping[str, Any], name: str) -> list[Any]:
+def _numbers_in(document: Mapping[str, object], name: str) -> list[float]:
     values = document.get(name, [])
     if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
         raise _DamagedError(f"{name} is not a list of numbers")
     return values
 
 
-def _pairs_in(pairs: Any) -> tuple[tuple[str, str], ...]:
+def _pairs_in(pairs: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(pairs, list):
         raise _DamagedError("headers is not a list of [name, value]")
     for pair in pairs:
@@ -305,17 +305,19 @@ def _pairs_in(pairs: Any) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in pairs)
 
 
-def _failure_in(said: Any) -> Failure | None:
+def _failure_in(said: object) -> Failure | None:
     if said is None:
         return None
+    if not isinstance(said, list) or len(said) != 2:
+        raise _DamagedError("failure is not [outcome, sentence]")
+    outcome, message = said
     try:
-        outcome, message = said
         return Failure(Outcome(outcome), str(message))
     except (TypeError, ValueError):
         raise _DamagedError("failure is not [outcome, sentence]") from None
 
 
-def _body_in(document: Mapping[str, Any]) -> bytes:
+def _body_in(document: Mapping[str, object]) -> bytes:
     lines, encoded = document.get("body"), document.get("body_base64")
     if isinstance(lines, list) and all(isinstance(line, str) for line in lines) and encoded is None:
         try:

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,9 @@ from .pace import TokenCounts, pace
 from .row_notes import packed, unpacked
 from .schema import CHUNK_SCHEMA, STORED
 from .token_notes import token_notes
+
+Number = TypeVar("Number", int, float)
+Figure = TypeVar("Figure", bound=np.generic)
 
 COUNTED_CHARACTERS = (
     1 << 20
@@ -286,7 +289,7 @@ class Recorder:
         ids = pl.Series("request_id", np.repeat(np.arange(n), counts))
         offsets = np.repeat(np.cumsum(counts) - counts, counts)
 
-        def number(values: array[Any], kind: Any) -> Any:
+        def number(values: array[Number], kind: type[Figure]) -> NDArray[Figure]:
             return np.frombuffer(values[:total], kind)  # a copy: the engine's thread goes on appending
 
         chunks = pl.DataFrame(

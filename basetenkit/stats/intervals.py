@@ -13,11 +13,12 @@ Where so few requests cannot bound a tail from above, `high` is None: print ">= 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,19 +39,15 @@ MOST_SKEW = 0.15  # of the mean of 20 batches: that of 20 normal values is above
 
 
 @cache
-def special() -> Any:
+def special() -> ModuleType:
     """scipy.special, loaded when first needed."""
-    from scipy import special as functions
-
-    return functions
+    return importlib.import_module("scipy.special")
 
 
 @cache
-def distributions() -> Any:
+def distributions() -> ModuleType:
     """scipy.stats, loaded when first needed: it takes most of a second."""
-    from scipy import stats
-
-    return stats
+    return importlib.import_module("scipy.stats")
 
 
 @cache

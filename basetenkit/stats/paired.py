@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from .intervals import special
+from .intervals import Array, Marks, special
 
 DIFFERS, EQUAL, MORE = "differs", "equal within the margin", "not enough data"
 P95 = 400  # swaps: an interval's end then rests on 10 of them
@@ -107,12 +106,12 @@ def _t(p: float, df: int) -> float:
     return float(special().stdtrit(df, p))
 
 
-def _p95(blocks: Sequence[Any]) -> float:
+def _p95(blocks: Sequence[Array]) -> float:
     x = np.concatenate(blocks)
     return float(np.partition(x, math.ceil(0.95 * len(x) - 1e-9) - 1)[math.ceil(0.95 * len(x) - 1e-9) - 1])
 
 
-def _swap_test(a: Sequence[Any], b: Sequence[Any], swaps: Any) -> float:
+def _swap_test(a: Sequence[Array], b: Sequence[Array], swaps: Marks) -> float:
     """Two-sided p of |log p95(b) / p95(a)| among swapped labels. One sort serves all swaps: a value's label is its block's."""
     blocks = [*a, *b]
     k = len(a)
@@ -128,11 +127,12 @@ def _swap_test(a: Sequence[Any], b: Sequence[Any], swaps: Any) -> float:
     return float((1 + (found[1:] >= found[0] - 1e-12).sum()) / len(found))
 
 
-def _p95_of(x: Any, marks: Any) -> Any:
+def _p95_of(x: Array, marks: Marks) -> Array:
     """The p95 of those of the sorted `x` that each row of `marks` marks."""
     counts = marks.cumsum(axis=1, dtype=np.int32)
     rank = np.ceil(0.95 * counts[:, -1] - 1e-9)
-    return x[(counts >= rank[:, None]).argmax(axis=1)]
+    found: Array = x[(counts >= rank[:, None]).argmax(axis=1)]
+    return found
 
 
 def _edge(p: Callable[[float], float], start: float, step: float, level: float) -> float:

@@ -7,8 +7,6 @@ the cumulative incidence of Aalen and Johansen (1978), which needs no guess abou
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..core.types import Estimate
@@ -106,7 +104,7 @@ def survival_curve(values: Array, cut: Marks) -> tuple[Array, Array]:
     return ordered, survival
 
 
-def _bounds(survival: Any, variance: Any) -> tuple[Any, Any]:
+def _bounds(survival: Array, variance: Array) -> tuple[Array, Array]:
     """(lower, upper) 95% curves about a survival curve. If the survival is 0 there is no variance, so the upper curve keeps its
     value: the longest observed value is not an upper bound."""
     low, high = np.ones(len(survival)), np.ones(len(survival))
@@ -118,7 +116,7 @@ def _bounds(survival: Any, variance: Any) -> tuple[Any, Any]:
     return np.minimum.accumulate(low), np.minimum.accumulate(high)
 
 
-def _first(x: Array, survival: Any, level: float) -> float | None:
+def _first(x: Array, survival: Array, level: float) -> float | None:
     """The first value at which a survival curve is down to `level`."""
     down = np.nonzero(survival <= level + 1e-12)[0]
     return float(x[down[0]]) if len(down) else None

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,14 +134,15 @@ def theil_sen(values: Array, at: Array) -> tuple[float, float, float]:
     return float(found.slope), float(found.low_slope), float(found.high_slope)
 
 
-def outliers(residuals: Array, floors: Array | None = None, length: float = OUTLIER_LENGTH) -> Any:
+def outliers(residuals: Array, floors: Array | None = None, length: float = OUTLIER_LENGTH) -> NDArray[np.bool_]:
     """Which of a part's residuals stand out by its own spread (1.4826 times the median absolute one), so that of unchanged normal
     runs one in `length` does, on any day of those on which somebody looks; none of fewer than LEAST_FOR_OUTLIERS. `floors`: as
     `scores` has them."""
     n = len(residuals)
     if n < LEAST_FOR_OUTLIERS:
         return np.zeros(n, bool)
-    spread: Any = 1.4826 * float(np.median(np.abs(residuals)))
-    spread = np.maximum(spread, _TINY) if floors is None else np.maximum(np.maximum(spread, floors), _TINY)
+    spread = max(1.4826 * float(np.median(np.abs(residuals))), _TINY)
+    widths = spread if floors is None else np.maximum(spread, floors)
     far = float(st.special().stdtrit(_MEDIAN_FREEDOM * (n - 1), 1 - 0.5 / (_LOOKS * length)))
-    return np.abs(residuals) > far * spread
+    found: NDArray[np.bool_] = np.abs(residuals) > far * widths
+    return found

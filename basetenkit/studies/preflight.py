@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -18,7 +17,7 @@ from ..config.endpoint import Endpoint
 from ..config.run_config import RunConfig
 from ..config.tasks import TASKS
 from ..core.secrets import redact_url
-from ..core.tables import html_table
+from ..core.tables import Html, html_table
 from ..core.types import NewRow
 from ..results.interpret import interpret
 from ..results.row_notes import restored
@@ -47,7 +46,7 @@ class Preflight:
     checks: dict[str, str] = field(default_factory=dict)
     advice: list[str] = field(default_factory=list)
 
-    def _table(self) -> Any:
+    def _table(self) -> Html:
         rows = [{"what": name, "found": found} for name, found in self.checks.items()]
         return html_table(rows + [{"what": "to fix", "found": sentence} for sentence in self.advice])
 

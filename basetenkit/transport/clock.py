@@ -27,10 +27,12 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from select import epoll
+
+    from _typeshed import FileDescriptorLike
 
 mono = time.monotonic_ns
 
@@ -121,7 +123,7 @@ class Poller(selectors.DefaultSelector):
         """How long ago the oldest of what waits to be handed out was found ready, s."""
         return (mono() - self.began) / 1e9 if self._waiting else 0.0
 
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+    def modify(self, fileobj: FileDescriptorLike, events: int, data: object = None) -> selectors.SelectorKey:
         key = super().modify(fileobj, events, data)
         if self._waiting:
             self._waiting = [
@@ -129,7 +131,7 @@ class Poller(selectors.DefaultSelector):
             ]
         return key
 
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
         key = super().unregister(fileobj)
         if self._waiting:  # its number may soon be another's
             self._waiting = [event for event in self._waiting if event[0].fd != key.fd]

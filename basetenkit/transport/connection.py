@@ -23,6 +23,7 @@ READ_BYTES = 1 << 16
 HASTY_READS = 2  # of a body: what says only who speaks, and the first token
 _own = threading.local()  # one buffer for all connections of a thread: a read is consumed before the next one begins
 SECOND = 1_000_000_000
+_NOTHING = memoryview(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,9 @@ class Connection:
         self._recv = getattr(sock, "recvmsg_into", None) if stamps else None
         self.empty_since = self.carried_bound = self.priority_reads_left = 0
         self._reader: ResponseReader | None = None
-        self._done: asyncio.Future[None] | None = None
+        self._done: asyncio.Future[None] = loop.create_future()  # of the exchange in flight, or of the last one
         self._timer: asyncio.TimerHandle | None = None
-        self._unsent: memoryview | None = None
+        self._unsent = _NOTHING
         self._crlf_apart = False
         self._written, self._at_end = 0, False
         self.on_progress: Callable[[], None] | None = None
@@ -115,7 +116,6 @@ class Connection:
         return done
 
     def _writable(self) -> None:
-        assert self._unsent is not None
         try:
             n = self._sock.send(self._unsent)
             self._written += n
@@ -126,7 +126,6 @@ class Connection:
             return
         self._unsent = self._unsent[n:]
         if not self._unsent:
-            self._unsent = None
             self._loop.remove_writer(self._sock.fileno())
             if self._reader is not None:
                 self._reader.exchange.uploaded_ns = mono()
@@ -165,7 +164,7 @@ class Connection:
         if self.priority_reads_left and reader.exchange.body:
             self._deprioritize(1)
         if reader.done:
-            self._finish()
+            self._finish(reader)
         elif self.on_progress is not None:
             self.on_progress()
 
@@ -216,7 +215,7 @@ class Connection:
         if tls.closed:
             reader.eof()
         if reader.done and self._reader is not None:
-            self._finish()
+            self._finish(reader)
         elif self.on_progress is not None:
             self.on_progress()
 
@@ -248,29 +247,27 @@ class Connection:
     def _ended(self) -> None:
         """End of file."""
         self._at_end = True
-        if self._reader is not None:
-            self._reader.eof()
-            self._finish()
+        if (reader := self._reader) is not None:
+            reader.eof()
+            self._finish(reader)
         self.close()
 
     def _lost(self, error: BaseException) -> None:
-        if self._reader is not None:
-            self._reader.lost(error)
-            self._finish()
+        if (reader := self._reader) is not None:
+            reader.lost(error)
+            self._finish(reader)
         self.close()
 
     def abort(self, failure: Failure) -> None:
         """Ends the exchange in flight with `failure` and closes."""
-        if self._reader is not None and not self._reader.done:
-            self._reader.failure, self._reader.done = failure, True
-            self._finish()
+        if (reader := self._reader) is not None and not reader.done:
+            reader.failure, reader.done = failure, True
+            self._finish(reader)
         self.close()
 
-    def _finish(self) -> None:
-        reader, done = self._reader, self._done
-        assert reader is not None
-        assert done is not None
-        self._reader = self._done = None
+    def _finish(self, reader: ResponseReader) -> None:
+        """The exchange that `reader` reads is over."""
+        done, self._reader = self._done, None
         self._poller.end()
         self._deprioritize(self.priority_reads_left)
         if self._timer is not None:
@@ -283,7 +280,7 @@ class Connection:
         if (info := tcp_info(self._sock)) is not None:
             exchange.rtt_ns, exchange.retransmits = info[0], info[1]
             exchange.not_taken = self._at_end and info[3] < self._written
-        if not reader.keep_alive or reader.failure is not None or self._unsent is not None:
+        if not reader.keep_alive or reader.failure is not None or self._unsent:
             self.close()
         if self.on_progress is not None:
             self.on_progress()
@@ -334,7 +331,7 @@ class Connection:
         fd = self._sock.fileno()
         self._loop.remove_reader(fd)
         self._loop.remove_writer(fd)
-        self._unsent = None
+        self._unsent = _NOTHING
         self._sock.close()
         if self._reader is not None:
             self.abort(Failure(Outcome.CONNECTION_ERROR, "the connection was closed on this side"))

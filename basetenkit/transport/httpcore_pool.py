@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Any
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import httpcore
 import httpx
@@ -23,6 +24,8 @@ from .httpcore_streams import Backend, Read, StampedStream
 from .kept import name_kept
 from .limits import cause_of
 from .pool import ConnectBarrier, tls_context
+
+T = TypeVar("T")
 
 
 class HttpxPool:
@@ -107,7 +110,7 @@ class HttpxPool:
             extensions={"trace": trace, "timeout": {"connect": self._timeouts.connect}},
         )
         try:
-            response = await self._first(self._pool.handle_async_request(request), exchange)
+            response = await self._in_time(self._pool.handle_async_request(request), exchange)
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             # Nothing here tells whether the other side had taken the request, so it is not sent again.
             exchange.failure = _broken(exchange, error)
@@ -116,16 +119,12 @@ class HttpxPool:
         try:
             exchange.status = response.status
             exchange.headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in response.headers]
-            exchange.body = bytearray()
-            await self._body(response, exchange)
+            exchange.body = body = bytearray()
+            await self._body(response, exchange, body)
         finally:
             await response.aclose()
 
-    async def _first(self, head: object, exchange: Exchange) -> httpcore.Response:
-        response: httpcore.Response = await self._in_time(head, exchange)
-        return response
-
-    async def _in_time(self, wanted: Any, exchange: Exchange) -> Any:
+    async def _in_time(self, wanted: Awaitable[T], exchange: Exchange) -> T:
         """The awaited value, within the limit on the first byte or on later ones."""
         limit, name = self._timeouts.between_bytes, "between_bytes_timeout_s"
         words, left = "no byte for {:g} s within the response", limit
@@ -139,10 +138,9 @@ class HttpxPool:
                 raise
             raise _Late(f"{words.format(limit)} ({name})") from None
 
-    async def _body(self, response: httpcore.Response, exchange: Exchange) -> None:
+    async def _body(self, response: httpcore.Response, exchange: Exchange, body: bytearray) -> None:
         stream, number = response.extensions.get("network_stream"), response.extensions.get("stream_id")
-        pieces, body = response.aiter_stream().__aiter__(), exchange.body
-        assert isinstance(body, bytearray)
+        pieces = response.aiter_stream().__aiter__()
         interval = Clock(stream, number)
         try:
             while (piece := await self._in_time(anext(pieces, None), exchange)) is not None:

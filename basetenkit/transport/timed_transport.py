@@ -15,6 +15,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -74,15 +75,16 @@ class TimedTransport(_AsyncBaseTransport):
         self._pools.clear()
 
 
-def _library(request: httpx.Request) -> Any:
+def _library(request: httpx.Request) -> ModuleType:
     """httpx or httpx2: whose class the request is of."""
     return sys.modules[type(request).__module__.partition(".")[0]]
 
 
 @cache
-def _stream_class(library: Any) -> Any:
+def _stream_class(library: ModuleType) -> type[_TimedStream]:
     """`_Stream` as that library knows a stream: its client looks at the class."""
-    return type("_Stream", (_TimedStream, library.AsyncByteStream), {})
+    made: type[_TimedStream] = type("_Stream", (_TimedStream, library.AsyncByteStream), {})
+    return made
 
 
 async def _payload(request: httpx.Request) -> bytes:
@@ -97,15 +99,15 @@ async def _payload(request: httpx.Request) -> bytes:
 
 
 def _httpx_error(exchange: Exchange, request: httpx.Request) -> httpx.TransportError:
-    assert exchange.failure is not None
-    outcome, sent = exchange.failure.outcome, exchange.sent_ns is not None
+    failure = exchange.failure or Failure(Outcome.INCOMPLETE, "the connection ended before the response's head")
+    outcome, sent = failure.outcome, exchange.sent_ns is not None
     if outcome is Outcome.TIMEOUT:
         name = "ReadTimeout" if sent else "ConnectTimeout"
     elif not sent:
         name = "ConnectError"
     else:
         name = "RemoteProtocolError" if outcome is Outcome.MALFORMED else "ReadError"
-    error: httpx.TransportError = getattr(_library(request), name)(exchange.failure.message, request=request)
+    error: httpx.TransportError = getattr(_library(request), name)(failure.message, request=request)
     return error
 
 

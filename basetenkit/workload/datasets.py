@@ -38,7 +38,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -55,6 +55,8 @@ from .prompt_lambda import in_place_of
 from .row_fields import Fields
 from .speakers import messages_of
 from .table import LeftOut, Table, Unfit, opened, same, sound
+
+T = TypeVar("T")
 
 ABOUT_AN_IMAGE = "Describe this image"
 _FORMATS = ("txt", "csv", "tsv", "json", "jsonl", "ndjson", "parquet")
@@ -77,7 +79,7 @@ class Entries:
     pictures: Sequence[Picture] = ()
     conversations: Sequence[Conversation] = ()
     systems: Sequence[str] = ()
-    params: Sequence[dict[str, Any]] = ()
+    params: Sequence[dict[str, object]] = ()
     account: Account = field(default_factory=Account)
 
     def __len__(self) -> int:
@@ -280,7 +282,7 @@ def _conversations(table: Table, column: str, *, questions: bool) -> Entries:
     return Entries(asked, conversations=talks, params=_of(fields.params, kept), account=account)
 
 
-def _of(values: Sequence[object], kept: Sequence[int]) -> Sequence[Any]:
+def _of(values: Sequence[T], kept: Sequence[int]) -> Sequence[T]:
     """Those of the rows that were kept, if there are any."""
     return [values[at] for at in kept] if values else ()
 

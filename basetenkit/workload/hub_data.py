@@ -11,10 +11,10 @@ token is taken from HF_TOKEN or from `hf auth login`, never from a description, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeAlias
 
 import polars as pl
 
@@ -26,6 +26,22 @@ _SAVED = ("state.json", "dataset_dict.json")
 _INSTALL = (
     "dataset: a Hugging Face data set is read by the package datasets, which is not installed: pip install datasets"
 )
+
+
+class HubSplit(Protocol):
+    """A `datasets.Dataset`, as far as it is used here."""
+
+    @property
+    def column_names(self) -> Sequence[str]: ...
+
+    def select_columns(self, names: list[str]) -> HubSplit: ...
+
+    def with_format(self, kind: None) -> HubSplit: ...
+
+    def to_polars(self) -> pl.DataFrame: ...
+
+
+Found: TypeAlias = HubSplit | dict[str, HubSplit]
 
 
 def was_saved_to_disk(folder: Path) -> bool:
@@ -53,12 +69,10 @@ def read_hub(
     if columns and set(columns) <= set(names):
         chosen = [name for name in names if name in columns or known(name)]
         found = found.select_columns(chosen)
-    frame = found.with_format(None).to_polars()
-    assert isinstance(frame, pl.DataFrame)
-    return frame, [name for name in names if name not in chosen]
+    return found.with_format(None).to_polars(), [name for name in names if name not in chosen]
 
 
-def _load(path: str, wanted: dict[str, object]) -> Any:
+def _load(path: str, wanted: dict[str, object]) -> Found:
     try:
         import datasets
     except ImportError:
@@ -68,12 +82,14 @@ def _load(path: str, wanted: dict[str, object]) -> Any:
     folder = Path(path).expanduser()
     try:
         if was_saved_to_disk(folder):
-            return datasets.load_from_disk(str(folder))
-        with _cache_alone_where_offline():
-            return datasets.load_dataset(str(folder) if folder.is_dir() else path, **wanted, **no_scripts)
+            found: Found = datasets.load_from_disk(str(folder))
+        else:
+            with _cache_alone_where_offline():
+                found = datasets.load_dataset(str(folder) if folder.is_dir() else path, **wanted, **no_scripts)
     except Exception as error:  # whatever it, the hub's client, their readers and their HTTP library raise
         why = str(error).strip().splitlines()[0].rstrip(" .:")[:200] if str(error).strip() else type(error).__name__
         raise DataError(f"dataset: the data set {path!r} cannot be had ({why})") from None
+    return found
 
 
 @contextmanager
@@ -88,7 +104,7 @@ def _cache_alone_where_offline() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _one_split(found: object, path: str, split: object) -> Any:
+def _one_split(found: Found, path: str, split: object) -> HubSplit:
     """The split that is wanted, or the only one."""
     if not isinstance(found, dict):
         return found
@@ -99,4 +115,4 @@ def _one_split(found: object, path: str, split: object) -> Any:
         raise DataError(
             f"dataset: {path!r} has the splits {', '.join(names)}; give one as huggingface_kwargs={{'split': {names[0]!r}}}"
         )
-    return found[split]
+    return found[str(split)]

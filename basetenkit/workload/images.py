@@ -15,9 +15,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..core.errors import DataError, ScenarioError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 MAX_SIDE, MAX_PIXELS = 65_500, 64_000_000  # JPEG's own limit; and what can be made between two reads of a socket
@@ -109,7 +112,7 @@ def paths_in(folder: Path) -> list[Path]:
     return found
 
 
-def _jpeg(image: Any) -> bytes:
+def _jpeg(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=QUALITY)
     return out.getvalue()

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -56,7 +55,7 @@ def build_payload(
     fixed_output: bool,
     images: Sequence[str] = (),
     system: str = "",
-    row: Mapping[str, Any] | None = None,
+    row: Mapping[str, object] | None = None,
 ) -> JsonObject:
     """The payload of one request, its keys in the order of Baseten's documentation; all of it a fresh copy but what `row` holds.
 
@@ -65,16 +64,16 @@ def build_payload(
     the user's. `row`: the parameters that the data set has for this request.
     """
     own = dict(row or {})
-    limit = own.pop("max_tokens", None)
+    limit = _limit(own.pop("max_tokens", None))
     max_tokens = limit if max_tokens is None else max_tokens
     params = own | _own_params(config)
     if uses_prompt_format(config):
         return _prompt_payload(config, prompt, max_tokens, params)
-    content: Any = prompt
+    content: str | list[JsonObject] = prompt
     if images:
         content = [{"type": "text", "text": prompt}]
         content += [{"type": "image_url", "image_url": {"url": url}} for url in images]
-    messages = [{"role": "system", "content": system}] if system else []
+    messages: list[JsonObject] = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": content})
     return _chat_payload(config, messages, max_tokens, params, fixed_output)
 
@@ -116,10 +115,11 @@ def output_limit(config: RunConfig, payload: JsonObject) -> int | None:
     return min(theirs, default=None)
 
 
-def _limit(value: Any) -> int | None:
+def _limit(value: object) -> int | None:
     """A number of tokens; None for anything else, such as Ollama's -1 for no limit."""
-    whole = isinstance(value, int | float) and not isinstance(value, bool) and value > 0 and value == value // 1
-    return int(value) if whole else None
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0 or value != value // 1:
+        return None
+    return int(value)
 
 
 def _own_params(config: RunConfig) -> dict[str, object]:

@@ -11,7 +11,12 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.normalizers import Normalizer
+    from tokenizers.pre_tokenizers import PreTokenizer
 
 MOST_PIECES, LONGEST = 100_000, 64
 _ALLOWED = re.compile(r"\\p\{[LN]\}|\\[sSrnd]|\[\^(?!\[)|[^\\$^\[]|\[(?![\[^])")
@@ -48,7 +53,7 @@ class Pieces:
         self._known.update(zip(new, self._count(new), strict=True))
 
 
-def pieces_of(inner: Any, count: Callable[[Sequence[str]], list[int]]) -> Pieces | None:
+def pieces_of(inner: Tokenizer, count: Callable[[Sequence[str]], list[int]]) -> Pieces | None:
     """Pieces for a `tokenizers.Tokenizer`; None where its parts are not all known to keep to them."""
     from tokenizers.models import BPE
 
@@ -66,7 +71,7 @@ def pieces_of(inner: Any, count: Callable[[Sequence[str]], list[int]]) -> Pieces
     return Pieces(split, sorted(openers), count)
 
 
-def _state(part: Any) -> Any:
+def _state(part: Normalizer | PreTokenizer | None) -> object:
     """What a part of a tokenizer says of itself; None where there is none, "" where it cannot be told."""
     try:
         return None if part is None else json.loads(part.__getstate__())

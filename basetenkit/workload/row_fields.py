@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from .speakers import text_of
 from .table import Table, Unfit, opened, same, without_none
@@ -43,8 +42,10 @@ _NEVER = (
 )  # fmt: skip
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> float:
     if isinstance(value, bool):
+        raise ValueError
+    if not isinstance(value, (int, float, str)):
         raise ValueError
     number = float(value)
     if number != number or number in (float("inf"), float("-inf")):
@@ -58,7 +59,7 @@ def _number(value: Any) -> Any:
     )
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     number = _number(value)
     if number != int(number):
         raise ValueError
@@ -223,7 +224,7 @@ def _read_systems(table: Table, texts: Sequence[str], found: Fields) -> None:
 
 def _columns(table: Table, texts: Sequence[str], found: Fields) -> list[tuple[str, str, Callable[[object], object]]]:
     """(column, the field that it is sent as, how its values are read)."""
-    chosen: list[tuple[str, str, Callable[[Any], Any]]] = []
+    chosen: list[tuple[str, str, Callable[[object], object]]] = []
     limit, of_bodies = table.named(*LIMITS), table.bodies or table.named("model") is not None
     for column in table.columns:
         key = same(column)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import orjson
 
@@ -55,7 +54,7 @@ def role_of(name: str) -> str | None:
     return _ROLE_OF.get(key) or _ROLE_OF.get(re.sub(r"\d+$", "", key))
 
 
-def text_of(content: Any) -> str:
+def text_of(content: object) -> str:
     """The text of a content: a text, an object with one, or parts, whose texts are joined. Unfit if it holds anything else."""
     if content is None or isinstance(content, str):
         return content or ""
@@ -67,7 +66,7 @@ def text_of(content: Any) -> str:
     raise Unfit("a message's content is neither a text nor a list of parts")
 
 
-def _part(part: Any) -> str:
+def _part(part: object) -> str:
     if part is None or isinstance(part, str):
         return part or ""
     if not isinstance(part, dict):
@@ -84,7 +83,7 @@ def _part(part: Any) -> str:
     )
 
 
-def messages_of(given: Any, unsent: set[str]) -> list[Message]:
+def messages_of(given: object, unsent: set[str]) -> list[Message]:
     """The messages of one row, each with its role and content. Unfit if one cannot be placed or read.
 
     Keys of messages that are not sent are added to `unsent`.
@@ -107,7 +106,7 @@ def messages_of(given: Any, unsent: set[str]) -> list[Message]:
     return found
 
 
-def _is_plain(message: Any) -> bool:
+def _is_plain(message: object) -> bool:
     """Whether all values of a message are texts, as most are: then none of them is missing."""
     return isinstance(message, dict) and all(type(value) is str for value in message.values())
 
@@ -140,14 +139,16 @@ class _Calls:
         self._waiting: list[str] = []
         self._made = 0
 
-    def name(self, calls: Any) -> list[Any]:
+    def name(self, calls: object) -> list[dict[str, object]]:
         """The calls as they are sent: each with an id, and with its arguments as a JSON text."""
-        named = []
+        named: list[dict[str, object]] = []
         for call in calls if isinstance(calls, list) else [calls]:
             if not isinstance(call, dict):
                 raise Unfit("its tool calls are not objects", fatal=True)
             inner = call if "function" not in call and "name" in call else call.get("function")
-            one = {"type": "function"} | {key: value for key, value in call.items() if inner is not call}
+            one: dict[str, object] = {"type": "function"} | {
+                key: value for key, value in call.items() if inner is not call
+            }
             if isinstance(inner, dict):
                 arguments = inner.get("arguments", "{}")
                 text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
@@ -158,7 +159,7 @@ class _Calls:
             named.append(one)
         return named
 
-    def answered(self, given: Any) -> str | None:
+    def answered(self, given: object) -> str | None:
         """The id of the call that a result belongs to: the one that it names, or the oldest without a result."""
         if given is None:
             return self._waiting.pop(0) if self._waiting else None

@@ -182,7 +182,7 @@ def texts_in(value: object) -> list[str]:
     return [text for one in inner for text in texts_in(one)]
 
 
-def opened(value: object) -> Any:
+def opened(value: object) -> object:
     """The list or object that a text holds as JSON, or as Python writes it; any other value as it is."""
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
         return value

@@ -17,7 +17,6 @@ import re
 from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import orjson
 import polars as pl
@@ -61,7 +60,7 @@ def read_text_file(path: Path, kind: str, name: str, chosen: Collection[str] = (
         return _csv(path, encoding, "\t" if kind == "tsv" else None, name, chosen)
     if kind == "txt":
         numbered = [(n, line) for n, line in _lines(path, encoding) if line.strip()]
-        rows: list[object] = [{"prompt": _text(line, n)} for n, line in numbered]
+        rows: list[JsonObject] = [{"prompt": _text(line, n)} for n, line in numbered]
         return _of_lines(rows, name, [n for n, _ in numbered])
     return _json(path, encoding, name) if kind == "json" else _jsonl(path, encoding, name)
 
@@ -201,7 +200,7 @@ def _are_messages(items: list[object]) -> bool:
     return bool(items) and all(isinstance(item, dict) and any(key in item for key in speakers) for item in items)
 
 
-def _of_list(items: list[Any], name: str, numbers: list[int] | None = None) -> Table:
+def _of_list(items: list[object], name: str, numbers: list[int] | None = None) -> Table:
     """Texts, lists of messages and objects, each a row."""
     rows: list[JsonObject] = []
     talks = any(isinstance(item, list) for item in items) and not any(isinstance(item, dict) for item in items)
@@ -215,7 +214,7 @@ def _of_list(items: list[Any], name: str, numbers: list[int] | None = None) -> T
     return Table.of_rows(rows, name) if numbers is None else _of_lines(rows, name, numbers)
 
 
-def _of_lines(rows: list[Any], name: str, numbers: list[int]) -> Table:
+def _of_lines(rows: list[JsonObject], name: str, numbers: list[int]) -> Table:
     """Rows by the numbers of their lines, which differ from those of the rows if the file has empty lines."""
     plain = not numbers or numbers[-1] == len(numbers)
     return Table.of_rows(rows, name) if plain else Table.of_rows(rows, name, "line", numbers)

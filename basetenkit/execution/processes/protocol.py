@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 import polars as pl
@@ -77,7 +77,7 @@ def ordered(parts: list[bytes]) -> tuple[str, JsonObject]:
     return word, content
 
 
-def word(say: str, frames: Sequence[pl.DataFrame] = (), **content: Any) -> list[bytes]:
+def word(say: str, frames: Sequence[pl.DataFrame] = (), /, **content: object) -> list[bytes]:
     """A message from a worker."""
     return [orjson.dumps({"say": say, **content}, option=orjson.OPT_SERIALIZE_NUMPY), *(_packed(f) for f in frames)]
 

@@ -15,11 +15,12 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ...core.reasons import Stop
 from ...core.types import JsonObject
 from ...loadgen.counters import SharedCounters
+from ...loadgen.executor import Batch
 from ...loadgen.generator import LoadGenerator
 from ...loadgen.prepared import Prepared
 from ...transport.clock import Poller, mono
@@ -103,12 +104,12 @@ class Worker:
             for batch in stage.take():
                 await self._loop.run_in_executor(None, self._pack, batch)
 
-    def _pack(self, batch: Any) -> None:
+    def _pack(self, batch: Batch) -> None:
         raw = batch.exchanges()
         frames = [*batch.frames(), *([] if raw is None else [raw])]
         self._outbox.put(protocol.word("rows", frames))
 
-    def _say(self, say: str, **content: Any) -> None:
+    def _say(self, say: str, **content: object) -> None:
         self._outbox.put(protocol.word(say, **content))
 
     def _read(self) -> None:

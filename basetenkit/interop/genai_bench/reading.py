@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -106,7 +105,7 @@ def _cleaned(about: JsonObject) -> NewRow:
     return {k: None if v == "None" else v for k, v in kept.items()}
 
 
-def _words(command: Any) -> list[str]:
+def _words(command: object) -> list[str]:
     try:
         words = shlex.split(command) if isinstance(command, str) else []
     except ValueError:

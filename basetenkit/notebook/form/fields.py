@@ -54,7 +54,7 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         self.kinds = _kinds(info.annotation)
         self.may_be_none = type(None) in get_args(info.annotation) or info.annotation is Any
         self.secret: SecretStr | None = None
-        self._held: tuple[str, Any] | None = None
+        self._held: tuple[str, object] | None = None
         self.input = self._make_input()
         self.sentence = w.HTML(layout=_BESIDE)
         self.say("")
@@ -63,10 +63,10 @@ class FieldRow(w.HBox):  # type: ignore[misc]
         self.add_class(f"bk-field-{name}")
 
     @property
-    def default(self) -> Any:
+    def default(self) -> object:
         return None if self.info.is_required() else self.info.get_default(call_default_factory=True)
 
-    def _make_input(self) -> Any:
+    def _make_input(self) -> w.DOMWidget:
         common = {
             "description": re.sub("_s$", ", s", self.name).replace("_", " "),
             "tooltip": self.info.description or self.name,
@@ -106,17 +106,17 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             held, self.input.value = self.input.value, shown
             self.stand_for(held)
 
-    def show(self, value: Any) -> None:
+    def show(self, value: object) -> None:
         self._held = None
         if SecretStr not in self.kinds:
             self.input.value = as_text(value) if isinstance(self.input, w.Text) else value
 
-    def stand_for(self, value: Any) -> None:
+    def stand_for(self, value: object) -> None:
         """The current text of the input represents `value` until somebody changes it: a URL or headers whose secrets are
         not shown, a frame that no text can make."""
         self._held = (self.input.value, value)
 
-    def given(self) -> Any:
+    def given(self) -> object:
         if SecretStr in self.kinds:
             return self.secret
         value = self.input.value
@@ -173,7 +173,7 @@ def help_text(text: str, *, wrong: bool = False) -> str:
     )
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """A field's value as it is typed: nothing for None, a list with commas, an object as JSON; a frame by its kind."""
     if value is None or (isinstance(value, dict) and not value):
         return ""
@@ -186,7 +186,7 @@ def as_text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
-def _kinds(annotation: Any) -> set[Any]:
+def _kinds(annotation: object) -> set[object]:
     """The plain types within an annotation, None and Annotated's extras left out."""
     origin = get_origin(annotation)
     if origin in (list, dict, Literal):

@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as w
+from traitlets.utils.bunch import Bunch
 
 from ...analysis.expected import plan
 from ...config.endpoint import Endpoint
@@ -144,7 +144,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self.rows["api_key"].secret = config.endpoint.api_key
         self._fill(flat, held)
 
-    def _fill(self, values: JsonObject, held: Mapping[str, Any] | None = None) -> None:
+    def _fill(self, values: JsonObject, held: Mapping[str, object] | None = None) -> None:
         """Sets every field but URL and key to its default, then `values`; `held`: the values that some of these texts represent."""
         self._quiet = True
         flat = {**{k: v for k, v in values.items() if k != "endpoint"}, **values.get("endpoint", {})}
@@ -158,7 +158,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self._quiet = False
         self._check()
 
-    def _preset_chosen(self, change: Any) -> None:
+    def _preset_chosen(self, change: Bunch) -> None:
         if change["new"]:
             self._fill(PRESETS[change["new"]])
 
@@ -230,7 +230,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
 
     # -- what it does ------------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -242,7 +242,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self.preflight_button.disabled = True
         self.found.value = "<p role='status'>sending one small request …</p>"
         try:
-            self.found.value = _markup(await asyncio.to_thread(preflight, self.config))
+            self.found.value = (await asyncio.to_thread(preflight, self.config))._repr_mimebundle_()["text/html"]
         except (BasetenkitError, OSError) as error:
             self._say(str(error))
         finally:
@@ -311,8 +311,3 @@ def _alert(text: str) -> str:
 
 def _pre(text: str) -> str:
     return render("<pre>{{ text }}</pre>", text=text)
-
-
-def _markup(shown: Any) -> str:
-    markup: str = shown._repr_mimebundle_()["text/html"]
-    return markup

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.markup import render
 from ...core.progress import duration
@@ -71,8 +72,8 @@ class LevelState:
     finished: int = 0
     seconds: float = 0.0
     left_s: float | None = None
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    values: Mapping[str, ArrayLike] = field(default_factory=dict)
 
 
 def levels_table(levels: Sequence[LevelState]) -> str:
@@ -120,12 +121,12 @@ def percentiles(level: LevelState) -> str:
     return render(_TIMES, level=level.name, heads=_PERCENTILES, rows=rows) if rows else ""
 
 
-def _with_bounds(figures: Mapping[str, Any], name: str, p: str) -> str:
+def _with_bounds(figures: Mapping[str, float | None], name: str, p: str) -> str:
     value, low, high = (figures.get(f"{name}_{p}{end}") for end in ("", "_low", "_high"))
     return interval(value, low, high, 1e3)
 
 
-def histogram(values: Any) -> str:
+def histogram(values: ArrayLike) -> str:
     """Values in s as bars between their least and their greatest, as an inline SVG."""
     counted, edges = np.histogram(values, bins=_BINS)
     top, said = max(int(counted.max()), 1), f"{ms(float(edges[0]))} to {ms(float(edges[-1]))}"

@@ -7,7 +7,6 @@ only what is computed here, and set all text as text. The colours are JupyterLab
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import anywidget
 import traitlets
@@ -26,11 +25,11 @@ class BytesView(anywidget.AnyWidget):
 
     _esm = (_HERE / "bytes_view.js").read_text()
     _css = CSS
-    segments: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    segments: traitlets.List[list[str]] = traitlets.List().tag(sync=True)
     mode = traitlets.Enum(["text", "hex"], "text").tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)
-    draft: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    caret: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    draft: traitlets.List[int | str] = traitlets.List().tag(sync=True)
+    caret: traitlets.List[int] = traitlets.List().tag(sync=True)
     where = traitlets.Unicode().tag(sync=True)
     invalid = traitlets.Bool(False).tag(sync=True)
 
@@ -44,7 +43,7 @@ class ArrivalStrip(anywidget.AnyWidget):
 
     _esm = (_HERE / "bytes_strip.js").read_text()
     _css = CSS
-    reads: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    reads: traitlets.List[dict[str, object]] = traitlets.List().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
     unit = traitlets.Unicode("ms").tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)

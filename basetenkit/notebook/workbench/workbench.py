@@ -6,10 +6,11 @@ the parser that the engine uses, so that what is seen here is what a run would h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import ipywidgets as w
+from traitlets.utils.bunch import Bunch
 
 from ...core.errors import BasetenkitError
 from ...core.types import JsonObject
@@ -166,11 +167,11 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
         self._quiet = False
         self._draw(anew=True)
 
-    def _picked(self, change: Any) -> None:
+    def _picked(self, change: Bunch) -> None:
         if change["new"] is not None and self._run is not None:
             self._take(from_run(self._run, change["new"]))
 
-    def _searched(self, change: Any) -> None:
+    def _searched(self, change: Bunch) -> None:
         found = [] if self._kept is None else choices(self._kept, change["new"])
         self._say("" if found else f"no kept request matches {change['new']!r}")
         if found:
@@ -192,7 +193,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
         self.case = replace(self.case, **told)
         self._draw(anew=True)
 
-    def _drafted(self, change: Any) -> None:
+    def _drafted(self, change: Bunch) -> None:
         """Somebody edited the bytes: the page's bytes become the current text."""
         version, text = change["new"]
         if version != self.bytes.version:
@@ -282,7 +283,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
         self.case.save(self.path.value)
         self.saved.value = f"saved, {len(self.case.body):,} bytes of body"
 
-    def _guarded(self, work: Any, in_view: bool = False) -> None:
+    def _guarded(self, work: Callable[[], None], in_view: bool = False) -> None:
         """Does it; a mistake of the user's is told where it was made, and nothing changes."""
         try:
             work()

@@ -7,7 +7,6 @@ a text gives the text. A document with none of them is not guessed at: its reade
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from basetenkit.core.notes import Note, note
 from basetenkit.parsing.collector import CONTENT, REASONING, Collector
@@ -49,11 +48,12 @@ def find_text(value: object, path: str = "", depth: int = 0) -> Found | None:
     return _in_dict(value, path, depth) if isinstance(value, dict) else None
 
 
-def _in_list(items: list[Any], path: str, depth: int) -> Found | None:
+def _in_list(items: list[object], path: str, depth: int) -> Found | None:
     if not items:
         return Found("", path)
-    if path.rpartition(".")[2] in _JOINED and all(isinstance(item, str) for item in items):
-        return Found("".join(items), path)
+    texts = [item for item in items if isinstance(item, str)] if path.rpartition(".")[2] in _JOINED else []
+    if len(texts) == len(items):
+        return Found("".join(texts), path)
     found = find_text(items[0], f"{path}.0" if path else "0", depth + 1)
     if found is not None and len(items) > 1:
         found.notes.append(note("array", n=len(items)))

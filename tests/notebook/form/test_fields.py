@@ -62,7 +62,9 @@ def test_a_key_is_taken_and_the_input_emptied_and_its_value_is_never_echoed() ->
     made.input.value = "sk-12345678"
     made.take_secret()
     assert made.input.value == ""
-    assert made.given().get_secret_value() == "sk-12345678"
+    given = made.given()
+    assert isinstance(given, SecretStr)
+    assert given.get_secret_value() == "sk-12345678"
     assert "sk-12345678" not in repr(made.input.get_state())
     assert KeyInput().trait_metadata("value", "echo_update") is False
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .analysis.break_even import BreakEven, break_even
     from .analysis.comparison import Comparison, compare
     from .analysis.expected import Plan, plan
-    from .analysis.gates import Judgement, judge
+    from .analysis.gates import Judgement, check_gates, judge
     from .analysis.history import history
     from .config.endpoint import Endpoint
     from .config.price import Price
@@ -69,6 +69,7 @@ _HOMES = {
     "break_even": "analysis.break_even",
     "calibrate": "studies.calibrate",
     "charts": "reporting",
+    "check_gates": "analysis.gates",
     "compare": "analysis.comparison",
     "compare_endpoints": "studies.comparing",
     "compare_endpoints_sync": "studies.comparing",
@@ -115,6 +116,7 @@ __all__ = [
     "break_even",
     "calibrate",
     "charts",
+    "check_gates",
     "compare",
     "compare_endpoints",
     "compare_endpoints_sync",

@@ -12,11 +12,14 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+from docs.generate import COMMAND, package_map
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(p for p in (ROOT / "basetenkit").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 NO_TESTS_OF_THEIR_OWN = {"__init__", "__main__", "errors"}
 FUNCTION_LINES, FILE_LINES = 60, 350
+SAME_NAME = 2
 
 
 def name(path: Path) -> str:
@@ -64,10 +67,31 @@ def test_nothing_unfinished_is_left() -> None:
 
 
 def test_the_map_names_every_module() -> None:
-    made = subprocess.run(
-        [sys.executable, "docs/make_map.py", "--show"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert made.stdout in (ROOT / "CONTRIBUTING.md").read_text(), "write it anew: python docs/make_map.py"
+    drawn = package_map.made()
+    assert drawn in (ROOT / "CONTRIBUTING.md").read_text(), COMMAND
+    missing = [name(path) for path in SOURCES if path.stem != "__init__" and f" {path.name} " not in drawn]
+    assert missing == []
+
+
+def test_no_class_name_stands_for_two_classes() -> None:
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(name(path))
+    assert len(places) > 150, "the classes were found"
+    assert {class_name: paths for class_name, paths in places.items() if len(paths) > 1} == {}
+
+
+def test_few_functions_share_a_name() -> None:
+    """A public function's name says what it does without its module's: at most two have the same one, `main` excepted."""
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in tree(path).body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name(path))
+    assert len(places) > 400, "the functions were found"
+    assert {f: paths for f, paths in places.items() if len(paths) > SAME_NAME and f != "main"} == {}
 
 
 def imports_of(path: Path) -> set[str]:

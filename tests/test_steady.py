@@ -64,7 +64,7 @@ def test_what_goes_around_is_in_no_count_but_its_own(server: Any) -> None:
     assert (found["goodput"], found["error_rate"]) == (1.0, 0.0)
     assert run.complete
     assert not {f.code for f in run.findings} & {"some_failed", "unfinished", "window_uncut"}
-    assert bk.judge(run).missed == []
+    assert bk.check_gates(run).failed == []
 
 
 def test_without_it_exactly_the_measured_requests_are_sent(server: Any) -> None:

@@ -20,9 +20,13 @@ from ..config.run_config import RunConfig
 from ..config.scenarios import Scenario, parse_scenario
 from ..core.errors import ConfigError
 from ..core.tables import html_table, show
-from .precision import BOUNDED, DEPEND, TYPICAL
 
 _DRAWS = 200
+# Half of an interval over the figure, with 200 requests: the least and the most of the simulated levels of
+# docs/concepts/intervals.md that do not change and are at 50% of capacity at most.
+TYPICAL = {"p50": (0.03, 0.35), "p99": (0.25, 0.90)}
+BOUNDED = {"p50": 6, "p99": 368}  # independent requests below which a percentile has no upper bound
+DEPEND = 3.0  # requests of a run that say as much as one independent one, at most, on those levels
 
 
 @dataclass(frozen=True, slots=True)

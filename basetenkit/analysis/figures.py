@@ -14,7 +14,7 @@ from ..config.loads import LevelKey
 from ..core.finding_list import Findings
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
-from . import accounts, clock_error, cost, diagnosis
+from . import clock_error, cost, diagnosis, request_outcomes
 from . import spread as spreads
 from . import summary as summaries
 
@@ -88,7 +88,7 @@ def planned(run: RunData) -> pl.DataFrame:
 def fates(run: RunData) -> pl.DataFrame:
     """What became of every planned request, per (scenario, load, level): sent, each outcome, never sent; adds up. Beside them
     the requests that were sent around the planned ones: preflight, ramp, cooldown."""
-    return accounts.fates(run.rows, planned(run))
+    return request_outcomes.fates(run.rows, planned(run))
 
 
 @once

@@ -28,7 +28,7 @@ from . import figures
 from .comparison import compare, signed
 from .given import Given, as_run
 from .metrics import METRICS, headline
-from .token_causes import unexplained
+from .token_reconciliation import unexplained
 
 GOODPUT, ERRORS, UNFINISHED, TOLERANCE = 0.99, 0.01, 0.01, 0.2
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
@@ -52,14 +52,25 @@ class Gate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All gates of a run, as the last line of a cell a table. `missed`: a sentence for each that failed; `inconclusive`: for each
-    that this many requests cannot decide."""
+    """All gates of a run; as the last line of a cell, a table.
+
+    Attributes
+    ----------
+    gates : each gate at each level.
+    failed : a sentence for each gate that failed; `missed` is its name until version 0.2.
+    inconclusive : a sentence for each gate that this many requests cannot decide.
+    """
 
     gates: tuple[Gate, ...]
 
     @property
-    def missed(self) -> list[str]:
+    def failed(self) -> list[str]:
         return [gate.sentence for gate in self.gates if gate.verdict == FAIL]
+
+    @property
+    def missed(self) -> list[str]:
+        """`failed`, under its old name."""
+        return self.failed
 
     @property
     def inconclusive(self) -> list[str]:
@@ -67,9 +78,9 @@ class Judgement:
 
     def enforce(self) -> None:
         """GateError if a gate failed, with all that failed in one sentence."""
-        if self.missed:
-            parts = "; ".join(sentence.rstrip(".") for sentence in self.missed)
-            raise GateError(f"{len(self.missed)} of {len(self.gates)} gates failed: {parts}.")
+        if self.failed:
+            parts = "; ".join(sentence.rstrip(".") for sentence in self.failed)
+            raise GateError(f"{len(self.failed)} of {len(self.gates)} gates failed: {parts}.")
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         names = ("gate", "where", "found", "limit", "verdict", "could_see")
@@ -80,7 +91,7 @@ class Judgement:
         return self._repr_mimebundle_()["text/plain"]
 
 
-def judge(
+def check_gates(
     run: Given,
     *,
     goodput: float = GOODPUT,
@@ -102,17 +113,20 @@ def judge(
 
     ConfigError if a limit is not a share or the runs have no level in common; StoreError if the baseline's folder is not a run, or
     the history is not a folder."""
-    data = as_run(run, "judge")
+    data = as_run(run, "check_gates")
     limits = {"goodput": goodput, "max_error_rate": max_error_rate, "max_unfinished": max_unfinished}
     for name, value in limits.items():
         if value is not None and not 0 <= value <= 1:
-            raise ConfigError(f"judge: {name}={value}; a share from 0 to 1, e.g. 0.99")
+            raise ConfigError(f"check_gates: {name}={value}; a share from 0 to 1, e.g. 0.99")
     if tolerance < 0:
-        raise ConfigError(f"judge: tolerance={tolerance}; a share of the baseline's figure, e.g. 0.2 for 20%")
+        raise ConfigError(f"check_gates: tolerance={tolerance}; a share of the baseline's figure, e.g. 0.2 for 20%")
     gates = [] if max_unfinished is None else list(unfinished(data, max_unfinished))
     gates += [*failures(data, max_error_rate), *slo(data, goodput)]
     gates += against(data, baseline, tolerance) if baseline is not None else ()
     return Judgement((*gates, *(_by_history(data, history) if history is not None else ())))
+
+
+judge = check_gates  # its name until version 0.2
 
 
 def _by_history(run: RunData, runs: str | Path | pl.LazyFrame) -> Iterator[Gate]:

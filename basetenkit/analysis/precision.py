@@ -5,40 +5,15 @@ The intervals are the summary's own, so what stops a run is what its reader sees
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from ..config.looks import FIRST_LOOK, next_look
+from ..config.looks import next_look
 from ..core.errors import ConfigError
 from ..results.manifest import LevelEntry
 from .summary import metric_names, summarise
-
-# Half of an interval over the figure, with 200 requests: the least and the most of the simulated levels of
-# docs/concepts/intervals.md that do not change and are at 50% of capacity at most. It shrinks with the root
-# of the number of requests.
-TYPICAL: dict[str, tuple[float, float]] = {
-    "mean": (0.03, 0.30),
-    "p50": (0.03, 0.35),
-    "p90": (0.10, 0.40),
-    "p95": (0.12, 0.45),
-    "p99": (0.25, 0.90),
-    "requests_per_s": (0.10, 0.32),
-    "input_tokens_per_s": (0.10, 0.32),
-    "inputs_per_s": (0.10, 0.32),
-    "output_tokens_per_s": (0.03, 0.20),
-    "goodput": (0.03, 0.10),
-    "error_rate": (0.03, 0.10),
-}
-BOUNDED = {
-    "p50": 6,
-    "p90": 36,
-    "p95": 72,
-    "p99": 368,
-}  # independent requests below which a percentile has no upper bound
-DEPEND = 3.0  # requests of a run that say as much as one independent one, at most, on those levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +67,3 @@ def relative_half(value: float | None, low: float | None, high: float | None) ->
     if not value or low is None or high is None:
         return None
     return max(value - low, high - value) / abs(value)
-
-
-def expected_requests(until: Mapping[str, float]) -> tuple[int, int]:
-    """(at least, at most) how many requests each level will probably take, at the look at which it stops: from the simulated levels
-    of docs/concepts/intervals.md that do not change. A server that drifts, or one near its capacity, takes more or never gets
-    there."""
-    check(until)
-    both = [_needs(name, share) for name, share in until.items()]
-    low, high = (max((pair[i] for pair in both), default=FIRST_LOOK) for i in (0, 1))
-    return _look_at(low), _look_at(high)
-
-
-def _needs(name: str, share: float) -> tuple[float, float]:
-    kind = name if name in TYPICAL else name.rsplit("_", 1)[1]
-    narrow, wide = TYPICAL.get(kind, TYPICAL["goodput"])
-    least = BOUNDED.get(kind, 0)
-    return max(FIRST_LOOK * (narrow / share) ** 2, least), max(FIRST_LOOK * (wide / share) ** 2, least * DEPEND)
-
-
-def _look_at(n: float) -> int:
-    """The first look at `n` requests or more."""
-    at = FIRST_LOOK
-    while at < n:
-        at = next_look(at)
-    return math.ceil(at)

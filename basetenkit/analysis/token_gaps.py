@@ -86,10 +86,3 @@ def _gaps(frame: pl.DataFrame) -> pl.DataFrame:
             high_s=pl.when(known).then(gap + pl.col("error_s_before")),
         )
     )
-
-
-def tokens_a_chunk(gaps: pl.DataFrame) -> pl.DataFrame:
-    """What `token_gaps` gave -> scenario, load, level, tokens, chunks, share (of the level's chunks): how many tokens came
-    together. Chunks whose tokens are not known are a row with null tokens."""
-    counts = gaps.group_by(*LEVEL, "tokens").agg(chunks=pl.len().cast(pl.Int64)).sort(*LEVEL, "tokens", nulls_last=True)
-    return counts.with_columns(share=pl.col("chunks") / pl.col("chunks").sum().over(LEVEL))

@@ -14,7 +14,7 @@ BAR = 20  # characters
 _CLEARED = "\r\x1b[K"
 
 
-def describe(progress: JsonObject) -> str:
+def progress_text(progress: JsonObject) -> str:
     """One line: level, finished of planned, rate, failures."""
     if not progress["level"]:
         return "the run is about to begin"
@@ -54,7 +54,7 @@ def plain(text: str) -> str:
 
 
 class ProgressLine:
-    """Shows `describe` at most twice a second. Text from a server is shown as text.
+    """Shows `progress_text` at most twice a second. Text from a server is shown as text.
 
     `kept`: whether the last line stays on a terminal. `hidden`: nothing is shown, for a caller that shows something else.
     """
@@ -84,14 +84,14 @@ class ProgressLine:
 
             display: Any = IPython.display.display
 
-            bundle = {"text/plain": describe(progress)}
+            bundle = {"text/plain": progress_text(progress)}
             if self._handle is None:
                 self._handle = display(bundle, raw=True, display_id=True)
             else:
                 self._handle.update(bundle, raw=True)
         elif self._terminal:
             width = shutil.get_terminal_size().columns - 1  # a line that is broken cannot be rewritten
-            text = f"{_bar(progress)} {plain(describe(progress))}".replace("\n", " ").replace("\t", " ")
+            text = f"{_bar(progress)} {plain(progress_text(progress))}".replace("\n", " ").replace("\t", " ")
             sys.stderr.write(f"{_CLEARED}{text[:width]}")
             sys.stderr.flush()
 

@@ -19,7 +19,7 @@ from .options import Options
 from .reply import Piece, Reply
 from .schedule import Schedule
 from .speech import Speaker
-from .truth import Record, Truth, realtime_offset
+from .truth import ServedRequest, Truth, realtime_offset
 from .wire import Asked, BadRequest, chunk, head, take_request
 
 SO_TIMESTAMPNS = 35
@@ -97,7 +97,7 @@ class ClientConnection:
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self.server, self.sock, self.inbox, self.unsent = server, sock, b"", b""
-        self.record: Record | None = None
+        self.record: ServedRequest | None = None
         self.piece: Piece  # the one that is due next
         self.closed = self.closing = self.old = False
         self.tls: ssl.SSLObject | None = None
@@ -183,7 +183,7 @@ class ClientConnection:
     def _post(self, asked: Asked, arrived: int) -> None:
         server, heads = self.server, asked.headers
         request_id = heads.get("x-baseten-customer-request-id") or heads.get("x-request-id")
-        self.record = Record(request_id, arrived)
+        self.record = ServedRequest(request_id, arrived)
         server.truth.begin(self.record, heads, asked.body)
         reply = server.speaker.reply(asked.path, asked.body, heads, server.truth.in_flight)
         self.reply, self.index, self.record.outcome = reply, 0, reply.outcome

@@ -19,7 +19,7 @@ def realtime_offset() -> int:
     return offset
 
 
-class Record:
+class ServedRequest:
     """What happened to one request. The writes of its tokens are one flat array, before and after in turn: millions of small
     objects would make the garbage collector stop the endpoint for long."""
 
@@ -56,11 +56,11 @@ class Truth:
     """What really happened: one record a request, and the last bodies as they came."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[ServedRequest] = []
         self.bodies: deque[dict[str, object]] = deque(maxlen=32)
         self.in_flight = self.peak = 0
 
-    def begin(self, record: Record, head: dict[str, str], body: bytes) -> None:
+    def begin(self, record: ServedRequest, head: dict[str, str], body: bytes) -> None:
         self.records.append(record)
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)

@@ -24,7 +24,7 @@ from .opening import is_full, patience, room
 
 Again = Callable[[Exchange], tuple[float, Request, HttpRequest] | None]
 Follow = Callable[[Exchange, int], Awaitable[tuple[int, Request, HttpRequest] | None]]
-Source = Callable[[], tuple[Request, HttpRequest] | None]
+NextRequest = Callable[[], tuple[Request, HttpRequest] | None]
 STAGGER_SHARE, WARM_UP_SHARE = 0.1, 0.2  # of a level's time at most
 LOOK_S = 0.005  # how often it is looked whether first bytes have come, while users begin
 HUNG_AFTER = 5  # times the longest response so far
@@ -48,7 +48,7 @@ class Level:
         self,
         pool: Pool | HttpxPool,
         poller: Poller,
-        source: Source,
+        source: NextRequest,
         done: Callable[[Exchange], None],
         *,
         limit: Limit,

@@ -29,7 +29,7 @@ from ..core.reasons import Stop, StopReason
 from ..stats.growth import rises
 
 
-class Counts(Protocol):
+class ResponseCounts(Protocol):
     """Responses of a level, over all processes that send it."""
 
     @property
@@ -43,7 +43,7 @@ class Counts(Protocol):
 class Seen:
     """The state of a level while it is sent."""
 
-    counts: Counts
+    counts: ResponseCounts
     sent: int = 0
     in_flight_each_second: Sequence[int] = ()
 

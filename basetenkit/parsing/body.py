@@ -10,7 +10,7 @@ from basetenkit.core.types import first_header
 from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.document import read_document
 from basetenkit.parsing.failures import snippet
-from basetenkit.parsing.lenient import MAX_DOCUMENT, bad_bytes, document_ends, has_duplicate_keys, is_cut_off, load
+from basetenkit.parsing.lenient import MAX_DOCUMENT, bad_bytes, document_ends, has_duplicate_keys, is_cut_off, load_json
 from basetenkit.parsing.stream import close_stream, read_messages
 from basetenkit.parsing.wire import BOM, Message, framing, ndjson_messages, sse_messages, text_events
 
@@ -97,7 +97,7 @@ def _read_json(out: Collector, asked: ParseContext) -> None:
         out.broken = f"the document is longer than {MAX_DOCUMENT} bytes"
         return
     try:
-        doc, why = load(data)
+        doc, why = load_json(data)
     except ValueError as error:
         _read_odd_json(out, data, error, asked)
         return
@@ -135,7 +135,7 @@ def _read_odd_json(out: Collector, data: bytes, error: ValueError, asked: ParseC
 def _read_first(out: Collector, span: tuple[int, int, bool], error: ValueError, asked: ParseContext) -> None:
     start, end, _ = span
     try:
-        doc, _ = load(out.body[start:end])
+        doc, _ = load_json(out.body[start:end])
     except ValueError:
         out.broken = f"the body is not JSON, though it begins like it: {error}"
         return

@@ -11,7 +11,7 @@ from basetenkit.parsing.collector import CONTENT, Collector
 from basetenkit.parsing.dialects import embeddings, openai
 from basetenkit.parsing.dialects.baseten import find_text
 from basetenkit.parsing.failures import Report, report_of
-from basetenkit.parsing.lenient import load
+from basetenkit.parsing.lenient import load_json
 from basetenkit.parsing.stream import close_stream, read_messages
 from basetenkit.parsing.wire import framing, ndjson_messages, sse_messages
 
@@ -142,7 +142,7 @@ def _unwrapped(text: str) -> tuple[object, int]:
         if text.lstrip()[:1] not in ("{", "[", '"'):
             return None, 0
         try:
-            value, _ = load(text.encode("utf-8", "replace"))
+            value, _ = load_json(text.encode("utf-8", "replace"))
         except ValueError:
             return None, 0
         if not isinstance(value, str):

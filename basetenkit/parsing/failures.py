@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from basetenkit.core.types import first_header
-from basetenkit.parsing.lenient import clean, load
+from basetenkit.parsing.lenient import clean, load_json
 
 SNIPPET = 500  # characters of an error body that is no JSON
 _MESSAGE_KEYS = ("message", "detail", "errors", "error_message", "error_description", "msg", "reason", "title")
@@ -92,7 +92,7 @@ def _opened(report: Report, depth: int = 0) -> Report:
     if depth >= _LEVELS or text[:1] not in ("{", "[", '"') or text.endswith("…"):
         return report
     try:
-        inner = load(text.encode("utf-8", "replace"))[0]
+        inner = load_json(text.encode("utf-8", "replace"))[0]
     except ValueError:
         return report
     if isinstance(inner, list) and len(inner) == 1:
@@ -197,7 +197,7 @@ def http_report(status: int, body: bytes) -> Report:
     for part in (data, data.partition(b"\n")[0]):
         if part[:1] in _JSON:
             try:
-                return report_in_body(load(part.strip())[0])
+                return report_in_body(load_json(part.strip())[0])
             except ValueError:
                 pass  # an error body that is broken itself is shown as the text it is
     text = snippet(data)

@@ -19,7 +19,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def load(data: bytes) -> tuple[object, list[str]]:
+def load_json(data: bytes) -> tuple[object, list[str]]:
     """The JSON value in `data`, and why it is not strict JSON (empty if it is). ValueError if it is not JSON."""
     try:
         return orjson.loads(data), []

@@ -22,7 +22,7 @@ from basetenkit.parsing.collector import CONTENT, REASONING, REFUSAL, Collector
 from basetenkit.parsing.failures import asking_to_wait, http_report, source_of
 from basetenkit.parsing.lenient import clean
 from basetenkit.parsing.settle import finalize
-from basetenkit.parsing.usage import Counts, validate_usage
+from basetenkit.parsing.usage import UsageCounts, validate_usage
 from basetenkit.parsing.wire import framing
 
 _SHOWN = 2000
@@ -62,7 +62,7 @@ class ParsedResponse:
     event_ends: list[int] = field(default_factory=list)
     event_reads: list[int] = field(default_factory=list)
     event_closes: list[bool] = field(default_factory=list)
-    counts: Counts = field(default_factory=Counts)
+    counts: UsageCounts = field(default_factory=UsageCounts)
     read_times: Sequence[float] = ()
     decisions: list[str] = field(default_factory=list)
 

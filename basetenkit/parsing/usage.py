@@ -1,6 +1,6 @@
 """Token counts in servers' responses -> one dict under OpenAI's names, and from it the counts that can be believed.
 
-`usage` keeps what was said, word for word. The counts (`Counts`) are what the figures may use: a number that cannot be,
+`usage` keeps what was said, word for word. The counts (`UsageCounts`) are what the figures may use: a number that cannot be,
 such as 0 output tokens beside a text, is null there, with a note, so that the tokenizer counts instead.
 """
 
@@ -36,7 +36,7 @@ _MOST = 1_000_000_000  # tokens; more than any model takes in or gives out
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class UsageCounts:
     """Token counts as reported by the server and believed; None if not reported or not believable.
 
     `above`: an output count above `limit`. Only who has the text's own count can tell whether it is true.
@@ -117,19 +117,19 @@ def _is_number(value: object) -> bool:
 
 def validate_usage(
     usage: dict[str, object] | None, *, has_output: bool, limit: int | None, is_whole: bool = True
-) -> tuple[Counts, list[Note]]:
+) -> tuple[UsageCounts, list[Note]]:
     """The counts in `usage` that can be, and notes on those that cannot. `limit`: the most output tokens allowed.
 
     If the response is not whole (`is_whole` False) a count of the output so far stays as it was reported.
     """
     if not usage:
-        return Counts(), []
+        return UsageCounts(), []
     notes: list[Note] = []
     asked, given = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     given = given if isinstance(given, dict) else {}
     thought = next((given[key] for key in _THINKING_KEYS if given.get(key) is not None), None)
     cached = asked.get("cached_tokens") if isinstance(asked, dict) else usage.get("cached_tokens")
-    counts = Counts(
+    counts = UsageCounts(
         prompt=_count(usage.get("prompt_tokens"), "prompt_tokens", notes, least=1),
         completion=_count(usage.get("completion_tokens"), "completion_tokens", notes, least=int(has_output)),
         reasoning=_count(usage.get("reasoning_tokens") if thought is None else thought, "reasoning_tokens", notes),
@@ -142,7 +142,7 @@ def validate_usage(
     return counts, notes
 
 
-def _agreed(counts: Counts, total: int | None, notes: list[Note]) -> Counts:
+def _agreed(counts: UsageCounts, total: int | None, notes: list[Note]) -> UsageCounts:
     """`counts` without a contradiction between a part and its whole: reasoning and output, cached and prompt.
 
     Some servers count a part beside its whole. If the total proves that, the whole is their sum. If a part exceeds its whole
@@ -169,7 +169,7 @@ def _contradiction(part: str, n: int, whole: str, of: int) -> Note:
     return note("part_of_count", part=part, n=n, whole=whole, of=of)
 
 
-def _summed(counts: Counts, more_out: int, more_in: int, total: int, notes: list[Note]) -> Counts:
+def _summed(counts: UsageCounts, more_out: int, more_in: int, total: int, notes: list[Note]) -> UsageCounts:
     if more_out:
         notes.append(note("count_beside", part="reasoning_tokens", n=more_out, whole="completion_tokens", total=total))
     if more_in:

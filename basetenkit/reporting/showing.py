@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..analysis import figures
 from ..analysis.verdict import verdict
-from ..core.progress import describe
+from ..core.progress import progress_text
 from ..core.tables import paragraph, stacked
 from ..results.run_data import RunData
 from .tables import costs, overview
@@ -25,6 +25,6 @@ def run(shown: RunData, said: str) -> dict[str, str]:
 
 def live(progress: dict[str, object], done: bool) -> dict[str, str]:
     """The MIME bundle of a live run: one line, with its state now."""
-    line = describe(progress)
+    line = progress_text(progress)
     line += ", done" if done else ""
     return {"text/html": str(paragraph(line)), "text/plain": line}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ..analysis import figures
-from ..analysis.accounts import token_table
 from ..analysis.clock_error import bounded, error_name
 from ..analysis.cost import COSTS, caching
 from ..analysis.cost import of_run as of_whole_run
 from ..analysis.given import of_run
 from ..analysis.history import history
 from ..analysis.metrics import METRICS, PERCENTILES, headline
+from ..analysis.token_reconciliation import token_table
 from ..analysis.verdict import verdict
 from ..config.loads import KINDS, LevelKey
 from ..core.tables import Html, digits, html_table, interval, show

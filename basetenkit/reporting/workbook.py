@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from ..analysis import figures
-from ..analysis.accounts import token_table
+from ..analysis.token_reconciliation import token_table
 from ..results.run_data import RunData
 
 CELL_MAX, ROWS_MAX = 32_767, 1_048_576  # Excel's own limits

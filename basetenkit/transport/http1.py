@@ -186,7 +186,7 @@ class ResponseReader:
                 if self.head_done
                 else "before the response's head was whole"
             )
-            self._fail(outcome, f"the connection broke {where}: {describe(error)}")
+            self._fail(outcome, f"the connection broke {where}: {describe_error(error)}")
 
     def _bad_bytes(self, error: Exception) -> None:
         if self.done:  # bytes after a complete response: keep the response, close the connection
@@ -281,7 +281,7 @@ def _where(data: memoryview | bytes, last: bytes) -> int:
     return 0
 
 
-def describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An operating system's or TLS error in a few words, without its class's noise."""
     system = isinstance(error, OSError) and not isinstance(error, (ssl.SSLError, socket.gaierror)) and error.errno
     text = os.strerror(system) if system else getattr(error, "strerror", None) or getattr(error, "reason", None)

@@ -19,7 +19,7 @@ import aiohappyeyeballs
 import httpcore
 
 from .clock import NoPoller, Poller, mono
-from .http1 import describe
+from .http1 import describe_error
 from .limits import own_limit
 from .tls import TlsLayer
 
@@ -92,7 +92,7 @@ class StampedStream(httpcore.AsyncNetworkStream):
             try:
                 pieces = self._tls.decrypt(memoryview(data))[0]
             except ssl.SSLError as error:
-                raise httpcore.ReadError(f"TLS: {describe(error)}") from None
+                raise httpcore.ReadError(f"TLS: {describe_error(error)}") from None
             self._plain.extend(pieces)
             if self.frames is not None:
                 self.frames.feed(b"".join(pieces), self.reads.pop())
@@ -114,7 +114,7 @@ class StampedStream(httpcore.AsyncNetworkStream):
                 waited, self.empty_since = True, asked
                 data = await self._loop.sock_recv(self._sock, max_bytes)
         except OSError as error:
-            raise httpcore.ReadError(describe(error)) from None
+            raise httpcore.ReadError(describe_error(error)) from None
         returned = mono()
         # Data that a poll reports did not arrive before the previous poll. Sometimes a task runs one iteration of the loop after
         # that, and data that is there at once may have arrived at any time since the connection was last seen empty.
@@ -132,7 +132,7 @@ class StampedStream(httpcore.AsyncNetworkStream):
         try:
             await self._loop.sock_sendall(self._sock, data)
         except OSError as error:
-            raise httpcore.WriteError(describe(error)) from None
+            raise httpcore.WriteError(describe_error(error)) from None
 
     async def aclose(self) -> None:
         self._sock.close()
@@ -153,7 +153,7 @@ class StampedStream(httpcore.AsyncNetworkStream):
             raise httpcore.ConnectError(f"its TLS certificate was not accepted: {error.verify_message}") from error
         except OSError as error:
             await self.aclose()
-            raise httpcore.ConnectError(f"the TLS handshake failed: {describe(error)}") from error
+            raise httpcore.ConnectError(f"the TLS handshake failed: {describe_error(error)}") from error
         return StampedStream(self._sock, self._poller, tls)
 
     def get_extra_info(self, info: str) -> object:
@@ -194,9 +194,11 @@ class Backend(httpcore.AsyncNetworkBackend):
         except TimeoutError:
             raise httpcore.ConnectTimeout(f"no connection to {host}:{port} within {timeout:g} s") from None
         except socket.gaierror as error:
-            raise httpcore.ConnectError(f"the host name {host!r} cannot be resolved: {describe(error)}") from error
+            raise httpcore.ConnectError(
+                f"the host name {host!r} cannot be resolved: {describe_error(error)}"
+            ) from error
         except OSError as error:
-            message = own_limit(error) or f"no connection to {host}:{port}: {describe(error)}"
+            message = own_limit(error) or f"no connection to {host}:{port}: {describe_error(error)}"
             raise httpcore.ConnectError(message) from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return StampedStream(sock, self._poller)

@@ -16,7 +16,7 @@ import httpx
 from ..core.types import Exchange, Failure, Outcome
 from .clock import NoPoller, Poller, WallClock, enable_stamps, mono
 from .connection import Connection, Timeouts
-from .http1 import describe
+from .http1 import describe_error
 from .http_request import HttpRequest
 from .kept import met_the_end, name_kept
 from .limits import cause_of, own_limit
@@ -231,12 +231,12 @@ class Pool:
 
     def _unconnected(self, error: OSError) -> str:
         if isinstance(error, socket.gaierror):
-            return f"the host name {self._origin.host!r} cannot be resolved: {describe(error)}"
+            return f"the host name {self._origin.host!r} cannot be resolved: {describe_error(error)}"
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"the TLS certificate of {self._name} was not accepted: {error.verify_message}"
         if isinstance(error, ssl.SSLError):
-            return f"the TLS handshake with {self._name} failed: {describe(error)}"
-        return own_limit(error) or f"no connection to {self._name}: {describe(error)}"
+            return f"the TLS handshake with {self._name} failed: {describe_error(error)}"
+        return own_limit(error) or f"no connection to {self._name}: {describe_error(error)}"
 
     @property
     def _name(self) -> str:

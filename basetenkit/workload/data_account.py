@@ -51,7 +51,7 @@ def _is_filled(values: Sequence[object]) -> bool:
     return any(value is not None and value != "" and value != [] for value in values)
 
 
-def events(config: RunConfig, account: Account) -> list[JsonObject]:
+def account_events(config: RunConfig, account: Account) -> list[JsonObject]:
     """The account as events of a run: a finding's code and fields each. `lost`: something was meant to be sent and is not."""
     found = []
     if account.left_out:

@@ -28,8 +28,7 @@ that reads as a text is then a prompt like the others, and `data_header` says wh
 certain. A column of nothing but numbers, dates or times is never sent as prompts, and images within messages are refused.
 Under a scenario with a prompt's length, the prompts are made of the entries' words: see `writer`.
 
-genai-bench evaluates a `prompt_lambda` from its file as Python. Here that is refused: a file must not run code. The error
-says what to give in its place.
+genai-bench runs a `prompt_lambda` of its file as Python. Here it is refused, and the error says what to give in its place.
 """
 
 from __future__ import annotations
@@ -57,7 +56,6 @@ from .speakers import messages_of
 from .table import LeftOut, Table, Unfit, opened, same, sound
 
 T = TypeVar("T")
-
 ABOUT_AN_IMAGE = "Describe this image"
 _FORMATS = ("txt", "csv", "tsv", "json", "jsonl", "ndjson", "parquet")
 _ELSEWHERE = {
@@ -127,7 +125,7 @@ def load(config: RunConfig) -> Entries | None:
 
 def events(config: RunConfig, entries: Entries | None) -> list[dict[str, Any]]:
     """What a run's findings have to say of its data set, as events: rows left out, columns not sent."""
-    return [] if entries is None else data_account.events(config, entries.account)
+    return [] if entries is None else data_account.account_events(config, entries.account)
 
 
 def _entries(given: object) -> Entries:

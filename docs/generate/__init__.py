@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from . import baseten_support, definitions, faults, genai_bench, reference
+from . import baseten_support, definitions, faults, genai_bench, package_map, reference
 
 DOCS = Path(__file__).parents[1]
 COMMAND = "run `python -m docs.generate`"
@@ -23,6 +23,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/baseten-support.md": baseten_support.page,
     "concepts/definitions.md": definitions.page,
     "reference/faults.md": faults.page,
+    "../CONTRIBUTING.md": package_map.page,
 }
 
 

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.expected import half_width
-from basetenkit.analysis.precision import TYPICAL
+from basetenkit.analysis.expected import TYPICAL, half_width
 from basetenkit.core.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.token_causes import causes_table, paid_table
+from basetenkit.analysis.token_reconciliation import causes_table, paid_table
 from basetenkit.core.errors import ConfigError, StoreError
 from basetenkit.reporting import tables
 
@@ -53,7 +53,7 @@ def test_each_table_of_a_folder_is_that_of_its_run(table: Callable[[Any], Any], 
 def test_what_else_takes_a_run_takes_its_folder(folder: Path, tmp_path: Path) -> None:
     run = bk.load(folder)
     assert bk.report(folder, tmp_path / "r.html").stat().st_size > 1000
-    assert bk.judge(folder, baseline=str(folder)) == bk.judge(run, baseline=run)
+    assert bk.check_gates(folder, baseline=str(folder)) == bk.check_gates(run, baseline=run)
     assert bk.compare(folder, run).frame.height
     assert tables.samples(folder).equals(tables.samples(run))
 

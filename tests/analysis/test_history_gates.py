@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.gates import FAIL, INCONCLUSIVE, PASS, Gate, guarded, judge
+from basetenkit.analysis.gates import FAIL, INCONCLUSIVE, PASS, Gate, check_gates, guarded
 from basetenkit.analysis.history_gates import from_history
 from basetenkit.core.errors import StoreError
 
@@ -82,11 +82,11 @@ def test_runs_before_the_last_step_do_not_count(tmp_path: Path) -> None:
 
 def test_judge_takes_a_folder_or_a_frame(past: Path, tmp_path: Path) -> None:
     run = bk.load(day(tmp_path, 20, 1.5))
-    assert any("is to be expected" in sentence for sentence in judge(run, history=past).missed)
+    assert any("is to be expected" in sentence for sentence in check_gates(run, history=past).failed)
     few = bk.history(past).filter(pl.col("started_at") < pl.lit("2023-11-16").str.to_datetime(time_zone="UTC"))
-    assert not judge(run, history=few).missed
+    assert not check_gates(run, history=few).failed
     with pytest.raises(StoreError):
-        judge(run, history=tmp_path / "nowhere")
+        check_gates(run, history=tmp_path / "nowhere")
 
 
 @pytest.mark.thorough

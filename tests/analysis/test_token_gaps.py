@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import basetenkit as bk
-from basetenkit.analysis.token_gaps import token_gaps, tokens_a_chunk
+from basetenkit.analysis.token_gaps import token_gaps
 from basetenkit.workload.tokenizer import load_tokenizer
 
 from .frames import rows
@@ -64,7 +64,6 @@ def test_failures_and_the_warm_up_have_no_gaps(tmp_path: Path, columns: dict[str
     run = made(tmp_path, [(0.1, 0.0, 3), (0.2, 0.0, 7)], **columns)
     got = token_gaps(run)
     assert got.height == 0
-    assert tokens_a_chunk(got).height == 0
 
 
 def test_the_tokens_of_a_served_response_add_up_to_those_counted() -> None:
@@ -86,7 +85,3 @@ def test_the_tokens_of_a_served_response_add_up_to_those_counted() -> None:
     assert both.height == 4
     assert both["tokens"].to_list() == both["output_tokens_client"].to_list() == [22] * 4
     assert both["len"].to_list() == both["output_chunks"].to_list() == [6] * 4
-    shares = tokens_a_chunk(got)
-    assert shares["tokens"].to_list() == [2, 4]
-    assert shares["chunks"].to_list() == [4, 20]
-    assert shares["share"].sum() == pytest.approx(1)

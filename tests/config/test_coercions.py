@@ -148,7 +148,7 @@ PATHS: list[tuple[str, Callable[[Any], Any]]] = [
     ("read_genai_bench", bk.read_genai_bench),
     ("ParserCase.load", bk.ParserCase.load),
     ("compare", lambda x: bk.compare(x, x)),
-    ("judge", bk.judge),
+    ("check_gates", bk.check_gates),
     ("charts", lambda x: bk.charts.latency_ecdf(x)),
     ("report", lambda x: bk.report(x, "x.html")),
 ]
@@ -177,10 +177,10 @@ def test_a_run_saved_under_a_number_is_found_by_it(tmp_path: Path, monkeypatch: 
     assert [p.name for p in tmp_path.iterdir()] == ["20261128"]
     assert bk.load(named).requests.equals(run.requests)
     assert bk.history(named).collect().height == 1
-    assert bk.judge(run, baseline=named).gates
+    assert bk.check_gates(run, baseline=named).gates
     run.save(5)  # type: ignore[arg-type]
     assert bk.report(5, "r.csv").read_text().count("\n") == 4  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="use -r"):
         bk.run_sync(small, save_to=1.5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="use -r"):
-        bk.judge(run, baseline=1.5)  # type: ignore[arg-type]
+        bk.check_gates(run, baseline=1.5)  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def config() -> Iterator[bk.RunConfig]:
         lambda run: len(run),
         lambda run: bk.charts.latency_ecdf(run),
         lambda run: bk.compare(run, run),
-        lambda run: bk.judge(run),
+        lambda run: bk.check_gates(run),
         lambda run: bk.report(run, "r.html"),
         lambda run: bk.write_genai_bench(run, "x"),
     ],

@@ -5,7 +5,7 @@ import pty
 import subprocess
 import sys
 
-from basetenkit.core.progress import describe, plain
+from basetenkit.core.progress import plain, progress_text
 
 PROGRESS = {
     "level": "D(100,100) at concurrency 8",
@@ -23,14 +23,14 @@ WIDE = os.environ | {"COLUMNS": "200"}
 
 
 def test_one_line_says_where_the_run_is_and_what_went_wrong_last() -> None:
-    line = describe(PROGRESS)
+    line = progress_text(PROGRESS)
     assert line == (
         "level 2 of 2, D(100,100) at concurrency 8: 40 of 96 requests, 4.0/s, 1 failed (last: no body byte came within 1 s)"
     )
 
 
 def test_before_the_first_level_it_says_so() -> None:
-    assert describe(PROGRESS | {"level": ""}) == "the run is about to begin"
+    assert progress_text(PROGRESS | {"level": ""}) == "the run is about to begin"
 
 
 def test_text_moves_no_cursor() -> None:

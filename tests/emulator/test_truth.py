@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import basetenkit as bk
-from basetenkit.emulator.truth import Record, Truth, realtime_offset
+from basetenkit.emulator.truth import ServedRequest, Truth, realtime_offset
 
 from .asking import CHAT, STREAM, client, post
 
@@ -88,7 +88,7 @@ def test_writes_are_shown_only_when_asked_for_and_reset_forgets(server: Any) -> 
 
 
 def test_what_did_not_happen_is_null() -> None:
-    record = Record("r", 5)
+    record = ServedRequest("r", 5)
     assert record.shown(writes=True) == {
         "request_id": "r",
         "received_ns": 5,
@@ -129,7 +129,7 @@ def test_bodies_are_kept_as_they_came_and_keys_are_not(server: Any) -> None:
 def test_only_the_last_32_bodies_are_kept() -> None:
     truth = Truth()
     for i in range(40):
-        truth.begin(Record(None, i), {}, b"%d" % i)
+        truth.begin(ServedRequest(None, i), {}, b"%d" % i)
     assert [b["body"] for b in truth.bodies] == [str(i) for i in range(8, 40)]
 
 

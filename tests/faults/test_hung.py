@@ -51,18 +51,18 @@ def test_a_server_that_freezes_is_as_fast_as_what_it_completed(load: dict[str, A
     assert not run.complete
     fates = run.fates.row(0, named=True)
     assert fates["never_sent"] + fates["cancelled"] + fates["ok"] == 2000
-    judged = bk.judge(run)
-    assert any("planned requests did not end" in sentence for sentence in judged.missed)
+    judged = bk.check_gates(run)
+    assert any("planned requests did not end" in sentence for sentence in judged.failed)
 
 
 def test_a_server_that_freezes_fails_against_a_good_baseline(tmp_path: Path) -> None:
     good = measured(lambda n: SLOW, max_requests=150, max_seconds=60, concurrency=8)
-    assert bk.judge(good).missed == []
+    assert bk.check_gates(good).failed == []
     took = elapsed_s(good)
     frozen = measured(lambda n: SLOW if n < 100 else SILENT, max_requests=150, max_seconds=3 * took, concurrency=8)
-    judged = bk.judge(frozen, baseline=good, max_unfinished=None)
-    assert any("E2E" in s or "latency" in s for s in judged.missed)
-    assert any("throughput" in s for s in judged.missed)
+    judged = bk.check_gates(frozen, baseline=good, max_unfinished=None)
+    assert any("E2E" in s or "latency" in s for s in judged.failed)
+    assert any("throughput" in s for s in judged.failed)
 
 
 def test_requests_that_hang_are_in_the_rate_and_in_the_gates() -> None:
@@ -70,7 +70,7 @@ def test_requests_that_hang_are_in_the_rate_and_in_the_gates() -> None:
     run = measured(lambda n: SILENT if n % 3 == 2 else SLOW, max_requests=200, max_seconds=3, concurrency=4)
     assert over_the_level(run, row(run)["requests_per_s"], 3)
     assert row(run)["e2e_s_p99"] is None
-    assert len(bk.judge(run).missed) >= 1
+    assert len(bk.check_gates(run).failed) >= 1
 
 
 def test_timeouts_are_longer_than_the_limit_and_not_left_out() -> None:
@@ -89,7 +89,7 @@ def test_timeouts_are_longer_than_the_limit_and_not_left_out() -> None:
     assert least * 0.999 <= found["e2e_s_mean"] <= most * 1.001
     assert found["e2e_s_mean_high"] is None
     assert found["goodput"] == pytest.approx(1 - hung / window.height)
-    assert any("failed" in s for s in bk.judge(run).missed)
+    assert any("failed" in s for s in bk.check_gates(run).failed)
 
 
 def test_dropped_requests_are_failures_and_no_speed() -> None:
@@ -99,7 +99,7 @@ def test_dropped_requests_are_failures_and_no_speed() -> None:
     window = run.requests.filter(pl.col("phase") == "measured")
     bad = (window["outcome"] != "ok").mean()
     assert found["error_rate"] == pytest.approx(bad)
-    assert any("of the requests failed" in s for s in bk.judge(run).missed)
+    assert any("of the requests failed" in s for s in bk.check_gates(run).failed)
 
 
 def test_a_level_of_only_timeouts_has_bounds_and_no_figures() -> None:
@@ -107,5 +107,5 @@ def test_a_level_of_only_timeouts_has_bounds_and_no_figures() -> None:
     found = row(run)
     assert (found["e2e_s_p50"], found["goodput"], found["requests_per_s"]) == (None, 0.0, 0.0)
     assert found["error_rate"] == 1.0
-    assert bk.judge(run).missed
+    assert bk.check_gates(run).failed
     assert run.findings

@@ -14,29 +14,29 @@ from basetenkit.parsing.lenient import (
     document_ends,
     has_duplicate_keys,
     is_cut_off,
-    load,
+    load_json,
     mend_surrogates,
 )
 
 
 def test_strict_json_has_no_reasons() -> None:
-    assert load(b'{"a": [1, "x", null]}') == ({"a": [1, "x", None]}, [])
+    assert load_json(b'{"a": [1, "x", null]}') == ({"a": [1, "x", None]}, [])
 
 
 def test_each_forgiveness_says_why() -> None:
-    value, why = load(b'{"a": NaN}')
+    value, why = load_json(b'{"a": NaN}')
     assert isinstance(value, dict)
     assert math.isnan(value["a"])
     assert why == ["NaN in it"]
-    assert load(b'"a\xffb"') == ("a\ufffdb", ["bytes that are not UTF-8"])
-    assert load(b'"a\nb"')[0] == "a\nb"
-    assert load(b'"\\ud83d"')[0] == "\ud83d"
+    assert load_json(b'"a\xffb"') == ("a\ufffdb", ["bytes that are not UTF-8"])
+    assert load_json(b'"a\nb"')[0] == "a\nb"
+    assert load_json(b'"\\ud83d"')[0] == "\ud83d"
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"words", b"{'a': 1}", b'{"a": 1} x', b"[" * 200_000, b"9" * 10_000])
 def test_no_json_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError):
-        load(data)
+        load_json(data)
 
 
 def test_duplicate_keys_are_seen_at_any_depth() -> None:

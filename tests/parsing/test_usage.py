@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from basetenkit.parsing.usage import Counts, merge, normalise, validate_usage
+from basetenkit.parsing.usage import UsageCounts, merge, normalise, validate_usage
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_openai_names(said: dict[str, Any], usage: dict[str, Any]) -> None:
     assert normalise(said) == usage
 
 
-def counts(usage: dict[str, Any], limit: int | None = None, has_output: bool = True) -> tuple[Counts, set[str]]:
+def counts(usage: dict[str, Any], limit: int | None = None, has_output: bool = True) -> tuple[UsageCounts, set[str]]:
     found, notes = validate_usage(usage, has_output=has_output, limit=limit)
     return found, {note.code for note in notes}
 
@@ -63,12 +63,12 @@ def test_a_count_is_believed_or_not(value: Any, believed: int | None, note: str 
 
 
 def test_no_output_tokens_are_right_where_there_is_no_output() -> None:
-    assert counts({"completion_tokens": 0}, has_output=False) == (Counts(completion=0), set())
+    assert counts({"completion_tokens": 0}, has_output=False) == (UsageCounts(completion=0), set())
 
 
 def test_more_than_was_allowed() -> None:
-    assert counts({"completion_tokens": 11}, limit=10) == (Counts(), {"over_max_tokens"})
-    assert counts({"completion_tokens": 10}, limit=10) == (Counts(completion=10), set())
+    assert counts({"completion_tokens": 11}, limit=10) == (UsageCounts(), {"over_max_tokens"})
+    assert counts({"completion_tokens": 10}, limit=10) == (UsageCounts(completion=10), set())
 
 
 @pytest.mark.parametrize(
@@ -84,21 +84,21 @@ def test_a_count_above_the_limit_is_confirmed_by_the_texts_own(counted: int | No
 @pytest.mark.parametrize(
     ("prompt", "completion", "total", "reasoning", "cached", "right", "notes"),
     [
-        (20, 100, 120, 93, None, Counts(20, 100, 93), set()),
-        (20, 7, 120, 93, None, Counts(20, 100, 93), {"count_beside"}),
-        (20, 50, 100, 30, None, Counts(20, 80, 30), {"count_beside"}),
-        (20, 7, None, 93, None, Counts(20), {"part_of_count"}),
-        (20, 7, 27, 93, None, Counts(20, 7), {"part_of_count"}),
-        (4, 3, 2007, None, 2000, Counts(2004, 3, None, 2000), {"count_beside"}),
-        (4, 3, None, None, 2000, Counts(None, 3), {"part_of_count"}),
-        (4, 3, 7, None, 2000, Counts(4, 3), {"part_of_count"}),
-        (4, 3, 17, 5, 5, Counts(9, 8, 5, 5), {"count_beside"}),
-        (4, 3, 99, 1, 1, Counts(4, 3, 1, 1), set()),
-        (4, 3, 7, 3, 4, Counts(4, 3, 3, 4), set()),
+        (20, 100, 120, 93, None, UsageCounts(20, 100, 93), set()),
+        (20, 7, 120, 93, None, UsageCounts(20, 100, 93), {"count_beside"}),
+        (20, 50, 100, 30, None, UsageCounts(20, 80, 30), {"count_beside"}),
+        (20, 7, None, 93, None, UsageCounts(20), {"part_of_count"}),
+        (20, 7, 27, 93, None, UsageCounts(20, 7), {"part_of_count"}),
+        (4, 3, 2007, None, 2000, UsageCounts(2004, 3, None, 2000), {"count_beside"}),
+        (4, 3, None, None, 2000, UsageCounts(None, 3), {"part_of_count"}),
+        (4, 3, 7, None, 2000, UsageCounts(4, 3), {"part_of_count"}),
+        (4, 3, 17, 5, 5, UsageCounts(9, 8, 5, 5), {"count_beside"}),
+        (4, 3, 99, 1, 1, UsageCounts(4, 3, 1, 1), set()),
+        (4, 3, 7, 3, 4, UsageCounts(4, 3, 3, 4), set()),
     ],
 )  # fmt: skip
 def test_a_part_and_its_whole(
-    prompt: int, completion: int, total: int, reasoning: int, cached: int, right: Counts, notes: set[str]
+    prompt: int, completion: int, total: int, reasoning: int, cached: int, right: UsageCounts, notes: set[str]
 ) -> None:
     usage = {
         "prompt_tokens": prompt,
@@ -127,7 +127,7 @@ def test_anthropics_cache_may_come_with_any_message() -> None:
 
 def test_thinking_tokens_are_reasoning_tokens() -> None:
     said = normalise({"input_tokens": 4, "output_tokens": 30, "output_tokens_details": {"thinking_tokens": 20}})
-    assert counts(said) == (Counts(4, 30, 20), set())
+    assert counts(said) == (UsageCounts(4, 30, 20), set())
 
 
 def test_details() -> None:
@@ -137,10 +137,10 @@ def test_details() -> None:
         "completion_tokens": 9,
         "completion_tokens_details": {"reasoning_tokens": 8},
     }
-    assert counts(usage) == (Counts(5, 9, 8, 4), set())
-    assert counts({"prompt_tokens_details": 1, "completion_tokens_details": []}) == (Counts(), set())
-    assert counts({"cached_tokens": 2, "reasoning_tokens": 3}) == (Counts(reasoning=3, cached=2), set())
+    assert counts(usage) == (UsageCounts(5, 9, 8, 4), set())
+    assert counts({"prompt_tokens_details": 1, "completion_tokens_details": []}) == (UsageCounts(), set())
+    assert counts({"cached_tokens": 2, "reasoning_tokens": 3}) == (UsageCounts(reasoning=3, cached=2), set())
 
 
 def test_nothing_said() -> None:
-    assert validate_usage(None, has_output=True, limit=1) == (Counts(), [])
+    assert validate_usage(None, has_output=True, limit=1) == (UsageCounts(), [])

@@ -78,7 +78,7 @@ def test_the_sheets_have_the_runs_own_figures_as_numbers(tmp_path: Path) -> None
 
 
 def run_tokens(run: bk.Run) -> dict[str, Any]:
-    from basetenkit.analysis.accounts import token_table
+    from basetenkit.analysis.token_reconciliation import token_table
 
     return {k: v for k, v in token_table(run.requests).row(1, named=True).items() if v is not None}
 

@@ -74,7 +74,7 @@ class ProcessExecutor:
         return self._tally
 
     def _start(self, part: int) -> WorkerHandle:
-        return WorkerHandle(part, asyncio.get_running_loop(), self._hear)
+        return WorkerHandle(part, asyncio.get_running_loop(), self._on_message)
 
     async def _greet(self, members: list[WorkerHandle]) -> None:
         """Tells each what the run is, on threads: a greeting waits in its pipe until the worker has been loaded."""
@@ -84,7 +84,7 @@ class ProcessExecutor:
         hello = Hello(config, ready.head, self._salt, path, ready.entries, ready.secrets, words)
 
         def greet(member: WorkerHandle) -> None:
-            member.tell("hello", run=hello, part=member.part)
+            member.send("hello", run=hello, part=member.part)
 
         await asyncio.gather(*(loop.run_in_executor(None, greet, member) for member in members))
 
@@ -92,7 +92,7 @@ class ProcessExecutor:
         began = mono()
         greeting = asyncio.ensure_future(self._greet(members))
         for member in members:
-            answer = await self._said(member, "ready", START_WITHIN_S)
+            answer = await self._wait_for(member, "ready", START_WITHIN_S)
             if answer is None:
                 raise WorkerError(
                     f"worker {member.part + 1} of {self._config.workers} did not start: {member.error_text}"
@@ -104,9 +104,9 @@ class ProcessExecutor:
                 )
         await greeting
 
-    async def _said(self, member: WorkerHandle, word: str, within_s: float) -> JsonObject | None:
+    async def _wait_for(self, member: WorkerHandle, word: str, within_s: float) -> JsonObject | None:
         """What the member said with `word`; None where it failed, was lost, or took too long: then it is ended."""
-        answer = await member.said(word, within_s)
+        answer = await member.wait_for(word, within_s)
         if answer is None and member.lost is None:
             member.kill(f"it said nothing within {within_s:g} s")
             await member.gone()
@@ -121,12 +121,12 @@ class ProcessExecutor:
         self._active = self._members[: len(parts)]
         for member, part in zip(self._active, parts, strict=True):
             member.begin_level()
-            member.tell("prepare", part=part)
-        await asyncio.gather(*(self._said(m, "built", START_WITHIN_S) for m in self._active))
+            member.send("prepare", part=part)
+        await asyncio.gather(*(self._wait_for(m, "built", START_WITHIN_S) for m in self._active))
         if self._stopped.made is None:
             origin = mono() + LEAD_NS
             for member in self._active:
-                member.tell("go", origin_ns=origin)
+                member.send("go", origin_ns=origin)
             await asyncio.gather(*(self._finish(m) for m in self._active))
         self._take_stock(level)
 
@@ -146,7 +146,7 @@ class ProcessExecutor:
         return [Shard.of(level, self._config, part, n) for part in range(n)]
 
     async def _finish(self, member: WorkerHandle) -> None:
-        done = await self._said(member, "done", self._config.max_seconds + OVERTIME_S)
+        done = await self._wait_for(member, "done", self._config.max_seconds + OVERTIME_S)
         if done is None:
             self._counters.forget(member.part)
             return
@@ -155,7 +155,7 @@ class ProcessExecutor:
         if ended_by is not None and ended_by.reason is StopReason.FAILURES:  # for all, so the others end as well
             self.halt(ended_by)
 
-    def _hear(self, member: WorkerHandle, say: str, content: JsonObject, frames: list[pl.DataFrame]) -> None:
+    def _on_message(self, member: WorkerHandle, say: str, content: JsonObject, frames: list[pl.DataFrame]) -> None:
         """Rows as they come; everything else the member keeps for those who wait for it."""
         if say == "rows":
             batch = WorkerBatch(*frames)
@@ -213,13 +213,13 @@ class ProcessExecutor:
     def halt(self, stop: Stop) -> None:
         """Ends this level, and no later one."""
         for member in self._active:
-            member.tell("halt", stop=stop)
+            member.send("halt", stop=stop)
 
     def stop(self, stop: Stop) -> None:
         """Reaches all at once; one that does not end within STOP_WITHIN_S is ended."""
         self._stopped.ask(stop)
         for member in self._members:
-            member.tell("stop", stop=stop)
+            member.send("stop", stop=stop)
         asyncio.get_running_loop().call_later(STOP_WITHIN_S, self._kill_unresponsive)
 
     def _kill_unresponsive(self) -> None:

@@ -25,7 +25,7 @@ from . import protocol
 
 log = logging.getLogger(__name__)
 END_WITHIN_S = 2.0
-Heard = Callable[["WorkerHandle", str, JsonObject, list[pl.DataFrame]], None]
+OnMessage = Callable[["WorkerHandle", str, JsonObject, list[pl.DataFrame]], None]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -34,8 +34,8 @@ class WorkerHandle:
     """A worker's process. `answers`: the last content of each word that it said in this level; `lost`: why it is no more;
     `received` and `spans`: numbers, and (start, end) in s, of the requests whose rows came, a batch each."""
 
-    def __init__(self, part: int, loop: asyncio.AbstractEventLoop, heard: Heard) -> None:
-        self.part, self._loop, self._heard = part, loop, heard
+    def __init__(self, part: int, loop: asyncio.AbstractEventLoop, on_message: OnMessage) -> None:
+        self.part, self._loop, self._on_message = part, loop, on_message
         self.answers: dict[str, JsonObject] = {}
         self.received: list[Ints] = []
         self.spans: list[Floats] = []
@@ -65,12 +65,12 @@ class WorkerHandle:
     def begin_level(self) -> None:
         self.answers, self.received, self.spans = {}, [], []
 
-    def tell(self, word: str, **content: object) -> None:
+    def send(self, word: str, **content: object) -> None:
         """Sends an order; to one that is no more, none."""
         with contextlib.suppress(OSError, ValueError):
-            protocol.write(cast(BinaryIO, self._process.stdin), protocol.order(word, **content))
+            protocol.write(cast(BinaryIO, self._process.stdin), protocol.encode_order(word, **content))
 
-    async def said(self, word: str, within_s: float) -> JsonObject | None:
+    async def wait_for(self, word: str, within_s: float) -> JsonObject | None:
         """The content of `word` when it comes; None where the member failed or was lost first, or took longer."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -101,7 +101,7 @@ class WorkerHandle:
     def _listen(self) -> None:
         stream = cast(BinaryIO, self._process.stdout)
         for parts in protocol.read_message(stream):
-            self._call(self._take, *protocol.said(parts))
+            self._call(self._take, *protocol.read_report(parts))
         code = self._process.wait()
         self._call(self._end, code)
 
@@ -110,7 +110,7 @@ class WorkerHandle:
             self._loop.call_soon_threadsafe(work, *arguments)
 
     def _take(self, say: str, content: dict[str, object], frames: list[pl.DataFrame]) -> None:
-        self._heard(self, say, content, frames)
+        self._on_message(self, say, content, frames)
         self.answers[say] = content
         self._changed.set()
 

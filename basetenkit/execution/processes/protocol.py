@@ -64,26 +64,26 @@ class Hello:
     lexicon: Lexicon | None = None
 
 
-def order(word: str, **content: object) -> list[bytes]:
+def encode_order(word: str, **content: object) -> list[bytes]:
     """A message from the parent."""
     return [pickle.dumps((word, content))]
 
 
-def ordered(parts: list[bytes]) -> tuple[str, JsonObject]:
-    """What `order` made; only ever read from the parent's pipe."""
+def read_order(parts: list[bytes]) -> tuple[str, JsonObject]:
+    """What `encode_order` made; only ever read from the parent's pipe."""
     word: str
     content: JsonObject
     word, content = pickle.loads(parts[0])
     return word, content
 
 
-def word(say: str, frames: Sequence[pl.DataFrame] = (), /, **content: object) -> list[bytes]:
+def encode_report(say: str, frames: Sequence[pl.DataFrame] = (), /, **content: object) -> list[bytes]:
     """A message from a worker."""
     return [orjson.dumps({"say": say, **content}, option=orjson.OPT_SERIALIZE_NUMPY), *(_packed(f) for f in frames)]
 
 
-def said(parts: list[bytes]) -> tuple[str, JsonObject, list[pl.DataFrame]]:
-    """What `word` made: (say, content, frames)."""
+def read_report(parts: list[bytes]) -> tuple[str, JsonObject, list[pl.DataFrame]]:
+    """What `encode_report` made: (say, content, frames)."""
     content = orjson.loads(parts[0])
     return content.pop("say"), content, [pl.read_ipc(io.BytesIO(part)) for part in parts[1:]]
 

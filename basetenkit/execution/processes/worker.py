@@ -107,14 +107,14 @@ class Worker:
     def _pack(self, batch: Batch) -> None:
         raw = batch.exchanges()
         frames = [*batch.frames(), *([] if raw is None else [raw])]
-        self._outbox.put(protocol.word("rows", frames))
+        self._outbox.put(protocol.encode_report("rows", frames))
 
     def _say(self, say: str, **content: object) -> None:
-        self._outbox.put(protocol.word(say, **content))
+        self._outbox.put(protocol.encode_report(say, **content))
 
     def _read(self) -> None:
         for parts in protocol.read_message(self._orders):
-            word, content = protocol.ordered(parts)
+            word, content = protocol.read_order(parts)
             if word in ("stop", "halt"):
                 self._loop.call_soon_threadsafe(self._stop, word, content["stop"])
             else:

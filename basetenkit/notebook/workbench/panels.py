@@ -10,7 +10,7 @@ from ...core.types import JsonObject, Kind
 from ...parsing import ParsedResponse
 from ...reporting.response_charts import messages_frame
 from ...results.parser_case import ParserCase
-from .source import Source
+from .source import ResponseSource
 
 ROWS = 400  # rows of a table: more cannot be looked through
 _LONG = 160  # characters of a text in a cell
@@ -133,7 +133,7 @@ def key(kinds: list[str]) -> str:
     return render(_KEY, names=names | {"silent": "no output"})
 
 
-def reads(source: Source, case: ParserCase, kinds: dict[int, str]) -> tuple[list[dict[str, object]], str]:
+def reads(source: ResponseSource, case: ParserCase, kinds: dict[int, str]) -> tuple[list[dict[str, object]], str]:
     """(the reads as ArrivalStrip draws them, their unit): along time in ms, or along the body where there are no times.
     `kinds`: index of a read -> kind of the first event that it completed."""
     unit, found, before = "ms since the send" if case.times else "bytes of the body", [], 0

@@ -33,7 +33,7 @@ EXAMPLE = (
 
 
 @dataclass(frozen=True)
-class Source:
+class ResponseSource:
     """A case with, where it came from an exchange, the proof of its times. `name` says where it is from."""
 
     case: ParserCase
@@ -53,22 +53,22 @@ class Source:
         return [None] * len(parsed.event_texts) if times is None else [float(error) for error in times.error]
 
 
-def source(given: object) -> Source:
-    """The Source of a ParserCase, an Exchange, or whatever `bk.parse` takes. TypeError if it is none of these."""
+def source(given: object) -> ResponseSource:
+    """The ResponseSource of a ParserCase, an Exchange, or whatever `bk.parse` takes. TypeError if it is none of these."""
     if given is None:
         case = ParserCase.from_parts(EXAMPLE, headers={"content-type": "text/event-stream"})
-        return Source(case, "a small example")
+        return ResponseSource(case, "a small example")
     if isinstance(given, ParserCase):
-        return Source(given, "a case")
+        return ResponseSource(given, "a case")
     if isinstance(given, Exchange):
-        return Source(ParserCase.from_exchange(given), given.request.request_id, given)
-    return Source(ParserCase.from_parts(given), "the given object")
+        return ResponseSource(ParserCase.from_exchange(given), given.request.request_id, given)
+    return ResponseSource(ParserCase.from_parts(given), "the given object")
 
 
-def from_run(run: Run, request_id: str) -> Source:
+def from_run(run: Run, request_id: str) -> ResponseSource:
     """One exchange of a run, read as the run's endpoint is. KeyError where it was not kept."""
     exchange = run.exchange(request_id)
-    return Source(ParserCase.from_exchange(exchange, run.config.endpoint), request_id, exchange)
+    return ResponseSource(ParserCase.from_exchange(exchange, run.config.endpoint), request_id, exchange)
 
 
 def kept(run: Run) -> pl.DataFrame:
@@ -83,17 +83,17 @@ def choices(frame: pl.DataFrame, wanted: str = "") -> list[tuple[str, str]]:
     return [(f"{i}   {outcome}, {n or 0} events", i) for i, outcome, n in found.head(LISTED).iter_rows()]
 
 
-def pasted(text: str, form: str) -> Source:
+def pasted(text: str, form: str) -> ResponseSource:
     """The pasted text as bytes; it is "text", "hex" or "base64". ConfigError if it is not valid."""
     if form == "hex":
-        return Source(ParserCase.from_parts(from_hex(text)), "pasted hex")
+        return ResponseSource(ParserCase.from_parts(from_hex(text)), "pasted hex")
     if form == "base64":
         try:
             data = base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError) as error:
             raise ConfigError(f"the pasted text is not base64: {error}") from None
-        return Source(ParserCase.from_parts(data), "pasted base64")
-    return Source(ParserCase.from_parts(text.lstrip("\r\n")), "pasted text")
+        return ResponseSource(ParserCase.from_parts(data), "pasted base64")
+    return ResponseSource(ParserCase.from_parts(text.lstrip("\r\n")), "pasted text")
 
 
 def headers_in(text: str) -> tuple[tuple[str, str], ...]:

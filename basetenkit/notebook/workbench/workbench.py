@@ -19,7 +19,7 @@ from ...runs import Run
 from . import panels as panels
 from .bytes import PAGE, decoded, from_hex, from_text, segments, spliced, until
 from .bytes_view import ArrivalStrip, BytesView
-from .source import Source, choices, from_run, headers_in, headers_out, kept, pasted, source
+from .source import ResponseSource, choices, from_run, headers_in, headers_out, kept, pasted, source
 
 _FIELDS = ("status", "stream", "response_path", "prompt", "inputs", "max_tokens")
 
@@ -152,7 +152,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
         """What the parser makes of the reads up to the step chosen."""
         return self._parsed
 
-    def _take(self, new: Source) -> None:
+    def _take(self, new: ResponseSource) -> None:
         self._source, self.case, self._page = new, new.case, 0
         self._say("")
         n = len(new.case.read_ends)

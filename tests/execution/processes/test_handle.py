@@ -24,7 +24,7 @@ async def made() -> WorkerHandle:
 
 async def gone(member: WorkerHandle) -> str | None:
     """Why it is no more; a word that no worker says is waited for until then."""
-    assert await member.said("no such word", 30) is None
+    assert await member.wait_for("no such word", 30) is None
     return member.lost
 
 
@@ -33,7 +33,7 @@ def test_one_that_is_killed_is_said_to_be_by_what() -> None:
         member = await made()
         os.kill(member.pid, signal.SIGKILL)
         lost = await gone(member)
-        member.tell("stop", stop=None)  # and nothing happens
+        member.send("stop", stop=None)  # and nothing happens
         member.close()
         return lost
 
@@ -56,8 +56,8 @@ def test_one_that_cannot_even_begin_is_told_by_its_last_words(tmp_path: Path, mo
 def test_one_that_fails_at_what_it_was_told_is_ended_and_told_by_its_sentence() -> None:
     async def main() -> str | None:
         member = await made()
-        member.tell("hello", run="nobody knows this", part=0)
-        assert await member.said("ready", 30) is None
+        member.send("hello", run="nobody knows this", part=0)
+        assert await member.wait_for("ready", 30) is None
         member.close()
         return member.lost
 
@@ -69,7 +69,7 @@ def test_one_that_is_closed_is_not_lost_and_is_no_more(monkeypatch: pytest.Monke
 
     async def main() -> tuple[str | None, int, bytes]:
         member = await made()
-        assert await member.said("ready", 0.5) is None  # it was told nothing and says nothing
+        assert await member.wait_for("ready", 0.5) is None  # it was told nothing and says nothing
         environment = await asyncio.to_thread(Path(f"/proc/{member.pid}/environ").read_bytes)
         await asyncio.to_thread(member.close)
         await asyncio.sleep(0)

@@ -34,7 +34,7 @@ def test_a_message_that_breaks_off_anywhere_is_left_out(cut: int) -> None:
 
 def test_an_order_carries_a_config_with_its_secrets() -> None:
     config = bk.RunConfig(endpoint=bk.Endpoint(url="http://127.0.0.1/?token=t-1", api_key="k-1"), dataset={"a": 1})
-    word, content = protocol.ordered(protocol.order("hello", config=config, part=2))
+    word, content = protocol.read_order(protocol.encode_order("hello", config=config, part=2))
     assert (word, content["part"]) == ("hello", 2)
     assert content["config"].endpoint.key() == "k-1"
     assert content["config"].endpoint.url == "http://127.0.0.1/?token=t-1"
@@ -42,7 +42,9 @@ def test_an_order_carries_a_config_with_its_secrets() -> None:
 
 def test_a_word_carries_frames_and_numbers_as_they_are() -> None:
     frame = pl.DataFrame({"a": [1, None], "b": [["x"], []]}, schema={"a": pl.Int64, "b": pl.List(pl.String)})
-    say, content, frames = protocol.said(protocol.word("rows", [frame, frame.clear()], n=np.int64(3), share=None))
+    say, content, frames = protocol.read_report(
+        protocol.encode_report("rows", [frame, frame.clear()], n=np.int64(3), share=None)
+    )
     assert (say, content) == ("rows", {"n": 3, "share": None})
     assert frames[0].equals(frame)
     assert frames[1].schema == frame.schema

@@ -39,14 +39,14 @@ class Process:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self._answers = protocol.read_message(cast(BinaryIO, self.process.stdout))
 
-    def tell(self, word: str, **content: Any) -> None:
-        protocol.write(cast(BinaryIO, self.process.stdin), protocol.order(word, **content))
+    def send(self, word: str, **content: Any) -> None:
+        protocol.write(cast(BinaryIO, self.process.stdin), protocol.encode_order(word, **content))
 
     def hears(self, until: str) -> list[tuple[str, dict[str, Any], list[pl.DataFrame]]]:
         """What it says, up to the word `until`; the last is that word or "failed"."""
         heard = []
         for parts in self._answers:
-            heard.append(protocol.said(parts))
+            heard.append(protocol.read_report(parts))
             if heard[-1][0] in (until, "failed"):
                 return heard
         raise AssertionError(f"the worker ended before it said {until!r}")
@@ -88,7 +88,7 @@ def greet(
     )
     head, secrets = request_head(config.endpoint), tuple(config.endpoint.secrets())
     assert tally.path is not None
-    worker.tell("hello", run=protocol.Hello(config, head, "s", tally.path, secrets=secrets), part=0)
+    worker.send("hello", run=protocol.Hello(config, head, "s", tally.path, secrets=secrets), part=0)
     return worker.hears("ready")
 
 
@@ -99,10 +99,10 @@ def test_a_level_from_hello_to_done(worker: Process, tally: SharedCounters, serv
     before = time.monotonic_ns()
     ((_, ready, _),) = greet(worker, tally, server.url)
     assert before < ready["mono_ns"] < time.monotonic_ns()  # one clock for the whole machine
-    worker.tell("prepare", part=Shard(KEY_OF_LEVEL, users=2))
+    worker.send("prepare", part=Shard(KEY_OF_LEVEL, users=2))
     assert worker.hears("built") == [("built", {}, [])]
     origin = time.monotonic_ns() + 50_000_000
-    worker.tell("go", origin_ns=origin)
+    worker.send("go", origin_ns=origin)
     heard = worker.hears("done")
     frames = [frames for say, _, frames in heard if say == "rows"]
     rows, chunks = pl.concat([f[0] for f in frames]), pl.concat([f[1] for f in frames])
@@ -128,13 +128,13 @@ def test_a_stop_is_done_at_once_and_an_interrupt_is_not_its_own(
     worker: Process, tally: SharedCounters, server: Any
 ) -> None:
     greet(worker, tally, server.url)
-    worker.tell("prepare", part=Shard(replace(KEY_OF_LEVEL, key=LevelKey("D(10,9000)", ClosedLoop(2))), users=2))
+    worker.send("prepare", part=Shard(replace(KEY_OF_LEVEL, key=LevelKey("D(10,9000)", ClosedLoop(2))), users=2))
     worker.hears("built")
-    worker.tell("go", origin_ns=time.monotonic_ns())
+    worker.send("go", origin_ns=time.monotonic_ns())
     worker.hears("status")
     worker.process.send_signal(signal.SIGINT)
     worker.hears("status")
-    worker.tell("stop", stop=Stop(StopReason.STOPPED, {"why": "enough"}))
+    worker.send("stop", stop=Stop(StopReason.STOPPED, {"why": "enough"}))
     heard = worker.hears("done")
     assert heard[-1][1]["report"]["ended_by"] == {"reason": "stopped", "why": "enough"}
     (rows,) = [frames[0] for say, _, frames in heard if say == "rows"]

@@ -1,4 +1,4 @@
-"""Why the accounts of a run's tokens differ, and how much remains unexplained.
+"""The same tokens by four accounts: why they differ, and how much remains unexplained.
 
 The same tokens are counted four times: asked for by the scenario, reported by the server (that is what is paid for), counted by
 the tokenizer in the text, and as chunks. Each step from one account to the next is taken apart here into causes that add up to
@@ -20,10 +20,10 @@ from ..results.row_notes import figure, noted
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from ..results.token_notes import AT_LIMIT, FILTERED, SPECIALS
-from .accounts import total
 from .chat_template import messages, template_tokens
 from .given import of_run
 
+ACCOUNTS = ("asked", "reported", "counted", "used", "chunks")
 # code -> (what it is, whether it explains its tokens)
 CAUSES: dict[str, tuple[str, bool]] = {
     "cut": ("the prompt could not be cut to the length asked for", True),
@@ -54,6 +54,40 @@ _SCHEMA: ColumnTypes = {
     "scenario": pl.String(), "load": pl.String(), "level": pl.Float64(), "step": pl.String(), "cause": pl.String(),
     "explained": pl.Boolean(), "requests": pl.Int64(), "tokens": pl.Int64(), "apart": pl.Int64(),
 }  # fmt: skip
+
+
+def token_table(rows: pl.DataFrame) -> pl.DataFrame:
+    """Tokens by the four accounts, one row per (scenario, load, level) and direction, over the successful measured `requests`:
+    asked for, reported by the server, counted by the tokenizer, used, and output chunks.
+
+    Each is a sum over those requests that have that count, and `<account>_n` says how many they are; null if none has.
+    `difference`: reported - counted over the `both_n` requests that have both, and null if none has.
+    """
+    ok = rows.filter((pl.col("outcome") == "ok") & (pl.col("phase") == "measured"))
+    parts = []
+    for what in ("input", "output"):
+        columns = dict.fromkeys(ACCOUNTS, pl.lit(None, pl.Int64)) | {
+            "asked": pl.col(f"{what}_tokens_target"),
+            "reported": pl.col(f"{what}_tokens_server"),
+            "counted": pl.col(f"{what}_tokens_client"),
+            "used": pl.col(f"{what}_tokens"),
+        }
+        if what == "output":
+            columns["chunks"] = pl.col("output_chunks")
+        apart = pl.col("reported") - pl.col("counted")
+        parts.append(
+            ok.select(*LEVEL, **columns)
+            .group_by(LEVEL, maintain_order=True)
+            .agg(
+                pl.lit(what).alias("tokens"),
+                pl.len().cast(pl.Int64).alias("requests"),
+                *(total(pl.col(name)) for name in ACCOUNTS),
+                *(pl.col(name).count().cast(pl.Int64).alias(f"{name}_n") for name in ACCOUNTS),
+                total(apart).alias("difference"),
+                apart.count().cast(pl.Int64).alias("both_n"),
+            )
+        )
+    return pl.concat(parts).sort(LEVEL, maintain_order=True)
 
 
 def token_causes(rows: pl.DataFrame) -> pl.DataFrame:
@@ -169,6 +203,11 @@ def unexplained(rows: pl.DataFrame) -> float | None:
     rest = token_causes(rows).filter(~pl.col("explained"))["apart"].sum()
     tokens = sum(int(column.sum()) for column in reported)
     return float(rest) / tokens if tokens else None
+
+
+def total(tokens: pl.Expr) -> pl.Expr:
+    """The sum of the known values; null if there are none."""
+    return pl.when(tokens.count() > 0).then(tokens.sum()).cast(pl.Int64)
 
 
 @of_run

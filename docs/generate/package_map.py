@@ -1,16 +1,15 @@
-"""Writes the map of the package into CONTRIBUTING.md, from the first sentence of each module: `python docs/make_map.py`."""
+"""The map of the package in CONTRIBUTING.md, from the first sentence of each module."""
 
 from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE, PAGE = ROOT / "basetenkit", ROOT / "CONTRIBUTING.md"
-BEGIN, END = "<!-- the map: python docs/make_map.py -->", "<!-- end of the map -->"
+BEGIN, END = "<!-- the map: python -m docs.generate -->", "<!-- end of the map -->"
 # From what a person calls down to what every part may use: the order of the layers.
 ORDER = (
     "cli", "notebook", "studies", "interop", "session", "runs", "reporting", "execution", "analysis", "loadgen", "results",
@@ -48,15 +47,8 @@ def made() -> str:
     return "\n".join([BEGIN, "```", "basetenkit/", *lines(PACKAGE), "```", END])
 
 
-def main() -> None:
-    if "--show" in sys.argv:
-        sys.stdout.write(made())
-        return
-    page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(before + made() + after, "utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def page() -> str:
+    """CONTRIBUTING.md with the map as it should be."""
+    text = PAGE.read_text("utf-8")
+    before, _, rest = text.partition(BEGIN)
+    return before + made() + rest.partition(END)[2]

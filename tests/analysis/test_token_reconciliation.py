@@ -6,8 +6,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basetenkit.analysis.token_causes import CAUSES, causes_table, paid_table, token_causes, unexplained
+from basetenkit.analysis.token_reconciliation import (
+    CAUSES,
+    causes_table,
+    paid_table,
+    token_causes,
+    token_table,
+    unexplained,
+)
 from basetenkit.core.notes import note
+from basetenkit.reporting.tables import tokens
 from basetenkit.results.row_notes import saved
 
 from ..making import number
@@ -201,3 +209,33 @@ def test_requests_that_never_left_sent_no_tokens_and_other_phases_are_named() ->
     assert ["D(100,20)", "concurrency 1", "connection_error", "10", "0", "–", "–", "–"] in lines
     assert ["D(100,20)", "concurrency 2", "connection_error", "4", "2", "200", "–", "–"] in lines
     assert ["D(100,20)", "concurrency 4", "cancelled (cooldown)", "3", "3", "300", "–", "–"] in lines
+
+
+def test_token_accounts_are_sums_over_successes_and_null_where_there_is_none() -> None:
+    frame = rows(
+        4, outcome=["ok", "ok", "ok", "timeout"], output_tokens_server=[20, 19, None, 20], output_tokens_client=None
+    )
+    by = {row["tokens"]: row for row in token_table(frame).iter_rows(named=True)}
+    assert by["output"]["reported"] == 39
+    assert by["output"]["reported_n"] == 2
+    assert (by["output"]["counted"], by["output"]["counted_n"]) == (None, 0)
+    assert (by["output"]["difference"], by["output"]["both_n"]) == (None, 0)
+    assert (by["output"]["asked"], by["output"]["chunks"], by["output"]["requests"]) == (60, 60, 3)
+    assert (by["input"]["asked"], by["input"]["chunks"]) == (300, None)
+
+
+def test_usage_in_every_other_response_is_compared_over_those_that_have_both() -> None:
+    frame = rows(30, output_tokens_server=[10, None] * 15, output_tokens_client=10)
+    [row] = token_table(frame).filter(pl.col("tokens") == "output").iter_rows(named=True)
+    assert (row["reported"], row["reported_n"], row["counted"], row["counted_n"]) == (150, 15, 300, 30)
+    assert (row["difference"], row["both_n"]) == (0, 15)
+    text = repr(tokens(Frames(frame)))
+    assert "150 (of 15 requests)" in text
+    assert "0 (of 15 requests)" in text
+
+
+def test_only_measured_successes_are_in_the_accounts() -> None:
+    frame = rows(
+        6, phase=["warmup", "ramp", "measured", "measured", "cooldown", "measured"], outcome=["ok"] * 5 + ["empty"]
+    )
+    assert token_table(frame)["requests"].to_list() == [2, 2]

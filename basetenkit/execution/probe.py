@@ -33,7 +33,7 @@ _DEAD = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 407, 410})
 
 
 class Probe(LoadGenerator):
-    """A stage that sends one request. `level`: the level that the request is made like; its index names the row's folder."""
+    """A LoadGenerator that sends one request. `level`: the level whose requests it is like; its index names the row's folder."""
 
     @classmethod
     def of(cls, prepared: Prepared, salt: str, poller: Poller) -> Probe:

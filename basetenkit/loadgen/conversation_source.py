@@ -1,4 +1,4 @@
-"""What goes out of a level of conversations: a Source whose requests are their turns.
+"""What goes out of a level of conversations: a RequestSource whose requests are their turns.
 
 A conversation takes the numbers of all its turns when it begins, one after the other, in the order of the plan; the last
 one is cut where the plan ends. A turn that fails ends its conversation: the numbers that are left are never sent, and no
@@ -22,7 +22,7 @@ from ..transport.clock import mono
 from ..transport.http_request import Head, HttpRequest
 from ..workload.conversations import ConversationSampler, ConversationState
 from .counters import MEASURED, WARMUP
-from .driver import Follow
+from .driver import NextTurn
 from .request_source import RequestSource, TokenBudget, request_id
 
 
@@ -100,10 +100,10 @@ class ConversationSource(RequestSource):
             future.set_result(text)
 
     @property
-    def follow(self) -> Follow | None:
-        return self._next_turn
+    def next_turn(self) -> NextTurn | None:
+        return self._await_turn
 
-    async def _next_turn(self, exchange: Exchange, origin_ns: int) -> tuple[int, Request, HttpRequest] | None:
+    async def _await_turn(self, exchange: Exchange, origin_ns: int) -> tuple[int, Request, HttpRequest] | None:
         """(when it was due in ns, the next turn, as HTTP has it) once that is due; None where the conversation is over."""
         talk = self._held.pop(exchange.request.conversation_id or "")
         if talk.at >= len(talk.numbers):
@@ -114,8 +114,8 @@ class ConversationSource(RequestSource):
         if text is None:
             self._give_up(talk, talk.at)
             return None
-        self._speaker.hear(talk, text)
-        request = self._speaker.say(talk)
+        self._speaker.add_response(talk, text)
+        request = self._speaker.next_request(talk)
         due = exchange.end_ns or mono()
         if self._scheduled:
             due = max(due, origin_ns + int(self._times[talk.numbers[talk.at - 1]] * 1e9))

@@ -22,8 +22,8 @@ from ..transport.httpcore_pool import HttpxPool
 from ..transport.pool import ConnectBarrier, Pool, SendThrottle
 from .opening import is_full, patience, room
 
-Again = Callable[[Exchange], tuple[float, Request, HttpRequest] | None]
-Follow = Callable[[Exchange, int], Awaitable[tuple[int, Request, HttpRequest] | None]]
+Retry = Callable[[Exchange], tuple[float, Request, HttpRequest] | None]
+NextTurn = Callable[[Exchange, int], Awaitable[tuple[int, Request, HttpRequest] | None]]
 NextRequest = Callable[[], tuple[Request, HttpRequest] | None]
 STAGGER_SHARE, WARM_UP_SHARE = 0.1, 0.2  # of a level's time at most
 LOOK_S = 0.005  # how often it is looked whether first bytes have come, while users begin
@@ -53,11 +53,11 @@ class Level:
         *,
         limit: Limit,
         warm_up_most: int = 0,
-        again: Again = lambda exchange: None,
-        follow: Follow | None = None,
+        retry: Retry = lambda exchange: None,
+        next_turn: NextTurn | None = None,
     ) -> None:
-        self._pool, self._poller, self._source, self._done, self._again = pool, poller, source, done, again
-        self._limit, self._follow, self._warm_up_most = limit, follow, warm_up_most
+        self._pool, self._poller, self._source, self._done, self._retry = pool, poller, source, done, retry
+        self._limit, self._next_turn, self._warm_up_most = limit, next_turn, warm_up_most
         self._tasks: set[asyncio.Task[None]] = set()
         self.origin_ns = mono()
         self.sent = self.in_flight = self.peak = self.held_back = 0
@@ -219,23 +219,23 @@ class Level:
         gate: ConnectBarrier | None = None,
         opens: bool = False,
     ) -> bool:
-        """Sends one request, again where `again` says so, and then what `follow` says; False where the level was stopped. `opens`:
+        """Sends one request, again if `retry` says so, and then what `next_turn` says; False if the level was stopped. `opens`:
         whether it is a user's first."""
         while True:
             exchange = await self._once(request, message, due=due, start=start, gate=gate, opens=opens)
-            more = self._again(exchange) if exchange is not None and not self._ending else None
-            if exchange is None or (more is None and (self._follow is None or self._ending)):
+            more = self._retry(exchange) if exchange is not None and not self._ending else None
+            if exchange is None or (more is None and (self._next_turn is None or self._ending)):
                 return exchange is not None
             try:
-                following = await (self._next_turn(exchange) if more is None else self._after_pause(*more))
+                following = await (self._turn_after(exchange) if more is None else self._after_pause(*more))
             except asyncio.CancelledError:
                 return False
             if following is None:
                 return True
             (due, request, message), start, gate, opens = following, mono(), None, False
 
-    async def _next_turn(self, exchange: Exchange) -> tuple[int, Request, HttpRequest] | None:
-        return None if self._follow is None else await self._follow(exchange, self.origin_ns)
+    async def _turn_after(self, exchange: Exchange) -> tuple[int, Request, HttpRequest] | None:
+        return None if self._next_turn is None else await self._next_turn(exchange, self.origin_ns)
 
     @staticmethod
     async def _after_pause(seconds: float, request: Request, message: HttpRequest) -> tuple[int, Request, HttpRequest]:

@@ -1,7 +1,7 @@
 """Sends a level: one loop that builds the requests, sends them, reads what came back and makes rows.
 
-A Stage runs on the run's own thread (`workers=0`) or in a worker's process; it is the same either way, and knows neither
-folder nor other stages. While responses are in flight the engine only stamps and stores; everything else happens in the
+A LoadGenerator runs on the run's own thread (`workers=0`) or in a worker's process; it is the same either way, and knows neither
+folder nor other generators. While responses are in flight the engine only stamps and stores; everything else happens in the
 ResponseQueue's turns, between reads.
 """
 
@@ -44,7 +44,7 @@ LOOK_EVERY_S, LOOKS_A_SECOND = 0.05, 20
 
 @dataclass(slots=True, eq=False)
 class RecordBatch:
-    """A Batch as a stage fills it: (rows, chunks) in `size`."""
+    """A Batch as a LoadGenerator fills it: (rows, chunks) in `size`."""
 
     table: Recorder
     captured: list[Exchange] = field(default_factory=list)
@@ -62,7 +62,7 @@ class RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one stage does of a level: `users` of a closed loop, or every `parts`-th arrival of an open one."""
+    """What one LoadGenerator does of a level: `users` of a closed loop, or every `parts`-th arrival of an open one."""
 
     level: PlannedLevel
     part: int = 0
@@ -106,7 +106,7 @@ class LoadGenerator:
         self._not_captured = 0
 
     async def open(self) -> None:
-        """Nothing to do: this stage is where the run is. Nor in `close`: a level leaves nothing behind."""
+        """Nothing to do: this generator is where the run is. Nor in `close`: a level leaves nothing behind."""
 
     async def close(self) -> None: ...
 
@@ -121,7 +121,7 @@ class LoadGenerator:
         await self.run_level()
 
     def prefetch(self, part: Shard) -> None:
-        """Builds the first requests; then `perform` can begin at once."""
+        """Builds the first requests; then `run_level` can begin at once."""
         self._source = self._source_of(part)
         self._source.fill(min(LOOK_AHEAD, 2 * (part.users or 64) + 64))
         self._part, self._status, self._level = part, Status(), None
@@ -185,8 +185,9 @@ class LoadGenerator:
 
         limit = TimeLimit(self._config.max_seconds)
         most = self._tally.goal // 2 + self._config.warmup_requests
-        again = source.again
-        level = Level(pool, poller, take, done, limit=limit, warm_up_most=most, again=again, follow=source.follow)
+        level = Level(
+            pool, poller, take, done, limit=limit, warm_up_most=most, retry=source.retry, next_turn=source.next_turn
+        )
         with reduced_gc():
             if origin_ns is not None:
                 await asyncio.sleep(max((origin_ns - mono()) / 1e9, 0))
@@ -209,7 +210,7 @@ class LoadGenerator:
         part, planned = self._part, self._part.level
         if isinstance(planned.load, ClosedLoop):
             steady = self._config.steady and part.users > 1
-            known = planned.scenario.fixed_output and self._source.follow is None
+            known = planned.scenario.fixed_output and self._source.next_turn is None
             few = steady and known and self._config.endpoint.stream
             await level.closed_loop(part.users, staggered=steady and not known, few=few)
         else:
@@ -262,7 +263,7 @@ class LoadGenerator:
         (exchange, reading), current, status = what, self._batch, self._status
         row = current.table.append(reading)
         ok = row["outcome"] == Outcome.OK
-        self._spend.settle(exchange.request, row)
+        self._spend.commit(exchange.request, row)
         self._source.answered(exchange.request, row["text"] if ok else None)
         self._tally.ended(ok)
         if row["phase"] not in (RAMP, COOLDOWN):

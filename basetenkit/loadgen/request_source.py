@@ -21,7 +21,7 @@ from ..transport.http_request import Head, HttpRequest
 from ..transport.httpcore_pool import HttpxPool
 from ..transport.pool import Origin, Pool
 from .counters import COOLDOWN, MEASURED, RAMP, WARMUP, Quota, SharedCounters
-from .driver import Follow
+from .driver import NextTurn
 from .retries import pause_before_again
 from .stop_conditions import TokenLimit
 
@@ -97,7 +97,7 @@ class RequestSource:
         self._at, self._stride = first, stride
 
     @property
-    def follow(self) -> Follow | None:
+    def next_turn(self) -> NextTurn | None:
         """The source of the request that follows an exchange, when it is due; None if requests are independent."""
         return None
 
@@ -190,7 +190,7 @@ class RequestSource:
         request = replace(request, request_id=request_id(self._prefix, number), number=number, phase=phase)
         return request, HttpRequest(self._head, ((ID_HEADER, request.request_id),), request.body)
 
-    def again(self, exchange: Exchange) -> tuple[float, Request, HttpRequest] | None:
+    def retry(self, exchange: Exchange) -> tuple[float, Request, HttpRequest] | None:
         """(seconds to wait, the request as it goes again, in HTTP) after a try in the warm-up; None where that was the last."""
         before = exchange.request
         if before.number is None or before.phase != "warmup" or before.attempt > self._config.warmup_retries:
@@ -200,7 +200,7 @@ class RequestSource:
             return None
         attempt = before.attempt + 1
         request = replace(before, request_id=request_id(self._prefix, before.number, attempt), attempt=attempt)
-        self._spend.promise(request)
+        self._spend.reserve(request)
         return pause, request, HttpRequest(self._head, ((ID_HEADER, request.request_id),), request.body)
 
 
@@ -215,31 +215,31 @@ class TokenBudget:
         self._limit, self.tally = TokenLimit(limit), tally or SharedCounters()
 
     @staticmethod
-    def _promised(request: Request) -> int:
+    def _reserved(request: Request) -> int:
         return (request.input_tokens_client or request.input_tokens_target or 0) + (request.output_tokens_target or 0)
 
     def take(self, request: Request, at: int | None = None, settled: bool = True) -> tuple[int, str] | None:
         """The number and phase under which `request` may go, its tokens promised; None where all are taken or the limit forbids
         it."""
-        return self.tally.take(self._promised(request), self._limit, at, settled)
+        return self.tally.take(self._reserved(request), self._limit, at, settled)
 
     def take_reserved(self, request: Request, number: int, phase: str) -> bool:
         """Whether `request` may go under a number that was reserved for it."""
-        return self.tally.take_reserved(number, phase, self._promised(request), self._limit)
+        return self.tally.take_reserved(number, phase, self._reserved(request), self._limit)
 
-    def promise(self, request: Request) -> None:
+    def reserve(self, request: Request) -> None:
         """The tokens of one that goes again, whatever the limit: the row of the try before gave its own back."""
-        self.tally.spend(self._promised(request))
+        self.tally.spend(self._reserved(request))
 
     def swap(self, promised: Request, sent: Request) -> None:
         """Another request goes than the one whose tokens were promised."""
-        self.tally.spend(self._promised(sent) - self._promised(promised))
+        self.tally.spend(self._reserved(sent) - self._reserved(promised))
 
-    def settle(self, request: Request, row: NewRow) -> None:
+    def commit(self, request: Request, row: NewRow) -> None:
         if row["sent_s"] is None:
-            self.tally.spend(-self._promised(request))
+            self.tally.spend(-self._reserved(request))
         elif row["input_tokens"] is not None and row["output_tokens"] is not None:
-            self.tally.spend(row["input_tokens"] + row["output_tokens"] - self._promised(request))
+            self.tally.spend(row["input_tokens"] + row["output_tokens"] - self._reserved(request))
 
 
 def connections(endpoint: Endpoint, poller: Poller, wall: WallClock) -> Pool | HttpxPool:

@@ -14,7 +14,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.types import NewRow
+from ..core.types import JsonObject
 
 SCALE = 1.5
 # Okabe and Ito's palette, which colour-blind readers can tell apart; yellow is left out: it is too pale on white.
@@ -23,7 +23,7 @@ LABEL_LIMIT = 320  # pixels: a level's label is longer than Vega's 160
 INK, FAINT, GRID = "#222", "#888", "#ddd"
 
 
-def theme() -> NewRow:
+def theme() -> JsonObject:
     """The card: white background, dark ink, pale grid."""
     text = {"labelColor": INK, "titleColor": INK}
     return {
@@ -53,7 +53,7 @@ def enable_charts() -> None:
     alt.data_transformers.disable_max_rows()
 
 
-def render(spec: NewRow, **_: Any) -> tuple[NewRow, NewRow]:
+def render(spec: JsonObject, **_: Any) -> tuple[JsonObject, JsonObject]:
     """(MIME bundle, metadata) of a Vega-Lite spec: interactive Vega, a palette PNG, and plain text."""
     import vl_convert
 
@@ -99,9 +99,9 @@ def describe(spec: Mapping[str, object]) -> str:
     return f"Chart: {title}" if title else "Chart"
 
 
-def _pack(node: Any, datasets: NewRow) -> None:
+def _pack(node: Any, datasets: JsonObject) -> None:
     """Turns data sets of rows into CSV text inside the spec: an .ipynb puts each JSON value on a line of its own."""
-    formats: dict[str, NewRow | None] = {}
+    formats: dict[str, JsonObject | None] = {}
     stack = [node]
     while stack:
         x = stack.pop()

@@ -173,7 +173,7 @@ class ConversationSampler:
         """The first turn of the next conversation, which is appended to `begun`."""
         self.begun.append(self._upcoming)
         self._upcoming = self._skip(self._parts - 1)
-        return self.say(self.begun[-1], request_id)
+        return self.next_request(self.begun[-1], request_id)
 
     def drawn(self, draw: int) -> Request | None:
         """None: a conversation of another sender is not taken over."""
@@ -189,9 +189,9 @@ class ConversationSampler:
         turns = self._conversations[pick]
         opening = turns[: self._apart.randint(1, len(turns))]
         self.begun.append(ConversationState(opening, 0, opening=True, params=self._of_row(pick)))
-        return self.say(self.begun[-1])
+        return self.next_request(self.begun[-1])
 
-    def say(self, talk: ConversationState, request_id: str = "") -> Request:
+    def next_request(self, talk: ConversationState, request_id: str = "") -> Request:
         """The request of its next turn. `input_tokens_client` is of all messages, each counted by itself."""
         mark = "" if talk.at else next(self._marks)
         for message in talk.turns[talk.at].said:
@@ -213,7 +213,7 @@ class ConversationSampler:
             message_count=len(talk.messages),
         )
 
-    def hear(self, talk: ConversationState, text: str) -> None:
+    def add_response(self, talk: ConversationState, text: str) -> None:
         """Puts the answer to the last turn into the history: the model's `text`, or the data set's."""
         turn = talk.turns[talk.at - 1]
         if turn.call is not None:

@@ -67,16 +67,16 @@ def test_the_guard_counts_promises_first_and_what_was_taken_then() -> None:
         False,
     ]
     assert (spend.tally.tokens, spend.tally.reached) == (100, True)
-    spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": 5})
+    spend.commit(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": 5})
     assert spend.tally.tokens == 85
-    spend.settle(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": None})
+    spend.commit(request, {"sent_s": 1.0, "input_tokens": 30, "output_tokens": None})
     assert spend.tally.tokens == 85, "what cannot be known is counted as promised"
 
 
 def test_a_request_that_never_left_is_not_paid_for() -> None:
     spend, request = TokenBudget(limit=100), Request("r", b"", "", input_tokens_client=60, output_tokens_target=20)
     assert begun(spend).take(request) == (0, MEASURED)
-    spend.settle(request, {"sent_s": None, "input_tokens": 60, "output_tokens": None})
+    spend.commit(request, {"sent_s": None, "input_tokens": 60, "output_tokens": None})
     assert spend.tally.tokens == 0
     assert spend.take(request) == (1, MEASURED)
 
@@ -94,7 +94,7 @@ def test_a_source_is_dry_when_the_guard_says_so_and_keeps_the_request() -> None:
     s = source(config(), spend)
     taken = drawn(s)
     assert len(taken) == 2  # 25 tokens each
-    spend.settle(taken[0][0], {"sent_s": 1.0, "input_tokens": 5, "output_tokens": 1})
+    spend.commit(taken[0][0], {"sent_s": 1.0, "input_tokens": 5, "output_tokens": 1})
     assert s() is not None
     assert [r.request_id for r, _ in taken] == ["abc-000-000000", "abc-000-000001"]
 

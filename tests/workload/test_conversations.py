@@ -74,8 +74,8 @@ def test_the_history_holds_the_answers_that_were_chosen(history_from: str, heard
     request = speaker.request("r")
     talk = speaker.begun.popleft()
     assert json.loads(request.body)["messages"] == TALK[:2]
-    speaker.hear(talk, "mine")
-    second = speaker.say(talk)
+    speaker.add_response(talk, "mine")
+    second = speaker.next_request(talk)
     assert json.loads(second.body)["messages"] == [*TALK[:2], said("assistant", heard), TALK[3]]
     assert (second.turn, second.input_tokens_client) == (2, len("Brief." + "one" + heard + "two"))
     assert list(json.loads(second.body)) == list(json.loads(request.body)), "the payload's order of keys"
@@ -89,8 +89,8 @@ def test_rd_marks_the_first_question_and_the_mark_stays_in_the_history() -> None
     assert system == TALK[0]
     mark = asked["content"].removesuffix("one")
     assert re.fullmatch(r"\[NONCE-[0-9a-f]{12}\] ", mark)
-    speaker.hear(talk, "mine")
-    second = speaker.say(talk)
+    speaker.add_response(talk, "mine")
+    second = speaker.next_request(talk)
     body = json.loads(second.body)
     assert body["messages"] == [system, asked, said("assistant", "mine"), TALK[3]]
     assert (body["max_tokens"], body["ignore_eos"], second.output_tokens_target) == (7, True, 7)
@@ -156,8 +156,8 @@ def test_a_history_with_tool_calls_is_sent_as_it_is(history_from: str, heard: st
     bodies = [json.loads(speaker.request("r").body)["messages"]]
     talk = speaker.begun.popleft()
     for _ in range(2):
-        speaker.hear(talk, "mine")
-        bodies.append(json.loads(speaker.say(talk).body)["messages"])
+        speaker.add_response(talk, "mine")
+        bodies.append(json.loads(speaker.next_request(talk).body)["messages"])
     assert bodies[0] == TOOLS[:1]
     assert bodies[1] == TOOLS[:3], "the call belongs to its result, whoever answers"
     assert bodies[2] == [*TOOLS[:3], said("assistant", heard), TOOLS[4]]
@@ -188,8 +188,8 @@ def test_the_parameters_of_a_row_go_with_each_of_its_turns() -> None:
     )
     first = speaker.request("r")
     talk = speaker.begun.popleft()
-    speaker.hear(talk, "mine")
-    for request in (first, speaker.say(talk)):
+    speaker.add_response(talk, "mine")
+    for request in (first, speaker.next_request(talk)):
         body = json.loads(request.body)
         assert {key: body[key] for key in params} == params
         assert request.output_tokens_target == 7

@@ -2,7 +2,7 @@
 
 A notebook's kernel computes now and then, and holds the interpreter meanwhile; a process that only sends is not disturbed by
 that. `crew` is the parent's side: it starts the processes, shares a level out among them and takes their rows in. `worker` is
-theirs: a Stage, spoken to over the pipes of its stdin and stdout (`messages`). What must hold over all of them while they
+theirs: a LoadGenerator that takes orders on stdin and reports on stdout (`protocol`). What must hold over all of them while they
 send is counted in a `SharedCounters` that they share, so that none waits for the parent.
 
 They share one epoch: CLOCK_MONOTONIC is the machine's, not a process's. Each worker shows that when it starts (its clock lies

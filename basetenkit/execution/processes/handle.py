@@ -1,4 +1,4 @@
-"""One worker as its parent sees it: a process, what it was told, what it said, and how it was lost."""
+"""One worker as its parent sees it: a process, the orders it gets, the messages it sends, and how it was lost."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ ROWS_EVERY = 2  # statuses
 
 
 class Worker:
-    """A Stage and the two pipes it is spoken to over."""
+    """A LoadGenerator, and the two pipes between it and its parent."""
 
     def __init__(self, orders: BinaryIO, answers: BinaryIO, poller: Poller) -> None:
         self._orders, self._answers, self._poller = orders, answers, poller

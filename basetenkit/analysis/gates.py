@@ -249,7 +249,7 @@ def against(run: RunData, baseline: Given, tolerance: float = TOLERANCE) -> Iter
     found = compare(baseline, run)
     if not found.frame.height:
         raise ConfigError(
-            f"judge: the baseline has none of this run's levels ({', '.join(found.only_b) or 'it has none'})"
+            f"check_gates: the baseline has none of this run's levels ({', '.join(found.only_b) or 'it has none'})"
         )
     for row in found.frame.iter_rows(named=True):
         if row["metric"] in guarded(row["load"]):

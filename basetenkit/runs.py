@@ -141,4 +141,4 @@ class Run(RunData):
         return f"<Run: {planned.height} requests in {len(self.manifest.levels)} level(s), {ok} ok{state}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return showing.run(self, self._said)
+        return showing.run_bundle(self, self._said)

@@ -130,7 +130,7 @@ class LiveRun:
         return f"<LiveRun: {p['level']}, {p['finished']} of {p['planned']} requests, level {which} of {p['levels']}>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return showing.live(self.progress, self.done)
+        return showing.live_bundle(self.progress, self.done)
 
 
 def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:

@@ -11,7 +11,7 @@ from ..results.run_data import RunData
 from .tables import costs, overview
 
 
-def run(shown: RunData, said: str) -> dict[str, str]:
+def run_bundle(shown: RunData, said: str) -> dict[str, str]:
     """The MIME bundle of a run; `said`: its one line."""
     first, found = verdict(shown), figures.findings(shown)
     tables = [
@@ -23,7 +23,7 @@ def run(shown: RunData, said: str) -> dict[str, str]:
     return {"text/html": stacked(first.markup, paragraph(said), *tables), "text/plain": text}
 
 
-def live(progress: dict[str, object], done: bool) -> dict[str, str]:
+def live_bundle(progress: dict[str, object], done: bool) -> dict[str, str]:
     """The MIME bundle of a live run: one line, with its state now."""
     line = progress_text(progress)
     line += ", done" if done else ""

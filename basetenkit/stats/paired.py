@@ -22,7 +22,7 @@ Pairs = Sequence[tuple[Sequence[float], Sequence[float]]]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PairVerdict:
     """`ratio` (b / a) with its 95% interval, the 90% one within which equality is judged as `within`, and what follows."""
 
     metric: str
@@ -40,7 +40,7 @@ class Verdict:
         return {name: getattr(self, name) for name in names}
 
 
-def judge_means(metric: str, pairs: Pairs, margin: float) -> Verdict:
+def judge_means(metric: str, pairs: Pairs, margin: float) -> PairVerdict:
     """t on the log ratios of block means (values > 0); equality by two one-sided tests at 5%."""
     logs = np.array([math.log(np.mean(b) / np.mean(a)) for a, b in pairs if np.mean(a) > 0 and np.mean(b) > 0])
     k = len(logs)
@@ -52,7 +52,7 @@ def judge_means(metric: str, pairs: Pairs, margin: float) -> Verdict:
     return _decide(metric, "block means", k, m, spans, s, margin)
 
 
-def judge_p95(metric: str, pairs: Pairs, margin: float, seed: int = 0) -> Verdict:
+def judge_p95(metric: str, pairs: Pairs, margin: float, seed: int = 0) -> PairVerdict:
     """The ratio of the pooled p95s; labels swapped within pairs. Below 6 pairs no swap can be rare enough: no interval."""
     k = len(pairs)
     of = "pooled p95"
@@ -61,7 +61,7 @@ def judge_p95(metric: str, pairs: Pairs, margin: float, seed: int = 0) -> Verdic
     a, b = ([np.asarray(side, float) for side in sides] for sides in zip(*pairs, strict=True))
     ratio = _p95(b) / _p95(a) if _p95(a) > 0 else math.nan
     if k < 6 or not ratio > 0:
-        return Verdict(metric, of, k, ratio if ratio > 0 else None, None, None, False, MORE, max(6 - k, 1))
+        return PairVerdict(metric, of, k, ratio if ratio > 0 else None, None, None, False, MORE, max(6 - k, 1))
     swaps = np.random.default_rng(seed).random((P95, k)) < 0.5
     m = math.log(ratio)
 
@@ -76,7 +76,7 @@ def judge_p95(metric: str, pairs: Pairs, margin: float, seed: int = 0) -> Verdic
 
 def _decide(
     metric: str, of: str, k: int, m: float, spans: Sequence[tuple[float, float]], s: float, margin: float
-) -> Verdict:
+) -> PairVerdict:
     """`spans`: the 95% and the 90% interval of the log ratio `m`; `s`: its standard deviation from pair to pair."""
     bounds = (-math.log1p(margin), math.log1p(margin))
     within = bounds[0] < spans[1][0] and spans[1][1] < bounds[1]
@@ -84,7 +84,7 @@ def _decide(
     verdict = DIFFERS if apart else EQUAL if within else MORE
     more = _more(k, m, s, bounds[1]) if verdict == MORE else 0
     low, high = (math.exp(x) for x in spans[0])
-    return Verdict(metric, of, k, math.exp(m), low, high, within, verdict, more)
+    return PairVerdict(metric, of, k, math.exp(m), low, high, within, verdict, more)
 
 
 def _more(k: int, m: float, s: float, margin: float) -> int | None:
@@ -98,8 +98,8 @@ def _more(k: int, m: float, s: float, margin: float) -> int | None:
     return None
 
 
-def _nothing(metric: str, of: str, k: int) -> Verdict:
-    return Verdict(metric, of, k, None, None, None, False, MORE, None)
+def _nothing(metric: str, of: str, k: int) -> PairVerdict:
+    return PairVerdict(metric, of, k, None, None, None, False, MORE, None)
 
 
 def _t(p: float, df: int) -> float:

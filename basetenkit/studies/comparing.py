@@ -31,7 +31,7 @@ from ..core.types import NewRow
 from ..execution.waiting import wait_for
 from ..runs import Run
 from ..session import start
-from ..stats.paired import EQUAL, MORE, P95, Verdict, judge_means, judge_p95
+from ..stats.paired import EQUAL, MORE, P95, PairVerdict, judge_means, judge_p95
 
 LEAST_PAIRS, LEAST_SECONDS, LEAST_WAVES = 10, 30.0, 3
 TESTED = ("ttft_s", "tpot_s", "e2e_s", "output_tokens_per_s")
@@ -261,7 +261,7 @@ def _block(pair: int, name: str, run: Run) -> NewRow:
 
 def _judge(
     values: dict[tuple[int, str], dict[str, list[float]]], a: str, b: str, pairs: int, margin: float, seed: int
-) -> list[Verdict]:
+) -> list[PairVerdict]:
     """Each metric by its block means, each latency by its pooled p95 too."""
     found = []
     for metric in TESTED:
@@ -275,12 +275,12 @@ def _judge(
     return found
 
 
-def _frame(found: list[Verdict]) -> pl.DataFrame:
+def _frame(found: list[PairVerdict]) -> pl.DataFrame:
     numbers = dict.fromkeys(("ratio", "low", "high"), pl.Float64())
     return pl.DataFrame([v.as_row() for v in found], schema_overrides={**numbers, "more_pairs": pl.Int64()})
 
 
-def _sentence(v: Verdict, margin: float) -> str:
+def _sentence(v: PairVerdict, margin: float) -> str:
     title = METRICS[v.metric].title
     if v.ratio is None or v.low is None or v.high is None:
         return f"Not enough data: {v.pairs} pair(s) have a {title.lower()} in both blocks."

@@ -57,7 +57,7 @@ def test_what_was_told_of_a_run() -> None:
     assert "so no level was run: refused." in found[0].sentence
     assert found[0].cure.startswith("Check the port.")
     assert found[1].sentence == "The raw bytes of 3 exchanges were not saved: capture_limit_mb=7 was reached."
-    assert "250.0 ms" in found[2].sentence
+    assert "by 250 ms" in found[2].sentence
 
 
 def test_what_this_version_saved_stays_as_it_is() -> None:

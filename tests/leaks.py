@@ -26,7 +26,7 @@ def sockets() -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def the_clock_has_its_socket() -> None:
-    """The engine keeps one socket a process on purpose, which holds the kernel's stamping on: it is no leak."""
+    """The engine keeps one socket per process on purpose, to keep the OS kernel's stamping on: this is not a leak."""
     WallClock()
 
 

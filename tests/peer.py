@@ -21,7 +21,7 @@ def chunk(data: bytes) -> bytes:
 
 @dataclass
 class Peer:
-    """Where it listens, and the requests it has read (head and body)."""
+    """The port on which it listens, and the requests it has read (head and body)."""
 
     port: int
     requests: list[bytes] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What is left of a run when its process is killed, its disk is full, its folder is read-only or its files are broken."""
+"""The rest of a run after its process is killed, its disk is full, its folder is read-only or its files are broken."""
 
 from __future__ import annotations
 

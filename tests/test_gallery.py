@@ -1,4 +1,4 @@
-"""The gallery: each picture shows something, stays small, and the page speaks of every chart."""
+"""The gallery: each picture shows something and stays small, and the page describes every chart."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a person sees of each public object as the last line of a cell: what is wanted first stands first, in HTML and in
-plain text, no secret in either, nothing that needs a network, and what a server said as text."""
+"""Each public object as the last line of a cell, in HTML and in plain text: the most wanted parts come first, there is no secret,
+nothing needs a network, and output of a server is only text."""
 
 from __future__ import annotations
 

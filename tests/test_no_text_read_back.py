@@ -1,4 +1,4 @@
-"""What is written for people is read by people alone: no code asks what one of our own sentences says.
+"""Code never parses text that is written for people: no code looks at the words of our own sentences.
 
 The check follows the places where a sentence of ours is kept (an error's message, a finding's sentence, a row's
 `error_message` and `warnings`, the text of an exception) and fails where one is searched, cut or matched. Words of others

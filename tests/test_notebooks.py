@@ -50,7 +50,7 @@ def test_the_clock_notebook_states_an_error_that_holds_the_truth(papers: Papers,
     assert text.count("Time to first token") == 6
     assert "outside it" in text
     assert "heard late, ms" in text
-    assert "shape: (10, 3)" in text  # a row a token that the openai SDK was given
+    assert "shape: (10, 3)" in text  # one row per token that the openai SDK received
     assert len(charts(notebook)) == 1
 
 

@@ -40,7 +40,7 @@ def server() -> Iterator[Any]:
 
 
 def run_all(cells: list[str], seconds: float = 240) -> tuple[list[str | None], str, str]:
-    """(how each cell ended or None, what was written to stdout, to stderr) of cells that are sent at once."""
+    """(how each cell ended or None, the text on stdout, on stderr) of cells that are sent at once."""
     from jupyter_client.manager import start_new_kernel
 
     manager, client = start_new_kernel(kernel_name="python3", startup_timeout=90, stderr=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Scenarios from end to end: what a real server received of them, and what is said where it took tokens from a cache."""
+"""Scenarios from end to end: the requests that a real server received, and the findings if it took tokens from a cache."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ ERRORS = {"http_500": 0.2, "error_event": 0.2, "reset": 0.1}
 
 
 def spellings(secret: str) -> list[bytes]:
-    """A secret as it may be written: as it is, percent-encoded, in base64 (whichever bytes stand before it)."""
+    """A secret as it may be written: as it is, percent-encoded, in base64 (whichever bytes come before it)."""
     plain = secret.encode()
     inner = [base64.b64encode(b"x" * i + plain)[4 if i else 0 : -4] for i in range(3)]
     return [plain, quote(secret, safe="").encode(), plain.replace(b" ", b"+"), *inner]

@@ -83,7 +83,7 @@ def test_the_measured_requests_are_the_same_whatever_goes_around_them(server: An
 
 def test_the_first_requests_are_drawn_by_their_length_and_cut_at_a_random_place() -> None:
     """Of 4 and 60 tokens at 0.8 and 0.2, a stationary load is in a long one in 60 * 0.2 / (60 * 0.2 + 4 * 0.8) = 79% of its time;
-    what is left of it is uniform, so 30.5 tokens in the mean."""
+    the rest of it is uniform, so 30.5 tokens in the mean."""
     c = of_fields(scenarios=MIXED)
     sampler = Sampler(c, parse_scenario(c.scenarios[0]), load_tokenizer(None), salt="s", stream="x")
     drawn = [sampler.opening().output_tokens_target or 0 for _ in range(2000)]

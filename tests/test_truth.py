@@ -1,4 +1,4 @@
-"""What a run says against what the embedded endpoint knows: counts, and times on the same machine's monotonic clock.
+"""A run's results against the truth that the embedded endpoint recorded: counts, and times on the same machine's monotonic clock.
 
 These are claims of accuracy, not of speed: a figure's bound widens on a busy machine, and the claims hold within it.
 """
@@ -61,7 +61,7 @@ def test_96_of_96_at_8_and_16_with_a_role_frame_first_and_usage_late(tls: bool) 
             assert (rows["output_chunks"] == rows["true_tokens"]).all()
             assert (rows["clock"] == "kernel").all()
             first = rows["writes"].list.first()
-            # From when the request left: how late the server read it is no error of the client's.
+            # From when the request left: a late read by the server is not an error of the client.
             sent = [run.exchange(request_id).sent_ns for request_id in rows["request_id"]]
             truth = (first.list.get(1) - pl.Series(sent)) / 1e9
             off = number(rows["ttft_s"].median()) - number(truth.median())

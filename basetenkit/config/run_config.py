@@ -113,7 +113,7 @@ class RunConfig(Model):
     )
     max_requests: Requests = Field(
         default=200,
-        description="measured requests of each level and repeat, e.g. 200; 'auto': at least 10 times the level",
+        description="measured requests of each level and repeat, e.g. 200; 'auto': at least 200, 10 per user, 60 s of arrivals",
     )
     max_seconds: Seconds = Field(default=600.0, description="maximum duration of a level in seconds, e.g. 600")
     warmup_requests: Annotated[int, Field(ge=0)] = Field(
@@ -174,7 +174,7 @@ class RunConfig(Model):
     )
     preflight: bool = Field(
         default=True,
-        description="send one request first, and stop the run if it gets no answer; False runs the levels anyway",
+        description="send one request first, and stop the run if no request can succeed (no connection, 401, 404)",
     )
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""Means at the known mean of what was drawn: by hand, by simulation, and where they must not be."""
+"""Means at the known mean lengths: computed by hand, by simulation, and cases in which they must not be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gateways that buffer or hold back, as real servers on 127.0.0.1 do it, and what is said of them."""
+"""Gateways that buffer or delay, as real servers on 127.0.0.1 do it, and the findings about them."""
 
 from __future__ import annotations
 

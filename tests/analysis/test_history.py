@@ -111,7 +111,7 @@ def test_one_run_is_a_history_too_and_an_empty_folder_is_none(folder: Path, tmp_
 
 
 def test_figures_follow_the_files(folder: Path) -> None:
-    """What was made once is used again, and never for rows that have changed."""
+    """A cached result is used again, but never for rows that have changed."""
     frame = bk.history(folder).filter(pl.col("run").str.ends_with("z")).select("e2e_s_p50", "itl_s_p50")
     assert frame.collect().rows() == frame.collect().rows()
     (part,) = (folder / "z" / "levels" / "000").glob("requests*")

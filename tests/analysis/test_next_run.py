@@ -1,4 +1,4 @@
-"""Where the next run should lie, by simulation and by hand."""
+"""The range in which the next run should lie, by simulation and by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an open loop's users feel, what was cut, and what several runs know that one does not."""
+"""Open loops: latencies as users feel them, cut requests, and information that only several runs together have."""
 
 from __future__ import annotations
 

@@ -234,7 +234,7 @@ def test_a_limit_on_what_no_success_has_gives_no_goodput() -> None:
 
 
 def test_what_came_at_one_moment_is_in_no_figure_of_the_stream_but_was_waited_for() -> None:
-    """20 tokens in 0.2 ms: neither its TTFT nor its speed is the model's. Its user waited for the first token all the same."""
+    """20 tokens in 0.2 ms: neither its TTFT nor its speed is the model's. Its user waited for the first token anyway."""
     frame = rows(20, in_window=True, ttft_s=[0.1] * 15 + [0.4998] * 5, tpot_s=[0.02] * 15 + [1e-5] * 5)
     got = one(frame)
     assert (got["ttft_s_mean"], got["ttft_s_p99"]) == (pytest.approx(0.1), pytest.approx(0.1))

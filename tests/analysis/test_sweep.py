@@ -82,7 +82,7 @@ def test_only_an_overloaded_endpoint_falls_behind(work: float, behind: bool) -> 
 
 
 def test_a_slow_endpoint_that_keeps_up_does_not_fall_behind_while_it_fills() -> None:
-    """Responses of 5 to 15 s, sent for 20 s: what is in flight rises all the way, because nothing has ended yet."""
+    """Responses of 5 to 15 s, sent for 20 s: the number in flight rises all the way, because nothing has ended yet."""
     rng = np.random.default_rng(4)
     for _ in range(20):
         start, e2e = np.cumsum(rng.exponential(0.1, 200)), rng.uniform(5, 15, 200)

@@ -3,9 +3,9 @@
 Each level sends streamed chats (100 tokens in, 100 out) to an embedded endpoint in a process of its own that notes when each
 request came and each token was written: a role frame at once, the first token after 50 ms, one each 20 ms, finish reason and
 usage 5 ms after the last. Twice in turn, each in a process of its own: by the least that a Python client can do (a bare
-socket, the kernel's stamps, httptools, one JSON document a token), and by `bk.run_sync` with polars, altair and ipywidgets
-loaded. What is printed of each: p50 and p99 less those of the truth, ms; CPU a token; for ours also what became of the
-requests, the part of late E2E figures that is outside its own stated bound, and start-up and what follows the last token, s.
+socket, the OS kernel's stamps, httptools, one JSON document per token), and by `bk.run_sync` with polars, altair and ipywidgets
+loaded. It prints for each: p50 and p99 less those of the truth, ms; CPU per token; for ours also the outcomes of the
+requests, the part of late E2E figures that is outside its own stated bound, and the time before and after the load, s.
 "cost" is our CPU over the other's, the median of all turns. The endpoint has the same two processors.
 
 `--tls` does it over TLS. `--ratio R` fails where "cost" is above R, `--off MS` where our TTFT p99 is further off in the median.

@@ -2,7 +2,7 @@
 
 In this process a thread computes all the time, as a cell may. The same load is measured meanwhile by the engine on a thread
 beside it (workers=0) and by a process of its own (workers=1), turn by turn, against the embedded endpoint, which knows the
-truth; and once more with nothing computing. What is printed is, of each, how far TTFT and E2E were off (p50 and p99 of all
+truth; and once more with nothing computing. It prints for each how far TTFT and E2E were off (p50 and p99 of all
 turns), the error that was stated, and the loop's lag. `--ratio R` fails where the busy p99 with workers=1 is not at least R
 times nearer to the truth than with workers=0.
 """

@@ -1,7 +1,7 @@
 """The share of a core that the live view takes while a run goes on: `python tests/benchmarks/live_cost.py`.
 
 A real kernel is started, and in it a run at 64 in flight is followed by the form's live view, messages to the front end and
-all. Two clocks of CPU time are read within that one run: that of the kernel's main thread, which does nothing but show, and
+all. Two clocks of CPU time are read within that one run: that of the notebook kernel's main thread, which only shows, and
 that of the thread that makes the figures. Their sum over the run's length is the share; what the engine takes on its own
 thread is printed beside it. `--share S` fails where the view takes more. Last: the seconds from Stop to the end of a run
 whose requests are all in flight.

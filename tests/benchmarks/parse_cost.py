@@ -1,7 +1,7 @@
 """What reading one event of a stream costs, beside what its JSON alone costs: `python tests/benchmarks/parse_cost.py`.
 
-Both are measured in this process, turn by turn, on the same payloads, so that a busy machine slows both alike; what is
-printed is the median of the turns and, of each, the span of its middle half. The figures are of CPU time of this thread.
+Both are measured in this process, turn by turn, on the same payloads, so that a busy machine slows both alike. It
+prints the median of the turns and, of each, the span of its middle half. The figures are of CPU time of this thread.
 The whole road is in ours: framing, splitting, JSON, dialect, columns, times of the reads, outcome and usage.
 """
 

@@ -108,8 +108,8 @@ class World:
 
 @dataclass
 class Load:
-    """What asks: `n` measured requests of a closed loop of `users`, or of an open loop of `rate` a second. `known`: whether the
-    tool knows the lengths of `scenario` beforehand. Not `steady`: all at once, without a ramp and a cooldown."""
+    """A load: `n` measured requests of a closed loop of `users`, or of an open loop of `rate` per second. `known`: whether the
+    lengths of `scenario` are known beforehand. Not `steady`: all at once, without a ramp and a cooldown."""
 
     rng: np.random.Generator
     n: int

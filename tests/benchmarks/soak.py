@@ -3,7 +3,7 @@
     python tests/benchmarks/soak.py                                  # 200,000 requests of 500 chunks: eleven minutes on two cores
     python tests/benchmarks/soak.py --requests 4000 --chunks 100     # the same, scaled down
 
-Prints a line a few seconds (requests, rows a second, resident memory of this process), and at the end the peak. Exit code 1
+Prints a line every few seconds (requests, rows per second, resident memory of this process), and at the end the peak. Exit code 1
 where the peak is over --limit-mib or a request has no row.
 """
 

@@ -1,6 +1,6 @@
 """How often `trends` raises a false alarm if somebody looks each day, and how soon it sees a step that is there.
 
-Series of a run a day whose figure varies by 5% from run to run: independent of each other, or with a memory (AR(1)), as runs have
+Series of daily runs whose figure varies by 5% from run to run: independent of each other, or with a memory (AR(1)), as runs have
 that share a bad day. An alarm is whatever is shown on any of the days from the tenth on: a step, a drift or an outlier.
 `python tests/benchmarks/trend_alarms.py [replications]`; 2000 of them take some minutes.
 """

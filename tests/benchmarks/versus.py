@@ -1,11 +1,11 @@
-"""Ours and its peers on one server that knows the truth: what each said, what was true, and what it cost.
+"""Ours and its peers on one server that records the truth: the figures of each, the true ones, and the cost.
 
     python tests/benchmarks/versus.py install      genai-bench, GuideLLM, AIPerf and LLMeter, each in a venv of its own
     python tests/benchmarks/versus.py run --in-flight 64 256
 
 Each tool sends the same load (streamed chat, prompts of 100 tokens, 100 tokens out) to an embedded endpoint of its own turn:
-first token after 50 ms, then one each 20 ms. The endpoint notes when each request came and when each token was written. What
-is printed for a tool is its own p50 and p99 beside those of the requests it sent: the difference is the tool's error, network of
+first token after 50 ms, then one each 20 ms. The endpoint notes when each request came and when each token was written. It
+prints for each tool its own p50 and p99 beside those of the requests it sent: the difference is the tool's error, network of
 this machine included (some 0.05 ms). CPU is that of the tool's whole
 process tree, memory that of its largest process;
 "beside" is wall time in which no request was in flight. All share this machine's cores with the server, so the table is for

@@ -34,7 +34,7 @@ def words(tab: Page) -> str:
 
 
 def listen(tab: Page, received: list[Any]) -> None:
-    """Keeps what the kernel sends to the front end."""
+    """Keeps what the notebook kernel sends to the front end."""
     tab.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(frame)))
 
 

@@ -133,7 +133,7 @@ bench
 def test_a_request_of_a_run_is_picked_and_another_response_pasted(
     tmp_path: Path, artifacts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MODEL_API_KEY", KEY)  # the kernel has it, and no message to the browser may
+    monkeypatch.setenv("MODEL_API_KEY", KEY)  # the notebook kernel has it, and no message to the browser may
     write_notebook(tmp_path, RUN_CELL)
     with jupyter_lab(tmp_path) as address, page(height=2200) as tab:
         frames: list[str] = []

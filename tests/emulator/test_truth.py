@@ -50,7 +50,7 @@ def test_no_token_is_written_before_it_is_due_and_each_write_is_bracketed(server
     (record,) = server.truth(writes=True)["requests"]
     assert record["outcome"] == "ok"
     assert record["tokens"] == len(record["writes"]) == 8
-    # The kernel's stamp is put on this clock by an offset, which is good to some microseconds.
+    # The OS kernel's stamp is put on this clock by an offset, which is good to some microseconds.
     assert sent - 100_000 <= record["received_ns"] <= over
     due = [record["received_ns"] + 30_000_000 + i * 10_000_000 for i in range(8)]
     for (before, after), at in zip(record["writes"], due, strict=True):

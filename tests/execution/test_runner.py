@@ -165,7 +165,7 @@ def test_a_guard_reached_in_one_level_leaves_nothing_for_the_next(server: Any, t
 
 
 def test_a_folder_that_can_no_longer_be_written_ends_the_run_with_one_sentence(tmp_path: Path) -> None:
-    """As with a full disk: what was written before stays, and the run does not pretend to go on."""
+    """As with a full disk: earlier files stay, and the run does not pretend to go on."""
     with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
         config = bk.RunConfig(
             steady=False,

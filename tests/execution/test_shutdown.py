@@ -1,4 +1,4 @@
-"""However a run is stopped from outside, what finished is a whole Run, and what was in flight is `cancelled`."""
+"""However a run is stopped from outside, the finished requests are a whole Run, and those in flight are `cancelled`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Cells:
 
     def _connect(self) -> BlockingKernelClient:
         client = self.manager.blocking_client()
-        client.hb_channel.time_to_dead = 60.0  # a busy machine is no dead kernel
+        client.hb_channel.time_to_dead = 60.0  # a busy machine does not mean a dead kernel
         client.start_channels()
         client.wait_for_ready(timeout=60)
         return client
@@ -192,14 +192,13 @@ def test_a_script_that_comes_to_its_end_and_does_not_wait_leaves_a_whole_run(ser
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["told", "killed"])
 def test_jupyterlab_ended(server: Any, tmp_path: Path, number: int) -> None:
-    """The kernel of its notebook ends with it, and leaves a whole Run."""
-
+    """Its notebook's kernel ends with it, and leaves a whole Run."""
     code = SETUP.format(url=server.url, long=LONG) + f"live = bk.start(config, save_to={str(tmp_path / 'r')!r})"
     with jupyter_lab(tmp_path) as address:
         started = httpx.post(f"{address}/api/kernels", json={"name": "python3"}, timeout=60).raise_for_status().json()
         client = BlockingKernelClient()
         client.load_connection_file(str(next(tmp_path.rglob(f"kernel-{started['id']}.json"))))
-        client.hb_channel.time_to_dead = 60.0  # a busy machine is no dead kernel
+        client.hb_channel.time_to_dead = 60.0  # a busy machine does not mean a dead kernel
         client.start_channels()
         client.wait_for_ready(timeout=60)
         client.execute(code)
@@ -229,9 +228,7 @@ def test_stop_and_a_deadline_mark_what_was_in_flight(server: Any) -> None:
     busy(server, since)
     live.stop()
     whole_and_cancelled(*facts(live.result(30)))
-    level = bk.run_sync(
-        config(max_seconds=2.0)
-    )  # a deadline ends a level: it is done, and what was planned is not complete
+    level = bk.run_sync(config(max_seconds=2.0))  # a deadline ends a level: it is done, but the plan is not complete
     assert level.metadata["levels"][0]["done"]
     assert not level.complete
     assert facts(level)[1]["cancelled"] == 3

@@ -54,7 +54,7 @@ def nothing_lost(run: bk.Run, requests: int) -> None:
 
 
 def rows_are_right(run: bk.Run, met: Met) -> None:
-    """Each row that the server knows of says what was done to it, in words; ok is only what was answered whole."""
+    """Each row of a request that the server recorded names the fault; only requests with a whole answer are ok."""
     for row in run.requests.iter_rows(named=True):
         fault = BY_NAME.get(met.fault[row["request_id"]])
         if fault is None:
@@ -142,7 +142,7 @@ def test_a_server_that_restarts_under_load_loses_no_row() -> None:
 
 def test_everything_at_once_loses_no_row(tmp_path: Path) -> None:
     """Every fault of an answer and of a handshake, from a server that restarts meanwhile, beside a run to a name that no
-    server has: what was done to a request stands in its row, or that the server went away meanwhile."""
+    server has: each row names the fault of its request, or that the server went away meanwhile."""
     kinds: list[Fault] = [SLOW, *(f for f in FAULTS if f is not HUGE)]
     context = Handshakes(["good"] * 12 + list(TLS))
     context.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -169,7 +169,7 @@ def test_everything_at_once_loses_no_row(tmp_path: Path) -> None:
 
 
 def what_it_shows(row: dict[str, Any], met: Met) -> str:
-    """The fault that the row tells (of a handshake, its words), which must be what was done to its request."""
+    """The fault that the row names (for a handshake, its words), which must be the one that its request met."""
     words = row["error_message"] or ""
     if (
         row["request_id"] not in met.fault

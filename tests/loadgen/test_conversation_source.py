@@ -25,8 +25,8 @@ LOADS: list[dict[str, Any]] = [{"concurrency": 2}, {"request_rate": 100.0}]
 
 
 class Listener(ThreadingHTTPServer):
-    """Answers `re: ` and the last message: 503 to the first `asleep` requests, 500 to `fail1`, each after `pause_s`; what is
-    `kept_waiting` has no answer until `answer` is set."""
+    """Answers `re: ` and the last message: 503 to the first `asleep` requests, 500 to `fail1`, each after `pause_s`; a
+    request that is `kept_waiting` has no answer until `answer` is set."""
 
     daemon_threads = True
 
@@ -37,7 +37,7 @@ class Listener(ThreadingHTTPServer):
         self.asleep, self.pause_s, self.kept_waiting, self.answer = 0, 0.0, "", threading.Event()
 
     def handle_error(self, *_: Any) -> None:
-        """A client that was killed is no error of this server's."""
+        """A client that was killed is not an error of this server."""
 
     def status(self, messages: list[str]) -> int:
         self.came.append(messages)

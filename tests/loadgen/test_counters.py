@@ -1,4 +1,4 @@
-"""What is counted over all who send: exactly, whoever counts, and over processes too."""
+"""Counts over all senders are exact, whichever thread or process counts."""
 
 from __future__ import annotations
 

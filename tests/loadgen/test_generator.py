@@ -1,4 +1,4 @@
-"""One level from one place: its part of the load, what is recorded and handed over, how it is ended, what a response means."""
+"""One level from one sender: its part of the load, its records, how it ends, and how responses are classified."""
 
 from __future__ import annotations
 

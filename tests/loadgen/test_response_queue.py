@@ -1,4 +1,4 @@
-"""What is done between reads: in small turns, none of it lost, and the collector kept quiet meanwhile."""
+"""Work between reads: in small steps, nothing is lost, and the garbage collector is paused meanwhile."""
 
 from __future__ import annotations
 

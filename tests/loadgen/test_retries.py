@@ -1,4 +1,4 @@
-"""What is sent again, and when: by the numbers, and in a run whose server is not there at first."""
+"""Which requests are sent again, and when: by the numbers, and in a run whose server starts late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The case files beside: `NAME.body` holds a response's raw body bytes, `NAME.json` its status, headers and what is right.
+"""The case files beside: `NAME.body` holds a response's raw body bytes, `NAME.json` its status, headers and the right results.
 
 Keys of the JSON: `status` (200), `headers`, `stream` (true), `chunks` (lengths of the reads, where they matter), `failure`
 ([outcome, sentence] of the transport), `args` (further arguments of parse_response), `expect`. In `expect`: names of
@@ -68,7 +68,7 @@ def codes(parsed: ParsedResponse) -> list[str]:
 
 
 def differences(parsed: ParsedResponse, expect: dict[str, Any]) -> list[str]:
-    """What is not as the case says, in words."""
+    """The differences from the case, in words."""
     found = {
         "events": [[t, k] for t, k in zip(parsed.event_texts, parsed.event_kinds, strict=True)],
         "event_count": len(parsed.event_texts),

@@ -1,4 +1,4 @@
-"""The columns and what is kept beside them."""
+"""The columns, and the data that is kept beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content-Encoding: what is undone, where the reads end afterwards, and what is said where it cannot be."""
+"""Content-Encoding: decoding, the ends of the reads afterwards, and the message if a body cannot be decoded."""
 
 from __future__ import annotations
 

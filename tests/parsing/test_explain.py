@@ -1,4 +1,4 @@
-"""explain() is evidence: each decision stands beside the very bytes that led to it, at the offsets where they are."""
+"""explain() is evidence: each decision is shown next to the bytes that led to it, at their offsets."""
 
 from __future__ import annotations
 

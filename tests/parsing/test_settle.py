@@ -1,4 +1,4 @@
-"""What is told from all events together."""
+"""Decisions that need all events of a response together."""
 
 from __future__ import annotations
 

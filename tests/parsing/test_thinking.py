@@ -1,4 +1,4 @@
-"""Reasoning in all its shapes, and what in them is no text."""
+"""Reasoning in all its forms, and the parts of it that are not text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token counts: what was said is kept, what can be is believed."""
+"""Token counts: the reported values are kept, and plausible ones are used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Framing: what is taken for what, and the byte range of every message."""
+"""Framing: how each body is recognised, and the byte range of every message."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def ask(url: str, **kw: Any) -> pl.DataFrame:
 
 
 def seen(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the server says that it decoded, image by image."""
+    """What the server reports to have decoded, image by image."""
     return [json.loads(line) for line in row["text"].splitlines()]
 
 

@@ -29,7 +29,7 @@ def bars(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def named(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """A spec whose rows stand in `datasets`, as altair puts a frame's."""
+    """A spec whose rows are in `datasets`, as altair puts a frame's."""
     spec = bars(rows)
     spec["data"], spec["datasets"] = {"name": "d0"}, {"d0": rows}
     return spec

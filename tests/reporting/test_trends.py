@@ -19,7 +19,7 @@ DAY = 86400.0
 
 
 def folder_of(path: Path, ttft: list[float]) -> Path:
-    """A history of a run a day, each of 40 requests whose TTFT is within a hundredth of what is given."""
+    """A history of daily runs, each of 40 requests whose TTFT is within a hundredth of the given value."""
     for day, value in enumerate(ttft):
         noise = np.random.default_rng(day).normal(1, 0.01, 40)
         save(path / f"day-{day:02d}", rows(40, ttft_s=value * noise), at=1.7e9 + day * DAY)
@@ -107,7 +107,7 @@ def test_an_empty_history_is_an_empty_answer_and_a_wrong_question_one_sentence(t
 
 
 def shares_of(path: Path, failed: list[int], n: int = 40) -> Path:
-    """A history of a run a day, of `n` requests each, of which so many failed."""
+    """A history of daily runs, of `n` requests each, of which so many failed."""
     for day, bad in enumerate(failed):
         outcome = ["http_error" if i * bad // n < (i + 1) * bad // n else "ok" for i in range(n)]
         save(

@@ -133,7 +133,7 @@ def test_a_length_told_ahead_leaves_no_times_but_the_end() -> None:
     row = row_of(x)
     assert (row["outcome"], row["output_chunks"]) == ("ok", 5)
     assert (row["ttft_s"], row["ttft_error_s"], row["first_content_s"], row["tpot_s"]) == (None,) * 4
-    assert row["e2e_s"] == pytest.approx(0.541)  # the end of the body, as of what was not streamed
+    assert row["e2e_s"] == pytest.approx(0.541)  # the end of the body, as for a response that was not streamed
     assert "length_ahead" in notes(row)
 
 

@@ -33,7 +33,7 @@ FIELDS = [f.name for f in fields(ParsedResponse)]
 
 
 def said(parsed: ParsedResponse) -> dict[str, Any]:
-    """All that a response said, comparable: NaN in embeddings is not equal to itself."""
+    """All fields of a response, comparable: NaN in embeddings is not equal to itself."""
     return {name: repr(getattr(parsed, name)) for name in FIELDS if name != "read_times"} | {
         "times": list(parsed.read_times)
     }

@@ -174,7 +174,7 @@ def test_reasoning_starts_the_clock_and_content_has_its_own_figure() -> None:
     assert (row["ttft_s"], row["first_content_s"]) == (pytest.approx(0.030), pytest.approx(0.050))
     assert (row["output_tokens"], row["reasoning_tokens"]) == (9, 7)
     assert (row["text"], row["output_chunks"]) == ("yes", 2)
-    assert row["output_tokens_client"] == 2  # what was reasoned is counted too
+    assert row["output_tokens_client"] == 2  # reasoning is counted too
 
 
 def test_a_tool_call_alone_is_output_without_content() -> None:

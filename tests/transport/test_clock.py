@@ -101,7 +101,7 @@ def test_what_is_ready_is_handed_out_once_a_slice_a_turn_and_the_hastened_before
             with contextlib.suppress(BlockingIOError):
                 sock.recv(1)
         theirs[-1].send(b"x")
-        assert early not in numbers(poller.select(0))  # what is no longer hastened takes its turn
+        assert early not in numbers(poller.select(0))  # a socket that is no longer hastened takes its turn
         assert poller.previous == began
         poller.deprioritize(late)
 

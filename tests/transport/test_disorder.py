@@ -1,4 +1,4 @@
-"""A segment that is lost and comes late: what came behind it waits in the kernel with its own, earlier stamp.
+"""A segment that is lost and comes late: the data behind it waits in the OS kernel with its own, earlier stamp.
 
 The peer is a real one, but for one segment: the later half of an answer is put on the wire by a raw socket, ahead of its turn,
 and the earlier half is sent by the peer's own socket 80 ms after. That is what a lost segment and its repetition look like."""

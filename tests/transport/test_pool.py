@@ -1,4 +1,4 @@
-"""Connections to one origin: which is used, when all of a wave may send, and what is said where there is none."""
+"""Connections to one origin: which is used, when all of a wave may be sent, and the message if there is none."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_closing_a_pool_ends_what_is_in_flight_as_a_failure() -> None:
     async def work(poller: Poller) -> Exchange:
         pool, x = Pool(Origin.of(p.url), poller=poller), fresh()
         task = asyncio.ensure_future(pool.exchange(x, payload()))
-        while not x.body:  # noqa: ASYNC110  the engine tells nobody of a first byte
+        while not x.body:  # noqa: ASYNC110  the engine does not report a first byte
             await asyncio.sleep(0.005)
         await pool.close()
         await task
@@ -375,5 +375,5 @@ def test_a_connection_that_closes_while_it_waits_for_its_turn_is_replaced() -> N
         wave = on_loop(work)
     assert all(x.end_ns for x in wave)
     assert {x.failure.outcome for x in wave if x.failure} <= {Outcome.CONNECTION_ERROR}
-    # What was sent already is not sent again; most had written nothing.
+    # A request that was sent already is not sent again; most had written nothing.
     assert sum(x.status == 200 for x in wave) > 50

@@ -1,4 +1,4 @@
-"""Lists of messages -> turns, and what stands in the history that a turn sends."""
+"""Lists of messages -> turns, and the history that each turn sends."""
 
 from __future__ import annotations
 

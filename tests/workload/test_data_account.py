@@ -1,4 +1,4 @@
-"""What of a data set is sent and what is not, by the configuration that it is sent under."""
+"""Which parts of a data set are sent, under each configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets of every form become entries; what is wrong with one is a sentence, before anything is sent."""
+"""Data sets of every form become entries; a fault in one gives an error in one sentence, before anything is sent."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What is told of a Hugging Face data set before the package that reads it is needed, or where it is not there; with the
-package itself: tests/real/test_hub_data.py."""
+"""Messages about a Hugging Face data set before the package that reads it is needed, or if it is not installed; with the package
+itself: tests/real/test_hub_data.py."""
 
 from __future__ import annotations
 

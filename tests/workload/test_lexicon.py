@@ -1,4 +1,4 @@
-"""What the corpus's words and sentences add under a tokenizer, and what is put together from them."""
+"""How many tokens the corpus's words and sentences add under a tokenizer, and the prompts that are put together from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which column holds the prompts, and what is none."""
+"""Which column holds the prompts, and which columns do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cure for a `prompt_lambda` works in the description that it stands in."""
+"""The cure for a `prompt_lambda` works in the description that contains it."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def test_a_scenario_without_a_sampler_is_refused(text: str) -> None:
 
 
 def test_a_thousand_long_prompts_share_no_order_of_lines() -> None:
-    """No three sentences in a row stand in two of them: no cache of prefixes or blocks can know one from another."""
+    """No three sentences in a row are in two of them: no cache of prefixes or blocks can know one from another."""
     source = sampler("D(2000,1)")
     seen: dict[tuple[str, ...], int] = {}
     for i in range(1000):

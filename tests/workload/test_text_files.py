@@ -1,4 +1,4 @@
-"""Encodings, dividers, and faults of one line: what is read, and what is told of the rest."""
+"""Encodings, dividers, and faults in one line: the lines that are read, and the message about the others."""
 
 from __future__ import annotations
 

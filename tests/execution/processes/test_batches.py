@@ -1,4 +1,4 @@
-"""What is known of rows that came from a worker: which requests they are, and how many were in flight at once."""
+"""Rows that came from a worker: which requests they are, and how many were in flight at once."""
 
 from __future__ import annotations
 

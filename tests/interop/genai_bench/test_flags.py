@@ -1,4 +1,4 @@
-"""genai-bench's command lines: read as they stand, and run against the embedded endpoint."""
+"""genai-bench's command lines: read unchanged, and run against the embedded endpoint."""
 
 from __future__ import annotations
 

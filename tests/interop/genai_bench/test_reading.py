@@ -1,4 +1,4 @@
-"""Folders of upstream, of Baseten's fork and old ones, read: what is kept, what is put right, what is said of it."""
+"""Reading folders of upstream, of Baseten's fork and of old versions: values that are kept, corrected values, and the findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pasted command has met no shell: its variables are filled in, or refused by their names, and never sent as they stand."""
+"""No shell has read a pasted command: its variables are filled in or refused by name, and never sent unchanged."""
 
 from __future__ import annotations
 

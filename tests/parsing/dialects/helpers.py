@@ -26,5 +26,5 @@ def refuses(reader: Callable[[dict[str, Any], Collector, int, int], bool], doc: 
     return not reader(doc, out, 0, 1) and not out.texts and out.usage is None and not out.opened
 
 
-# Values that stand where a server should have put something else.
+# Values in places in which a server should have put something else.
 ODD: list[Any] = [None, 0, 1.5, "", "x", [], [None], [[]], {}, {"a": 1}, True]

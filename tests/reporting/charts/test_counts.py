@@ -1,4 +1,4 @@
-"""What was counted, as it is drawn."""
+"""Charts of counts."""
 
 from __future__ import annotations
 

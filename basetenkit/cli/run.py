@@ -30,12 +30,12 @@ _Url = Annotated[
 _Model = Annotated[str | None, typer.Option("--model", "-m", help="The model's name.")]
 _Concurrency = Annotated[
     str | None,
-    _in(LOAD, "Requests in flight, one level for each number, e.g. 1,8,32. [default: 1, unless --rate is given]"),
+    _in(LOAD, "Requests in flight, one level for each number, e.g. 1,8,32. \\[default: 1, unless --rate is given]"),
 ]
 _Rate = Annotated[str | None, _in(LOAD, "Requests per second, one level for each number, e.g. 2.5,5.")]
 _Scenario = Annotated[
     list[str] | None,
-    _in(LOAD, 'Tokens of prompt and output, e.g. "D(100,100)"; repeat it for several. [default: D(100,100)]'),
+    _in(LOAD, 'Tokens of prompt and output, e.g. "D(100,100)"; repeat it for several. \\[default: D(100,100)]'),
 ]
 _Requests = Annotated[str, _in(LOAD, "Measured requests per level, or auto.")]
 _Seconds = Annotated[float, _in(LOAD, "Maximum duration of a level in seconds.")]
@@ -52,9 +52,9 @@ _Key = Annotated[str | None, _in(REQUESTS, "The API key. Safer: set MODEL_API_KE
 _Slo = Annotated[
     list[str] | None, _in(END, "A limit, e.g. ttft=0.5 or tpot=50ms; repeat it for several.", metavar="NAME=SECONDS")
 ]
-_MaxTokens = Annotated[int | None, _in(END, "Stop the run at so many tokens. [default: no limit]")]
+_MaxTokens = Annotated[int | None, _in(END, "Stop the run at so many tokens. \\[default: no limit]")]
 _Save = Annotated[
-    Path | None, _in(END, "The run's folder; an existing one is resumed. [default: runs/ and the start time]")
+    Path | None, _in(END, "The run's folder; an existing one is resumed. \\[default: runs/ and the start time]")
 ]
 
 

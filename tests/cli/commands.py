@@ -21,7 +21,7 @@ def here(*args: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         for name in SETTINGS:
             patch.delenv(name, raising=False)
-        for name, value in more.items():
+        for name, value in {"COLUMNS": "200", **more}.items():  # whatever the width of this terminal
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["basetenkit", *map(str, args)])
         try:

@@ -74,5 +74,11 @@ def test_wrong_usage_says_what_was_meant(server: Any) -> None:
     one_sentence(here("benchmark", "--num-concurency", "2"), "did you mean --num-concurrency?")
     one_sentence(here("benchmark", "--concurrency", "2"), "use --num-concurrency")
     shown = here("run", "--help").stdout
-    for default in ("[default: 200]", "[default: 600", "[default: D(100,100)]", "[default: 0.99]"):
+    for default in (
+        "[default: 200]",
+        "[default: 600",
+        "[default: D(100,100)]",
+        "[default: 0.99]",
+        "[default: no limit]",
+    ):
         assert default in " ".join(shown.replace("│", " ").split())

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .results.parser_case import ParserCase
     from .runs import Run
     from .session import LiveRun, last_run, load, run, run_sync, start
+    from .storage.address import Storage
     from .studies.calibrate import Calibration, calibrate
     from .studies.comparing import EndpointComparison, compare_endpoints, compare_endpoints_sync
     from .studies.preflight import preflight
@@ -64,6 +65,7 @@ _HOMES = {
     "Run": "runs",
     "RunConfig": "config.run_config",
     "RunForm": "notebook.form.form",
+    "Storage": "storage.address",
     "TimedTransport": "transport.timed_transport",
     "Trends": "reporting.trends",
     "break_even": "analysis.break_even",
@@ -110,6 +112,7 @@ __all__ = [
     "Run",
     "RunConfig",
     "RunForm",
+    "Storage",
     "TimedTransport",
     "Trends",
     "__version__",

@@ -17,7 +17,6 @@ import time
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
-from pathlib import Path
 
 import polars as pl
 
@@ -34,11 +33,13 @@ from .execution.forking import check_not_forked, mark_used
 from .execution.limits import check_room
 from .execution.runner import NOTHING_ANSWERS, RunController
 from .reporting import showing
+from .results.bucket_run import NOT_UPLOADED, folder_at
 from .results.run_data import FolderSource
 from .results.schema import SCHEMA
 from .results.store import RunFolder
 from .results.window import mark_window
 from .runs import Run
+from .storage.address import Place, as_place
 
 _last: list[Run] = []
 
@@ -133,10 +134,11 @@ class LiveRun:
         return showing.live_bundle(self.progress, self.done)
 
 
-def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
+def start(config: RunConfig, *, save_to: Place | None = None) -> LiveRun:
     """Starts a run at once, on a thread of its own. ConfigError or StoreError before anything is sent.
 
-    `save_to`: the folder to spool to; the same call again does only the levels that are missing, with the same salt.
+    `save_to`: the folder to spool to, here or in a bucket (`s3://`, `gs://`, `az://`, `bk.Storage(...)`); the same call again does
+    only the levels that are missing, with the same salt.
     """
     if not isinstance(config, RunConfig):
         raise ConfigError(
@@ -147,12 +149,14 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
     config = config.with_whole_url()
     prepared = prepare(config)
     durable = save_to is not None
-    folder = RunFolder(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), durable)
+    place = as_place(save_to if save_to is not None else tempfile.mkdtemp(prefix="basetenkit-"), "save_to")
+    folder = folder_at(place, durable)
     try:
         folder.create()
         check_room(config, folder)
         manifest = open_manifest(folder, prepared)
     except BaseException:
+        folder.abandon()
         if not durable:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
@@ -162,7 +166,7 @@ def start(config: RunConfig, *, save_to: str | Path | None = None) -> LiveRun:
 
 
 @awaited("bk.run(config)", "bk.run_sync(config) if nothing can be awaited")
-async def run(config: RunConfig, *, save_to: str | Path | None = None) -> Run:
+async def run(config: RunConfig, *, save_to: Place | None = None) -> Run:
     """Runs to the end and gives the Run; `await bk.run(config)` in a cell. Cancelling it stops the engine."""
     return await _until_done(start(config, save_to=save_to))
 
@@ -177,13 +181,13 @@ async def _until_done(live: LiveRun) -> Run:
     finally:
         _end(live, "the awaiting task was cancelled")
         line.close(live.progress)
-        _say_if_nothing_answers(live)
+        _say_what_is_amiss(live)
 
 
-def _say_if_nothing_answers(live: LiveRun) -> None:
-    """In a cell or a script, at once and in red: a run that measured nothing must not look like one that did."""
-    for note in live._controller.notes:
-        if live.done and note.code == NOTHING_ANSWERS:
+def _say_what_is_amiss(live: LiveRun) -> None:
+    """In a cell or a script, at once and in red: a run that measured nothing, or is not where it should be, must not look well."""
+    for note in [*live._controller.notes, *live._folder.notes]:
+        if live.done and note.code in (NOTHING_ANSWERS, NOT_UPLOADED):
             sys.stderr.write(f"basetenkit: {note.sentence} {note.cure}\n")
 
 
@@ -193,7 +197,7 @@ def _end(live: LiveRun, reason: str) -> None:
         live.wait(shutdown.WAIT_S)
 
 
-def run_sync(config: RunConfig, *, save_to: str | Path | None = None, keep_loop: bool = False) -> Run:
+def run_sync(config: RunConfig, *, save_to: Place | None = None, keep_loop: bool = False) -> Run:
     """`run` for a script, or for a cell that cannot await. It blocks the calling thread until the run has ended, and never
     re-enters a running event loop, so the cells that wait in a notebook's queue all run.
 
@@ -223,11 +227,11 @@ def _wait(live: LiveRun, interrupts: waiting.Interrupts) -> Run:
     finally:
         _end(live, "the run was interrupted")
         line.close(live.progress)
-        _say_if_nothing_answers(live)
+        _say_what_is_amiss(live)
 
 
-def load(path: str | Path) -> Run:
-    """The run saved in a folder. StoreError where there is none or it cannot be read."""
+def load(path: Place) -> Run:
+    """The run saved in a folder, here or in a bucket. StoreError if there is none or it cannot be read."""
     return Run.load(path)
 
 

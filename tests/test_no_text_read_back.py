@@ -17,6 +17,7 @@ OF_OTHERS = {
     "parsing": "a server's response",
     "results/migrations.py": "what version 1 saved, before it was data",
     "analysis/refusals.py": "a server's message",
+    "storage/troubles.py": "the exceptions of obstore",
     "studies/preflight.py": "a server's message",
     "interop/genai_bench/reading.py": "genai-bench's files",
     "interop/genai_bench/writing.py": "the form of genai-bench's files",

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
@@ -24,6 +23,7 @@ from ..core.types import Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from ..stats import intervals as st
+from ..storage.address import Place
 from . import figures
 from .comparison import compare, signed
 from .given import Given, as_run
@@ -99,7 +99,7 @@ def check_gates(
     max_unfinished: float | None = UNFINISHED,
     baseline: Given | None = None,
     tolerance: float = TOLERANCE,
-    history: str | Path | pl.LazyFrame | None = None,
+    history: Place | pl.LazyFrame | None = None,
 ) -> Judgement:
     """The gates of a Run or of its folder, at each level:
 
@@ -129,7 +129,7 @@ def check_gates(
 judge = check_gates  # its name until version 0.2
 
 
-def _by_history(run: RunData, runs: str | Path | pl.LazyFrame) -> Iterator[Gate]:
+def _by_history(run: RunData, runs: Place | pl.LazyFrame) -> Iterator[Gate]:
     from .history_gates import from_history  # it makes gates, too, by what is in this file
 
     return from_history(run, runs)

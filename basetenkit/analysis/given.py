@@ -5,17 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from functools import wraps
-from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import polars as pl
 
-from ..config.coercions import as_path, is_path, metric_name
+from ..config.coercions import is_path, metric_name
 from ..core.errors import ConfigError
 from ..core.pending import Pending
 from ..results.run_data import RunData
+from ..storage.address import Place, Storage, as_place
 
-Given = RunData | str | Path  # a run, or the folder of a saved one
+Given = RunData | Place  # a run, or the folder of a saved one
 Rows = Given | pl.DataFrame | pl.LazyFrame
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,8 +27,8 @@ def as_run(given: object, where: str) -> RunData:
     refuse_pending(given)
     if isinstance(given, RunData):
         return given
-    if isinstance(given, str | Path) or is_path(given):
-        return RunData.load(as_path(given, where))
+    if isinstance(given, Storage) or is_path(given):
+        return RunData.load(as_place(given, where))
     raise ConfigError(f"{where} takes a Run, not {type(given).__name__}; or the folder of a saved one")
 
 

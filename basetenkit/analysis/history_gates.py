@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from ..stats import intervals as st
 from ..stats.watch import change_points
+from ..storage.address import Place
 from . import figures
 from .comparison import comparable
 from .gates import FAIL, INCONCLUSIVE, PASS, Gate, figure_title, guarded
@@ -35,7 +35,7 @@ SAME = ("url", "model", "request_format", "stream", "request_params")
 _ENDPOINT = ("url", "model", "request_format", "stream")
 
 
-def from_history(run: RunData, runs: str | Path | pl.LazyFrame) -> Iterator[Gate]:
+def from_history(run: RunData, runs: Place | pl.LazyFrame) -> Iterator[Gate]:
     """At each level a gate per guarded figure, against the runs before this one that have its endpoint, request parameters,
     scenario and load. `runs`: a folder of saved runs, or `bk.history` of one. StoreError if there is no such folder."""
     before = _before(run, runs)
@@ -52,7 +52,7 @@ def from_history(run: RunData, runs: str | Path | pl.LazyFrame) -> Iterator[Gate
         yield _gate(row, name, same, 1 - ALPHA / len(pairs))
 
 
-def _before(run: RunData, runs: str | Path | pl.LazyFrame) -> pl.DataFrame:
+def _before(run: RunData, runs: Place | pl.LazyFrame) -> pl.DataFrame:
     """The complete runs of the history of the same configuration that began before this one."""
     lazy = runs if isinstance(runs, pl.LazyFrame) else history(runs)
     config = run.config.model_dump(mode="json")

@@ -78,7 +78,9 @@ def benchmark(
     ctx: typer.Context,
     save_to: Annotated[
         Path | None,
-        typer.Option(rich_help_panel=KEPT, help="The run's folder; an existing one is resumed."),
+        typer.Option(
+            rich_help_panel=KEPT, help="The run's folder, here or s3://, gs://, az://; an existing one is resumed."
+        ),
     ] = None,
     experiment_base_dir: Annotated[
         Path | None, typer.Option(rich_help_panel=KEPT, help="As in genai-bench: the folder that contains runs.")

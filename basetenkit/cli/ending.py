@@ -37,7 +37,7 @@ COLOURS = {
 MARKS = {"error": ("✗", "red"), "warning": ("!", "yellow"), "note": ("·", "dim")}
 
 
-def show_end(run: Run, folder: Path, missed: Sequence[str]) -> None:
+def show_end(run: Run, folder: Path | str, missed: Sequence[str]) -> None:
     """Print the end of a run to standard output."""
     from ..reporting.tables import costs
 

@@ -16,7 +16,10 @@ from ..config.endpoint import LOOPBACK
 from ..core.errors import ConfigError
 from ..core.progress import plain
 from ..core.tables import show
+from ..results.bucket_run import NOT_UPLOADED
 from ..results.store import RunFolder
+from ..storage.address import Storage, as_place
+from ..storage.spool import spool_of
 from .console import Traffic, print_json
 from .screen import Screen
 
@@ -35,7 +38,7 @@ ASK_MINUTES, ASK_TOKENS = 10, 1_000_000  # a run that may take more is asked abo
 
 def measure(
     config: RunConfig,
-    folder: Path,
+    folder: str | Path,
     *,
     goodput: float,
     as_json: bool = False,
@@ -49,17 +52,19 @@ def measure(
     config = config.with_(capture="all") if debug else config
     if not _agreed(config, quiet or as_json, yes, chosen_for_you):
         return INTERRUPTED
-    traffic = Traffic(RunFolder(folder), config.endpoint.url) if debug else None
-    live = bk.start(config, save_to=folder)
+    place = as_place(folder, "--save-to")
+    here = spool_of(place) if isinstance(place, Storage) else place
+    traffic = Traffic(RunFolder(here), config.endpoint.url) if debug else None
+    live = bk.start(config, save_to=place)
     nothing_to_do = live.progress["levels_done"] == live.progress["levels"]
     interrupted = _wait(live, quiet, traffic)
     run = live.result()
     if traffic is not None:
         traffic.show_new()
     missed = _missed(run, goodput)
-    _show(run, folder, missed, as_json, quiet)
+    _show(run, str(place), missed, as_json, quiet)
     if nothing_to_do and not quiet:
-        sys.stderr.write(f"basetenkit: nothing was sent: every level is already in {folder}\n")
+        sys.stderr.write(f"basetenkit: nothing was sent: every level is already in {place}\n")
     return INTERRUPTED if interrupted else FAILED if missed else 0
 
 
@@ -112,15 +117,16 @@ def _missed(run: Run, goodput: float) -> list[str]:
     rows = run.requests
     if not ((rows["outcome"] == "ok") & (rows["phase"] == "measured")).any():
         return ["No request was ok."]
-    return [gate.sentence for gate in gates.slo(run, goodput) if gate.verdict == gates.FAIL]
+    amiss = [one.sentence for one in run.findings if one.code == NOT_UPLOADED]
+    return amiss + [gate.sentence for gate in gates.slo(run, goodput) if gate.verdict == gates.FAIL]
 
 
-def _show(run: Run, folder: Path, missed: list[str], as_json: bool, quiet: bool) -> None:
+def _show(run: Run, folder: str, missed: list[str], as_json: bool, quiet: bool) -> None:
     if as_json:
         found = [{"code": f.code, "sentence": f.sentence, "cure": f.cure} for f in run.findings]
         frames = {"summary": run.summary_wide.to_dicts(), "fates": run.fates.to_dicts()}
         verdict = {"verdict": str(run.verdict), "status": run.verdict.status, "findings": found, "missed": missed}
-        print_json({"folder": str(folder), "complete": run.complete, "usd": run.usd, **verdict, **frames})
+        print_json({"folder": folder, "complete": run.complete, "usd": run.usd, **verdict, **frames})
     elif not quiet:
         from .ending import show_end
 

@@ -54,7 +54,8 @@ _Slo = Annotated[
 ]
 _MaxTokens = Annotated[int | None, _in(END, "Stop the run at so many tokens. \\[default: no limit]")]
 _Save = Annotated[
-    Path | None, _in(END, "The run's folder; an existing one is resumed. \\[default: runs/ and the start time]")
+    Path | None,
+    _in(END, "The run's folder, or s3://...; an existing one is resumed. \\[default: runs/ and the start time]"),
 ]
 
 

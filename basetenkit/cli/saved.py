@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from ..core.errors import ConfigError
 from ..core.progress import plain
 from ..core.types import JsonObject
 from ..interop.importers import importer_of, open_run
+from ..storage.address import Storage, is_url
 from .console import AsJson, Quiet, console, print_json
 
 CHARTS = (
@@ -32,8 +34,11 @@ CHARTS = (
 )
 THEIRS = "genai-bench's flags"
 KINDS = ("html", "svg", "png", "json")
-RunArgument = Annotated[Path, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")]
-Run = Annotated[Path | None, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")]
+RunArgument = Annotated[Path, typer.Argument(help="A saved run's folder, here or in a bucket, or genai-bench's.")]
+Run = Annotated[
+    Path | None,
+    typer.Argument(help="A saved run's folder, here or in a bucket, or genai-bench's."),
+]
 
 
 def _theirs(text: str) -> object:
@@ -61,7 +66,7 @@ def _taken(quiet: bool, given: JsonObject, why: str) -> None:
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="The folder of a saved run, or a result folder of genai-bench.")],
+    a: Annotated[Path, typer.Argument(help="A saved run's folder, here or in a bucket, or genai-bench's.")],
     b: Annotated[Path, typer.Argument(help="The folder of another run; differences are b - a.")],
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -150,6 +155,8 @@ def plot(
         raise ConfigError(f"--kind: {kind!r} is not one of {', '.join(KINDS)}")
     folder = _one_of(run, experiments_folder, "plot", "--experiments-folder")
     target = out or (folder if experiments_folder else None)
+    if is_url(target):
+        raise ConfigError("plot: charts are written to a folder on this machine; give OUT")
     if target is None:
         raise ConfigError("plot: give the folder for the charts")
     chosen = {"--group-key": group_key, "--preset": preset, "--metrics-time-unit": metrics_time_unit}
@@ -174,7 +181,7 @@ def _draw(run: bk.Run, out: Path, kind: str) -> list[Path]:
     return files
 
 
-def _wrote(files: list[Path], as_json: bool, quiet: bool, one: bool = False) -> None:
+def _wrote(files: Sequence[Path | Storage], as_json: bool, quiet: bool, one: bool = False) -> None:
     if as_json:
         print_json({"written": str(files[0]) if one else [str(file) for file in files]})
     elif not quiet:

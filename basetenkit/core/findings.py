@@ -122,6 +122,14 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "The run was stopped before it was complete: {what}.",
         "Figures cover the requests that finished; call again with the same save_to to run the missing levels.",
     ),
+    "not_uploaded": (
+        "{files} file(s) of this run are not in {url}: {message}. They are kept in {spool}.",
+        "Call again with the same config and save_to to upload the rest; nothing is measured twice.",
+    ),
+    "not_locked": (
+        "{url} is in a store without conditional writes, so a second writer cannot be refused with certainty.",
+        "Let one process at a time write to it.",
+    ),
     "tokens_by_tokenizer": (
         "the server reported no output tokens in {n} of {ok} responses; the tokenizer {tokenizer} counted them.",
         "Counts are exact only if this is the model's own tokenizer.",

@@ -148,7 +148,7 @@ def open_manifest(folder: RunFolder, prepared: Prepared) -> Manifest:
         saved = defaults | manifest.config
         if changed := [name for name in dumped if saved[name] != dumped[name]]:
             raise StoreError(
-                f"{folder.path} holds another run: {', '.join(changed)} differ(s); give a new folder or the same config"
+                f"{folder.place} holds another run: {', '.join(changed)} differ(s); give a new folder or the same config"
             )
         broken = {path.parent.name for path in folder.leave_out_broken() if not path.name.startswith("exchanges")}
         for level in manifest.levels:

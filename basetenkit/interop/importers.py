@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..results.store import RUN_FILE
 from ..runs import Run
+from ..storage.address import Place, Storage, as_place
 from .genai_bench.reading import METADATA, read_genai_bench
 
 
@@ -31,7 +32,9 @@ def importer_of(path: Path) -> Importer | None:
     return next((one for one in IMPORTERS if one.takes(path)), None)
 
 
-def open_run(path: Path) -> Run:
-    """The Run of a folder or file of any tool in `IMPORTERS`. StoreError if none takes it, or if it cannot be read."""
-    importer = importer_of(path)
-    return Run.load(path) if importer is None else importer.read(path)
+def open_run(path: Place) -> Run:
+    """The Run of a folder or file of any tool in `IMPORTERS`, or of a run in a bucket. StoreError if none takes it, or if it cannot
+    be read."""
+    place = as_place(path, "the run")
+    importer = None if isinstance(place, Storage) else importer_of(place)
+    return Run.load(place) if importer is None or isinstance(place, Storage) else importer.read(place)

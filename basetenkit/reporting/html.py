@@ -19,13 +19,13 @@ from ..analysis import figures
 from ..analysis.clock_error import BOUNDED, error_name
 from ..analysis.given import Given, as_run
 from ..analysis.verdict import verdict
-from ..config.coercions import as_path
 from ..core.errors import ConfigError, StoreError
 from ..core.markup import render
 from ..core.tables import Html, digits, html_table
 from ..core.types import NewRow, Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
+from ..storage.address import Storage, as_place
 from . import charts, workbook
 from .altair_renderer import describe, picture
 from .tables import answer_table, costs, latencies, overview, tokens
@@ -119,17 +119,19 @@ summary { cursor: pointer; font-size: 1.3em; font-weight: 600; }
 
 
 def report(run: Given, path: str | Path) -> Path:
-    """Writes a Run's report and returns where: `.html` (one file that opens offline, under 3 MB), `.xlsx` (sheets Summary, Metrics,
-    Requests, Fates, Findings, Tokens, Config) or `.csv` (the requests, a row each, no text that a spreadsheet takes for a formula).
-    No secret is in any. A file that is there already is replaced, whole.
+    """Writes a Run's report and returns where: `.html` (one file that opens offline, under 3 MB), `.xlsx`
+    (sheets Summary, Metrics, Requests, Fates, Findings, Tokens, Config) or `.csv` (the requests, a row each, no text that a
+    spreadsheet takes for a formula). No secret is in any. A file that is there already is replaced, whole.
 
     ConfigError if `run` is not a Run or the suffix is another; StoreError if the file cannot be written.
     """
-    target, data = as_path(path, "report"), as_run(run, "report")
+    target, data = as_place(path, "report"), as_run(run, "report")
     makers = {".html": page, ".xlsx": workbook.sheets, ".csv": workbook.comma_separated}
-    make = makers.get(target.suffix.lower())
+    make = makers.get(Path(target.name).suffix.lower())
     if make is None:
         raise ConfigError(f"report: {target.name!r} should end in {', '.join(makers)}")
+    if isinstance(target, Storage):
+        raise ConfigError(f"report: {target} is in a bucket; write the report to a file on this machine")
     _write(target, make(data))
     return target
 

@@ -21,6 +21,7 @@ from ..core.tables import Html, digits, html_table, interval, show
 from ..core.types import Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
+from ..storage.address import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,7 +156,7 @@ def costs(run: RunData) -> Html:
     return html_table(rows, f"Costs by {kind} ({price.origin}){spent}")
 
 
-def past(folder: str | Path, n: int = 10) -> Html:
+def past(folder: Place, n: int = 10) -> Html:
     """The latest `n` runs of a folder of saved ones, one row per level, by date, as `overview` has them."""
     names = ["run", "started_at", "complete", *LEVEL, "sent", "ok"]
     figures = [headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in KINDS]

@@ -45,6 +45,7 @@ from ..stats.watch import (
     outliers,
     theil_sen,
 )
+from ..storage.address import Place
 from . import chart_utils as d
 from .altair_renderer import PALETTE
 
@@ -124,7 +125,7 @@ class Trends:
         return "\n".join([repr(self._table()), *self.words])
 
 
-def trends(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequence[str] = SERIES) -> Trends:
+def trends(runs: Place | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequence[str] = SERIES) -> Trends:
     """Steps, drift and outliers of one figure of the summary over a history of runs.
 
     `runs`: a folder of saved runs, or `bk.history` of one, filtered as you like. `metric`: a column of the summary that has an
@@ -160,7 +161,7 @@ def trends(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequ
     )
 
 
-def _scan(runs: str | Path | pl.LazyFrame, metric: str, by: list[str]) -> pl.DataFrame:
+def _scan(runs: Place | pl.LazyFrame, metric: str, by: list[str]) -> pl.DataFrame:
     """One scan: of all runs their date, what names their series, and the figure with its interval."""
     lazy = runs if isinstance(runs, pl.LazyFrame) else history(runs)
     base, _, stat = metric.rpartition("_")

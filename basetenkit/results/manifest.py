@@ -168,8 +168,9 @@ class Manifest(BaseModel):
         return dumped
 
     @classmethod
-    def from_json(cls, data: bytes, file: Path) -> Self:
-        """Reads the bytes of run.json; StoreError, in one sentence, if they are damaged or of a newer schema."""
+    def from_json(cls, data: bytes, folder: Path | str) -> Self:
+        """Reads the bytes of a folder's run.json; StoreError, in one sentence, if they are damaged or of a newer schema."""
+        file = f"{folder}/run.json"
         try:
             document = json.loads(data)
         except ValueError as error:
@@ -177,7 +178,7 @@ class Manifest(BaseModel):
         if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
             raise StoreError(f"{file} is not a run of basetenkit: it has no schema version")
         if (schema := document["schema"]) > SCHEMA_VERSION:
-            raise StoreError(f"{file.parent} is of schema {schema}, newer than this version reads ({SCHEMA_VERSION})")
+            raise StoreError(f"{folder} is of schema {schema}, newer than this version reads ({SCHEMA_VERSION})")
         if schema < SCHEMA_VERSION:
             log.debug("%s is of schema %d and is read as schema %d", file, schema, SCHEMA_VERSION)
         try:

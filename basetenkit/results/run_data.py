@@ -17,10 +17,11 @@ from typing import Protocol, Self
 
 import polars as pl
 
-from ..config.coercions import as_path
 from ..config.run_config import RunConfig
 from ..core.types import Exchange
+from ..storage.address import Place, Storage, as_place
 from . import migrations
+from .bucket_run import BucketSource, upload
 from .manifest import Manifest
 from .schema import SCHEMA, STORED
 from .store import SCHEMAS, RunFolder, exchange_from_row
@@ -52,12 +53,14 @@ class FolderSource:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder, self.manifest = folder, folder.read_run()
+        if folder.notes:
+            self.manifest.metadata.events = [*self.manifest.metadata.events, *folder.notes]
         if not folder.durable:
             weakref.finalize(self, shutil.rmtree, folder.path, ignore_errors=True)
 
     @property
     def path(self) -> Path | None:
-        return self.folder.path
+        return self.folder.path if self.folder.here else None
 
     @cached_property
     def left_out(self) -> list[str]:
@@ -128,9 +131,10 @@ class RunData:
         self._source, self._window = source, window
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """The run saved in a folder. StoreError if there is none or it cannot be read."""
-        return cls(FolderSource(RunFolder(path)))
+    def load(cls, path: Place) -> Self:
+        """The run saved in a folder, here or in a bucket. StoreError if there is none or it cannot be read."""
+        place = as_place(path, "the run folder")
+        return cls(BucketSource(place) if isinstance(place, Storage) else FolderSource(RunFolder(place)))
 
     @classmethod
     def of_frames(
@@ -162,7 +166,7 @@ class RunData:
 
     @property
     def path(self) -> Path | None:
-        """The folder that it was read from, or that it was spooled to; None for frames in memory."""
+        """The folder that it was read from, or that it was spooled to; None for frames in memory and for a run in a bucket."""
         return self._source.path
 
     @property
@@ -224,6 +228,13 @@ class RunData:
         it is. ConfigError if a number is negative or `until_s` does not come after `from_s`."""
         return type(self)(self._source, Window(skip_first, skip_last, from_s, until_s))
 
-    def save(self, path: str | Path) -> None:
-        """Saves the run, whole, to a new or empty folder; StoreError if it is neither. A run's own folder is left as it is."""
-        self._source.save(as_path(path, "save"))
+    def save(self, path: Place) -> None:
+        """Saves the run, whole, to a new or empty folder, here or in a bucket; StoreError if it is neither. A run's own folder is
+        left as it is."""
+        place = as_place(path, "save")
+        if not isinstance(place, Storage):
+            self._source.save(place)
+            return
+        with tempfile.TemporaryDirectory(prefix="basetenkit-") as beside:
+            self._source.save(Path(beside) / "run")
+            upload(Path(beside) / "run", place)

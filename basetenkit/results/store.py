@@ -27,6 +27,7 @@ import polars as pl
 
 from ..config.coercions import as_path
 from ..core.errors import StoreError
+from ..core.findings import Finding
 from ..core.secrets import looks_secret, redact
 from ..core.types import Cause, Exchange, Failure, NewRow, Outcome, Request
 from . import migrations
@@ -70,11 +71,20 @@ def write_whole(path: Path, data: bytes, durable: bool) -> None:
 
 
 class RunFolder:
-    """One run's folder. `durable` folders are the user's and are synced; others are temporary."""
+    """One run's folder. `durable` folders are the user's and are synced; others are temporary. `notes`: findings on the folder
+    itself, which are of now and are not saved; `here`: whether the folder is where the user wants the run."""
+
+    own, here = frozenset({LOCK_FILE}), True
 
     def __init__(self, path: str | Path, durable: bool = True) -> None:
         self.path, self.durable = as_path(path, "the run folder"), durable
         self.left_out: set[Path] = set()
+        self.notes: list[Finding] = []
+
+    @property
+    def place(self) -> str:
+        """The address that the user gave, as text."""
+        return str(self.path)
 
     @property
     def run_file(self) -> Path:
@@ -87,7 +97,7 @@ class RunFolder:
         """StoreError where the folder cannot be made, is not a run folder but has files, or cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            others = [p.name for p in self.path.iterdir() if p.name != LOCK_FILE]
+            others = [p.name for p in self.path.iterdir() if p.name not in self.own]
             if others and not self.exists():
                 raise StoreError(
                     f"{self.path} has files but is not a run folder ({others[0]}); give a new or an empty folder"
@@ -95,6 +105,9 @@ class RunFolder:
             (self.path / "levels").mkdir(exist_ok=True)
         except OSError as error:
             raise _readable_os_error(self.path, error, "made") from None
+
+    def abandon(self) -> None:
+        """Lets go of what `create` took, for a run that does not begin."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -105,7 +118,7 @@ class RunFolder:
             raise _readable_os_error(self.path, error, "written") from None
         try:
             if not _lock(handle):
-                raise StoreError(f"another run is writing to {self.path}; wait for it, or give another folder")
+                raise StoreError(f"another run is writing to {self.place}; wait for it, or give another folder")
             yield
         finally:
             os.close(handle)
@@ -119,11 +132,11 @@ class RunFolder:
     def read_run(self) -> Manifest:
         """What run.json says; StoreError if it is missing, damaged, or of a newer schema."""
         try:
-            return Manifest.from_json(self.run_file.read_bytes(), self.run_file)
+            return Manifest.from_json(self.run_file.read_bytes(), self.place)
         except FileNotFoundError:
             theirs = (self.path / "experiment_metadata.json").is_file()
             cure = "; it is a result folder of genai-bench: bk.read_genai_bench(folder) reads it" if theirs else ""
-            raise StoreError(f"{self.path} is not a run folder: it has no {RUN_FILE}{cure}") from None
+            raise StoreError(f"{self.place} is not a run folder: it has no {RUN_FILE}{cure}") from None
         except OSError as error:
             raise _readable_os_error(self.path, error, "read") from None
 
@@ -209,7 +222,7 @@ class RunFolder:
         beside = target.with_name(f".{target.name}.new")
         try:
             shutil.rmtree(beside, ignore_errors=True)
-            shutil.copytree(self.path, beside, ignore=shutil.ignore_patterns(LOCK_FILE, ".*.new"))
+            shutil.copytree(self.path, beside, ignore=shutil.ignore_patterns(LOCK_FILE, ".*"))
             if target.exists():
                 target.rmdir()
             beside.rename(target)

@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from ..analysis.metrics import METRICS, headline
-from ..config.coercions import as_path, metric_name
+from ..config.coercions import metric_name
 from ..config.plan import loads_of
 from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
@@ -32,6 +32,7 @@ from ..execution.waiting import wait_for
 from ..runs import Run
 from ..session import start
 from ..stats.paired import EQUAL, MORE, P95, PairVerdict, judge_means, judge_p95
+from ..storage.address import Place, Storage, as_place
 
 LEAST_PAIRS, LEAST_SECONDS, LEAST_WAVES = 10, 30.0, 3
 TESTED = ("ttft_s", "tpot_s", "e2e_s", "output_tokens_per_s")
@@ -94,7 +95,7 @@ async def compare_endpoints(
     metric: str = "e2e_s",
     control: bool = False,
     seed: int = 0,
-    save_to: str | Path | None = None,
+    save_to: Place | None = None,
 ) -> EndpointComparison:
     """Runs `pairs` pairs of blocks, A and B in random order, and says whether they differ; await it in a cell.
 
@@ -102,15 +103,15 @@ async def compare_endpoints(
     `block_requests`: requests per block; None: as many as fill `block_seconds` (s) of the faster one, by a pilot block each that
     counts for nothing, and 3C at least. The first C of a block are left out. `margin`: the relative difference that would not
     matter. `metric`: the one of the verdict (ttft_s, tpot_s, e2e_s or output_tokens_per_s). `control`: each pair has a second
-    block of A, so that A against A is measured, too. `save_to`: a new folder, a run in it for each block. Nothing is raised
-    for what the endpoints do; ConfigError where the design is impossible.
+    block of A, so that A against A is measured, too. `save_to`: a new folder, here or in a bucket, with a run in it
+    for each block. Nothing is raised for what the endpoints do; ConfigError where the design is impossible.
     """
     metric = metric_name(metric, TESTED) or metric
     _check(config_a, config_b, pairs, margin, metric, block_requests)
     config_a, config_b = config_a.with_whole_url(), config_b.with_whole_url()  # said once, not at each block
     configs = {"A": config_a, "B": config_b} | ({"A'": config_a} if control else {})
     same_place = config_a.endpoint.url == config_b.endpoint.url and config_a.endpoint.model == config_b.endpoint.model
-    root = None if save_to is None else as_path(save_to, "compare_endpoints: save_to")
+    root = None if save_to is None else as_place(save_to, "compare_endpoints: save_to")
     n = block_requests or await _pilot(config_a, config_b, block_seconds)
     runs: list[Run] = []
     rows = []
@@ -193,7 +194,7 @@ async def _pilot(a: RunConfig, b: RunConfig, seconds: float) -> int:
 
 
 async def _blocks(
-    configs: dict[str, RunConfig], pairs: int, n: int, seed: int, apart: bool, root: Path | None
+    configs: dict[str, RunConfig], pairs: int, n: int, seed: int, apart: bool, root: Path | Storage | None
 ) -> AsyncIterator[tuple[int, str, Run]]:
     """Every block, run: its pair, its name, its Run. The blocks of a pair have the same prompts; where they go to the same
     place (`apart`, and A's control) they have the same lengths and other words: else the first would fill the second's cache."""
@@ -212,7 +213,9 @@ async def _blocks(
             yield pair, name, run
 
 
-async def _run(config: RunConfig, folder: Path | None, line: ProgressLine | None = None, where: str = "") -> Run:
+async def _run(
+    config: RunConfig, folder: Path | Storage | None, line: ProgressLine | None = None, where: str = ""
+) -> Run:
     live = start(config, save_to=folder)
     try:
         while not live.done:

@@ -13,7 +13,7 @@ BEGIN, END = "<!-- the map: python -m docs.generate -->", "<!-- end of the map -
 # From what a person calls down to what every part may use: the order of the layers.
 ORDER = (
     "cli", "notebook", "studies", "interop", "session", "runs", "reporting", "execution", "analysis", "loadgen", "results",
-    "workload", "stats", "parsing", "transport", "config", "core", "errors", "emulator",
+    "workload", "stats", "parsing", "transport", "storage", "config", "core", "errors", "emulator",
 )  # fmt: skip
 WIDTH = 150
 

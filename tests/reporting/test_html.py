@@ -175,7 +175,8 @@ def test_a_place_that_cannot_be_written_is_a_sentence_and_leaves_nothing(where: 
 def test_a_report_replaces_the_one_before(tmp_path: Path) -> None:
     target = tmp_path / "R.HTML"
     target.write_text("old")
-    assert "<h1>" in bk.report(loaded(tmp_path / "run", rows(1)), str(target)).read_text()
+    assert bk.report(loaded(tmp_path / "run", rows(1)), str(target)) == target
+    assert "<h1>" in target.read_text()
 
 
 def test_many_levels_stay_below_three_megabytes(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ SAVED = Path(__file__).parents[1] / "data" / "0.1.0.dev0"
 
 
 def read(document: object) -> Manifest:
-    return Manifest.from_json(json.dumps(document).encode(), Path("r/run.json"))
+    return Manifest.from_json(json.dumps(document).encode(), Path("r"))
 
 
 def test_an_entry_is_of_its_level_and_takes_over_what_a_report_says() -> None:
@@ -38,7 +38,7 @@ def test_what_is_written_is_read_back_and_what_was_not_set_is_not_written() -> N
     assert document["metadata"].keys() == {"salt", "events"}
     assert list(document["levels"][0]) == ["index", "scenario", "load", "level", "repeat", "done", "sent", "ended_by"]
     assert document["levels"][0]["ended_by"] == {"reason": "stopped", "why": "enough"}
-    assert Manifest.from_json(manifest.to_json(), Path("run.json")) == manifest
+    assert Manifest.from_json(manifest.to_json(), Path("r")) == manifest
     assert manifest.of_level(LEVEL.key) == [entry]
     assert manifest.of_level(LevelKey("D(10,4)", ClosedLoop(1))) == []
 
@@ -51,7 +51,7 @@ def test_fields_of_a_later_version_are_kept() -> None:
 @pytest.mark.parametrize("name", ["conversations", "gave_up"])
 def test_a_run_of_an_earlier_version_is_read(name: str) -> None:
     file = SAVED / name / "run.json"
-    manifest = Manifest.from_json(file.read_bytes(), file)
+    manifest = Manifest.from_json(file.read_bytes(), file.parent)
     assert [entry.index for entry in manifest.levels] == list(range(len(manifest.levels)))
     assert all(isinstance(entry.ended_by, Stop | None) for entry in manifest.levels)
 

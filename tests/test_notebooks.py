@@ -33,7 +33,7 @@ def test_the_quickstart_on_defaults_leaves_tables_and_charts_that_need_no_networ
 ) -> None:
     notebook = papers.run(QUICKSTART, tmp_path, max_requests=24, save_to=str(tmp_path / "run"))
     drawn = charts(notebook)
-    assert len(drawn) == 5
+    assert len(drawn) == 6
     assert all("image/png" in c for c in drawn)
     assert not [o for o in outputs(notebook) if o.output_type == "error"]
     text = shown(notebook)

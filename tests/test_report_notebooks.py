@@ -45,7 +45,7 @@ def test_an_unexplained_rest_fails_the_token_notebook_with_its_size(papers: Pape
 def test_the_latency_notebook_shows_distributions_and_how_sure_they_are(papers: Papers, tmp_path: Path) -> None:
     notebook = papers.run("04_latency_distributions", tmp_path, concurrency="[8]", max_requests=48)
     text = shown(notebook)
-    assert len(charts(notebook)) == 6
+    assert len(charts(notebook)) == 7
     assert "Time per output token" in text
     assert "≥" in text
     assert "within ttft_s 0.2, tpot_s 0.02, %" in text

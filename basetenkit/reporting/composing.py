@@ -44,6 +44,19 @@ def _kind(kind: type[Any]) -> type[Any]:
 
 
 class _Composable:
+    def properties(self, **kw: Any) -> Any:
+        """As altair's; the width and height of a chart in panels are those of each panel."""
+        inner = {name: kw.pop(name) for name in ("width", "height") if name in kw and self._in_panels()}
+        chart: Any = super().properties(**kw)  # type: ignore[misc]
+        if inner:
+            chart.spec = chart.spec.properties(**inner)
+        return chart
+
+    def _in_panels(self) -> bool:
+        import altair
+
+        return isinstance(self, altair.FacetChart)
+
     def __or__(self, other: Any) -> Any:
         return _apart(super().__or__(other))  # type: ignore[misc]
 

@@ -211,7 +211,9 @@ def _measured(run: RunData, about: Mapping[str, Any]) -> Iterator[dict[str, str]
         "measured window": about.get("window"),
         "begun": _date(about.get("started_at")),
         "ended": _date(about.get("ended_at")),
-        "measured from": ", ".join(str(machine[k]) for k in ("system", "platform", "cpus") if machine.get(k)),
+        "measured from": f"{machine['system']}, {machine['cpus']} processor cores"
+        if {"system", "cpus"} <= set(machine)
+        else "",
     }
     yield from ({"setting": name, "value": str(value)} for name, value in told.items() if value)
 
@@ -292,6 +294,8 @@ def _alike(rows: list[Row]) -> list[NewRow]:
 
 def _short(value: object, name: str = "") -> Any:
     """A setting as the text of a cell; `name`: its own, by which a date is known."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
     if name.endswith("_at") and (date := _date(value)):
         return date
     value = str(value) if isinstance(value, list | dict) else value

@@ -18,6 +18,7 @@ import polars as pl
 from ..analysis import figures
 from ..analysis.token_reconciliation import token_table
 from ..results.run_data import RunData
+from .first_sheet import first_sheet
 
 CELL_MAX, ROWS_MAX = 32_767, 1_048_576  # Excel's own limits
 EXACT = 2**53  # Excel's numbers are doubles
@@ -33,8 +34,8 @@ DATE = "yyyy-mm-dd hh:mm:ss.000"
 
 
 def sheets(run: RunData, most: int = ROWS_MAX) -> bytes:
-    """The workbook: Summary, Metrics, Requests, Fates, Findings, Tokens, Config. Times are UTC; null is an empty cell; a table with
-    more than `most` rows is cut, and its last row says by how many."""
+    """The workbook: Overview (the verdict, a row per level, charts, findings), Summary, Metrics, Requests, Fates, Findings, Tokens,
+    Config. Times are UTC; null is an empty cell; a table with more than `most` rows is cut, and its last row says by how many."""
     import xlsxwriter
 
     about = list(flat(figures.metadata(run)))
@@ -53,6 +54,7 @@ def sheets(run: RunData, most: int = ROWS_MAX) -> bytes:
     }
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, SAFE) as book:
+        first_sheet(book, run)
         bold, date = book.add_format({"bold": True}), book.add_format({"num_format": DATE})
         for name, (titles, rows) in tables.items():
             _sheet(book.add_worksheet(name), titles, rows, bold, date, most)
@@ -82,10 +84,15 @@ def flat(value: object, name: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list | tuple) and not plain:
         inside = list(enumerate(value))
     else:
-        yield name, json.dumps(value, ensure_ascii=False, default=str) if plain else value
+        yield name, json.dumps(value, ensure_ascii=False, default=str) if plain else _dated(name, value)
         return
     for key, part in inside:
         yield from flat(part, f"{name}.{key}" if name else str(key))
+
+
+def _dated(name: str, value: object) -> object:
+    """A moment (s since 1970, in a field whose name ends in `_at`) as a date; any other value as it is."""
+    return datetime.fromtimestamp(value, UTC) if name.endswith("_at") and isinstance(value, float) else value
 
 
 def _of(frame: pl.DataFrame) -> tuple[Sequence[str], Iterator[Sequence[object]]]:

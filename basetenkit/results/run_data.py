@@ -130,6 +130,11 @@ class RunData:
     def __init__(self, source: Source, window: Window | None = BY_RULE) -> None:
         self._source, self._window = source, window
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the run is saved; None if it is in memory only. A folder that was not chosen is temporary: `save` keeps the run."""
+        return self._source.path
+
     @classmethod
     def load(cls, path: Place) -> Self:
         """The run saved in a folder, here or in a bucket. StoreError if there is none or it cannot be read."""

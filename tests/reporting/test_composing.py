@@ -91,3 +91,4 @@ def test_a_composable_chart_is_the_same_chart(drawn: dict[str, Any]) -> None:
     assert isinstance(chart, alt.LayerChart)
     assert type(composable(chart)) is type(chart)
     assert chart.properties(width=300).to_dict()["width"] == 300
+    assert drawn["latency_histogram"].properties(width=300, title="t").to_dict()["spec"]["width"] == 300

@@ -63,7 +63,7 @@ def test_the_sheets_have_the_runs_own_figures_as_numbers(tmp_path: Path) -> None
     frame = rows(12, started_at=[datetime(2026, 11, 25, 3, 30)] * 12, warnings=[["a: b", "c: d"]] * 12)
     run = bk.load(save(tmp_path / "run", frame))
     book = read(sheets(run))
-    assert list(book) == ["Summary", "Metrics", "Requests", "Fates", "Findings", "Tokens", "Config"]
+    assert list(book) == ["Overview", "Summary", "Metrics", "Requests", "Fates", "Findings", "Tokens", "Config"]
     requests = table(book["Requests"])
     assert len(requests) == 12
     assert requests[3]["ttft_s"] == 0.1

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import time
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
@@ -34,13 +36,14 @@ _GROUPS = {
     "Endpoint": ("url", "model", "api_key", "request_format", "stream"),
     "What to send": ("task", "scenarios", "tokenizer", "request_params", "dataset", "batch_size"),
     "Load": ("concurrency", "request_rate", "max_requests", "warmup_requests", "repeats"),
-    "Limits": ("max_seconds", "timeout_s", "max_total_tokens", "abort_after_failures"),
+    "Service levels and limits": ("slo", "max_seconds", "timeout_s", "max_total_tokens", "abort_after_failures"),
 }
 _COMMANDS = ("genai-bench", "genai_bench", "basetenkit benchmark", "benchmark ")
 _PLAN = "{% for name, text in words.items() %}<div class='bk-plan'><span>{{ name }}</span>{{ text }}</div>{% endfor %}"
-_ENDED = "{{ alert }}<p role='status'>{{ run }}, in <code>form.run</code></p>"
+_ENDED = "{{ alert }}<p role='status'>{{ run }}, in <code>form.run</code>; saved in {{ folder }}</p>"
 _ALERT = """
 <p role="alert" class="bk-wrong">{% for line in lines %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>"""
+_REASON = """<p role="status">To start, correct: {{ names | join(", ") }}</p>"""
 _FOLDS = ("Extras", "Load a config, a run or a command", "The JSON body that is sent", "The same in Python")
 _PREVIEW_AFTER_S = 0.4
 
@@ -99,7 +102,11 @@ class RunForm(w.VBox):  # type: ignore[misc]
             placeholder="A config's JSON, the folder of a run, or a genai-bench command", layout=wide
         )
         self.read = w.Button(description="Load it", tooltip="Fill in the form from the text above")
-        self.whole = w.HTML()
+        self.folder = w.Text(
+            placeholder="runs/ with date and model", description="save to", layout=w.Layout(width="auto")
+        )
+        self._proposed = ""
+        self.whole, self.reason, self.answer = w.HTML(), w.HTML(), w.HTML()
         self.body, self.plan, self.python = w.HTML(), w.HTML(), w.HTML()
         self.found, self.view = w.HTML(), LiveView()
         self.preset.observe(self._preset_chosen, "value")
@@ -110,6 +117,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
         parts: list[object] = [field_row(self.preset, "a preset; it does not change the URL and the key")]
         for title, names in _GROUPS.items():
             parts += [w.HTML(f"<h3>{title}</h3>"), *(self.rows[n] for n in names)]
+        parts.append(
+            field_row(self.folder, "the run's folder, which the same settings resume; left empty, it is named anew")
+        )
         fields, side = w.VBox(parts), w.VBox([w.HTML("<h3>The plan</h3>"), self.plan, self.whole])
         columns = w.HBox([fields, side], layout=w.Layout(width="100%"))
         for part, name in ((fields, "bk-fields"), (side, "bk-side"), (columns, "bk-columns")):
@@ -117,8 +127,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         extras = w.VBox([row for name, row in self.rows.items() if name not in grouped])
         folds = w.Accordion([extras, w.VBox([self.source, self.read]), self.body, self.python])
         folds.titles = _FOLDS
-        buttons = [self.preflight_button, self.start_button, self.stop_button]
-        return [columns, folds, w.HBox(buttons, layout=w.Layout(flex_flow="row wrap")), self.found, self.view]
+        return [columns, folds, self.found, self.view]
 
     # -- the configuration -------------------------------------------------------------------------------------------
 
@@ -201,6 +210,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         for name, row in self.rows.items():
             row.say(sentences.get(name, ""))
         self.whole.value = _alert("\n".join(rest))
+        self.reason.value = render(_REASON, names=[name.replace("_", " ") for name in sentences]) if sentences else ""
         busy = self.live is not None and not self.live.done
         self.start_button.disabled = self.preflight_button.disabled = bool(errors) or busy
         self._preview(None if errors else config)
@@ -250,20 +260,31 @@ class RunForm(w.VBox):  # type: ignore[misc]
 
     async def _start(self) -> None:
         self.start_button.disabled = True
-        self.found.value = ""
+        self.found.value = self.answer.value = ""
         try:
-            self.live = await asyncio.to_thread(start, self.config)
+            folder = self._next_folder()
+            self.live = await asyncio.to_thread(start, self.config, save_to=folder)
             self.stop_button.disabled = False
             self._check()
             await self.view.follow(self.live)
             self.run = self.live.result()
             told = "\n".join(str(f) for f in self.run.findings if f.code == "nothing_answers")
-            self.found.value = render(_ENDED, alert=_alert(told), run=repr(self.run))
+            self.answer.value = str(self.run.verdict.markup)
+            self.found.value = render(_ENDED, alert=_alert(told), run=repr(self.run), folder=folder)
         except (BasetenkitError, OSError) as error:
             self._say(str(error))
         finally:
             self.stop_button.disabled = True
             self._check()
+
+    def _next_folder(self) -> str:
+        """Where the run is saved: as typed; or by date and model, anew at each start."""
+        if self.folder.value.strip() and self.folder.value != self._proposed:
+            return str(self.folder.value.strip())
+        name = re.sub(r"[^\w.-]+", "-", self.rows["model"].input.value.strip())[:40].strip("-.")
+        made = Path("runs") / "-".join(filter(None, (time.strftime("%Y%m%d-%H%M%S"), name)))
+        self._proposed = self.folder.value = str(made)
+        return self._proposed
 
     def __repr__(self) -> str:
         try:

@@ -37,6 +37,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
     def __init__(self) -> None:
         self.levels, self.counts, self.times, self.chart = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self.spent_s = 0.0
+        self._slo: dict[str, float] = {}
         self._states: dict[PlannedLevel, LevelState] = {}
         self._final: set[PlannedLevel] = set()
         self._tokens: list[tuple[float, int]] = []
@@ -49,7 +50,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
         return f"<LiveView: {'; '.join(said) or 'follows no run yet'}>"
 
     async def follow(self, live: LiveRun) -> None:
-        before = live.config.warmup_requests
+        before, self._slo = live.config.warmup_requests, live.config.slo
         self._states = {
             level: LevelState(str(level), live.config.requests_of(level.load) + before)
             for level in levels_of(live.config)
@@ -92,7 +93,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
 
     def _take(self, state: LevelState, rows: pl.DataFrame) -> None:
         good = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok"))
-        state.figures = summarise(rows, controlled=False).row(0, named=True)
+        state.figures = summarise(rows, slo=self._slo, controlled=False).row(0, named=True)
         state.values = {name: good[name].drop_nulls().to_numpy() for name, _ in LATENCIES}
         state.finished, state.seconds = rows.height, float(rows["end_s"].max() or 0)  # type: ignore[arg-type]
 
@@ -109,8 +110,16 @@ class LiveView(w.VBox):  # type: ignore[misc]
             self._place(present, live.done)
         self._sample(time.monotonic(), progress["output_tokens"])
         self.levels.value = levels_table(list(self._states.values()))
-        self.counts.value = counts(progress, live.done, left)
+        self.counts.value = counts(progress, live.done, left, self._run_left(left, progress, live.config.max_seconds))
         self.chart.value = sparkline(self._rates)
+
+    def _run_left(self, level_s: float | None, progress: dict[str, object], most_s: float) -> float | None:
+        """Seconds to the end of the run if the levels that wait go at the present one's rate, `most_s` each at most."""
+        finished, seconds = float(str(progress["finished"])), float(str(progress["seconds"]))
+        if level_s is None or not finished:
+            return None
+        waiting = [state.planned for state in self._states.values() if state.state == "waits"]
+        return level_s + sum(min(n * seconds / finished, most_s) for n in waiting)
 
     def _place(self, present: LevelState, over: bool) -> None:
         """Levels before the current one are done; at the end, a level that is not full was stopped or ran out of time."""

@@ -77,8 +77,16 @@ class LevelState:
 
 
 def levels_table(levels: Sequence[LevelState]) -> str:
-    """A row a level: bar, requests, rate, time left, and what its rows say of latency and throughput."""
-    return render(_LEVELS, heads=_HEADS, levels=[(level, _share(level), _cells(level)) for level in levels])
+    """A row per level: bar, requests, rate, time left, what its rows say of latency and throughput, and with an SLO the share of
+    requests that were within it so far."""
+    slo = any(level.figures.get("goodput") is not None for level in levels)
+    rows = [(level, _share(level), _cells(level) + ([_kept(level)] if slo else [])) for level in levels]
+    return render(_LEVELS, heads=[*_HEADS, *(["within the SLO, %"] if slo else [])], levels=rows)
+
+
+def _kept(level: LevelState) -> str:
+    value, low, high = (level.figures.get(f"goodput{end}") for end in ("", "_low", "_high"))
+    return interval(value, low, high, 1e2)
 
 
 def _share(level: LevelState) -> float:
@@ -98,13 +106,15 @@ def _cells(level: LevelState) -> list[str]:
     ]
 
 
-def counts(progress: Mapping[str, Any], over: bool, remaining_s: float | None) -> str:
+def counts(progress: Mapping[str, Any], over: bool, remaining_s: float | None, run_s: float | None = None) -> str:
     """The present level in large figures: time left until all is `over`, in flight, sent, and each outcome; then the last
     error in words."""
     tiles = [] if over else [("left at most in this level", duration(remaining_s))]
+    tiles += [] if over or run_s is None else [("left in the run, about", duration(run_s))]
     tiles += [("in flight", show(progress["in_flight"]))]
     tiles += [("sent", show(progress["sent"])), *((str(k).replace("_", " "), show(n)) for k, n in _outcomes(progress))]
-    return render(_COUNTS, tiles=tiles, error=progress["last_error"])
+    failed = any(n for outcome, n in progress["outcomes"].items() if outcome not in ("ok", "cancelled"))
+    return render(_COUNTS, tiles=tiles, error=progress["last_error"] if failed else None)  # a stop is not an error
 
 
 def _outcomes(progress: Mapping[str, Any]) -> list[tuple[str, int]]:

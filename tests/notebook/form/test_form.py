@@ -117,6 +117,35 @@ def test_a_run_is_tried_started_and_stopped_with_what_finished_kept() -> None:
     assert not form.run.complete
 
 
+def test_a_run_is_saved_where_the_form_says_and_its_verdict_is_beside_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use(form: bk.RunForm) -> None:
+        before = form.run
+        form.start_button.click()
+        while form.run is before:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    monkeypatch.chdir(tmp_path)
+    with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
+        form = bk.RunForm()
+        assert "To start, correct: url" in form.reason.value
+        typed(form, url=server.url, model="org/a model", scenarios="D(20,5)", concurrency="1", max_requests="4")
+        assert form.reason.value == ""
+        asyncio.run(asyncio.wait_for(use(form), 45))
+        first = form.run
+        assert first is not None
+        assert form.folder.value.startswith("runs/")
+        assert form.folder.value.endswith("-org-a-model")
+        assert first.folder == Path(form.folder.value)
+        assert str(bk.load(tmp_path / form.folder.value).verdict) == str(first.verdict)
+        assert first.verdict.sentences[0] in form.answer.value
+        form.folder.value = "mine"
+        asyncio.run(asyncio.wait_for(use(form), 45))
+    assert form.run is not None
+    assert form.run.folder == Path("mine")
+
+
 def test_stop_does_not_wait_for_what_is_in_flight() -> None:
     async def use(form: bk.RunForm) -> None:
         form.start_button.click()
@@ -225,7 +254,17 @@ def test_a_secret_typed_into_any_field_is_held_and_stays_in_no_widget(name: str,
 
 
 def inputs_of(form: bk.RunForm) -> list[Any]:
-    views = [form.source, form.body, form.python, form.plan, form.whole, form.found]
+    views = [
+        form.source,
+        form.body,
+        form.python,
+        form.plan,
+        form.whole,
+        form.found,
+        form.reason,
+        form.answer,
+        form.folder,
+    ]
     return [*views, *(part for row in form.rows.values() for part in row.children)]
 
 

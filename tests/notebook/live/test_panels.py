@@ -87,3 +87,16 @@ def test_the_line_needs_two_reads_and_lies_in_time() -> None:
     drawn = sparkline([(10.0, 5.0), (11.0, 10.0), (14.0, 0.0)])
     assert 'points="0,32.0 120,4.0 480,60.0"' in drawn
     assert "in the last 4 s, counted when requests end: 0 now, 10 at most" in drawn
+
+
+def test_an_slo_has_a_column_and_the_run_its_time_left() -> None:
+    kept = LevelState("a", 10, figures={"goodput": 0.98, "goodput_low": 0.9, "goodput_high": 1.0})
+    assert "within the SLO, %" in levels_table([kept])
+    assert "98.0 (90.0–100.0)" in levels_table([kept])
+    assert "within the SLO" not in levels_table([LevelState("a", 10)])
+    assert "left in the run, about" in counts(PROGRESS | {"outcomes": {"ok": 4}, "last_error": None}, False, 1.0, 90.0)
+
+
+def test_a_stop_is_not_shown_as_an_error() -> None:
+    stopped = PROGRESS | {"outcomes": {"ok": 4, "cancelled": 2}, "last_error": "Stop was pressed"}
+    assert "last error" not in counts(stopped, True, None)

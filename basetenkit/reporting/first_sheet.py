@@ -46,7 +46,7 @@ def _charts(book: Any, sheet: Any, run: RunData, at: int, right: int) -> int:
     """A column chart of each of CHARTS that the run has; returns the row below them."""
     summary = figures.summary_wide(run)
     labels = [str(LevelKey.of(row)) for row in summary.iter_rows(named=True)]
-    known = [(name, title) for name, title in CHARTS if summary[name].count()]
+    known = [(name, title) for name, title in CHARTS if (summary[name] > 0).any()]
     if not known:
         return at
     sheet.write_string(2, right, "level")

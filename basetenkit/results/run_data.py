@@ -132,7 +132,7 @@ class RunData:
 
     @property
     def folder(self) -> Path | None:
-        """Where the run is saved; None if it is in memory only. A folder that was not chosen is temporary: `save` keeps the run."""
+        """The folder that holds the run; None if it is in memory only. A folder that was not chosen is temporary: `save` keeps the run."""
         return self._source.path
 
     @classmethod

@@ -278,7 +278,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self._check()
 
     def _next_folder(self) -> str:
-        """Where the run is saved: as typed; or by date and model, anew at each start."""
+        """The folder that the run is saved in: as typed; or by date and model, anew at each start."""
         if self.folder.value.strip() and self.folder.value != self._proposed:
             return str(self.folder.value.strip())
         name = re.sub(r"[^\w.-]+", "-", self.rows["model"].input.value.strip())[:40].strip("-.")

@@ -132,8 +132,8 @@ class RunData:
 
     @property
     def folder(self) -> Path | None:
-        """The folder that holds the run; None if it is in memory only. A folder that was not chosen is temporary: `save` keeps the run."""
-        return self._source.path
+        """`path`, under the name that the form shows. A folder that was not chosen is temporary: `save` keeps the run."""
+        return self.path
 
     @classmethod
     def load(cls, path: Place) -> Self:

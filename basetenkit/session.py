@@ -29,6 +29,7 @@ from .core.reasons import Stop, StopReason
 from .core.types import JsonObject
 from .execution import shutdown, waiting
 from .execution.checks import open_manifest, prepare
+from .execution.cluster.connecting import check_cluster
 from .execution.forking import check_not_forked, mark_used
 from .execution.limits import check_room
 from .execution.runner import NOTHING_ANSWERS, RunController
@@ -134,11 +135,12 @@ class LiveRun:
         return showing.live_bundle(self.progress, self.done)
 
 
-def start(config: RunConfig, *, save_to: Place | None = None) -> LiveRun:
+def start(config: RunConfig, *, save_to: Place | None = None, cluster: object = None) -> LiveRun:
     """Starts a run at once, on a thread of its own. ConfigError or StoreError before anything is sent.
 
     `save_to`: the folder to spool to, here or in a bucket (`s3://`, `gs://`, `az://`, `bk.Storage(...)`); the same call again does
-    only the levels that are missing, with the same salt.
+    only the levels that are missing, with the same salt. `cluster`: a distributed.Client, the address of a Dask scheduler, or
+    "local": the load is sent from the cluster's workers.
     """
     if not isinstance(config, RunConfig):
         raise ConfigError(
@@ -146,6 +148,9 @@ def start(config: RunConfig, *, save_to: Place | None = None) -> LiveRun:
         )
     check_not_forked()
     mark_used()
+    cluster = cluster if cluster != "" else None  # papermill has no None
+    if cluster is not None:
+        check_cluster(cluster)
     config = config.with_whole_url()
     prepared = prepare(config)
     durable = save_to is not None
@@ -160,15 +165,16 @@ def start(config: RunConfig, *, save_to: Place | None = None) -> LiveRun:
         if not durable:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    live = LiveRun(RunController(prepared, folder, manifest), folder)
+    live = LiveRun(RunController(prepared, folder, manifest, cluster=cluster), folder)
     shutdown.mind(live)
     return live
 
 
 @awaited("bk.run(config)", "bk.run_sync(config) if nothing can be awaited")
-async def run(config: RunConfig, *, save_to: Place | None = None) -> Run:
-    """Runs to the end and gives the Run; `await bk.run(config)` in a cell. Cancelling it stops the engine."""
-    return await _until_done(start(config, save_to=save_to))
+async def run(config: RunConfig, *, save_to: Place | None = None, cluster: object = None) -> Run:
+    """Runs to the end and gives the Run; `await bk.run(config)` in a cell. Cancelling it stops the engine. `save_to` and `cluster`:
+    as in `start`."""
+    return await _until_done(start(config, save_to=save_to, cluster=cluster))
 
 
 async def _until_done(live: LiveRun) -> Run:
@@ -197,7 +203,9 @@ def _end(live: LiveRun, reason: str) -> None:
         live.wait(shutdown.WAIT_S)
 
 
-def run_sync(config: RunConfig, *, save_to: Place | None = None, keep_loop: bool = False) -> Run:
+def run_sync(
+    config: RunConfig, *, save_to: Place | None = None, keep_loop: bool = False, cluster: object = None
+) -> Run:
     """`run` for a script, or for a cell that cannot await. It blocks the calling thread until the run has ended, and never
     re-enters a running event loop, so the cells that wait in a notebook's queue all run.
 
@@ -206,9 +214,9 @@ def run_sync(config: RunConfig, *, save_to: Place | None = None, keep_loop: bool
     """
     interrupts = waiting.Interrupts()
     if not keep_loop:
-        return _wait(start(config, save_to=save_to), interrupts)
+        return _wait(start(config, save_to=save_to, cluster=cluster), interrupts)
     with waiting.reentered() as loop:
-        live = start(config, save_to=save_to)
+        live = start(config, save_to=save_to, cluster=cluster)
         try:
             return loop.run_until_complete(_until_done(live))
         finally:

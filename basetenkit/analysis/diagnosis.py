@@ -22,6 +22,7 @@ from ..workload.tokenizer import EMBEDDED
 from .behaviour import flat_throughput, near_capacity, of_behaviour
 from .clock_error import BOUNDED, error_name
 from .delivery import of_delivery, too_long
+from .hosts import of_hosts
 from .metrics import AROUND, PERCENTILES
 
 TOKENS_DIFFER = 0.10
@@ -76,7 +77,8 @@ def _of_the_run(config: RunConfig, manifest: Manifest, left_out: list[str]) -> I
         yield finding("key_in_clear", host=host)
     for entry in manifest.levels:
         for lost in entry.workers_lost:
-            told = {"worker": lost.worker, "workers": config.workers, "why": lost.why, "n": lost.requests}
+            senders = len(entry.workers) + len(entry.workers_lost)
+            told = {"worker": lost.worker, "workers": senders, "why": lost.why, "n": lost.requests}
             yield finding("worker_lost", where=str(entry.key), **told)
 
 
@@ -94,6 +96,7 @@ def _of_a_level(
     yield from _of_tokens(where, ok, about.tokenizer, fixed or bool(config.request_params.get("ignore_eos")))
     yield from _of_the_cache(where, ok)
     yield from _of_stamps(where, rows, about.timed_by)
+    yield from of_hosts(where, rows.filter(pl.col("in_window")))
     when_known = rows["start_s"].count() > 0  # not in what another tool measured
     if when_known:
         yield from of_behaviour(where, rows)

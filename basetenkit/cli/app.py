@@ -23,7 +23,7 @@ from ..core.errors import BasetenkitError, ConfigError
 from ..core.progress import plain
 from ..core.types import JsonObject
 from . import saved
-from .console import GATES, AsJson, Goodput, Pricing, Quiet, Yes, print_json, print_table
+from .console import GATES, AsJson, Goodput, OnCluster, Pricing, Quiet, Yes, print_json, print_table
 from .measure import FAILED, USAGE, limits, measure, new_folder, prices
 from .run import run
 
@@ -94,6 +94,7 @@ def benchmark(
     ] = None,
     goodput: Goodput = GOODPUT,
     price: Pricing = None,
+    cluster: OnCluster = None,
     yes: Yes = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -125,8 +126,10 @@ def benchmark(
     config = _config(ctx.args, quiet, price)
     config = config.with_(slo=limits(slo)) if slo else config
     folder = save_to or new_folder(experiment_base_dir, experiment_folder_name)
-    left_open = _left_open(ctx.args, config)
-    code = measure(config, folder, goodput=goodput, as_json=as_json, quiet=quiet, yes=yes, chosen_for_you=left_open)
+    left = _left_open(ctx.args, config)
+    code = measure(
+        config, folder, goodput=goodput, as_json=as_json, quiet=quiet, yes=yes, chosen_for_you=left, cluster=cluster
+    )
     raise typer.Exit(code)
 
 

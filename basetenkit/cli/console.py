@@ -44,6 +44,15 @@ Pricing = Annotated[
 
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a large run.")]
+OnCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        rich_help_panel="Several machines",
+        help='A Dask scheduler, for example tcp://10.0.0.1:8786: its workers send the load. "local": processes here.',
+    ),
+]
 Goodput = Annotated[
     float,
     typer.Option(

@@ -45,9 +45,10 @@ def measure(
     quiet: bool = False,
     yes: bool = False,
     chosen_for_you: str = "",
+    cluster: str | None = None,
 ) -> int:
     """Run a config, print its end, and return the exit code. `chosen_for_you`: what the command left open, in words; `yes`: ask
-    nothing."""
+    nothing; `cluster`: as in `bk.run`."""
     debug = os.environ.get("LOG_LEVEL", "").upper() == "DEBUG"
     config = config.with_(capture="all") if debug else config
     if not _agreed(config, quiet or as_json, yes, chosen_for_you):
@@ -55,7 +56,7 @@ def measure(
     place = as_place(folder, "--save-to")
     here = spool_of(place) if isinstance(place, Storage) else place
     traffic = Traffic(RunFolder(here), config.endpoint.url) if debug else None
-    live = bk.start(config, save_to=place)
+    live = bk.start(config, save_to=place, cluster=cluster)
     nothing_to_do = live.progress["levels_done"] == live.progress["levels"]
     interrupted = _wait(live, quiet, traffic)
     run = live.result()

@@ -13,7 +13,7 @@ from ..config.run_config import RunConfig
 from ..config.tasks import TASKS
 from ..core.errors import ConfigError
 from ..core.types import JsonObject
-from .console import AsJson, Goodput, Quiet, Yes
+from .console import AsJson, Goodput, OnCluster, Quiet, Yes
 from .measure import limits, measure, new_folder
 
 LOAD, REQUESTS, END = "Load", "Requests", "Limits and results"
@@ -81,6 +81,7 @@ def run(
     goodput: Goodput = GOODPUT,
     max_total_tokens: _MaxTokens = None,
     save: _Save = None,
+    cluster: OnCluster = None,
     yes: Yes = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -114,7 +115,8 @@ def run(
     endpoint = Endpoint(url=url, model=model, api_key=api_key, stream=stream, **_checked(request_format))
     given = {name: value for name, value in fields.items() if value is not None}
     config = RunConfig(endpoint=endpoint, **given).with_whole_url()
-    raise typer.Exit(measure(config, save or new_folder(), goodput=goodput, as_json=as_json, quiet=quiet, yes=yes))
+    folder = save or new_folder()
+    raise typer.Exit(measure(config, folder, goodput=goodput, as_json=as_json, quiet=quiet, yes=yes, cluster=cluster))
 
 
 def _checked(request_format: str) -> JsonObject:

@@ -261,6 +261,11 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "worker {worker} of {workers} was lost ({why}) together with {n} request(s); after that the load was lower than planned.",
         "Run the level again if you need its figures; the usual cause of a killed process is a lack of memory.",
     ),
+    "host_slower": (
+        "{metric} is {own_ms:.1f} ms (p50) from {host} and {others_ms:.1f} ms from the other machines; their networks differ by "
+        "{network_ms:.1f} ms of round trip.",
+        "bk.charts.by_host(run) shows each machine. Look at that machine's load and network before you trust the whole.",
+    ),
     "data_left_out": (
         "{n} of the {rows} rows of the data set are not used: {why}.",
         "Fix these rows, or remove them from the file; the figures cover the other rows.",

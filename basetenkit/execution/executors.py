@@ -16,14 +16,24 @@ from .processes.executor import ProcessExecutor
 @dataclass(frozen=True, slots=True)
 class Start:
     """What an executor starts from: the run's salt, the tokens that earlier levels of it spent, and the selector of the
-    controller's loop, which stamps what is read on that loop."""
+    controller's loop, which stamps what is read on that loop; `cluster`: a Dask cluster to send from, None: this machine."""
 
     salt: str
     spent: int
     poller: Poller
+    cluster: object = None
 
 
 Make = Callable[[Prepared, Start], Executor | None]
+
+
+def on_a_cluster(prepared: Prepared, start: Start) -> Executor | None:
+    """The machines of a Dask cluster, if one is given."""
+    if start.cluster is None:
+        return None
+    from .cluster.executor import ClusterExecutor
+
+    return ClusterExecutor(prepared, salt=start.salt, spent=start.spent, cluster=start.cluster)
 
 
 def in_processes(prepared: Prepared, start: Start) -> Executor | None:
@@ -38,7 +48,7 @@ def in_this_process(prepared: Prepared, start: Start) -> Executor:
     return LoadGenerator(prepared, salt=start.salt, poller=start.poller, tally=tally)
 
 
-EXECUTORS: list[Make] = [in_processes, in_this_process]
+EXECUTORS: list[Make] = [on_a_cluster, in_processes, in_this_process]
 
 
 def make_executor(prepared: Prepared, start: Start) -> Executor:

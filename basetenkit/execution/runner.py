@@ -67,11 +67,11 @@ class Progress:
 class RunController:
     """Runs the levels that are not done yet. `recorded` and `progress` may be read from another thread."""
 
-    def __init__(self, prepared: Prepared, folder: RunFolder, manifest: Manifest) -> None:
+    def __init__(self, prepared: Prepared, folder: RunFolder, manifest: Manifest, *, cluster: object = None) -> None:
         self.config, self.folder, self.manifest = prepared.config, folder, manifest
         self.lock = threading.Lock()
         self.notes = manifest.metadata.events
-        self._stop = StopRequest()
+        self._stop, self._cluster = StopRequest(), cluster
         self._loop: asyncio.AbstractEventLoop | None = None
         self._poller, self._key, self._prepared = Poller(), "", prepared
         self._now: PlannedLevel | None = None
@@ -85,7 +85,8 @@ class RunController:
         self._write_error: StoreError | None = None
 
     def _make_executor(self) -> Executor:
-        return make_executor(self._prepared, Start(self.manifest.metadata.salt, _spent(self.folder), self._poller))
+        spent = _spent(self.folder)
+        return make_executor(self._prepared, Start(self.manifest.metadata.salt, spent, self._poller, self._cluster))
 
     @property
     def progress(self) -> Progress:
@@ -206,6 +207,8 @@ class RunController:
             reached = self._precision.reached
             report.until = None if reached is None else UntilReached(**asdict(reached))
         entry.take(report)
+        if hosts := self._executor.hosts():
+            self.manifest.metadata.hosts = hosts
         entry.started_at, entry.done = started, report.whole and not self.stopped
         ended = "" if report.ended_by is None else f", ended early: {report.ended_by}"
         log.info("level %s ended after %.1f s: %d requests sent%s", level, time.time() - started, report.sent, ended)

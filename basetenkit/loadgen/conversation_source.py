@@ -75,12 +75,12 @@ class ConversationSource(RequestSource):
         talk.numbers, talk.phase = reserved
         self._opened += talk.opening
         self._ramp_left -= len(talk.numbers)
-        talk.name = request_id(self._prefix, talk.numbers.start)
+        talk.name = request_id(self._prefix, self._spend.tally.place(talk.numbers.start))
         return self._go(talk, request)
 
     def _go(self, talk: ConversationState, request: Request) -> tuple[Request, HttpRequest] | None:
         number = talk.numbers[talk.at - 1]
-        phase = WARMUP if number < self._config.warmup_requests else talk.phase
+        phase = WARMUP if number < self._spend.tally.warmup else talk.phase
         if talk.name is None or not self._spend.take_reserved(request, number, phase):
             self._give_up(talk, talk.at - 1)
             return None
@@ -91,7 +91,7 @@ class ConversationSource(RequestSource):
         """A conversation goes on no more: nobody waits for its measured turns after the first `sent`."""
         self._opened -= talk.opening
         if talk.phase == MEASURED:
-            self._spend.tally.over(sum(n >= self._config.warmup_requests for n in talk.numbers[sent:]))
+            self._spend.tally.over(sum(n >= self._spend.tally.warmup for n in talk.numbers[sent:]))
 
     def answered(self, request: Request, text: str | None) -> None:
         """The text of a turn's response, when it has been read; None if it failed."""

@@ -14,7 +14,7 @@ What a request asks for is its draw: of the level's one order of lengths and ent
 from p on. In a closed loop a fast sender may send more requests than its part of the draws; it then takes over draws of the
 sender that has the most left, from the end. So the requests of a level are the same whoever sends how many.
 
-Past one machine the same questions would go to a scheduler that leases numbers in batches; nobody else knows this file.
+Past one machine, where no file is shared, each sender counts its own part of a level: `apart_counters`.
 """
 
 from __future__ import annotations
@@ -242,6 +242,25 @@ class SharedCounters:
     def goal(self) -> int:
         """Measured requests that the level is to have."""
         return int(self._words[_GOAL])
+
+    @property
+    def warmup(self) -> int:
+        """Requests of the warm-up that the level is to have."""
+        return int(self._words[_WARMUP])
+
+    @property
+    def first(self) -> int:
+        """The number of the first measured request; -1 before there is one."""
+        return int(self._words[_FIRST])
+
+    def place(self, number: int) -> int:
+        """The number in the level of the request that is counted here as `number`."""
+        return number
+
+    @property
+    def numbered_by_schedule(self) -> bool:
+        """Whether the numbers of an open loop's requests are places in its schedule."""
+        return True
 
     @property
     def measured(self) -> int:

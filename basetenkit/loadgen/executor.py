@@ -12,7 +12,7 @@ from ..config.plan import PlannedLevel
 from ..core.findings import Finding
 from ..core.reasons import Stop
 from ..core.types import Outcome
-from ..results.manifest import LevelReport
+from ..results.manifest import HostReport, LevelReport
 
 
 class Batch(Protocol):
@@ -67,5 +67,7 @@ class Executor(Protocol):
     def report(self) -> LevelReport: ...
 
     def notes(self) -> list[Finding]: ...
+
+    def hosts(self) -> list[HostReport]: ...
 
     async def close(self) -> None: ...

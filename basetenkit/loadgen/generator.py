@@ -21,13 +21,14 @@ from ..core.findings import Finding, finding
 from ..core.reasons import Stop
 from ..core.types import Exchange, Outcome, Request
 from ..results.interpret import interpret
-from ..results.manifest import LevelReport
+from ..results.manifest import HostReport, LevelReport
 from ..results.recorder import Record, Recorder
 from ..results.store import exchange_frame, redact_exchange
 from ..transport.clock import Poller, WallClock, mono
 from ..transport.http_request import HttpRequest
 from ..workload.conversations import ConversationSampler
 from ..workload.sampler import Sampler
+from .apart_counters import part_of
 from .arrivals import schedule
 from .conversation_source import ConversationSource
 from .counters import COOLDOWN, MEASURED, RAMP, SharedCounters, share
@@ -120,6 +121,15 @@ class LoadGenerator:
         self.prefetch(Shard.of(level, self._config))
         await self.run_level()
 
+    def count_apart(self, part: Shard) -> None:
+        """Begins to count this sender's own part of a level; before `prefetch`, where no file is shared with the others."""
+        planned = part.level.load.scheduled and self._holds_conversations(part)
+        self._tally.begin(part_of(quota(self._config, part.level.load), part.part, part.parts, planned))
+
+    def _holds_conversations(self, part: Shard) -> bool:
+        entries = self._entries
+        return entries is not None and bool(entries.conversations) and part.level.scenario.needs_data
+
     def prefetch(self, part: Shard) -> None:
         """Builds the first requests; then `run_level` can begin at once."""
         self._source = self._source_of(part)
@@ -133,7 +143,7 @@ class LoadGenerator:
         scenario = level.scenario
         salt, stream, own = self._salt, level.stream, (part.part, part.parts)
         named, scheduled, users = prefix(self._salt, level), level.load.scheduled, part.users
-        if entries is not None and entries.conversations and scenario.needs_data:
+        if entries is not None and self._holds_conversations(part):
             speaker = ConversationSampler(
                 config,
                 scenario,
@@ -184,7 +194,7 @@ class LoadGenerator:
             self._finish_if_over()
 
         limit = TimeLimit(self._config.max_seconds)
-        most = self._tally.goal // 2 + self._config.warmup_requests
+        most = self._tally.goal // 2 + self._tally.warmup
         level = Level(
             pool, poller, take, done, limit=limit, warm_up_most=most, retry=source.retry, next_turn=source.next_turn
         )
@@ -319,6 +329,10 @@ class LoadGenerator:
             cpu_share=self._lag.cpu_share,
             loop_lag_p99_s=self._lag.p99_s,
         )
+
+    def hosts(self) -> list[HostReport]:
+        """None: a stage knows of its own machine alone."""
+        return []
 
     def notes(self) -> list[Finding]:
         """What a reader of the run must know beside its rows."""

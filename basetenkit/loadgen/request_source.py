@@ -89,12 +89,13 @@ class RequestSource:
     ) -> None:
         self._config, self._sampler, self._head, self._prefix, self._spend = config, sampler, head, prefix, spend
         self._around, self._spare = around, deque[Request]()
-        self._total = config.warmup_requests + spend.tally.goal
+        self._total = spend.tally.warmup + spend.tally.goal
         self._openings = openings if config.steady else 0
         self._beyond = max(openings, STEADY_AHEAD) if config.steady else 0
         self._ready: deque[Request] = deque()
         self._ready_bytes = 0
         self._at, self._stride = first, stride
+        self._by_place = stride is not None and spend.tally.numbered_by_schedule
 
     @property
     def next_turn(self) -> NextTurn | None:
@@ -111,7 +112,7 @@ class RequestSource:
     @property
     def _left(self) -> int:
         """How many more this sender may come to send; of the load around a steady level's measured requests, a few."""
-        if self._stride is None:
+        if self._stride is None or not self._by_place:
             return max(self._total - self._spend.tally.taken, 0) + self._beyond
         return max(0, -((self._at - self._total) // self._stride)) + self._beyond
 
@@ -149,7 +150,7 @@ class RequestSource:
         """The next request, and as HTTP has it; `settled`: whether the load has settled. None where nothing is left to send."""
         if not self._ready:
             self._build()
-        taken = self._spend.take(self._ready[0], None if self._stride is None else self._at, settled)
+        taken = self._spend.take(self._ready[0], self._at if self._by_place else None, settled)
         if taken is None:
             return None
         self._at += self._stride or 0
@@ -186,7 +187,8 @@ class RequestSource:
         return request
 
     def _addressed(self, request: Request, number: int, phase: str) -> tuple[Request, HttpRequest]:
-        """The request under its number and in its phase, and as HTTP has it."""
+        """The request under its number in the level and in its phase, and as HTTP has it."""
+        number = self._spend.tally.place(number)
         request = replace(request, request_id=request_id(self._prefix, number), number=number, phase=phase)
         return request, HttpRequest(self._head, ((ID_HEADER, request.request_id),), request.body)
 

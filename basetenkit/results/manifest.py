@@ -59,6 +59,29 @@ class WorkerReport(_Kept):
     loop_lag_p99_s: float | None = None
 
 
+class HostReport(_Kept):
+    """One Dask worker of a run over a cluster. `clock_offset_s`: its monotonic clock less that of who leads, s;
+    `clock_offset_error_s`: how far that may be off; `clock_drift_s`: how far it moved over the last level, 0.0 if no more than
+    the bounds tell; `sent`: requests over all levels; `cpu_share`, `loop_lag_p99_s`: the worst of its stages."""
+
+    host: str
+    address: str
+    versions: dict[str, str] = {}
+    clock_offset_s: float | None = None
+    clock_offset_error_s: float | None = None
+    clock_drift_s: float | None = None
+    sent: int = 0
+    cpu_share: float | None = None
+    loop_lag_p99_s: float | None = None
+
+    def add(self, report: LevelReport) -> None:
+        """Takes in what a stage of it did in a level."""
+        self.sent += report.sent
+        for name in ("cpu_share", "loop_lag_p99_s"):
+            seen = [x for x in (getattr(self, name), getattr(report, name)) if x is not None]
+            setattr(self, name, max(seen, default=None))
+
+
 class LostWorker(_Kept):
     """A worker process that ended before its level did. `requests`: those of which only this is known."""
 
@@ -143,6 +166,7 @@ class Metadata(_Kept):
     versions: dict[str, str] = Field(default_factory=dict)
     machine: Json = Field(default_factory=dict)
     timed_by: str | None = None
+    hosts: list[HostReport] = Field(default_factory=list)
     genai_bench: Json | None = None
 
 

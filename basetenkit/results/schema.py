@@ -123,6 +123,8 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "upstream_request_id": (pl.String(), "the id that the server gave the request"),
     "wire_format": (pl.String(), "'sse', 'ndjson', 'json', 'text' or 'embedding'"),
     "finish_reason": (pl.String(), "as the server reported it"),
+    "host": (pl.String(), "the machine that sent it, where a cluster sends; else null"),
+    "worker": (pl.String(), "the address of the Dask worker that sent it; null without a cluster"),
     "text": (pl.String(), "the whole output text"),
     "notes": (
         NOTES,

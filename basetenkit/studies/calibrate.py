@@ -84,11 +84,14 @@ class Calibration:
         return repr(self._table())
 
 
-def calibrate(config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0, tail_ms: float = 5.0) -> Calibration:
+def calibrate(
+    config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0, tail_ms: float = 5.0, cluster: object = None
+) -> Calibration:
     """Runs `config`'s load against the embedded endpoint instead of its own, and says how far each figure is off the truth.
 
     The endpoint answers after `ttft_ms`, a token each `itl_ms`, with a role message first and finish and usage `tail_ms` after
     the last token, as real engines do. Nothing is sent to `config`'s endpoint, and its key goes nowhere.
+    `cluster`: as in `bk.run`, of workers on this machine, as the embedded endpoint answers here alone.
     """
     with emulator.serve(ttft_ms=ttft_ms, itl_ms=itl_ms, tail_ms=tail_ms) as server:
         url = f"{server.base_url}/v1{TASKS[config.task].route}"
@@ -96,7 +99,8 @@ def calibrate(config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0,
         run = run_sync(
             config.model_copy(
                 update={"endpoint": endpoint, "tokenizer": "embedded", "capture": "none", "preflight": False}
-            )
+            ),
+            cluster=cluster,
         )
         truth = _truth(server.truth()["requests"])
     return Calibration(_compare(run.requests, truth), run)

@@ -96,6 +96,7 @@ async def compare_endpoints(
     control: bool = False,
     seed: int = 0,
     save_to: Place | None = None,
+    cluster: object = None,
 ) -> EndpointComparison:
     """Runs `pairs` pairs of blocks, A and B in random order, and says whether they differ; await it in a cell.
 
@@ -104,7 +105,8 @@ async def compare_endpoints(
     counts for nothing, and 3C at least. The first C of a block are left out. `margin`: the relative difference that would not
     matter. `metric`: the one of the verdict (ttft_s, tpot_s, e2e_s or output_tokens_per_s). `control`: each pair has a second
     block of A, so that A against A is measured, too. `save_to`: a new folder, here or in a bucket, with a run in it
-    for each block. Nothing is raised for what the endpoints do; ConfigError where the design is impossible.
+    for each block; `cluster`: as in `bk.run`. Nothing is raised for what the endpoints do; ConfigError where the design is
+    impossible.
     """
     metric = metric_name(metric, TESTED) or metric
     _check(config_a, config_b, pairs, margin, metric, block_requests)
@@ -112,10 +114,10 @@ async def compare_endpoints(
     configs = {"A": config_a, "B": config_b} | ({"A'": config_a} if control else {})
     same_place = config_a.endpoint.url == config_b.endpoint.url and config_a.endpoint.model == config_b.endpoint.model
     root = None if save_to is None else as_place(save_to, "compare_endpoints: save_to")
-    n = block_requests or await _pilot(config_a, config_b, block_seconds)
+    n = block_requests or await _pilot(config_a, config_b, block_seconds, cluster)
     runs: list[Run] = []
     rows = []
-    async for pair, name, run in _blocks(configs, pairs, n, seed, same_place, root):
+    async for pair, name, run in _blocks(configs, pairs, n, seed, same_place, root, cluster):
         runs.append(run)
         rows.append(_block(pair, name, run))
     values = {(row["pair"], row["block"]): _observed(run) for row, run in zip(rows, runs, strict=True)}
@@ -180,12 +182,12 @@ def _as_block(config: RunConfig, n: int, seed: int, salt: str) -> RunConfig:
     return config.model_copy(update=update)
 
 
-async def _pilot(a: RunConfig, b: RunConfig, seconds: float) -> int:
+async def _pilot(a: RunConfig, b: RunConfig, seconds: float, cluster: object) -> int:
     """Requests a block, so that the faster of the two is busy for `seconds`; both have met the load after it."""
     least = math.ceil(LEAST_WAVES * _in_flight(a))
     most = 0.0
     for config in (a, b):
-        run = await _run(_as_block(config, max(least, 10), config.seed, secrets.token_hex(8)), None)
+        run = await _run(_as_block(config, max(least, 10), config.seed, secrets.token_hex(8)), None, cluster)
         ok = run.requests.filter(pl.col("outcome") == "ok")
         took = ok["end_s"].max()
         if isinstance(took, float) and took > 0:
@@ -194,7 +196,13 @@ async def _pilot(a: RunConfig, b: RunConfig, seconds: float) -> int:
 
 
 async def _blocks(
-    configs: dict[str, RunConfig], pairs: int, n: int, seed: int, apart: bool, root: Path | Storage | None
+    configs: dict[str, RunConfig],
+    pairs: int,
+    n: int,
+    seed: int,
+    apart: bool,
+    root: Path | Storage | None,
+    cluster: object,
 ) -> AsyncIterator[tuple[int, str, Run]]:
     """Every block, run: its pair, its name, its Run. The blocks of a pair have the same prompts; where they go to the same
     place (`apart`, and A's control) they have the same lengths and other words: else the first would fill the second's cache."""
@@ -207,16 +215,16 @@ async def _blocks(
             folder = None if root is None else root / f"{pair:03d}-{name.replace(chr(39), '-control')}"
             block = _as_block(configs[name], n, seed + pair, own)
             block = block.model_copy(update={"preflight": block.preflight and name not in alive})
-            run = await _run(block, folder, line, f"pair {pair + 1} of {pairs}, {name}")
+            run = await _run(block, folder, cluster, line, f"pair {pair + 1} of {pairs}, {name}")
             if (run.requests["outcome"] == "ok").any():
                 alive.add(name)
             yield pair, name, run
 
 
 async def _run(
-    config: RunConfig, folder: Path | Storage | None, line: ProgressLine | None = None, where: str = ""
+    config: RunConfig, folder: Path | Storage | None, cluster: object, line: ProgressLine | None = None, where: str = ""
 ) -> Run:
-    live = start(config, save_to=folder)
+    live = start(config, save_to=folder, cluster=cluster)
     try:
         while not live.done:
             if line is not None:

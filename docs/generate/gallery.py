@@ -107,6 +107,21 @@ def hanging() -> Frames:
     return Frames(pl.concat(parts))
 
 
+def from_three_places() -> Frames:
+    """A level sent from three machines, of which one is far from the endpoint."""
+    rng = np.random.default_rng(7)
+    parts = []
+    for host, away in (("frankfurt", 0.004), ("oregon", 0.090), ("virginia", 0.012)):
+        ttft = away + rng.gamma(40, 0.004, 200)
+        names = {"host": host, "worker": f"tcp://{host}:8786", "rtt_s": away}
+        parts.append(
+            rows(200, ttft_s=ttft, e2e_s=ttft + 0.4, level=24.0).with_columns(
+                **{k: pl.lit(v) for k, v in names.items()}
+            )
+        )
+    return Frames(pl.concat(parts))
+
+
 def compared() -> Any:
     with tempfile.TemporaryDirectory() as folder:
         pair = [
@@ -171,6 +186,11 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
         lambda: charts.serving_curve(sweep()),
         'charts.serving_curve(run, "ttft_s", 50)',
         "What more throughput costs in latency; the knee is where the curve turns up.",
+    ),
+    "by_host": (
+        lambda: charts.by_host(from_three_places()),
+        'charts.by_host(run, "ttft_s")',
+        "The same endpoint from several machines of a cluster; the grey tick is what the network alone takes.",
     ),
     "token_ledger": (
         lambda: charts.token_ledger(sweep()),

@@ -147,6 +147,21 @@ HEADER = {"code": "data_header", "fields": {"line": "Hello", "done": "is sent as
 UNSENT = {"code": "data_unsent", "fields": {"sent": "prompt", "unsent": "id"}}
 
 
+def seen_from(delays: dict[str, float], rtt_s: float = 0.001) -> pl.DataFrame:
+    """A run from several machines, each of which has so many s more of TTFT."""
+    frame, hosts = clean(), list(delays)
+    number = pl.int_range(pl.len()) % len(hosts)
+    late = number.replace_strict(list(range(len(hosts))), list(delays.values()), return_dtype=pl.Float64)
+    name = number.replace_strict(list(range(len(hosts))), hosts, return_dtype=pl.String)
+    return frame.with_columns(
+        host=name,
+        worker="tcp://" + name + ":1",
+        rtt_s=pl.lit(rtt_s),
+        ttft_s=pl.col("ttft_s") + late,
+        e2e_s=pl.col("e2e_s") + late,
+    )
+
+
 # code -> what causes it
 CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "all_failed": lambda: diagnosis(failures(30)),
@@ -200,6 +215,7 @@ CAUSES: dict[str, Callable[[], list[Finding]]] = {
     "worker_lost": lambda: diagnosis(
         clean(), entry={"workers_lost": [{"worker": 0, "why": "was killed", "requests": 3}]}
     ),
+    "host_slower": lambda: diagnosis(seen_from({"a": 0.0, "b": 0.0, "c": 0.4})),
     "tokens_spent": lambda: diagnosis(clean(), config(max_total_tokens=5000), entry={"tokens_guard": True}),
 }
 

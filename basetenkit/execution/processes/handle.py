@@ -1,4 +1,5 @@
-"""One worker as its parent sees it: a process, the orders it gets, the messages it sends, and how it was lost."""
+"""Who sends a part of a level, as the one who leads them sees it: what it was told, what it said, how it was lost. And the kind
+that is a process of this machine."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -25,17 +27,19 @@ from . import protocol
 
 log = logging.getLogger(__name__)
 END_WITHIN_S = 2.0
-OnMessage = Callable[["WorkerHandle", str, JsonObject, list[pl.DataFrame]], None]
+OnMessage = Callable[["Member", str, JsonObject, list[pl.DataFrame]], None]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class WorkerHandle:
-    """A worker's process. `answers`: the last content of each word that it said in this level; `lost`: why it is no more;
-    `received` and `spans`: numbers, and (start, end) in s, of the requests whose rows came, a batch each."""
+class Member(ABC):
+    """One of those who send a level, as who leads them sees it. All on the leader's loop.
 
-    def __init__(self, part: int, loop: asyncio.AbstractEventLoop, on_message: OnMessage) -> None:
-        self.part, self._loop, self._on_message = part, loop, on_message
+    `answers`: the last content of each word that it said in this level; `lost`: why it is no more; `received` and `spans`: numbers,
+    and (start, end) in s, of the requests whose rows came, a batch each. A subclass says how it is told and ended."""
+
+    def __init__(self, part: int, on_message: OnMessage) -> None:
+        self.part, self._on_message = part, on_message
         self.answers: dict[str, JsonObject] = {}
         self.received: list[Ints] = []
         self.spans: list[Floats] = []
@@ -43,6 +47,57 @@ class WorkerHandle:
         self._why: str | None = None
         self._closing = False
         self._changed = asyncio.Event()
+
+    def begin_level(self) -> None:
+        self.answers, self.received, self.spans = {}, [], []
+
+    @abstractmethod
+    def send(self, word: str, **content: object) -> None:
+        """Sends an order; to one that is no more, none."""
+
+    @abstractmethod
+    def kill(self, why: str) -> None:
+        """Ends it at once; `why` is how it is said to be lost."""
+
+    @abstractmethod
+    async def end(self) -> None:
+        """Ends it and waits until it has ended."""
+
+    async def wait_for(self, word: str, within_s: float) -> JsonObject | None:
+        """The content of `word` when it comes; None where the member failed or was lost first, or took longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while word not in self.answers and self.lost is None and "failed" not in self.answers:
+                    self._changed.clear()
+                    await self._changed.wait()
+        if "failed" in self.answers and word not in self.answers:
+            self.kill(self.answers["failed"]["message"])
+            await self.gone()
+        return self.answers.get(word)
+
+    async def gone(self) -> None:
+        """Returns when it is no more and `lost` says why."""
+        while self.lost is None:
+            self._changed.clear()
+            await self._changed.wait()
+
+    @property
+    def error_text(self) -> str:
+        """In a few words, why it is no more: what it failed with, else its last words, else how it ended."""
+        return self.lost or self._why or "it was ended"
+
+    def _take(self, say: str, content: JsonObject, frames: list[pl.DataFrame]) -> None:
+        self._on_message(self, say, content, frames)
+        self.answers[say] = content
+        self._changed.set()
+
+
+class WorkerHandle(Member):
+    """A worker's process on this machine, spoken to over its pipes."""
+
+    def __init__(self, part: int, loop: asyncio.AbstractEventLoop, on_message: OnMessage) -> None:
+        super().__init__(part, on_message)
+        self._loop = loop
         # A file, not a pipe: nobody reads along, and a full pipe would stop the worker.
         self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by close()
         # A session of its own: an interrupt of the notebook's kernel reaches all of its group, and is not the worker's.
@@ -62,41 +117,13 @@ class WorkerHandle:
     def pid(self) -> int:
         return self._process.pid
 
-    def begin_level(self) -> None:
-        self.answers, self.received, self.spans = {}, [], []
-
     def send(self, word: str, **content: object) -> None:
-        """Sends an order; to one that is no more, none."""
         with contextlib.suppress(OSError, ValueError):
             protocol.write(cast(BinaryIO, self._process.stdin), protocol.encode_order(word, **content))
 
-    async def wait_for(self, word: str, within_s: float) -> JsonObject | None:
-        """The content of `word` when it comes; None where the member failed or was lost first, or took longer."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                while word not in self.answers and self.lost is None and "failed" not in self.answers:
-                    self._changed.clear()
-                    await self._changed.wait()
-        if "failed" in self.answers and word not in self.answers:
-            self.kill(self.answers["failed"]["message"])
-            await self.gone()
-        return self.answers.get(word)
-
-    async def gone(self) -> None:
-        """Returns when the process is no more and `lost` says why."""
-        while self.lost is None:
-            self._changed.clear()
-            await self._changed.wait()
-
     def kill(self, why: str) -> None:
-        """Ends the process at once; `why` is how it is said to be lost."""
         self._why = self._why or why
         self._process.kill()
-
-    @property
-    def error_text(self) -> str:
-        """In a few words, why it is no more: what it failed with, else its last words, else how it ended."""
-        return self.lost or self._why or "it was ended"
 
     def _listen(self) -> None:
         stream = cast(BinaryIO, self._process.stdout)
@@ -108,11 +135,6 @@ class WorkerHandle:
     def _call(self, work: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to be told
             self._loop.call_soon_threadsafe(work, *arguments)
-
-    def _take(self, say: str, content: dict[str, object], frames: list[pl.DataFrame]) -> None:
-        self._on_message(self, say, content, frames)
-        self.answers[say] = content
-        self._changed.set()
 
     def _end(self, code: int) -> None:
         if not self._closing:
@@ -129,6 +151,9 @@ class WorkerHandle:
         self._complaints.seek(0)
         lines = self._complaints.read().strip().splitlines()
         return lines[-1] if lines else f"it ended with exit code {code}"
+
+    async def end(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self.close)
 
     def close(self) -> None:
         """Ends the process and waits for it: its stdin ends, and so does it; what does not is killed."""

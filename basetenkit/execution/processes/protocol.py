@@ -53,15 +53,20 @@ def _exactly(stream: BinaryIO, size: int) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a worker is told first. Of `Prepared`, what the parent has read and a worker need not read again; `tally`: the file."""
+    """What a worker is told first. Of `Prepared`, what the parent has read and a worker need not read again; `tally`: the file in
+    which all count, None where each counts apart, as one of `parts`. `head`: None where the worker makes it by the key in
+    its own environment. `lease_s`: it ends where it is not told "alive" for so long."""
 
     config: RunConfig
-    head: Head
+    head: Head | None
     salt: str
-    tally: Path
+    parts: int
+    tally: Path | None = None
     entries: Entries | None = None
     secrets: tuple[bytes, ...] = ()
     lexicon: Lexicon | None = None
+    lease_s: float | None = None
+    status_every_s: float = 0.25
 
 
 def encode_order(word: str, **content: object) -> list[bytes]:

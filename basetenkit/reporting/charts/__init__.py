@@ -11,12 +11,14 @@ from .costs import explain_latency
 from .counts import error_shares, outcome_bars, outcomes_over_time, token_ledger
 from .courses import itl_course, ttft_by_input
 from .distributions import inter_token, latency_ecdf, latency_histogram
+from .hosts import by_host
 from .levels import serving_curve
 from .timelines import activity, waterfall
 from .versus import comparison, trend
 
 __all__ = [
     "activity",
+    "by_host",
     "comparison",
     "error_shares",
     "explain_latency",

@@ -18,7 +18,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.core.errors import WorkerError
-from basetenkit.execution.processes import executor
+from basetenkit.execution.processes import group
 
 KEY = "planted-key-1618"
 
@@ -231,7 +231,7 @@ def test_stop_reaches_all_and_keeps_what_finished(server: Any) -> None:
 
 
 def test_one_that_does_not_answer_a_stop_is_ended(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "STOP_WITHIN_S", 0.5)
+    monkeypatch.setattr(group, "STOP_WITHIN_S", 0.5)
     live = bk.start(config(server, scenarios="D(30,300)", max_requests=1000))
     until(lambda: live.progress["in_flight"] == 5)
     os.kill(workers_of(os.getpid())[0], signal.SIGSTOP)

@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from basetenkit.execution.processes.handle import WorkerHandle
+from basetenkit.execution.processes.handle import Member, WorkerHandle
 
 
-def nothing(_member: WorkerHandle, _say: str, _content: dict[str, Any], _frames: list[pl.DataFrame]) -> None:
+def nothing(_member: Member, _say: str, _content: dict[str, Any], _frames: list[pl.DataFrame]) -> None:
     """Nobody cares for rows here."""
 
 

@@ -88,7 +88,7 @@ def greet(
     )
     head, secrets = request_head(config.endpoint), tuple(config.endpoint.secrets())
     assert tally.path is not None
-    worker.send("hello", run=protocol.Hello(config, head, "s", tally.path, secrets=secrets), part=0)
+    worker.send("hello", run=protocol.Hello(config, head, "s", 1, tally.path, secrets=secrets), part=0)
     return worker.hears("ready")
 
 

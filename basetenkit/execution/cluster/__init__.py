@@ -1,0 +1,1 @@
+"""Levels sent from the machines of a Dask cluster."""

@@ -22,6 +22,8 @@ from ..analysis.gates import GOODPUT
 from ..core.errors import BasetenkitError, ConfigError
 from ..core.progress import plain
 from ..core.types import JsonObject
+from ..interop.genai_bench.flags import upload_from_command
+from ..interop.genai_bench.uploads import UPLOAD
 from . import saved
 from .console import GATES, AsJson, Goodput, OnCluster, Pricing, Quiet, Yes, print_json, print_table
 from .measure import FAILED, USAGE, limits, measure, new_folder, prices
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..config.run_config import RunConfig
+    from ..storage.address import Storage
 
 UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True}
 MEASURE, SAVED, HELP = "Measure", "Saved runs", "Tools"
@@ -109,6 +112,7 @@ def benchmark(
     data      --dataset-path --dataset-config --dataset-prompt-column --dataset-image-column
     load      --num-concurrency --qps-level --distribution --batch-size --num-workers
     limits    --max-requests-per-run --max-time-per-run (minutes) --warmup-ratio
+    bucket    --upload-results --storage-provider --storage-bucket --storage-prefix
 
     \b
     For example:
@@ -119,13 +123,13 @@ def benchmark(
 
     Without --save-to, the run is saved in runs/, named after its start time.
     """
-    if save_to and (experiment_base_dir or experiment_folder_name):
+    if save_to and (experiment_base_dir or experiment_folder_name or UPLOAD in ctx.args):
         raise ConfigError(
-            "--save-to is the complete path of the run's folder: give it or genai-bench's --experiment-..., not both"
+            "--save-to is the complete path of the run's folder: give it, or genai-bench's --experiment-... and --upload-results"
         )
-    config = _config(ctx.args, quiet, price)
+    config, storage = _config(ctx.args, quiet, price)
     config = config.with_(slo=limits(slo)) if slo else config
-    folder = save_to or new_folder(experiment_base_dir, experiment_folder_name)
+    folder = save_to or new_folder(storage or experiment_base_dir, experiment_folder_name)
     left = _left_open(ctx.args, config)
     code = measure(
         config, folder, goodput=goodput, as_json=as_json, quiet=quiet, yes=yes, chosen_for_you=left, cluster=cluster
@@ -145,13 +149,14 @@ def _left_open(words: list[str], config: RunConfig) -> str:
     return f"{' and '.join(open_yet)}: not given, so genai-bench's defaults apply: {levels}"
 
 
-def _config(words: list[str], quiet: bool, price: Sequence[str] | None) -> RunConfig:
-    """The config of genai-bench's flags, with its price; warnings go to standard error."""
+def _config(words: list[str], quiet: bool, price: Sequence[str] | None) -> tuple[RunConfig, Storage | None]:
+    """The config of genai-bench's flags, with its price, and the bucket to upload to; warnings go to standard error."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
-        config = bk.config_from_command(shlex.join(["genai-bench", "benchmark", *words])).with_whole_url()
+        command, storage = upload_from_command(shlex.join(["genai-bench", "benchmark", *words]))
+        config = bk.config_from_command(command).with_whole_url()
     _say(noted, quiet)
-    return config.with_(price=prices(price)) if price else config
+    return config.with_(price=prices(price)) if price else config, storage
 
 
 def _say(noted: list[warnings.WarningMessage], quiet: bool) -> None:

@@ -18,7 +18,7 @@ from ..core.progress import plain
 from ..core.tables import show
 from ..results.bucket_run import NOT_UPLOADED
 from ..results.store import RunFolder
-from ..storage.address import Storage, as_place
+from ..storage.address import Place, Storage, as_place
 from ..storage.spool import spool_of
 from .console import Traffic, print_json
 from .screen import Screen
@@ -38,7 +38,7 @@ ASK_MINUTES, ASK_TOKENS = 10, 1_000_000  # a run that may take more is asked abo
 
 def measure(
     config: RunConfig,
-    folder: str | Path,
+    folder: Place,
     *,
     goodput: float,
     as_json: bool = False,
@@ -150,6 +150,6 @@ def prices(texts: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def new_folder(base: Path | None = None, name: str | None = None) -> Path:
+def new_folder(base: Path | Storage | None = None, name: str | None = None) -> Path | Storage:
     """A run's folder: as named, or in runs/ after its start time."""
     return (base or Path("." if name else "runs")) / (name or time.strftime("%Y%m%d-%H%M%S"))

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from ..interop.genai_bench.flags import config_from_command
+from ..interop.genai_bench.flags import config_from_command, upload_from_command
 from ..runs import Run
 from ..session import run_sync
 
 
 def genai_bench(line: str, cell: str | None = None) -> Run:
     """Runs the command to its end and gives the Run. ConfigError before anything is sent."""
-    return run_sync(config_from_command(line if cell is None else f"{line}\n{cell}"))
+    command, storage = upload_from_command(line if cell is None else f"{line}\n{cell}")
+    return run_sync(config_from_command(command), save_to=storage and storage / time.strftime("%Y%m%d-%H%M%S"))
 
 
 def register(shell: Any) -> None:

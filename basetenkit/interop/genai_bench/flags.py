@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from ...config.run_config import RunConfig
 from ...config.tasks import TASKS
 from ...core.errors import ConfigError, Location
 from ...core.notes import note
+from ...storage.address import Storage
+from . import uploads
 from .refused import refusal
 from .shell import split
 
@@ -108,6 +111,7 @@ def config_from_command(text: str) -> RunConfig:
     if not isinstance(text, str):
         raise ConfigError(f"config_from_command takes the command's text, not {type(text).__name__}")
     given = _read(_words(text))
+    uploads.warn_of_uploads(given)
     for flag in SAID:
         if flag in given and _number_or_text(given[flag][0]) != 0:
             warnings.warn(str(note("flag_idle", flag=flag, why=SAID[flag])), stacklevel=2)
@@ -115,6 +119,23 @@ def config_from_command(text: str) -> RunConfig:
         return _config(given)
     except ConfigError as error:
         raise type(error)(errors=[(_by_flag(at), said) for at, said in error.errors]) from None
+
+
+def upload_from_command(text: str) -> tuple[str, Storage | None]:
+    """The command without its flags for uploading, and the folder of the bucket that they name; None if it uploads nothing."""
+    words = _words(text)
+    kept: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        flag, has_value, _ = word.partition("=")
+        if flag in uploads.VALUES:
+            rest = rest if has_value else rest[1:]
+        elif flag in uploads.SWITCHES:
+            rest = rest[1:] if not has_value and rest[:1] and rest[0].lower() in ("true", "false") else rest
+        else:
+            kept.append(word)
+    return shlex.join(["genai-bench", "benchmark", *kept]), uploads.storage_of(_read(words))
 
 
 def _config(given: Mapping[str, list[str]]) -> RunConfig:
@@ -168,11 +189,11 @@ def _read(words: Sequence[str]) -> dict[str, list[str]]:
         flag, has_value, value = rest.pop(0).partition("=")
         if not flag.startswith("--"):
             raise ConfigError(f"{flag!r} is in the place of a flag; a value with spaces or parentheses needs quotes")
-        if flag in SWITCHES + IDLE_SWITCHES:
+        if flag in SWITCHES + IDLE_SWITCHES + uploads.SWITCHES:
             wish = value if has_value else rest.pop(0) if rest and rest[0].lower() in ("true", "false") else "true"
             if wish.lower() != "false":  # as the command that genai-bench keeps in its metadata has them
                 given.setdefault(flag, []).append("true")
-        elif flag in (*VALUES, *IDLE, *SAID):
+        elif flag in (*VALUES, *IDLE, *SAID, *uploads.VALUES):
             if not has_value and not rest:
                 raise ConfigError(f"{flag}: its value is missing")
             given.setdefault(flag, []).append(value if has_value else rest.pop(0))

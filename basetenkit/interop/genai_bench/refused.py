@@ -11,8 +11,6 @@ INSTEAD = {
     "--prefix-ratio": "a scenario with a shared prefix, --traffic-scenario 'P(prefix,suffix)/out'",
     "--experiment-folder-name": "save_to= of bk.run, or basetenkit benchmark, which takes it",
     "--experiment-base-dir": "save_to= of bk.run, or basetenkit benchmark, which takes it",
-    "--upload-results": "run.save(folder), and your own tool to upload that folder",
-    "--namespace": "run.save(folder), and your own tool to upload that folder",
     **dict.fromkeys(
         ("--config-file", "--model-auth-type", "--auth", "--profile", "--security-token", "--region"),
         "--api-key, or MODEL_API_KEY",
@@ -27,8 +25,8 @@ OURS = {  # the names of `basetenkit run`
     "--url": "--api-base",
 }
 FAMILIES = {
-    "--storage-": INSTEAD["--upload-results"],
-    "--github-": INSTEAD["--upload-results"],
+    "--storage-": "--upload-results with --storage-provider, --storage-bucket, --storage-prefix",
+    "--github-": "run.save(folder), and gh release upload",
     "--aws-": "an OpenAI-compatible URL in --api-base",
     "--azure-": "an OpenAI-compatible URL in --api-base",
     "--gcp-": "an OpenAI-compatible URL in --api-base",

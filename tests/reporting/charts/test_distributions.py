@@ -11,6 +11,7 @@ import pytest
 from basetenkit.reporting import charts
 
 from ...analysis.frames import Frames, chunks_of, failures, rows
+from ...making import number
 from ..test_charts import data, normal
 
 
@@ -70,7 +71,13 @@ def test_the_clocks_error_lies_left_of_each_value_and_is_none_where_it_is_not_kn
     )
     unknown = charts.latency_ecdf(Frames(rows(50, ttft_error_s=None)))
     assert "is not known" in json.dumps(unknown.to_dict())
-    assert "at most 2.000 ms" in json.dumps(charts.latency_ecdf(Frames(rows(50, ttft_error_s=0.002))).to_dict())
+    assert "at most 2.00 ms" in json.dumps(charts.latency_ecdf(Frames(rows(50, ttft_error_s=0.002))).to_dict())
+
+
+def test_no_latency_is_drawn_below_zero_however_wrong_the_clock_is() -> None:
+    late = Frames(rows(50, ttft_s=np.linspace(0.1, 0.2, 50), ttft_error_s=0.5))
+    for chart, name in ((charts.latency_ecdf(late), "early"), (charts.latency_histogram(late), "n")):
+        assert number(data(chart, name)["early"].min()) == 0
 
 
 def test_the_histograms_rules_are_the_summarys_percentiles() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .analysis.expected import Plan, plan
     from .analysis.gates import Judgement, check_gates, judge
     from .analysis.history import history
+    from .config.budget import Budget
     from .config.endpoint import Endpoint
     from .config.price import Price
     from .config.run_config import RunConfig
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from .session import LiveRun, last_run, load, run, run_sync, start
     from .storage.address import Storage
     from .studies.calibrate import Calibration, calibrate
+    from .studies.capacity import capacity, capacity_sync
+    from .studies.capacity_result import Capacity
     from .studies.comparing import EndpointComparison, compare_endpoints, compare_endpoints_sync
     from .studies.preflight import preflight
     from .transport.timed_transport import TimedTransport
@@ -51,7 +54,9 @@ if TYPE_CHECKING:
 # public name -> the module it lives in; "" where the name is the module itself
 _HOMES = {
     "BreakEven": "analysis.break_even",
+    "Budget": "config.budget",
     "Calibration": "studies.calibrate",
+    "Capacity": "studies.capacity_result",
     "Comparison": "analysis.comparison",
     "Endpoint": "config.endpoint",
     "EndpointComparison": "studies.comparing",
@@ -70,6 +75,8 @@ _HOMES = {
     "Trends": "reporting.trends",
     "break_even": "analysis.break_even",
     "calibrate": "studies.calibrate",
+    "capacity": "studies.capacity",
+    "capacity_sync": "studies.capacity",
     "charts": "reporting",
     "check_gates": "analysis.gates",
     "compare": "analysis.comparison",
@@ -98,7 +105,9 @@ _MODULES = ("charts", "emulator", "errors")
 
 __all__ = [
     "BreakEven",
+    "Budget",
     "Calibration",
+    "Capacity",
     "Comparison",
     "Endpoint",
     "EndpointComparison",
@@ -118,6 +127,8 @@ __all__ = [
     "__version__",
     "break_even",
     "calibrate",
+    "capacity",
+    "capacity_sync",
     "charts",
     "check_gates",
     "compare",

@@ -188,3 +188,23 @@ def _goodput(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]) -> Es
         return value
     low, high = share(seen, seen["good"]), share(seen, seen["good"] | seen["open"])
     return Estimate(value.value, low.low, high.high, value.n, f"{value.how}; {seen.height - judged.height} cut")
+
+
+def judged(rows: pl.DataFrame, slo: Mapping[str, float]) -> pl.Series:
+    """Per row of one load whether it kept every limit: 1 or 0; null if nobody knows. A failure is 0. A request that was cut is 0 if
+    it was over a limit by then. A success that lacks a figure is 0 if it missed another limit."""
+    ok, cut = pl.col("outcome") == "ok", pl.col("outcome") == "cancelled"
+    never, broken, unknown, waited = pl.lit(False), [], [], []
+    for name, limit in slo.items():
+        metric = METRICS[headline(name, str(rows["load"][0]))] if rows.height else METRICS[name]
+        value = felt(metric)
+        no_pace = pl.lit(metric.name == "tpot_s") & value.is_null() & pl.col("ttft_s").is_not_null() & ~AT_ONCE
+        lost = value.is_null() & ~no_pace
+        broken.append(ok & ~lost & ~((value <= limit) | no_pace).fill_null(False))
+        unknown.append(ok & lost)
+        if metric.name in CENSORED:
+            least = pl.coalesce(metric.expression, pl.col("end_s") - pl.col(CENSORED[metric.name][1]))
+            waited.append((least > limit).fill_null(False))
+    bad = pl.any_horizontal(never, *broken) | (~ok & ~cut) | (cut & pl.any_horizontal(never, *waited))
+    open_yet = ~bad & (cut | pl.any_horizontal(never, *unknown))
+    return rows.select(pl.when(open_yet).then(None).otherwise((~bad).cast(pl.Float64)).alias("good"))["good"]

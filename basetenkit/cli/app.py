@@ -25,6 +25,7 @@ from ..core.types import JsonObject
 from ..interop.genai_bench.flags import upload_from_command
 from ..interop.genai_bench.uploads import UPLOAD
 from . import saved
+from .capacity import capacity
 from .console import GATES, AsJson, Goodput, OnCluster, Pricing, Quiet, Yes, print_json, print_table
 from .measure import FAILED, USAGE, limits, measure, new_folder, prices
 from .run import run
@@ -65,6 +66,7 @@ def common(
 
 
 app.command("run", rich_help_panel=MEASURE)(run)
+app.command("capacity", context_settings=UNPARSED, rich_help_panel=MEASURE)(capacity)
 
 
 def main() -> None:

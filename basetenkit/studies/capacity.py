@@ -1,0 +1,318 @@
+"""How much can an endpoint take? The largest load at which the share of requests within the SLO is at least a target, as a
+posterior with a 95% interval, found by blocks of requests at several loads. docs/concepts/capacity.md says how, and how far to
+trust it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from ..analysis.cost import spent
+from ..analysis.expected import mean_tokens
+from ..config.budget import Budget
+from ..config.coercions import as_path
+from ..config.loads import ClosedLoop, OpenLoop
+from ..config.plan import scenarios_of
+from ..config.run_config import RunConfig
+from ..config.scenarios import parse_scenario
+from ..core.errors import ConfigError, StoreError
+from ..core.pending import awaited
+from ..core.progress import ProgressLine
+from ..core.types import JsonObject
+from ..execution.waiting import wait_for
+from ..runs import Run
+from ..session import load as load_run
+from ..session import start
+from ..stats import capacity_search as cs
+from ..stats.capacity import Posterior
+from . import capacity_blocks as blocks
+from .capacity_result import Capacity, made
+
+SINGLES, IDLE_TRIES, IDLE_TIMES = 20, 5, 1.5
+FILE, VERSION = "capacity.json", 1
+LOADS = {OpenLoop.kind: "requests/s", ClosedLoop.kind: "requests in flight"}
+
+
+@awaited("bk.capacity(...)", "bk.capacity_sync(...) if nothing can be awaited")
+async def capacity(
+    config: RunConfig,
+    *,
+    slo: Mapping[str, float | str] | None = None,
+    goodput: float = 0.95,
+    load: Literal["request_rate", "concurrency"] = "request_rate",
+    low: float | None = None,
+    high: float | None = None,
+    precision: float = 0.10,
+    budget: Budget | Mapping[str, float] | None = None,
+    save_to: str | Path | None = None,
+    certificate: bool = True,
+) -> Capacity:
+    """The largest load at which at least `goodput` of all requests keep the SLO; await it in a cell.
+
+    Parameters
+    ----------
+    config : one scenario; its loads, `max_requests`, `repeats` and `until` are not used.
+    slo : limits in s, e.g. {"ttft_s": 0.5}; None: those of the config.
+    goodput : the share of requests that must keep every limit, e.g. 0.95. Failed, refused and timed-out requests keep none.
+    load : "request_rate" (requests per second, Poisson arrivals by default) or "concurrency" (requests in flight).
+    low, high : loads between which to look; None: anything.
+    precision : the search stops when the 97.5% over the 2.5% quantile is below (1 + precision)**2, about 1.2 for 0.10.
+    budget : a Budget, or its fields; None: 30 minutes. It is exceeded by one block at most.
+    save_to : a folder. The same call again goes on with the block at which it was.
+    certificate : whether a last block confirms the low end, the load to plan with.
+
+    Returns
+    -------
+    Capacity : `value`, `low`, `high`, `resolved`, `certificate`, `frame`, `runs`, `caveats`, `chart()`.
+
+    Raises
+    ------
+    ConfigError : the settings are impossible, or differ from those of the search in `save_to`. What the endpoint does raises
+    nothing.
+
+    Examples
+    --------
+    >>> found = await bk.capacity(config, slo={"ttft_s": 0.5}, goodput=0.95, budget=bk.Budget(minutes=30))
+    >>> found.low, found.certificate
+    """
+    config, limits = _checked(config, slo, goodput, load, precision)
+    spendable = _budget(budget, config)
+    settings: JsonObject = {"goodput": goodput, "load": load, "low": low, "high": high, "precision": precision}
+    root = None if save_to is None else as_path(save_to, "capacity: save_to")
+    state = _State.open(root, config, settings, limits)
+    going = _Going(config, state, spendable, root)
+    answer, history = await _search(going, state, settings, certificate)
+    return made(answer, config, settings, state.records, going.runs, (1 + precision) ** 2, history)
+
+
+async def _search(
+    going: _Going, state: _State, settings: JsonObject, certify: bool
+) -> tuple[cs.Answer, Sequence[Posterior | None]]:
+    """Performs the search from where it is; the answer, and the posterior after each block."""
+    nothing = cs.Answer(cs.SearchOutcome.NO_DATA, None, False, 1.0)
+    ratio, users = (1 + settings["precision"]) ** 2, settings["load"] == ClosedLoop.kind
+    rules = cs.Rules(
+        settings["goodput"], going.whole, going.left, ratio, users, settings["low"], settings["high"], certify
+    )
+    try:
+        await going.singles()
+        if state.e2e_s is None:
+            return nothing, ()
+        search = cs.Search(rules, state.e2e_s)
+        try:
+            search.replay([record.load for record in state.records], [record.block for record in state.records])
+        except ValueError as error:
+            raise ConfigError(f"capacity: save_to holds another search: {error}; give a new folder") from None
+        while (ask := search.next()) is not None:
+            search.take((await going.block(ask, settings["goodput"], search.now)).block)
+    finally:
+        going.line.close(going.shown)
+    return search.answer or nothing, search.history
+
+
+def capacity_sync(config: RunConfig, **options: Any) -> Capacity:
+    """`capacity` for a script, or for a cell that cannot await; it blocks the calling thread. Arguments and errors as there."""
+    return wait_for(lambda: capacity(config, **options))
+
+
+def _checked(
+    config: RunConfig, slo: Mapping[str, float | str] | None, goodput: float, load: str, precision: float
+) -> tuple[RunConfig, dict[str, float]]:
+    if not isinstance(config, RunConfig):
+        raise ConfigError(
+            f"capacity takes a RunConfig, not {type(config).__name__}; e.g. bk.capacity(bk.RunConfig(...))"
+        )
+    if slo is not None:
+        config = config.with_(slo=dict(slo))
+    if not config.slo:
+        raise ConfigError("capacity: no limit is given; e.g. slo={'ttft_s': 0.5}")
+    if not 0 < goodput < 1:
+        raise ConfigError(f"capacity: goodput={goodput}; it is a share between 0 and 1, e.g. 0.95")
+    if load not in LOADS:
+        raise ConfigError(f"capacity: load={load!r}; it is one of {', '.join(LOADS)}")
+    if not 0 < precision < 1:
+        raise ConfigError(f"capacity: precision={precision}; it is a share between 0 and 1, e.g. 0.1")
+    if len(scenarios_of(config)) != 1:
+        raise ConfigError("capacity: one scenario and one batch size at a time, e.g. scenarios='D(100,100)'")
+    return config.with_whole_url(), dict(config.slo)
+
+
+def _budget(given: Budget | Mapping[str, float] | None, config: RunConfig) -> Budget:
+    budget = given if isinstance(given, Budget) else Budget(**({"minutes": 30} if given is None else dict(given)))
+    if budget.usd is not None and config.price is None:
+        raise ConfigError("capacity: a budget in US dollars needs a price: RunConfig(price=bk.Price(...))")
+    return budget
+
+
+@dataclass
+class _State:
+    """What a search has done so far, as it is saved."""
+
+    about: JsonObject
+    salt: str
+    records: list[blocks.BlockRecord] = field(default_factory=list)
+    e2e_s: float | None = None
+    slowest_s: float = 0.0
+    extra: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    usd: float = 0.0
+    begun: bool = False
+
+    @classmethod
+    def open(cls, root: Path | None, config: RunConfig, settings: JsonObject, limits: JsonObject) -> _State:
+        """A new state, or the one that is saved in the folder. ConfigError if that is of another search."""
+        about = {**settings, "slo": limits, "config": _of_config(config)}
+        if root is None or not (root / FILE).exists():
+            return cls(about, config.salt or secrets.token_hex(8))
+        try:
+            saved = json.loads((root / FILE).read_text("utf-8"))
+        except ValueError as error:
+            raise StoreError(f"{root / FILE} is damaged ({error}); give a new folder") from None
+        differ = [name for name in about if about[name] != saved["about"].get(name)]
+        if saved.get("version") != VERSION or differ:
+            raise ConfigError(f"capacity: {root} holds a search with another {', '.join(differ) or 'version'}")
+        state = cls(about, saved["salt"], [blocks.BlockRecord.of(record) for record in saved["records"]])
+        for name in ("e2e_s", "slowest_s", "extra", "seconds", "tokens", "usd", "begun"):
+            setattr(state, name, saved[name])
+        return state
+
+    def save(self, root: Path | None) -> None:
+        if root is None:
+            return
+        root.mkdir(parents=True, exist_ok=True)
+        kept = {name: value for name, value in vars(self).items() if name != "records"}
+        document = {"version": VERSION, **kept, "records": [record.saved() for record in self.records]}
+        part = root / f".{FILE}.part"
+        part.write_text(json.dumps(document, indent=1), "utf-8")
+        part.replace(root / FILE)
+
+
+def _of_config(config: RunConfig) -> JsonObject:
+    unused = {"concurrency", "request_rate", "max_requests", "repeats", "until", "max_seconds", "price", "slo", "salt"}
+    found: JsonObject = json.loads(config.model_dump_json(exclude=unused))
+    return found
+
+
+class _Going:
+    """A search on an endpoint while it goes on: performs blocks, and knows what was spent."""
+
+    def __init__(self, config: RunConfig, state: _State, budget: Budget, root: Path | None) -> None:
+        self._config, self._state, self._budget, self._root = config, state, budget, root
+        self.runs: list[Run] = []
+        self.line, self.shown = ProgressLine(), {"level": ""}
+        tokens = mean_tokens(parse_scenario(scenarios_of(config)[0]), config)
+        self._per_request = None if tokens is None else sum(tokens)
+        price = config.price
+        self._usd_each = None if price is None or tokens is None else price.of_tokens(*tokens)
+        self._usd_per_s = None if price is None else price.of_seconds(1)
+        if root is not None:
+            self.runs = [load_run(self._folder(k)) for k in range(len(state.records)) if self._folder(k).exists()]
+
+    def _folder(self, index: int) -> Path:
+        assert self._root is not None
+        return self._root / f"block-{index:03d}"
+
+    def whole(self, load: float) -> float:
+        """Requests that the whole budget pays for at a load."""
+        return self._payable(load, self._budget, 0.0, 0, 0, 0.0)
+
+    def left(self, load: float) -> float:
+        """Requests that are left of the budget at a load."""
+        s = self._state
+        sent = sum(record.sent for record in s.records) + s.extra
+        return self._payable(load, self._budget, s.seconds, sent, s.tokens, s.usd)
+
+    def _payable(self, load: float, budget: Budget, seconds: float, sent: int, tokens: int, usd: float) -> float:
+        rate = load if self._state.about["load"] == OpenLoop.kind else load / (self._state.e2e_s or 1.0)
+        left = [math.inf]
+        if budget.minutes is not None:
+            left.append((60 * budget.minutes - seconds) * rate)
+        if budget.requests is not None:
+            left.append(budget.requests - sent)
+        if budget.tokens is not None and self._per_request:
+            left.append((budget.tokens - tokens) / self._per_request)
+        if budget.usd is not None and self._usd_per_s:
+            left.append((budget.usd - usd) / self._usd_per_s * rate)
+        elif budget.usd is not None and self._usd_each:
+            left.append((budget.usd - usd) / self._usd_each)
+        return max(min(left), 0.0)
+
+    async def singles(self) -> None:
+        """Single requests on an idle endpoint: how long one takes."""
+        state = self._state
+        if state.begun:
+            return
+        began = time.monotonic()
+        config = self._as_block(OpenLoop.kind, 1.0, SINGLES, 0).with_(concurrency=[1], request_rate=[])
+        live = start(config.with_(preflight=self._config.preflight))
+        run = await live
+        self.runs.append(run)
+        took = run.rows.filter(pl.col("outcome") == "ok")["e2e_s"].drop_nulls()
+        if len(took):
+            state.e2e_s, state.slowest_s = float(took.median()), float(took.max())  # type: ignore[arg-type]
+            state.begun = True
+        state.extra += run.rows.height
+        self._spend(run, time.monotonic() - began)
+        state.save(self._root)
+
+    def _as_block(self, kind: str, load: float, requests: int, index: int) -> RunConfig:
+        loads: JsonObject = {"concurrency": [], "request_rate": [load]}
+        if kind == ClosedLoop.kind:
+            loads = {"concurrency": [int(load)], "request_rate": []}
+        return self._config.with_(
+            **loads,
+            max_requests=requests,
+            max_seconds=86_400 if self._budget.minutes is None else max(60 * self._budget.minutes, 1),
+            warmup_requests=0,
+            repeats=1,
+            until={},
+            steady=False,
+            preflight=False,
+            stop_on_overload=False,
+            abort_after_failures=None,
+            max_total_tokens=None,
+            seed=self._config.seed + index,
+            salt=f"{self._state.salt}-{index}",
+        )
+
+    async def block(self, ask: cs.Ask, goodput: float, now: Any) -> blocks.BlockRecord:
+        """Performs a block, waits until the endpoint is idle, and saves both."""
+        state, began = self._state, time.monotonic()
+        index, kind = len(state.records), str(state.about["load"])
+        config = self._as_block(kind, ask.load, ask.total, index + 1)
+        folder = None if self._root is None else self._folder(index)
+
+        def show(seen: JsonObject) -> None:
+            known = "" if now is None else f", capacity {now.low:.3g} to {now.high:.3g} so far"
+            self.shown = seen | {"level": f"{ask.kind} block {index + 1} at {ask.load:.3g} {LOADS[kind]}{known}"}
+            self.line.show(self.shown)
+
+        run, abandoned = await blocks.perform(config, ask, goodput, folder, show)
+        sent_s = time.monotonic() - began
+        found = blocks.record(run, ask, abandoned, sent_s)
+        if abandoned:
+            limit = IDLE_TIMES * state.slowest_s
+            state.extra += await blocks.until_idle(config, limit, found.p95_s or state.slowest_s, IDLE_TRIES)
+        self.runs.append(run)
+        state.records.append(found)
+        self._spend(run, time.monotonic() - began)
+        state.save(self._root)
+        return found
+
+    def _spend(self, run: Run, seconds: float) -> None:
+        state, price = self._state, self._config.price
+        ok = run.rows.filter(pl.col("outcome") == "ok")
+        state.seconds += seconds
+        state.tokens += int(ok["input_tokens"].fill_null(0).sum()) + int(ok["output_tokens"].fill_null(0).sum())
+        if price is not None:
+            state.usd += spent(run.rows, [seconds], price) or 0.0

@@ -262,8 +262,8 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "Run the level again if you need its figures; the usual cause of a killed process is a lack of memory.",
     ),
     "host_slower": (
-        "{metric} is {own_ms:.1f} ms (p50) from {host} and {others_ms:.1f} ms from the other machines; their networks differ by "
-        "{network_ms:.1f} ms of round trip.",
+        "{metric} is {own_ms} ms (p50) from {host} and {others_ms} ms from the other machines; their networks differ by "
+        "{network_ms} ms of round trip.",
         "bk.charts.by_host(run) shows each machine. Look at that machine's load and network before you trust the whole.",
     ),
     "data_left_out": (

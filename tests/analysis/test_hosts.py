@@ -15,6 +15,7 @@ def test_the_machine_that_is_slower_is_named_with_its_figures() -> None:
     assert (found.code, found.fields["host"]) == ("host_slower", "c")
     assert found.fields["own_ms"] == pytest.approx(550, abs=15)
     assert found.fields["others_ms"] == pytest.approx(150, abs=15)
+    assert " ms (p50) from c and " in found.sentence
 
 
 def test_machines_that_are_alike_and_one_alone_are_not_told() -> None:

@@ -57,7 +57,7 @@ class StageHandle(Member):
             try:
                 await self._client.run(stage.deliver, self.name, order, workers=[self.machine.address])
             except (OSError, ValueError, KeyError, RuntimeError) as error:
-                self.lose(f"its Dask worker cannot be reached: {str(error).splitlines()[0] if str(error) else error!r}")
+                self.lose(f"its Dask worker cannot be reached: {str(error) or repr(error)}")
                 return
 
     async def _watch(self) -> None:

@@ -301,7 +301,7 @@ class Search:
             outcome = SearchOutcome.ALL_KEPT
         resolved = found.high / found.low < self.rules.ratio or (self.rules.users and found.high - found.low <= 1)
         changed = [*changes(self.blocks), *disagreements(self.blocks)]
-        drifted = found.shift > DRIFT or bool(changed)
+        drifted = (found.shift > DRIFT and n >= ROUGH) or bool(changed)  # its prior mean is above DRIFT
         shown = "not run"
         if certificate is not None:
             q = probability_kept(certificate, design, self.rules.goodput)

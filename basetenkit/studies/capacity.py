@@ -19,7 +19,7 @@ import polars as pl
 from ..analysis.cost import spent
 from ..analysis.expected import mean_tokens
 from ..config.budget import Budget
-from ..config.coercions import as_path
+from ..config.coercions import as_path, from_json
 from ..config.loads import ClosedLoop, OpenLoop
 from ..config.plan import scenarios_of
 from ..config.run_config import RunConfig
@@ -132,7 +132,7 @@ def _checked(
             f"capacity takes a RunConfig, not {type(config).__name__}; e.g. bk.capacity(bk.RunConfig(...))"
         )
     if slo is not None:
-        config = config.with_(slo=dict(slo))
+        config = config.with_(slo=slo)
     if not config.slo:
         raise ConfigError("capacity: no limit is given; e.g. slo={'ttft_s': 0.5}")
     if not 0 < goodput < 1:
@@ -147,7 +147,8 @@ def _checked(
 
 
 def _budget(given: Budget | Mapping[str, float] | None, config: RunConfig) -> Budget:
-    budget = given if isinstance(given, Budget) else Budget(**({"minutes": 30} if given is None else dict(given)))
+    fields = {"minutes": 30} if given is None else from_json(given)
+    budget = fields if isinstance(fields, Budget) else Budget.model_validate(fields)
     if budget.usd is not None and config.price is None:
         raise ConfigError("capacity: a budget in US dollars needs a price: RunConfig(price=bk.Price(...))")
     return budget

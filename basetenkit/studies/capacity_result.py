@@ -191,7 +191,7 @@ def _caveats(
     given_up = sum(record.abandoned for record in records)
     yield (
         f"{sent:,} requests in {len(records)} blocks and {minutes:.1f} minutes, worth about {worth:.0f} independent ones "
-        f"(design effect {answer.design:.3g}); {given_up} blocks were ended early. This holds for this endpoint, these lengths and "
+        f"(design effect {answer.design:.3g}); blocks ended early: {given_up}. This holds for this endpoint, these lengths and "
         "this hour."
     )
     if more:

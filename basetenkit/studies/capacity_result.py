@@ -14,6 +14,7 @@ from ..config.loads import ClosedLoop, OpenLoop
 from ..config.run_config import RunConfig
 from ..core.tables import html_table, show, stacked
 from ..core.types import JsonObject
+from ..reporting.altair_renderer import enable_charts
 from ..runs import Run
 from ..stats import capacity_search as cs
 from ..stats.capacity import Posterior, effective, posterior, probability_kept
@@ -71,6 +72,7 @@ class Capacity:
         """The share of good requests per block over load, with the posterior's 95% interval of the capacity: an altair chart."""
         import altair as alt
 
+        enable_charts()
         unit = UNITS[self.load == OpenLoop.kind]
         frame = self.frame.select("block", "load", "kind", "abandoned", "sent", share=pl.col("good") / pl.col("n"))
         points = alt.Chart(frame).mark_point(filled=True, size=70)

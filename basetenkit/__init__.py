@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .interop.genai_bench.flags import config_from_command
     from .interop.genai_bench.reading import read_genai_bench
     from .interop.genai_bench.writing import write_genai_bench
+    from .interop.trackers import log_run
     from .notebook.form.form import RunForm
     from .notebook.workbench.workbench import ResponseWorkbench
     from .parsing import parse
@@ -89,6 +90,7 @@ _HOMES = {
     "judge": "analysis.gates",
     "last_run": "session",
     "load": "session",
+    "log_run": "interop.trackers",
     "parse": "parsing",
     "plan": "analysis.expected",
     "preflight": "studies.preflight",
@@ -141,6 +143,7 @@ __all__ = [
     "judge",
     "last_run",
     "load",
+    "log_run",
     "parse",
     "plan",
     "preflight",

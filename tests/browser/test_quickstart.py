@@ -30,8 +30,8 @@ def test_the_quickstart_in_jupyterlab_draws_its_charts_without_a_network(tmp_pat
         tab.screenshot(path=str(artifacts / "quickstart_lab.png"))
         assert tab.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
         charts = tab.locator(".jp-RenderedVegaCommon5 canvas, .jp-RenderedVegaCommon5 svg")
-        assert charts.count() == 5
-        for i in range(5):
+        assert charts.count() == 6
+        for i in range(6):
             assert colours(charts.nth(i).screenshot()) > 8
         text = tab.locator(".jp-Notebook").inner_text()
     assert "96 of 96" in text

@@ -120,7 +120,11 @@ class RunForm(w.VBox):  # type: ignore[misc]
         parts.append(
             field_row(self.folder, "the run's folder, which the same settings resume; left empty, it is named anew")
         )
-        fields, side = w.VBox(parts), w.VBox([w.HTML("<h3>The plan</h3>"), self.plan, self.whole])
+        buttons = w.HBox(
+            [self.preflight_button, self.start_button, self.stop_button], layout=w.Layout(flex_flow="row wrap")
+        )
+        plan = w.HTML("<h3>The plan</h3>")
+        fields, side = w.VBox(parts), w.VBox([plan, self.plan, buttons, self.reason, self.whole, self.answer])
         columns = w.HBox([fields, side], layout=w.Layout(width="100%"))
         for part, name in ((fields, "bk-fields"), (side, "bk-side"), (columns, "bk-columns")):
             part.add_class(name)

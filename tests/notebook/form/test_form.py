@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import polars as pl
 import pytest
 
@@ -24,6 +26,20 @@ def typed(form: bk.RunForm, **values: object) -> None:
 def test_every_field_of_the_models_has_a_row() -> None:
     names = (set(bk.Endpoint.model_fields) | set(bk.RunConfig.model_fields)) - {"endpoint"}
     assert set(bk.RunForm().rows) == names
+
+
+def test_every_button_and_view_of_the_form_is_shown() -> None:
+    form = bk.RunForm()
+
+    def shown(widget: Any) -> Iterator[Any]:
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from shown(child)
+
+    drawn = list(shown(form))
+    parts = [part for part in vars(form).values() if isinstance(part, ipywidgets.Widget)]
+    assert len(parts) > 12
+    assert [part for part in parts if part not in drawn] == []
 
 
 def test_what_is_typed_is_the_config_and_what_is_wrong_stands_beside_its_field() -> None:

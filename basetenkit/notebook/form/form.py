@@ -274,7 +274,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self.run = self.live.result()
             told = "\n".join(str(f) for f in self.run.findings if f.code == "nothing_answers")
             self.answer.value = str(self.run.verdict.markup)
-            self.found.value = render(_ENDED, alert=_alert(told), run=repr(self.run), folder=folder)
+            self.found.value = render(_ENDED, alert=_alert(told), run=repr(self.run).splitlines()[0], folder=folder)
         except (BasetenkitError, OSError) as error:
             self._say(str(error))
         finally:

@@ -21,6 +21,7 @@ from ...session import LiveRun
 from .panels import LATENCIES, LevelState, counts, levels_table, percentiles, sparkline
 
 EVERY_S, LEAST_ROWS_S, REST = 0.5, 1.0, 100
+PLANNED = ("warmup", "measured")  # the phases that a level's number of requests counts
 _POINTS, _SMOOTH = 120, 4
 
 
@@ -95,7 +96,9 @@ class LiveView(w.VBox):  # type: ignore[misc]
         good = rows.filter(pl.col("in_window") & (pl.col("outcome") == "ok"))
         state.figures = summarise(rows, slo=self._slo, controlled=False).row(0, named=True)
         state.values = {name: good[name].drop_nulls().to_numpy() for name, _ in LATENCIES}
-        state.finished, state.seconds = rows.height, float(rows["end_s"].max() or 0)  # type: ignore[arg-type]
+        planned = rows.filter(pl.col("phase").is_in(PLANNED))
+        state.finished = planned.height
+        state.seconds = float(planned["end_s"].max() or 0)  # type: ignore[arg-type]
 
     def _draw_rows(self, progress: dict[str, object]) -> None:
         self.times.value = next((percentiles(s) for s in self._states.values() if s.name == progress["level"]), "")

@@ -113,8 +113,9 @@ def counts(progress: Mapping[str, Any], over: bool, remaining_s: float | None, r
     tiles += [] if over or run_s is None else [("left in the run, about", duration(run_s))]
     tiles += [("in flight", show(progress["in_flight"]))]
     tiles += [("sent", show(progress["sent"])), *((str(k).replace("_", " "), show(n)) for k, n in _outcomes(progress))]
-    failed = any(n for outcome, n in progress["outcomes"].items() if outcome not in ("ok", "cancelled"))
-    return render(_COUNTS, tiles=tiles, error=progress["last_error"] if failed else None)  # a stop is not an error
+    failed = {outcome for outcome, n in progress["outcomes"].items() if n and outcome != "ok"}
+    error = None if failed == {"cancelled"} else progress["last_error"]  # a stop is not an error
+    return render(_COUNTS, tiles=tiles, error=error)
 
 
 def _outcomes(progress: Mapping[str, Any]) -> list[tuple[str, int]]:

@@ -106,3 +106,11 @@ def test_tokens_a_second_are_those_that_came_over_the_time_they_took() -> None:
     ):
         view._sample(at, tokens)
     assert [round(rate) for _, rate in view._rates] == [100, 167, 150, 120, 140, 10]
+
+
+def test_a_preflight_that_fails_is_not_a_request_of_its_level() -> None:
+    view = LiveView()
+    dead = bk.RunConfig(endpoint=bk.Endpoint(url="http://127.0.0.1:9/v1/chat/completions"), **LEVELS)
+    asyncio.run(follow(view, bk.start(dead)))
+    assert "0 of " in view.levels.value
+    assert "last error: " in view.counts.value

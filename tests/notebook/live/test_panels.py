@@ -100,3 +100,8 @@ def test_an_slo_has_a_column_and_the_run_its_time_left() -> None:
 def test_a_stop_is_not_shown_as_an_error() -> None:
     stopped = PROGRESS | {"outcomes": {"ok": 4, "cancelled": 2}, "last_error": "Stop was pressed"}
     assert "last error" not in counts(stopped, True, None)
+
+
+def test_the_error_of_an_endpoint_that_never_answered_is_shown_and_a_stop_is_not() -> None:
+    dead = PROGRESS | {"outcomes": {}, "last_error": "the host name cannot be resolved"}
+    assert "last error: the host name cannot be resolved" in counts(dead, True, None)

@@ -63,11 +63,10 @@ def test_96_of_96_at_8_and_16_with_a_role_frame_first_and_usage_late(tls: bool) 
             first = rows["writes"].list.first()
             # From when the request left: a late read by the server is not an error of the client.
             sent = [run.exchange(request_id).sent_ns for request_id in rows["request_id"]]
-            truth = (first.list.get(1) - pl.Series(sent)) / 1e9
-            off = number(rows["ttft_s"].median()) - number(truth.median())
-            assert -0.0002 < off < 0.0002 + number(rows["ttft_error_s"].median()), (
-                f"TTFT p50 is {off * 1e3:.3f} ms off the server's truth"
-            )
+            before, after = ((first.list.get(end) - pl.Series(sent)) / 1e9 for end in (0, 1))
+            early, late = rows["ttft_s"] - before, rows["ttft_s"] - after - rows["ttft_error_s"]
+            assert number(early.min()) > -0.0002, "a first token came before it was written"
+            assert number(late.max()) < 0.0002, "a first token is later than its write by more than its proven error"
 
 
 @contextlib.contextmanager

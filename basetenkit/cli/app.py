@@ -127,7 +127,8 @@ def benchmark(
     """
     if save_to and (experiment_base_dir or experiment_folder_name or UPLOAD in ctx.args):
         raise ConfigError(
-            "--save-to is the complete path of the run's folder: give it, or genai-bench's --experiment-... and --upload-results"
+            "--save-to is the complete path of the run's folder: give it, or genai-bench's --experiment-... "
+            "and --upload-results, not both"
         )
     config, storage = _config(ctx.args, quiet, price)
     config = config.with_(slo=limits(slo)) if slo else config

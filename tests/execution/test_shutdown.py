@@ -194,6 +194,8 @@ def test_a_script_that_comes_to_its_end_and_does_not_wait_leaves_a_whole_run(ser
 def test_jupyterlab_ended(server: Any, tmp_path: Path, number: int) -> None:
     """Its notebook's kernel ends with it, and leaves a whole Run."""
     code = SETUP.format(url=server.url, long=LONG) + f"live = bk.start(config, save_to={str(tmp_path / 'r')!r})"
+    from jupyter_client.blocking.client import BlockingKernelClient
+
     with jupyter_lab(tmp_path) as address:
         started = httpx.post(f"{address}/api/kernels", json={"name": "python3"}, timeout=60).raise_for_status().json()
         client = BlockingKernelClient()

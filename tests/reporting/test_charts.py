@@ -123,4 +123,4 @@ def hundred_thousand() -> Frames:
 def test_a_hundred_thousand_requests_make_a_small_chart(name: str, hundred_thousand: Frames) -> None:
     assert hundred_thousand.requests.height == 100_000
     spec = FUNCTIONS[name](hundred_thousand).to_dict()
-    assert len(json.dumps(spec)) < 60_000
+    assert len(json.dumps(spec)) < (120_000 if name == "waterfall" else 60_000)  # it shows 120 requests of each level

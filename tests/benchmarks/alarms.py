@@ -24,7 +24,8 @@ from basetenkit.config.loads import load_of
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.benchmarks import virtual
 from tests.benchmarks.coverage import CAPACITY, LEVELS, MIXED
-from tests.benchmarks.queueing import MIXTURE, SLOTS, Load, World, capacity, simulate
+from tests.benchmarks.output_lengths import MIXTURE
+from tests.benchmarks.queueing import SLOTS, Load, World, capacity, simulate
 
 LONG = "U(150,450)/(700,900)"
 FEW_OF = [f"ttft_s_p{p}" for p in (50, 90, 95)]

@@ -30,7 +30,8 @@ from basetenkit.stats.paired import DIFFERS, judge_means, judge_p95
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.benchmarks import virtual
-from tests.benchmarks.queueing import EXPONENTIAL, HEAVY, MIXTURE, Load, World, capacity, simulate
+from tests.benchmarks.output_lengths import EXPONENTIAL, HEAVY, MIXTURE
+from tests.benchmarks.queueing import Load, World, capacity, simulate
 
 STATS = ("mean", "p50", "p95")
 FIGURES = (

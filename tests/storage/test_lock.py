@@ -65,7 +65,10 @@ def test_a_lock_that_is_renewed_stays(bucket_store: Store) -> None:
 
 def test_what_a_process_of_the_same_spool_left_behind_is_taken_over_at_once(bucket_store: Store) -> None:
     BucketLock.take(bucket(), "here")
-    BucketLock.take(bucket(), "here")
+    again = BucketLock.take(bucket(), "here")
+    again.renew(force=True)
+    with pytest.raises(bk.errors.StoreError, match="another run is writing"):
+        BucketLock.take(bucket(), "there")
 
 
 def test_an_answer_that_was_lost_makes_our_own_lock_no_foreign_one(bucket_store: Store) -> None:

@@ -12,20 +12,18 @@ import importlib.metadata
 import os
 import platform
 import queue
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from distributed import Event, Queue, get_client
 
 from ...core.version import __version__
 from ..processes import protocol
+from ..processes.handle import COMMAND, environment, how_it_ended
 
 PACKAGES = ("distributed", "msgpack", "cloudpickle")
 UP_BYTES = 4 << 20  # of messages that go up at once
@@ -65,11 +63,11 @@ def run_stage(stage: str, up: str) -> str:
     begun.set()
     with tempfile.TemporaryFile("w+", errors="replace") as complaints:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "basetenkit.execution.processes.worker"],
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,
-            env=_environment(),
+            env=environment(keys=True),
             start_new_session=True,
         )
         threading.Thread(target=_orders, args=(stage, process), name="basetenkit-orders", daemon=True).start()
@@ -119,19 +117,3 @@ def _pass_on(stage: str, said: queue.Queue[list[bytes] | None], up: Queue) -> No
         more = parts is not None
         if bundle:
             up.put((stage, bundle))
-
-
-def how_it_ended(code: int, complaints: str) -> str:
-    """In a few words: the signal, else its last line, else its exit code."""
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-    lines = complaints.strip().splitlines()
-    return lines[-1] if lines else f"it ended with exit code {code}"
-
-
-def _environment() -> dict[str, str]:
-    """This worker's, with its keys, and the place that this package was loaded from."""
-    root = str(Path(__file__).parents[3])
-    path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"POLARS_MAX_THREADS": "1"} | dict(os.environ) | {"PYTHONPATH": os.pathsep.join(path)}

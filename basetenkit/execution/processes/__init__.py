@@ -1,12 +1,10 @@
-"""Processes that send in place of the run's own thread: `workers=N`.
+"""Processes that send instead of the run's own thread: `workers=N`.
 
-A notebook's kernel computes now and then, and holds the interpreter meanwhile; a process that only sends is not disturbed by
-that. `crew` is the parent's side: it starts the processes, shares a level out among them and takes their rows in. `worker` is
-theirs: a LoadGenerator that takes orders on stdin and reports on stdout (`protocol`). What must hold over all of them while they
-send is counted in a `SharedCounters` that they share, so that none waits for the parent.
+A notebook's kernel computes now and then, and holds the interpreter meanwhile; a process that only sends is not disturbed by that.
+`executor` starts the processes on this machine, and `group` divides a level among them and collects their rows; `cluster` uses the
+same `group` for other machines. `worker` is a LoadGenerator that takes orders on stdin and reports on stdout (`protocol`). Counts
+that must hold over all of them are in `SharedCounters`, so that none waits for the parent.
 
-They share one epoch: CLOCK_MONOTONIC is the machine's, not a process's. Each worker shows that when it starts (its clock lies
-between two readings of the parent's), and a level begins for all at one moment of it. Elsewhere than on this machine the same
-worker would be spoken to over another road, and its times would count from its own start of the level: times of two machines
-are never subtracted from one another.
+They share one clock: CLOCK_MONOTONIC is of the machine, not of a process. Each worker shows that when it starts (its clock lies
+between two readings of the parent's), and a level begins for all at the same time.
 """

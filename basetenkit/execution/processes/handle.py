@@ -27,6 +27,7 @@ from . import protocol
 
 log = logging.getLogger(__name__)
 END_WITHIN_S = 2.0
+COMMAND = [sys.executable, "-P", "-m", "basetenkit.execution.processes.worker"]
 OnMessage = Callable[["Member", str, JsonObject, list[pl.DataFrame]], None]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -102,11 +103,11 @@ class WorkerHandle(Member):
         self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by close()
         # A session of its own: an interrupt of the notebook's kernel reaches all of its group, and is not the worker's.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "basetenkit.execution.processes.worker"],
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
-            env=_environment(),
+            env=environment(keys=False),
             start_new_session=True,
         )
         log.debug("worker %d started as process %d", part + 1, self._process.pid)
@@ -145,12 +146,8 @@ class WorkerHandle(Member):
         self._changed.set()
 
     def _last_words(self, code: int) -> str:
-        if code < 0:
-            with contextlib.suppress(ValueError):
-                return f"killed by {signal.Signals(-code).name}"
         self._complaints.seek(0)
-        lines = self._complaints.read().strip().splitlines()
-        return lines[-1] if lines else f"it ended with exit code {code}"
+        return how_it_ended(code, self._complaints.read())
 
     async def end(self) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self.close)
@@ -170,9 +167,18 @@ class WorkerHandle(Member):
         self._complaints.close()
 
 
-def _environment() -> dict[str, str]:
-    """The parent's, less the keys (they go over the pipe, in the head), with the place that this package was loaded from."""
-    kept = {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES}
+def how_it_ended(code: int, complaints: str) -> str:
+    """In a few words: the signal, else its last line, else its exit code."""
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+    lines = complaints.strip().splitlines()
+    return lines[-1] if lines else f"it ended with exit code {code}"
+
+
+def environment(keys: bool) -> dict[str, str]:
+    """This process's environment, with the place that this package was loaded from; without the keys unless `keys`."""
+    kept = {name: value for name, value in os.environ.items() if keys or name not in KEY_VARIABLES}
     root = str(Path(__file__).parents[3])
     path = [root, *filter(None, [kept.get("PYTHONPATH")])]
     # Its frames are only made and sent on: a pool of threads would take processors from the endpoint and from the others.

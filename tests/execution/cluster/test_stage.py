@@ -8,6 +8,7 @@ import time
 from distributed import Client
 
 from basetenkit.execution.cluster import stage
+from basetenkit.execution.processes.handle import how_it_ended
 
 
 def test_its_clock_is_the_one_that_stamps() -> None:
@@ -30,6 +31,6 @@ def test_a_stage_begins_once_and_a_second_time_sends_nothing(client: Client) -> 
 
 
 def test_how_a_process_ended_is_told_in_a_few_words() -> None:
-    assert stage.how_it_ended(-9, "") == "killed by SIGKILL"
-    assert stage.how_it_ended(1, "Traceback\nImportError: no basetenkit\n") == "ImportError: no basetenkit"
-    assert stage.how_it_ended(3, "") == "it ended with exit code 3"
+    assert how_it_ended(-9, "") == "killed by SIGKILL"
+    assert how_it_ended(1, "Traceback\nImportError: no basetenkit\n") == "ImportError: no basetenkit"
+    assert how_it_ended(3, "") == "it ended with exit code 3"

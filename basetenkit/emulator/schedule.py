@@ -1,7 +1,7 @@
 """When the embedded endpoint does what: one heap of due times for all its streams.
 
 A timer of asyncio's for each token costs several times what writing it does, since its timers are compared by Python code.
-Here one timer stands for the whole heap, whose entries are compared as tuples. What can be done at any time (counting a
+Here one timer serves the whole heap, whose entries are compared as tuples. What can be done at any time (counting a
 prompt) is done in the pauses: short work as soon as nothing is overdue, longer work when it delays no token.
 """
 
@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from .fine_timer import FineTimer
 from .words import WordCounts
 
 Step = Callable[[], float | None]
@@ -26,11 +27,10 @@ class Schedule:
     time.monotonic() seconds, which is also the clock of asyncio's loops."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
         self._heap: list[tuple[float, int, Step]] = []
         self._order = itertools.count()
         self._spare: deque[WordCounts] = deque()
-        self._timer: asyncio.Handle | None = None
+        self._timer = FineTimer(loop, self._turn)
         self._wakes_at = float("inf")
 
     def at(self, when: float, step: Step) -> None:
@@ -47,21 +47,19 @@ class Schedule:
         """Nothing more is called."""
         self._heap.clear()
         self._spare.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.close()
 
     def _wake(self, when: float) -> None:
         if when < self._wakes_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer, self._wakes_at = self._loop.call_at(when, self._turn), when
+            self._timer.set(when)
+            self._wakes_at = when
 
     def _turn(self) -> None:
         """Do the due work, for a millisecond at most; then read the sockets, so that no request waits."""
         try:
             self._do_what_is_due()
         finally:
-            self._timer, self._wakes_at = None, float("inf")
+            self._wakes_at = float("inf")
             if self._heap:
                 self._wake(self._heap[0][0])
             if self._spare and self._has_room(now := time.monotonic()):

@@ -1,10 +1,10 @@
 """The emulator's engine model: replicas with continuous batching, as a simulation of discrete events.
 
-It knows no clock and sends nothing. Whoever drives it gives times in s, on any clock: the emulator gives the time of day, and
-`virtual.py` gives times of its own, a hundred thousand requests in seconds. Both get the same answers for the same arrivals.
+It has no clock of its own and sends nothing. Its driver gives times in s, on any clock: the emulator gives the time of day, and
+`virtual.py` gives times of its own, a hundred thousand requests in a few seconds. The same arrivals get the same answers.
 
 An iteration of a replica: admit requests from its queue while there are slots, KV tokens and room in the prefill chunk; then a
-decode step of all that run, and the prefill of the new ones. At its end each running request has one more token.
+decode step of all that run, and the prefill of the new ones. At its end, each of them has one more token.
 """
 
 from __future__ import annotations
@@ -14,43 +14,45 @@ import itertools
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .engine_options import EngineOptions
 from .limiter import Limiter
 from .prefix_cache import PrefixCache
 
-ONE_STEP = 1
-
 
 class Job:
     """A request as the engine sees it: `prompt` and `output` tokens, and the hashes of its prompt's blocks. The engine fills in
-    `produced` (tokens so far), `cached` (prompt tokens found in the prefix cache), `first_s`, `end_s`, `preempted` (times)."""
+    `cached` (prompt tokens found in the prefix cache), `first_s`, `end_s` and `preempted` (how often)."""
 
-    __slots__ = ("arrived_s", "blocks", "cached", "end_s", "epoch", "first_s", "order", "output", "preempted", "prompt")
-    __slots__ += ("replica", "started")
+    __slots__ = (
+        *("arrived_s", "base", "blocks", "cached", "end_s", "first_s"),
+        *("joined_step", "order", "output", "preempted", "prompt", "replica"),
+    )
 
     def __init__(self, prompt: int, output: int, blocks: Sequence[int] = ()) -> None:
         self.prompt, self.output, self.blocks = prompt, max(output, 1), blocks
-        self.cached = self.preempted = self.epoch = self.order = 0
+        self.cached = self.preempted = self.order = 0
+        self.base = 0  # tokens that it had when it was admitted last
+        self.joined_step = 0  # the replica's step that gave it its first token since then
         self.arrived_s = 0.0
         self.first_s: float | None = None
         self.end_s: float | None = None
         self.replica: Replica | None = None
-        self.started: int | None = None  # the replica's step at which its first token, or the next one after a preemption, came
 
 
 class Replica:
-    """One copy of the model. `running` maps each running job to the tokens that it had when it was admitted."""
+    """One copy of the model."""
 
     def __init__(self, ready_s: float, cache: PrefixCache) -> None:
         self.ready_s, self.cache = ready_s, cache
+        self.ready = False
         self.queue: deque[Job] = deque()
-        self.running: dict[Job, int] = {}
+        self.running: dict[Job, None] = {}  # in the order in which they were admitted
         self.new: list[Job] = []
-        self.ends: list[tuple[int, int, int, Job]] = []
+        self.ends: list[tuple[int, int, Job]] = []
         self.step = self.kv = 0
-        self.steps = ONE_STEP  # decode steps of the iteration that goes on
+        self.steps = 1  # decode steps in the iteration that goes on
         self.until_s: float | None = None
         self.idle_since_s = ready_s
 
@@ -58,148 +60,219 @@ class Replica:
     def in_flight(self) -> int:
         return len(self.queue) + len(self.running) + len(self.new)
 
+    @property
+    def next_s(self) -> float | None:
+        """When something happens to it by itself."""
+        return self.until_s if self.ready else self.ready_s
+
+    def tokens_of(self, job: Job) -> int:
+        """Tokens that a running job has so far."""
+        return job.base + self.step - job.joined_step + 1
+
 
 class Engine:
     """Replicas, their autoscaler and the rate limiter.
 
-    `tokens`: called after each iteration with each running job and its number of tokens so far; without it, several decode steps
-    in which nothing else happens are one. Drive it: `offer` and `submit` at an arrival, `advance` to a time, `next_at` for the
-    time at which something happens next, `cancel` for a client that went away.
+    Drive it: `offer` and `submit` at an arrival, `advance` to a time, `next_s` for when something happens next, `cancel` for a
+    client that went away, and `take` for what happened: (job, its tokens so far, at which time), once for each job that ended or,
+    with `each_token`, once for each job and iteration.
     """
 
-    def __init__(
-        self, options: EngineOptions, seed: int = 0, tokens: Callable[[Job, int, float], None] | None = None
-    ) -> None:
-        self.options, self._tokens = options, tokens
-        self._rng, self._order = random.Random(seed), itertools.count()
+    def __init__(self, options: EngineOptions, seed: int = 0, each_token: bool = False) -> None:
+        self.options, self._each_token = options, each_token
+        self._rng, self._order = random.Random(seed), itertools.count(1)
         self._limiter = Limiter(options.rate_limit, options.rate_burst)
-        self.replicas = [self._replica(0.0) for _ in range(options.first_replicas)]
-        self._waiting: deque[Job] = deque()  # while there is no replica
-        self.ended: list[Job] = []  # since they were last taken
-        self.peak_replicas = len(self.replicas)
+        self.replicas: list[Replica] = []
+        for _ in range(options.first_replicas):
+            self._start_replica(-math.inf)
+        self._waiting: deque[Job] = deque()  # while no replica is ready
+        self._news: list[tuple[Job, int, float]] = []
+        self.most_replicas = len(self.replicas)
+        self.preemptions = 0
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._waiting) + sum(replica.in_flight for replica in self.replicas)
+
+    @property
+    def next_s(self) -> float | None:
+        return min((at for replica in self.replicas if (at := replica.next_s) is not None), default=None)
+
+    def take(self) -> list[tuple[Job, int, float]]:
+        news, self._news = self._news, []
+        return news
 
     def offer(self, now_s: float) -> float | None:
         """None if the rate limiter accepts a request at this time, else after how many seconds it would."""
         return self._limiter.offer(now_s)
 
     def submit(self, job: Job, now_s: float) -> None:
-        """A request arrives. Times never go back: an arrival in the past counts as of now."""
+        """A request arrives. Times must not go back."""
         self.advance(now_s)
         job.arrived_s, job.order = now_s, next(self._order)
+        self._scale_down(now_s)
+        self._waiting.append(job)
         self._scale_up(now_s)
-        if not self.replicas:
-            self._waiting.append(job)
-            return
-        self._assign(job, now_s)
+        self._hand_out(now_s)
 
-    def _assign(self, job: Job, now_s: float) -> None:
-        ready = [replica for replica in self.replicas if replica.ready_s <= now_s]
-        replica = min(ready or self.replicas, key=lambda r: r.in_flight)
-        job.replica = replica
-        replica.queue.append(job)
-        if replica.until_s is None and replica.ready_s <= now_s:
-            self._begin(replica, now_s, now_s)
-
-    def cancel(self, job: Job, now_s: float) -> None:
+    def cancel(self, job: Job) -> None:
         """A client went away: its request leaves the engine."""
-        replica, job.epoch = job.replica, job.epoch + 1
-        if replica is None or job.end_s is not None:
-            return
-        if job in replica.running:
-            replica.kv -= self._held(replica, job)
+        replica, job.replica = job.replica, None
+        if replica is None:
+            if job in self._waiting:
+                self._waiting.remove(job)
+        elif job in replica.running:
+            replica.kv -= job.prompt + replica.tokens_of(job)
             del replica.running[job]
         elif job in replica.new:
+            replica.kv -= job.prompt + job.base
             replica.new.remove(job)
-            replica.kv -= job.prompt
         elif job in replica.queue:
             replica.queue.remove(job)
-        job.replica, job.end_s = None, now_s
-
-    def next_at(self) -> float | None:
-        """When something happens next by itself, in s; None if nothing does."""
-        return min((at for at in map(self._next_of, self.replicas) if at is not None), default=None)
-
-    def _next_of(self, replica: Replica) -> float | None:
-        if replica.until_s is not None:
-            return replica.until_s
-        return replica.ready_s if replica.queue else None
 
     def advance(self, now_s: float, horizon_s: float | None = None) -> None:
-        """Does all that happens up to `now_s`. Until `horizon_s` nobody will arrive, so that iterations may be put together."""
+        """Does all that happens up to `now_s`. If nobody arrives until `horizon_s`, decode steps that are alike count as one
+        iteration, which ends at the first step after it."""
         horizon_s = now_s if horizon_s is None else horizon_s
         while True:
             soonest, at_s = None, math.inf
             for replica in self.replicas:
-                at = self._next_of(replica)
+                at = replica.next_s
                 if at is not None and at < at_s:
                     soonest, at_s = replica, at
             if soonest is None or at_s > now_s:
-                break
-            if soonest.until_s is not None:
+                return
+            if soonest.ready:
                 self._finish(soonest, at_s)
-            self._begin(soonest, at_s, horizon_s)
-        self._scale_down(now_s)
+                self._begin(soonest, at_s, horizon_s)
+            else:
+                self._make_ready(soonest, at_s)
 
     def _begin(self, replica: Replica, now_s: float, horizon_s: float) -> None:
         """Starts an iteration, if there is anything to do."""
-        decoding, prefill = len(replica.running), self._admit(replica)
+        o, decoding, prefill = self.options, len(replica.running), self._admit(replica)
         if not decoding and not replica.new:
-            replica.until_s = None
-            replica.idle_since_s = now_s
+            replica.until_s, replica.idle_since_s = None, now_s
             return
-        o = self.options
         took = (o.decode_ms + o.decode_slope_ms * decoding) / 1e3 if decoding else 0.0
-        replica.steps = ONE_STEP
+        replica.steps = 1
         if replica.new:
             took += prefill / o.prefill_tokens_per_s
-        elif self._tokens is None:
-            replica.steps = self._alike(replica, (horizon_s - now_s) / took if took else 1.0)
+        elif not self._each_token and horizon_s > now_s and took:
+            replica.steps = self._alike(replica, math.ceil(min((horizon_s - now_s) / took, 1e9)))
         if o.step_noise:
             took *= max(1 + o.step_noise / math.sqrt(replica.steps) * self._rng.gauss(0, 1), 0.1)
         replica.until_s = now_s + took * replica.steps
 
-    def _alike(self, replica: Replica, most: float) -> int:
-        """How many decode steps from now on are alike: nobody ends before the last, and none must be preempted."""
-        while replica.ends and self._gone(replica, replica.ends[0]):
+    def _alike(self, replica: Replica, most: int) -> int:
+        """How many decode steps from now on are alike: nobody ends before the last one, and nobody must be preempted."""
+        while replica.ends and not self._holds(replica, replica.ends[0]):
             heapq.heappop(replica.ends)
-        steps = replica.ends[0][0] - replica.step if replica.ends else ONE_STEP
+        steps = min(most, replica.ends[0][0] - replica.step if replica.ends else 1)
         if self.options.kv_tokens:
             steps = min(steps, (self.options.kv_tokens - replica.kv) // max(len(replica.running), 1))
-        return int(max(min(steps, math.ceil(most)), ONE_STEP))
+        return max(steps, 1)
 
-    def _gone(self, replica: Replica, end: tuple[int, int, int, Job]) -> bool:
-        _, _, epoch, job = end
-        return job.epoch != epoch or job.replica is not replica
+    def _holds(self, replica: Replica, end: tuple[int, int, Job]) -> bool:
+        """Whether an end that was planned still holds: the job was neither cancelled nor preempted since."""
+        step, _, job = end
+        return job in replica.running and step == job.joined_step + job.output - job.base - 1
 
     def _admit(self, replica: Replica) -> int:
-        """Takes requests from the queue into `new`; the prompt tokens to compute."""
-        o, total = self.options, 0
+        """Takes requests from the queue into `new`; the prompt tokens to compute for them."""
+        o, todo = self.options, 0
         while replica.queue and len(replica.running) + len(replica.new) < o.batch_slots:
-            job = replica.queue[0]
-            had = self.produced(job)
-            needed = job.prompt + had
-            busy = len(replica.running) + len(replica.new)
-            if o.kv_tokens and replica.kv + needed + busy + 1 > o.kv_tokens and busy:
+            job, busy = replica.queue[0], len(replica.running) + len(replica.new)
+            needed = job.prompt + job.base
+            if busy and o.kv_tokens and replica.kv + needed + busy + 1 > o.kv_tokens:
                 break
-            cached = min(replica.cache.hits(job.blocks) * o.prefix_block, job.prompt - 1)
-            todo = needed - cached
-            if total and total + todo > o.prefill_chunk:
+            cached = max(min(replica.cache.hits(job.blocks) * o.prefix_block, job.prompt - 1), 0)
+            if todo and todo + needed - cached > o.prefill_chunk:
                 break
             replica.queue.popleft()
             replica.cache.add(job.blocks)
-            if had == 0:
+            if not job.preempted:
                 job.cached = cached
             replica.kv += needed
             replica.new.append(job)
-            total += todo
-        return total
+            todo += needed - cached
+        return todo
 
-    def produced(self, job: Job) -> int:
-        """Tokens that a job has so far."""
-        if job.end_s is not None:
-            return job.output
-        return job.output - (job.started or job.output)
+    def _finish(self, replica: Replica, now_s: float) -> None:
+        """The end of an iteration: a token for each, or as many as it had steps."""
+        if replica.until_s is None:
+            return
+        replica.step += replica.steps
+        replica.kv += replica.steps * len(replica.running) + len(replica.new)
+        for job in replica.new:
+            job.joined_step = replica.step
+            replica.running[job] = None
+            heapq.heappush(replica.ends, (replica.step + job.output - job.base - 1, next(self._order), job))
+            if job.first_s is None:
+                job.first_s = now_s
+        replica.new = []
+        while replica.ends and replica.ends[0][0] <= replica.step:
+            end = heapq.heappop(replica.ends)
+            if self._holds(replica, end):
+                self._end(replica, end[2], now_s)
+        if self._each_token:
+            self._news += [(job, replica.tokens_of(job), now_s) for job in replica.running]
+        while self.options.kv_tokens and replica.kv > self.options.kv_tokens and len(replica.running) > 1:
+            self._preempt(replica)
 
-    def _held(self, replica: Replica, job: Job) -> int:
-        """KV tokens that a running job holds."""
-        return job.prompt + replica.running[job] + (replica.step - (job.order and 0)) * 0
+    def _end(self, replica: Replica, job: Job, now_s: float) -> None:
+        replica.kv -= job.prompt + job.output
+        del replica.running[job]
+        job.end_s, job.replica = now_s, None
+        self._news.append((job, job.output, now_s))
+
+    def _preempt(self, replica: Replica) -> None:
+        """The request that was admitted last gives up its KV tokens, and is computed again later."""
+        job, _ = replica.running.popitem()
+        held = replica.tokens_of(job)
+        replica.kv -= job.prompt + held
+        job.base, job.preempted = held, job.preempted + 1
+        self.preemptions += 1
+        replica.queue.appendleft(job)
+
+    def _start_replica(self, ready_s: float) -> None:
+        o = self.options
+        replica = Replica(ready_s, PrefixCache(o.prefix_cache_tokens // o.prefix_block))
+        replica.ready = ready_s == -math.inf
+        self.replicas.append(replica)
+
+    def _make_ready(self, replica: Replica, now_s: float) -> None:
+        """A new replica is ready: those that wait for a slot are handed out again."""
+        replica.ready = True
+        replica.idle_since_s = now_s
+        waiting = [job for other in self.replicas for job in other.queue if not job.preempted]
+        for other in self.replicas:
+            other.queue = deque(job for job in other.queue if job.preempted)
+        self._waiting.extend(sorted(waiting, key=lambda job: job.order))
+        self._hand_out(now_s)
+
+    def _hand_out(self, now_s: float) -> None:
+        """Gives each waiting request to the ready replica with the fewest in flight."""
+        ready = [replica for replica in self.replicas if replica.ready]
+        while ready and self._waiting:
+            job = self._waiting.popleft()
+            job.replica = replica = min(ready, key=lambda r: r.in_flight)
+            replica.queue.append(job)
+        for replica in ready:
+            if replica.until_s is None and replica.queue:
+                self._begin(replica, now_s, now_s)
+
+    def _scale_up(self, now_s: float) -> None:
+        o = self.options
+        while len(self.replicas) < o.replicas and self.in_flight > o.most_per_replica * len(self.replicas):
+            self._start_replica(now_s + o.cold_start_s)
+            self.most_replicas = max(self.most_replicas, len(self.replicas))
+            if not o.cold_start_s:
+                self._make_ready(self.replicas[-1], now_s)
+
+    def _scale_down(self, now_s: float) -> None:
+        """Stops replicas that had nothing to do for `scale_down_s`, the newest first."""
+        o = self.options
+        for replica in reversed(self.replicas[o.first_replicas :] if o.scale_down_s else []):
+            if replica.ready and not replica.in_flight and now_s - replica.idle_since_s >= o.scale_down_s:
+                self.replicas.remove(replica)

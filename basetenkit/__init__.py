@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from .analysis.expected import Plan, plan
     from .analysis.gates import Judgement, check_gates, judge
     from .analysis.history import history
+    from .analysis.noise_floor import Noise
     from .config.budget import Budget
     from .config.endpoint import Endpoint
     from .config.price import Price
     from .config.run_config import RunConfig
     from .core import errors
     from .core.findings import Finding
+    from .interop.baseten_card import BasetenCard, baseten_card, card_config
     from .interop.genai_bench.flags import config_from_command
     from .interop.genai_bench.reading import read_genai_bench
     from .interop.genai_bench.writing import write_genai_bench
@@ -49,21 +51,26 @@ if TYPE_CHECKING:
     from .studies.capacity import capacity, capacity_sync
     from .studies.capacity_result import Capacity
     from .studies.comparing import EndpointComparison, compare_endpoints, compare_endpoints_sync
+    from .studies.design import Design, design
+    from .studies.noise import noise, noise_sync
     from .studies.preflight import preflight
     from .transport.timed_transport import TimedTransport
 
 # public name -> the module it lives in; "" where the name is the module itself
 _HOMES = {
+    "BasetenCard": "interop.baseten_card",
     "BreakEven": "analysis.break_even",
     "Budget": "config.budget",
     "Calibration": "studies.calibrate",
     "Capacity": "studies.capacity_result",
     "Comparison": "analysis.comparison",
+    "Design": "studies.design",
     "Endpoint": "config.endpoint",
     "EndpointComparison": "studies.comparing",
     "Finding": "core.findings",
     "Judgement": "analysis.gates",
     "LiveRun": "session",
+    "Noise": "analysis.noise_floor",
     "ParserCase": "results.parser_case",
     "Plan": "analysis.expected",
     "Price": "config.price",
@@ -74,16 +81,19 @@ _HOMES = {
     "Storage": "storage.address",
     "TimedTransport": "transport.timed_transport",
     "Trends": "reporting.trends",
+    "baseten_card": "interop.baseten_card",
     "break_even": "analysis.break_even",
     "calibrate": "studies.calibrate",
     "capacity": "studies.capacity",
     "capacity_sync": "studies.capacity",
+    "card_config": "interop.baseten_card",
     "charts": "reporting",
     "check_gates": "analysis.gates",
     "compare": "analysis.comparison",
     "compare_endpoints": "studies.comparing",
     "compare_endpoints_sync": "studies.comparing",
     "config_from_command": "interop.genai_bench.flags",
+    "design": "studies.design",
     "emulator": "",
     "errors": "core",
     "history": "analysis.history",
@@ -91,6 +101,8 @@ _HOMES = {
     "last_run": "session",
     "load": "session",
     "log_run": "interop.trackers",
+    "noise": "studies.noise",
+    "noise_sync": "studies.noise",
     "parse": "parsing",
     "plan": "analysis.expected",
     "preflight": "studies.preflight",
@@ -106,16 +118,19 @@ _HOMES = {
 _MODULES = ("charts", "emulator", "errors")
 
 __all__ = [
+    "BasetenCard",
     "BreakEven",
     "Budget",
     "Calibration",
     "Capacity",
     "Comparison",
+    "Design",
     "Endpoint",
     "EndpointComparison",
     "Finding",
     "Judgement",
     "LiveRun",
+    "Noise",
     "ParserCase",
     "Plan",
     "Price",
@@ -127,16 +142,19 @@ __all__ = [
     "TimedTransport",
     "Trends",
     "__version__",
+    "baseten_card",
     "break_even",
     "calibrate",
     "capacity",
     "capacity_sync",
+    "card_config",
     "charts",
     "check_gates",
     "compare",
     "compare_endpoints",
     "compare_endpoints_sync",
     "config_from_command",
+    "design",
     "emulator",
     "errors",
     "history",
@@ -144,6 +162,8 @@ __all__ = [
     "last_run",
     "load",
     "log_run",
+    "noise",
+    "noise_sync",
     "parse",
     "plan",
     "preflight",

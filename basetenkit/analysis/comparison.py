@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -27,6 +28,7 @@ from ..results.schema import LEVEL
 from . import figures
 from .given import Given, as_run
 from .metrics import METRICS, headline
+from .noise_floor import Noise, noise_for
 from .summary import metric_names
 
 THE_DAY = (
@@ -38,12 +40,14 @@ SHOWN = (
 )  # fmt: skip
 SHARES = ("error_rate", "goodput")
 _BOUNDED = ("", "_low", "_high")
+_NOISE = ("noise_low", "noise_high")
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What `compare` found. `frame`: one row a (scenario, load, level) that both runs have and metric: `unit`, `better`; `a`
-    and `b`, `difference` (b - a) and `ratio` (b / a), each with `_low` and `_high` (95%). `only_a`, `only_b`: levels that the
+    and `b`, `difference` (b - a) and `ratio` (b / a), each with `_low` and `_high` (95%); `noise_low`,
+    `noise_high`: between which the ratio lies if nothing differs, where `bk.noise` measured it. `only_a`, `only_b`: levels that the
     other run lacks. `settings`: fields of the configuration in which the runs differ, with both values. `words`: what has to
     be said with the figures. `successes`: of each level that both have, how many requests succeeded in a and in b."""
 
@@ -88,17 +92,19 @@ class Comparison:
         return "\n".join([repr(self._table()), *self.words])
 
 
-def compare(a: Given, b: Given) -> Comparison:
+def compare(a: Given, b: Given, *, noise: Noise | str | Path | None = None) -> Comparison:
     """Two runs (Run, or the folder of a saved one): difference and ratio of each metric, a (scenario, load, level), with
     intervals. Nothing says which of the two is better beyond chance: made at different times, the day may be the cause.
+    `noise`: what `bk.noise` gave, or its folder; None: the latest of this endpoint in a folder beside those of the runs, if any.
 
     ConfigError if `a` or `b` is neither; StoreError if a folder is not a run.
     """
     first, second = as_run(a, "compare: a"), as_run(b, "compare: b")
     summaries = [figures.summary_wide(run) for run in (first, second)]
     keys = [[LevelKey.of(row) for row in summary.select(LEVEL).iter_rows(named=True)] for summary in summaries]
+    floor = noise_for(noise, first, second)
     rows = [
-        row
+        row | dict(zip(_NOISE, floor.of(row) if floor is not None else (None, None), strict=True))
         for of_a in summaries[0].iter_rows(named=True)
         for of_b in summaries[1].iter_rows(named=True)
         if _key(of_a) == _key(of_b)
@@ -108,13 +114,15 @@ def compare(a: Given, b: Given) -> Comparison:
     only_b = [str(k) for k in keys[1] if k not in keys[0]]
     settings = _settings(first, second)
     words = list(_words(first, second, rows, only_a, only_b, settings))
+    if floor is not None and any(row["noise_low"] is not None for row in rows):
+        words.append(floor.sentence)
     ok = [{_key(row): row["ok"] for row in summary.iter_rows(named=True)} for summary in summaries]
     successes = {key: (ok[0][key], ok[1][key]) for key in ok[0] if key in ok[1]}
     return Comparison(pl.DataFrame(rows, schema=_schema()), only_a, only_b, settings, words, successes)
 
 
 def _schema() -> ColumnTypes:
-    figures = [f"{name}{end}" for name in ("a", "b", "difference", "ratio") for end in _BOUNDED]
+    figures = [f"{name}{end}" for name in ("a", "b", "difference", "ratio") for end in _BOUNDED] + [*_NOISE]
     head = {"scenario": pl.String, "load": pl.String, "level": pl.Float64}
     return head | dict.fromkeys(("metric", "unit", "better"), pl.String) | dict.fromkeys(figures, pl.Float64)
 

@@ -38,18 +38,19 @@ def price_fields(
 class ManagementApi:
     """Baseten's management API, for reading and for what a caller asks to write. Redirects are not followed."""
 
-    def __init__(self, base_url: str | None, api_key: str | SecretStr | None) -> None:
+    def __init__(self, base_url: str | None, api_key: str | SecretStr | None, at: tuple[str, str] = AT) -> None:
+        self._at = at
         self._url = (base_url or f"https://{BASETEN}").rstrip("/")
         endpoint = Endpoint(url=self._url, api_key=api_key, auth_scheme="Bearer")
         scheme = urlsplit(self._url).scheme
         if not (endpoint.on_baseten and scheme == "https") and endpoint.host not in LOOPBACK:
             raise ConfigError(
-                f"the key is sent only to https://...baseten.co and to this machine, not to {endpoint.host}", at=AT
+                f"the key is sent only to https://...baseten.co and to this machine, not to {endpoint.host}", at=at
             )
         given = endpoint.api_key.get_secret_value() if endpoint.api_key else None
         key = given or next((os.environ[name].strip() for name in VARIABLES if os.environ.get(name, "").strip()), None)
         if key is None:
-            raise MissingKeyError("the management API needs a key: set BASETEN_API_KEY, or give api_key=", at=AT)
+            raise MissingKeyError("the management API needs a key: set BASETEN_API_KEY, or give api_key=", at=at)
         import httpx  # heavy, and most configs need none of it
 
         self._failures = httpx.HTTPError
@@ -70,17 +71,19 @@ class ManagementApi:
         try:
             answer = self._client.request(method, self._url + path, json=body)
         except self._failures as error:
-            raise ConfigError(f"{method} {path} got no answer: {type(error).__name__}", at=AT) from None
+            raise ConfigError(f"{method} {path} got no answer: {type(error).__name__}", at=self._at) from None
         if answer.status_code in (401, 403):
-            raise ConfigError(f"{method} {path}: the key was refused ({answer.status_code})", at=AT)
+            raise ConfigError(f"{method} {path}: the key was refused ({answer.status_code})", at=self._at)
         if answer.status_code != 200:
-            raise ConfigError(f"{method} {path}: status {answer.status_code}; check the id and the environment", at=AT)
+            raise ConfigError(
+                f"{method} {path}: status {answer.status_code}; check the id and the environment", at=self._at
+            )
         try:
             found = answer.json()
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise ConfigError(f"{method} {path} did not return a JSON object", at=AT)
+            raise ConfigError(f"{method} {path} did not return a JSON object", at=self._at)
         return found
 
 

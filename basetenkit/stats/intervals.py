@@ -226,8 +226,8 @@ def quantiles_of(
         return [Estimate(q, n=n, how=FEW) for q in found]
     each = shares(found)
     sizes = [max(int(effective_n(of, p)), 1) for of, p in zip(each, ps, strict=True)]
-    highs = [_binomial_rank(0.975, e, p) for e, p in zip(sizes, ps, strict=True)]
-    lower = [max(int(n * _binomial_rank(0.025, e, p) / e + 1e-9), 1) for e, p in zip(sizes, ps, strict=True)]
+    highs = [binomial_rank(0.975, e, p) for e, p in zip(sizes, ps, strict=True)]
+    lower = [max(int(n * binomial_rank(0.025, e, p) / e + 1e-9), 1) for e, p in zip(sizes, ps, strict=True)]
     upper = [math.ceil(n * high / e - 1e-9) + 1 for e, high in zip(sizes, highs, strict=True)]
     bounds = at([*lower, *(min(j, n) for j in upper)])
     out = []
@@ -238,7 +238,7 @@ def quantiles_of(
 
 
 @cache
-def _binomial_rank(level: float, n: int, p: float) -> int:
+def binomial_rank(level: float, n: int, p: float) -> int:
     """The smallest k with P(Binomial(n, p) <= k) >= level."""
     functions = special()
     k = int(np.clip(math.ceil(n * p + functions.ndtri(level) * math.sqrt(n * p * (1 - p))), 0, n))

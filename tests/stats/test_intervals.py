@@ -92,15 +92,15 @@ def test_requests_that_all_differ_alike_need_exactly_the_textbook_number() -> No
     """Values in a pattern so even that batches do not differ: the effective number is then near n, and rank intervals of it
     are those of independent requests."""
     for p, least in ((0.90, 36), (0.95, 72), (0.99, 368)):
-        assert st._binomial_rank(0.975, least - 1, p) == least - 1
-        assert st._binomial_rank(0.975, least, p) == least - 1
+        assert st.binomial_rank(0.975, least - 1, p) == least - 1
+        assert st.binomial_rank(0.975, least, p) == least - 1
 
 
 def test_binomial_ranks_are_those_of_the_distribution() -> None:
     for n in (5, 36, 100, 5000):
         for p in (0.5, 0.9, 0.99):
             for level in (0.025, 0.975):
-                assert st._binomial_rank(level, n, p) == int(stats.binom.ppf(level, n, p))
+                assert st.binomial_rank(level, n, p) == int(stats.binom.ppf(level, n, p))
 
 
 def test_clopper_pearson_of_no_failure_is_the_textbook_one() -> None:

@@ -28,6 +28,7 @@ from ...runs import Run
 from ...session import LiveRun, load, start
 from ...studies.preflight import preflight
 from ..live.live import LiveView
+from .designing import Designing
 from .fields import MASK, TYPE_AGAIN, FieldRow, PastedText, field_row, masked
 from .presets import PRESETS
 from .preview import first_body
@@ -44,7 +45,7 @@ _ENDED = "{{ alert }}<p role='status'>{{ run }}, in <code>form.run</code>; saved
 _ALERT = """
 <p role="alert" class="bk-wrong">{% for line in lines %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>"""
 _REASON = """<p role="status">To start, correct: {{ names | join(", ") }}</p>"""
-_FOLDS = ("Extras", "Load a config, a run or a command", "The JSON body that is sent", "The same in Python")
+_FOLDS = ("Extras", "Load a config, a run or a command", "The JSON body that is sent", "The same in Python", "Design")
 _PREVIEW_AFTER_S = 0.4
 
 
@@ -109,6 +110,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self.whole, self.reason, self.answer = w.HTML(), w.HTML(), w.HTML()
         self.body, self.plan, self.python = w.HTML(), w.HTML(), w.HTML()
         self.found, self.view = w.HTML(), LiveView()
+        self.designing = Designing(lambda: self.config, lambda: self.run, self.show)
         self.preset.observe(self._preset_chosen, "value")
         self.read.on_click(lambda _: self._load())
 
@@ -129,7 +131,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         for part, name in ((fields, "bk-fields"), (side, "bk-side"), (columns, "bk-columns")):
             part.add_class(name)
         extras = w.VBox([row for name, row in self.rows.items() if name not in grouped])
-        folds = w.Accordion([extras, w.VBox([self.source, self.read]), self.body, self.python])
+        folds = w.Accordion([extras, w.VBox([self.source, self.read]), self.body, self.python, self.designing])
         folds.titles = _FOLDS
         return [columns, folds, self.found, self.view]
 

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     import altair as alt
 
 COLUMNS = 3
+BAND = ("noise_low", "noise_high")
 
 
 @composing
 def comparison(found: Comparison) -> alt.Chart:
     """What `bk.compare` found, as ratios b / a with 95% intervals: one panel per figure, one line per level, a rule at 1 (no
-    difference). Figures that either run lacks, or that are 0 in either, are left out."""
+    difference). Figures that either run lacks, or that are 0 in either, are left out. A grey band is where the ratio lies if
+    nothing differs, as `bk.noise` measured it."""
     if not isinstance(found, Comparison):
         raise ConfigError(f"charts.comparison takes what bk.compare(a, b) gives, not {type(found).__name__}")
     a, title = d.altair(), "b against a"
@@ -39,7 +41,7 @@ def comparison(found: Comparison) -> alt.Chart:
     heads = {r["metric"]: f"{figure_title(r['metric'])} ({r['better']} is better)" for r in frame.iter_rows(named=True)}
     present = [heads[n] for n in names if n in heads]
     frame = frame.with_columns(figure=pl.col("metric").replace_strict(heads))
-    kept = frame.select("series", "figure", "level", "unit", "a", "b", "ratio", "ratio_low", "ratio_high")
+    kept = frame.select("series", "figure", "level", "unit", "a", "b", "ratio", "ratio_low", "ratio_high", *BAND)
     base = a.Chart().encode(y=a.Y("series:N", title=None, sort=d.order(frame), axis=a.Axis(labelLimit=200)))
     bars = base.transform_filter("isValid(datum.ratio_low) && isValid(datum.ratio_high)").mark_rule(strokeWidth=2)
     tips = [a.Tooltip(f"{c}:Q", format=",.4~g") for c in ("a", "b", "ratio", "ratio_low", "ratio_high")]
@@ -48,7 +50,9 @@ def comparison(found: Comparison) -> alt.Chart:
         tooltip=["series:N", "figure:N", "unit:N", *tips],
     )
     one = a.Chart().mark_rule(strokeDash=[3, 3]).encode(x=a.datum(1))
-    layers = a.layer(one, bars.encode(x="ratio_low:Q", x2="ratio_high:Q"), dots, data=d.small(kept))
+    noise = base.transform_filter("isValid(datum.noise_low)").mark_rect(opacity=0.25, color="gray")
+    band = noise.encode(x="noise_low:Q", x2="noise_high:Q")
+    layers = a.layer(band, one, bars.encode(x="ratio_low:Q", x2="ratio_high:Q"), dots, data=d.small(kept))
     chart: alt.Chart = (
         layers.properties(width=190, height=a.Step(24))
         .facet(
@@ -59,6 +63,7 @@ def comparison(found: Comparison) -> alt.Chart:
                 subtitle=[
                     "Ratios with 95% intervals (of chance within each run) where they are known",
                     "The day may be the cause as well",
+                    *(["Grey: the same endpoint against itself"] if kept["noise_low"].count() else []),
                 ],
             ),
         )

@@ -34,7 +34,7 @@ from .stop_conditions import TokenLimit
 
 NO_LIMIT = TokenLimit()
 PHASES = WARMUP, RAMP, MEASURED, COOLDOWN = ("warmup", "ramp", "measured", "cooldown")
-_TAKEN, _REACHED, _WARMUP, _GOAL, _STEADY, _SCHEDULED, _MEASURED, _FIRST, _ACTIVE, _COMMON = range(10)
+_TAKEN, _REACHED, _WARMUP, GOAL, _STEADY, _SCHEDULED, _MEASURED, _FIRST, _ACTIVE, _COMMON = range(10)
 _TOKENS, _ENDED, _OK, _KEPT, _OWN_MEASURED, _OWN_OVER, _DRY, _DRAWN, _HANDED_OVER, _OWN = range(10)
 _WORD, _OWNER = 8, 2
 _PHASE_SHIFT, _PART_MASK = 12, 0xFFF
@@ -116,7 +116,7 @@ class SharedCounters:
         if self._owners is not None:
             self._owners[: self.taken] = 0
         words[_TAKEN] = words[_REACHED] = words[_MEASURED] = 0
-        words[_WARMUP], words[_GOAL] = quota.warmup, quota.measured
+        words[_WARMUP], words[GOAL] = quota.warmup, quota.measured
         words[_STEADY], words[_SCHEDULED] = quota.steady, quota.scheduled
         words[_FIRST] = UNKNOWN if quota.steady else quota.warmup
         words[_ACTIVE] = self._parts if parts is None else min(parts, self._parts)
@@ -136,7 +136,7 @@ class SharedCounters:
             words[_FIRST] = max(number, self.taken, warmup)
         if words[_FIRST] == UNKNOWN or (scheduled and number < words[_FIRST]):
             return RAMP, OWNED
-        left = int(words[_GOAL]) - int(number - words[_FIRST] if scheduled else words[_MEASURED])
+        left = int(words[GOAL]) - int(number - words[_FIRST] if scheduled else words[_MEASURED])
         if left > 0:
             return MEASURED, left
         words[self._own + _DRY] = 1
@@ -216,7 +216,7 @@ class SharedCounters:
 
     def _draws_left(self, part: int, active: int) -> int:
         words, own = self._words, _COMMON + _OWN * part
-        total = int(words[_WARMUP] + words[_GOAL])
+        total = int(words[_WARMUP] + words[GOAL])
         return share(total, active, part) - int(words[own + _DRAWN]) - int(words[own + _HANDED_OVER])
 
     def _own_it(self, number: int, phase: str) -> None:
@@ -236,12 +236,12 @@ class SharedCounters:
     def enough(self) -> None:
         """The measured requests taken so far are all that the level is to have."""
         with self._locked():
-            self._words[_GOAL] = self._words[_MEASURED]
+            self._words[GOAL] = self._words[_MEASURED]
 
     @property
     def goal(self) -> int:
         """Measured requests that the level is to have."""
-        return int(self._words[_GOAL])
+        return int(self._words[GOAL])
 
     @property
     def warmup(self) -> int:

@@ -31,11 +31,11 @@ from ..workload.sampler import Sampler
 from .apart_counters import part_of
 from .arrivals import schedule
 from .conversation_source import ConversationSource
-from .counters import COOLDOWN, MEASURED, RAMP, SharedCounters, share
+from .counters import COOLDOWN, MEASURED, RAMP, Quota, SharedCounters, share
 from .driver import Level
 from .executor import Batch, Status
 from .loop_lag import LoopLag
-from .prepared import Prepared
+from .prepared import Prepared, holds_conversations
 from .request_source import LOOK_AHEAD, RequestSource, TokenBudget, connections, quota
 from .response_queue import ResponseQueue, reduced_gc
 from .stop_conditions import AFTER_FAILURES, Seen, StopCondition, StopRequest, TimeLimit, conditions, first_stop
@@ -121,14 +121,10 @@ class LoadGenerator:
         self.prefetch(Shard.of(level, self._config))
         await self.run_level()
 
-    def count_apart(self, part: Shard) -> None:
-        """Begins to count this sender's own part of a level; before `prefetch`, where no file is shared with the others."""
-        planned = part.level.load.scheduled and self._holds_conversations(part)
-        self._tally.begin(part_of(quota(self._config, part.level.load), part.part, part.parts, planned))
-
-    def _holds_conversations(self, part: Shard) -> bool:
-        entries = self._entries
-        return entries is not None and bool(entries.conversations) and part.level.scenario.needs_data
+    def quota_of(self, part: Shard) -> Quota:
+        """This sender's part of a level's requests, if it shares no file with the others."""
+        planned = part.level.load.scheduled and holds_conversations(self._entries, part.level)
+        return part_of(quota(self._config, part.level.load), part.part, part.parts, planned)
 
     def prefetch(self, part: Shard) -> None:
         """Builds the first requests; then `run_level` can begin at once."""
@@ -143,7 +139,7 @@ class LoadGenerator:
         scenario = level.scenario
         salt, stream, own = self._salt, level.stream, (part.part, part.parts)
         named, scheduled, users = prefix(self._salt, level), level.load.scheduled, part.users
-        if entries is not None and self._holds_conversations(part):
+        if entries is not None and holds_conversations(entries, level):
             speaker = ConversationSampler(
                 config,
                 scenario,

@@ -27,3 +27,8 @@ class Prepared:
     levels: tuple[PlannedLevel, ...] = ()
     events: tuple[Finding, ...] = ()
     lexicon: Lexicon | None = field(default=None, repr=False)
+
+
+def holds_conversations(entries: Entries | None, level: PlannedLevel) -> bool:
+    """Whether the level's load is conversations: turns that follow one another, each a request."""
+    return entries is not None and bool(entries.conversations) and level.scenario.needs_data

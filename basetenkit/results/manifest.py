@@ -81,6 +81,13 @@ class HostReport(_Kept):
             seen = [x for x in (getattr(self, name), getattr(report, name)) if x is not None]
             setattr(self, name, max(seen, default=None))
 
+    def clock_seen(self, offset_s: float, error_s: float) -> None:
+        """Takes in a measurement of its clock; `clock_drift_s` is how far it moved since the last one."""
+        if self.clock_offset_s is not None and self.clock_offset_error_s is not None:
+            moved = abs(offset_s - self.clock_offset_s)
+            self.clock_drift_s = moved if moved > error_s + self.clock_offset_error_s else 0.0
+        self.clock_offset_s, self.clock_offset_error_s = offset_s, error_s
+
 
 class LostWorker(_Kept):
     """A worker process that ended before its level did. `requests`: those of which only this is known."""

@@ -61,3 +61,42 @@ def test_what_a_lost_part_had_taken_is_known_by_number_and_phase() -> None:
         == [WARMUP, RAMP, RAMP, MEASURED, MEASURED, COOLDOWN]
     )
     assert list(numbers_of(state, 1, 2)) == [1, 3, 5, 7, 9, 11]
+
+
+def test_requests_that_are_handed_over_are_sent_once_whoever_sends_them() -> None:
+    quota, parts = Quota(30, 3), 3
+    senders = [ApartCounters(part, parts) for part in range(parts)]
+    for part, counters in enumerate(senders):
+        counters.begin(part_of(quota, part, parts, planned_places=False), parts)
+    sent: list[int] = []
+
+    def send(part: int, most: int) -> None:
+        for _ in range(most):
+            if senders[part].take() is None:
+                return
+            draw = senders[part].draw()
+            sent.append(part + own[part] * parts if draw is None else draw)
+            own[part] += draw is None
+
+    own = [0, 0, 0]
+    send(0, 5)
+    send(2, 9)
+    assert senders[0].receive(senders[1].hand_over(4))
+    assert senders[2].receive(senders[0].hand_over(100))
+    for part in range(parts):
+        send(part, 100)
+    assert sorted(sent) == list(range(33))
+
+
+def test_the_last_request_is_kept_and_who_has_none_left_takes_none() -> None:
+    giver, taker = ApartCounters(0, 2), ApartCounters(1, 2)
+    giver.begin(Quota(4), 2)
+    taker.begin(Quota(1), 2)
+    assert giver.hand_over(100) == [2, 4, 6]
+    assert giver.hand_over(1) == []
+    assert giver.left == 1
+    taker.take()
+    assert not taker.receive([2, 4, 6])
+    assert taker.left == 0
+    assert giver.receive([2, 4, 6])
+    assert [giver.take(), giver.draw(), giver.take(), giver.draw()] == [(0, MEASURED), None, (1, MEASURED), 2]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import math
 import os
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -167,3 +169,15 @@ def may_carry_secrets(address: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback or host in allowed
     return host == "localhost" or host in allowed
+
+
+def placed(machines: Iterable[Machine], wanted: int) -> list[Machine]:
+    """The Dask worker of each stage: on each host `wanted` stages (0: one a core less one), at least one on each Dask worker and
+    no more than it takes tasks; the first stages are spread over all hosts."""
+    machines = list(machines)
+    on_host = Counter(machine.host for machine in machines)
+    stages = []
+    for machine in machines:
+        host = wanted or max(int(machine.facts["cores"]) - 1, 1)
+        stages.append(max(1, min(math.ceil(host / on_host[machine.host]), machine.threads)))
+    return [m for turn in range(max(stages)) for m, n in zip(machines, stages, strict=True) if turn < n]

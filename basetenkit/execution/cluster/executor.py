@@ -1,8 +1,9 @@
 """The leading side of a run over a Dask cluster: an Executor whose members are worker processes on other machines.
 
-The part of each member is settled before a level (see `apart_counters`), so no request waits for the network. A latency is always
-measured by one machine's clock. Times of different machines are off by the difference of their clocks, which is measured before
-and after each level and kept in `run.metadata["hosts"]` with its bound.
+Each member begins a level with its part of the requests, and in a closed loop slow members hand requests over to fast ones while
+it runs (see `apart_counters` and `balance`), so no request waits for the network. A latency is always measured by one machine's
+clock. Times of different machines are off by the difference of their clocks, which is measured before and after each level and
+kept in `run.metadata["hosts"]` with its bound.
 
 A member is lost when its Dask task ended, its Dask worker left the cluster, or nothing came from it for SILENCE_S. If the leader is
 gone or cannot be reached, each process ends its load after LEASE_S by itself.
@@ -13,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import secrets
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
@@ -25,8 +25,9 @@ from ...config.endpoint import KEY_VARIABLES
 from ...config.plan import PlannedLevel
 from ...core.errors import ConfigError, WorkerError
 from ...core.secrets import looks_secret
+from ...core.types import JsonObject
 from ...loadgen.apart_counters import Taken, numbers_of
-from ...loadgen.prepared import Prepared
+from ...loadgen.prepared import Prepared, holds_conversations
 from ...loadgen.request_source import quota
 from ...loadgen.stop_conditions import AFTER_FAILURES, Seen, StopCondition, conditions, first_stop
 from ...results.manifest import HostReport, LevelReport
@@ -36,6 +37,7 @@ from ..processes.group import START_WITHIN_S, GroupExecutor
 from ..processes.handle import Member
 from ..processes.protocol import Hello, encode_order
 from . import connecting, stage
+from .balance import Balance
 from .connecting import Machine
 from .handle import StageHandle
 
@@ -66,6 +68,7 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
         self._of_name: dict[str, StageHandle] = {}
         self._after_failures: list[StopCondition] = []
         self._running = False
+        self._balance: Balance | None = None
         self._hosts: dict[str, HostReport] = {}
 
     @property
@@ -78,7 +81,7 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
         client = await self._held.enter_async_context(connecting.connected(self._cluster))
         self._client, self._machines = client, await connecting.machines(client)
         self._check_secrets()
-        placed = _placed(self._machines, self._config.workers)
+        placed = connecting.placed(self._machines, self._config.workers)
         log.info("%d stages on %d Dask workers of %s", len(placed), len(self._machines), client.scheduler.address)
         self._know(self._machines)
         works = (self._listen(), self._keep_alive(), self._look())
@@ -179,6 +182,30 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
         if stop := first_stop(self._after_failures, Seen(self.status())):
             self.halt(stop)
         self._all_over()
+        self._hand_over()
+
+    def _on_message(self, member: Member, say: str, content: JsonObject, frames: list[pl.DataFrame]) -> None:
+        super()._on_message(member, say, content, frames)
+        if (balance := self._balance) is None:
+            return
+        to: int | None = None
+        if say == "status":
+            balance.heard(member.part, content["seconds"], content["taken"]["measured"], content["left"])
+        elif say == "received":
+            balance.received(member.part)
+        elif say in ("handed", "refused"):
+            to = (balance.handed if say == "handed" else balance.refused)(member.part, content["draws"])
+        if to is not None:
+            self._members[to].send("receive", draws=content["draws"])
+
+    def _hand_over(self) -> None:
+        """Asks slow members for requests that fast ones are to send."""
+        if (balance := self._balance) is None or self._stopped.made is not None:
+            return
+        sending = [m for m in self._active if m.lost is None and "done" not in m.answers]
+        for transfer in balance.due(m.part for m in sending):
+            log.debug("%d requests go from stage %d to %d", transfer.count, transfer.giver + 1, transfer.taker + 1)
+            self._members[transfer.giver].send("hand_over", most=transfer.count)
 
     def _all_over(self) -> None:
         living = [m for m in self._active if m.lost is None and "done" not in m.answers]
@@ -218,6 +245,9 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
 
     async def level(self, level: PlannedLevel) -> None:
         self._after_failures = conditions(AFTER_FAILURES, self._config, level.load)
+        self._balance = (
+            None if level.load.scheduled or holds_conversations(self._prepared.entries, level) else Balance()
+        )
         await self._measure_clocks()
         try:
             await super().level(level)
@@ -251,11 +281,7 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
         living = {m.machine.address for m in self._members if m.lost is None}
         await asyncio.gather(*(measure(address) for address in sorted(living)))
         for address, (bound, offset) in found.items():
-            report = self._hosts[address]
-            if report.clock_offset_s is not None and report.clock_offset_error_s is not None:
-                moved = abs(offset / 1e9 - report.clock_offset_s)
-                report.clock_drift_s = moved if moved > bound / 1e9 + report.clock_offset_error_s else 0.0
-            report.clock_offset_s, report.clock_offset_error_s = offset / 1e9, bound / 1e9
+            self._hosts[address].clock_seen(offset / 1e9, bound / 1e9)
         for member in self._members:
             if member.machine.address in found:
                 member.bound_ns, member.offset_ns = found[member.machine.address]
@@ -285,13 +311,19 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
         return numbers_of(taken, member.part, len(self._active)), taken.phases()
 
     def _without(self, member: StageHandle) -> None:
+        if self._balance is not None:
+            self._balance.lost(member.part)
         self._all_over()
 
     def _reached(self, reports: list[LevelReport]) -> bool:
         return any(report.tokens_guard for report in reports)
 
     def _goal(self, reports: list[LevelReport]) -> int:
-        return sum(report.goal or 0 for report in reports)
+        unplaced = [] if self._balance is None else self._balance.unplaced
+        return sum(report.goal or 0 for report in reports) + len(unplaced)
+
+    def _whole(self, level: PlannedLevel, lost: bool, reports: list[LevelReport]) -> bool:
+        return not lost and not (self._balance is not None and self._balance.unplaced)
 
     def _take_stock(self, level: PlannedLevel) -> None:
         super()._take_stock(level)
@@ -315,15 +347,3 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._held.aclose()
-
-
-def _placed(machines: Iterable[Machine], wanted: int) -> list[Machine]:
-    """The Dask worker of each stage: on each host `wanted` stages (0: one a core less one), at least one on each Dask worker and
-    no more than it takes tasks; the first stages are spread over all hosts."""
-    machines = list(machines)
-    on_host = Counter(machine.host for machine in machines)
-    stages = []
-    for machine in machines:
-        host = wanted or max(int(machine.facts["cores"]) - 1, 1)
-        stages.append(max(1, min(math.ceil(host / on_host[machine.host]), machine.threads)))
-    return [m for turn in range(max(stages)) for m, n in zip(machines, stages, strict=True) if turn < n]

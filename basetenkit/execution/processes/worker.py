@@ -46,6 +46,7 @@ class Worker:
         self._outbox: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
         self._stage: LoadGenerator | None = None
         self._apart: ApartCounters | None = None
+        self._performing = False
         self._status_every_s, self._alive_ns = 0.25, mono()
         self._tally_path: Path | None = None
         self._inbox: asyncio.Queue[tuple[str, JsonObject]] = asyncio.Queue()
@@ -70,7 +71,7 @@ class Worker:
             raise RuntimeError(f"{word!r} came before the greeting")
         elif word == "prepare":
             if self._apart is not None:
-                self._stage.count_apart(content["part"])
+                self._apart.begin(self._stage.quota_of(content["part"]), content["part"].parts)
             self._stage.prefetch(content["part"])
             self._say("built")
         elif word == "go":
@@ -98,9 +99,11 @@ class Worker:
 
     async def _perform(self, stage: LoadGenerator, origin_ns: int) -> None:
         reports = asyncio.ensure_future(self._report(stage))
+        self._performing = True
         try:
             await stage.run_level(origin_ns)
         finally:
+            self._performing = False
             reports.cancel()
             await asyncio.wait([reports])
         await self._send_rows(stage)
@@ -130,6 +133,7 @@ class Worker:
         said: JsonObject = dataclasses.asdict(stage.status()) | {"outcomes": dict(stage.status().outcomes)}
         if self._apart is not None:
             said |= {"taken": dataclasses.asdict(self._apart.state()), "own_over": self._apart.own_over}
+            said["left"] = self._apart.left
         self._say("status", **said)
 
     async def _send_rows(self, stage: LoadGenerator) -> None:
@@ -154,6 +158,8 @@ class Worker:
                 self._loop.call_soon_threadsafe(self._stop, word, content["stop"])
             elif word in ("enough", "all_over"):
                 self._loop.call_soon_threadsafe(self._goal_met, word)
+            elif word in ("hand_over", "receive"):
+                self._loop.call_soon_threadsafe(self._exchange, word, content)
             else:
                 self._loop.call_soon_threadsafe(self._inbox.put_nowait, (word, content))
         if self._tally_path is not None:
@@ -169,6 +175,16 @@ class Worker:
             self._stage.enough()
         elif self._apart is not None:
             self._apart.all_over = True
+
+    def _exchange(self, word: str, content: JsonObject) -> None:
+        """Hands requests over to another sender, or takes over those of another one, and says which draws are to go elsewhere."""
+        counts = self._apart if self._performing else None
+        if word == "hand_over":
+            self._say("handed", draws=[] if counts is None else counts.hand_over(content["most"]))
+        elif counts is None or not counts.receive(content["draws"]):
+            self._say("refused", draws=content["draws"])
+        else:
+            self._say("received")
 
     def _write(self) -> None:
         while (parts := self._outbox.get()) is not None:

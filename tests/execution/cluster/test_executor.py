@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,47 @@ def test_every_entry_of_a_data_set_is_sent_once(server: bk.emulator.Emulator, cl
     assert Counter(sent) == dict.fromkeys(entries, 1)
 
 
+@pytest.mark.thorough
+def test_a_slow_machine_hands_requests_over_and_each_entry_is_sent_once(
+    server: bk.emulator.Emulator, client: Client
+) -> None:
+    data = pl.DataFrame({"prompt": ["word " * n for n in range(1, 181)]})  # of another number of tokens each
+    plan = config(server, dataset=data, scenarios="RDC(100)", max_requests=180, concurrency=3)
+    live = bk.start(plan, cluster=client)
+    slow, pid = next(iter(client.run(os.getpid).items()))
+    until(lambda: slow in live.requests["worker"])
+    with mostly_stopped(workers_of(pid)):
+        run = live.result(120)
+    rows = measured(run)
+    assert rows["input_tokens_client"].n_unique() == 180
+    assert Counter(rows["outcome"]) == {"ok": 180}
+    assert rows["number"].n_unique() == 180
+    assert rows.filter(pl.col("worker") == slow).height < 55
+    assert run.complete
+
+
+@contextlib.contextmanager
+def mostly_stopped(pids: list[int]) -> Iterator[None]:
+    """Lets these processes run a tenth of the time."""
+    over = threading.Event()
+
+    def hold() -> None:
+        while not over.is_set():
+            for sign, seconds in ((signal.SIGSTOP, 0.45), (signal.SIGCONT, 0.05)):
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, sign)
+                time.sleep(seconds)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_a_dead_endpoint_ends_the_level_for_all(client: Client) -> None:
     endpoint = bk.Endpoint(url="http://127.0.0.1:9/v1/chat/completions", model="m")
     plan = {"scenarios": "D(30,10)", "concurrency": 6, "max_requests": 3000, "steady": False, "preflight": False}
@@ -160,6 +203,7 @@ def served(server: bk.emulator.Emulator) -> int:
     return len(server.truth()["requests"])
 
 
+@pytest.mark.thorough
 def test_a_load_whose_leader_is_killed_ends_by_itself(server: bk.emulator.Emulator, cluster: LocalCluster) -> None:
     script = f"""
 import basetenkit as bk
@@ -183,6 +227,7 @@ def _quiet(server: bk.emulator.Emulator) -> bool:
     return served(server) == before
 
 
+@pytest.mark.thorough
 def test_a_frozen_worker_is_given_up_and_sends_no_more(
     server: bk.emulator.Emulator, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +282,7 @@ def test_a_cluster_without_workers_is_told_in_one_sentence(server: bk.emulator.E
         bk.run_sync(config(server), cluster=empty)
 
 
+@pytest.mark.thorough
 def test_a_cluster_of_its_own_is_made_and_ended(server: bk.emulator.Emulator) -> None:
     run = bk.run_sync(config(server, max_requests=12), cluster="local")
     assert set(run.requests["outcome"]) == {"ok"}

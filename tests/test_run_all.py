@@ -101,6 +101,7 @@ def smaller(parameters: str) -> str:
     return "\n".join([parameters, *(f"{name} = {value!r}" for name, value in SMALL.items() if name in given)])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", WAITING_NOTEBOOKS, ids=lambda p: p.stem)
 def test_run_all_runs_every_cell_of_a_notebook(path: Path, tmp_path: Path) -> None:
     first, *others = code_of(path)

@@ -75,6 +75,7 @@ def test_the_parameters_of_the_page_are_those_of_the_notebook() -> None:
     assert [name for name in parameters if f'"{name} = ' not in text] == []
 
 
+@pytest.mark.thorough
 def test_the_steps_of_the_actions_file_measure_judge_and_leave_a_page(clone: Path) -> None:
     job = yaml.safe_load(fences("yaml")[1])["jobs"]["measure"]
     steps = {step["name"]: step for step in job["steps"] if "run" in step}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 import basetenkit as bk
 
 
+@pytest.mark.thorough
 def test_a_level_whose_endpoint_falls_behind_stops_by_itself() -> None:
     with bk.emulator.serve(ttft_ms=20, itl_ms=10, max_concurrency=4) as server:  # 20 requests per second at most
         config = bk.RunConfig(

@@ -30,6 +30,7 @@ from .rates import named, rates, shares
 FIRST = [
     *("sent", "ok", "goodput", "error_rate", "requests_per_s", "output_tokens_per_s"),
     *("ttft_s_mean", "ttft_s_p50", "ttft_s_p90", "ttft_s_p95", "ttft_s_p99", "tpot_s_mean", "tpot_s_p50", "itl_s_p50"),
+    "output_inference_speed_mean",
     *("e2e_s_mean", "e2e_s_p50", "e2e_s_p95", "e2e_s_p99", "in_window", "duration_s", "clock_error_p99_s"),
 ]
 # Those that only some runs have: an open loop's latencies from when a request was due, and an embedding run's throughput.

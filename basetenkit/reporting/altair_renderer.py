@@ -8,10 +8,15 @@ everything else show. The theme is a card of its own, with its own background, s
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import csv
+import importlib
+import importlib.util
 import io
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 from ..core.types import JsonObject
@@ -42,9 +47,32 @@ def theme() -> JsonObject:
     }
 
 
+@contextlib.contextmanager
+def _grammar_made_when_used() -> Iterator[None]:
+    """While altair is imported, which imports jsonschema, which imports rfc3987-syntax if it is installed: that package spends
+    seconds on a grammar of IRIs that no chart needs. Within this context its function makes the grammar when it is first called."""
+    name = "rfc3987_syntax"
+    if name in sys.modules or "jsonschema._format" in sys.modules or importlib.util.find_spec(name) is None:
+        yield
+        return
+    stand_in = ModuleType(name)
+
+    def is_valid_syntax(term: str, value: str) -> bool:
+        return bool(importlib.import_module(name).is_valid_syntax(term, value))
+
+    stand_in.is_valid_syntax = is_valid_syntax  # type: ignore[attr-defined]
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+
+
 def enable_charts() -> None:
     """Registers and enables the theme and the renderer in altair; safe to call often."""
-    import altair as alt
+    with _grammar_made_when_used():
+        import altair as alt
 
     if "basetenkit" not in alt.renderers.names():
         alt.theme.register("basetenkit", enable=True)(lambda: theme())  # type: ignore[arg-type, return-value]

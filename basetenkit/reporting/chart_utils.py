@@ -45,9 +45,9 @@ LAST_BAR = "The last bar holds all that lies beyond"
 
 
 def altair() -> ModuleType:
+    enable_charts()
     import altair
 
-    enable_charts()
     return altair
 
 

@@ -42,12 +42,13 @@ def rate_per_slot(level: int, n: int, draw: Draw, seed: int) -> tuple[float, boo
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
-@pytest.mark.parametrize(("level", "n"), [(8, 200), (32, 480)])
+@pytest.mark.parametrize(("level", "n"), [(8, 200), pytest.param(32, 480, marks=pytest.mark.thorough)])
 def test_the_rate_of_a_closed_loop_is_unbiased(level: int, n: int, lengths: str) -> None:
     found = [rate_per_slot(level, n, LENGTHS[lengths], seed) for seed in range(40)]
     assert np.mean([rate for rate, _ in found]) == pytest.approx(1.0, abs=0.03)
 
 
+@pytest.mark.thorough
 def test_the_interval_of_the_rate_holds_the_truth_about_as_often_as_it_says() -> None:
     found = [rate_per_slot(8, 400, LENGTHS["gamma"], seed) for seed in range(80)]
     assert np.mean([holds for _, holds in found]) >= 0.85

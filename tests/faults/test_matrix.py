@@ -74,6 +74,7 @@ def test_each_fault_is_a_row_that_says_so(fault: Fault) -> None:
         assert (run.requests["status"] == 429).all()
 
 
+@pytest.mark.thorough
 def test_a_gigabyte_in_one_line_is_cut_at_its_limit() -> None:
     """Two such lines among 50 in flight; the others are answered meanwhile."""
     with faulty(lambda n: HUGE if n % 50 == 0 else None) as (p, met):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -179,3 +182,22 @@ def test_a_column_whose_name_vega_takes_for_a_path_is_left_as_rows() -> None:
     datasets: dict[str, Any] = {"d": [{"a.b": 1, "c": 2}, {"a.b": 3, "c": 4}]}
     altair_renderer._pack({"data": {"name": "d"}}, datasets)
     assert isinstance(datasets["d"], list)
+
+
+IMPORTS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from basetenkit.reporting.altair_renderer import enable_charts
+enable_charts()
+import jsonschema
+early = "rfc3987_syntax" in sys.modules
+checks = jsonschema.FormatChecker()
+print(early, [checks.conforms(text, "iri") for text in ("http://a/b", "http://a b")], "rfc3987_syntax" in sys.modules)
+"""
+
+
+def test_a_grammar_that_no_chart_needs_is_not_made_with_the_first_chart(tmp_path: Path) -> None:
+    (tmp_path / "rfc3987_syntax.py").write_text("def is_valid_syntax(term, value):\n    return ' ' not in value\n")
+    command = [sys.executable, "-c", IMPORTS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split("\n")[0] == "False [True, False] True", "it is made when an IRI is checked"

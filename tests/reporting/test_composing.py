@@ -57,7 +57,11 @@ def scales(chart: Any) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("join", [lambda a, b: a | b, lambda a, b: a & b], ids=["beside", "above"])
+@pytest.mark.parametrize(
+    "join",
+    [lambda a, b: a | b, pytest.param(lambda a, b: a & b, marks=pytest.mark.thorough)],
+    ids=["beside", "above"],
+)
 def test_each_pair_keeps_the_colours_of_its_parts(drawn: dict[str, Any], join: Callable[[Any, Any], Any]) -> None:
     alone = {name: scales(chart) for name, chart in drawn.items()}
     wrong = [

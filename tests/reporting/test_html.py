@@ -179,6 +179,7 @@ def test_a_report_replaces_the_one_before(tmp_path: Path) -> None:
     assert "<h1>" in target.read_text()
 
 
+@pytest.mark.thorough
 def test_many_levels_stay_below_three_megabytes(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     parts = [

@@ -75,7 +75,10 @@ def mixed_lengths(n: int) -> list[int]:
     return [rng.choice(rng.choices((short, middle, long), (6, 3, 1))[0]) for _ in range(n - 2)] + [1, 2000]
 
 
-@pytest.mark.parametrize("family", ["bpe", "unigram", "wordpiece", "whole"])
+@pytest.mark.parametrize(
+    "family",
+    ["bpe", "unigram", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("wordpiece", "whole"))],
+)
 def test_a_thousand_prompts_have_exactly_the_tokens_asked_for(family: str, folder: str) -> None:
     tokenizer = trained(family, folder)
     source = sampler(tokenizer=tokenizer)

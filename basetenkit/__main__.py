@@ -1,4 +1,4 @@
-"""`python -m basetenkit`: the command line where the `basetenkit` script is not on the path."""
+"""`python -m basetenkit`: the command line, if the `basetenkit` script is not on the path."""
 
 from __future__ import annotations
 

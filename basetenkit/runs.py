@@ -1,4 +1,4 @@
-"""Run: what a run left, and what can be said of it. A facade: its attributes are the free functions of analysis."""
+"""Run: the result of a run, its figures and its findings. A facade: its attributes are the free functions of analysis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .results.run_data import RunData
 
 
 class Run(RunData):
-    """What a run left: rows, chunks, and what can be said of them. Made by `run` and by `load`, the same either way."""
+    """The result of a run: rows, chunks, figures and findings. `bk.run` and `bk.load` return it, with the same contents."""
 
     @property
     def verdict(self) -> Verdict:
@@ -33,9 +33,9 @@ class Run(RunData):
 
     @property
     def summary(self) -> pl.DataFrame:
-        """One row per (scenario, load, level): the about 20 columns that one compares first. Latencies in s, shares from 0 to 1;
-        null if it was not measured. `metrics` has the intervals, `summary_wide` every column. An open loop has its latencies from
-        when a request was due as well, embeddings their inputs per second.
+        """One row per (scenario, load, level) with about 20 columns, the ones to compare first. Latencies are in s, shares from
+        0 to 1; null if not measured. `metrics` has the intervals, `summary_wide` all columns. Open loops also have latencies
+        from when a request was due, and embeddings have inputs per second.
 
             run.summary.select("level", "goodput", "output_tokens_per_s", "ttft_s_p50")
         """
@@ -43,15 +43,15 @@ class Run(RunData):
 
     @property
     def summary_wide(self) -> pl.DataFrame:
-        """One row per (scenario, load, level) with everything in columns: counts by outcome; each metric as value, _low, _high
-        (95%); tokens; the clock's error; how busy this client was."""
+        """One row per (scenario, load, level) with all columns: counts by outcome; each metric as value, _low, _high (95%);
+        tokens; the clock's error; the load of this client."""
         return figures.summary_wide(self)
 
     @property
     def metrics(self) -> pl.DataFrame:
-        """One row per (scenario, load, level, metric): `value`, `low`, `high` (95%), `n` (how many values it is of), `n_eff` (how
-        many independent ones would say as much) and `method` (how the interval was made, or why it lacks a bound). The figures are
-        those of `summary_wide`; a metric that has neither a value nor a bound has no row.
+        """One row per (scenario, load, level, metric): `value`, `low`, `high` (95%), `n` (the number of values), `n_eff` (the
+        number of independent values with the same information) and `method` (how the interval was computed, or why a bound is
+        missing). The figures are those of `summary_wide`; a metric without a value and without a bound has no row.
 
         For example, the percentiles of TTFT at each level:
 
@@ -65,32 +65,33 @@ class Run(RunData):
         return figures.spread(self)
 
     def explain_latency(self, quantiles: Sequence[float] = QUANTILES) -> pl.DataFrame:
-        """What TTFT is made of, per (scenario, load, level) and over all levels: seconds per prompt token, base, and queue (seconds
-        per other request in flight), each with a 95% interval; null with a sentence if it cannot be told. `quantiles`: of TTFT.
-        See `basetenkit.analysis.latency_model`."""
+        """The parts of TTFT, per (scenario, load, level) and over all levels: seconds per prompt token, base, and queue
+        (seconds per other request in flight), each with a 95% interval. A part that cannot be estimated is null, and `note` has
+        the reason. `quantiles`: the quantiles of TTFT to explain. See `basetenkit.analysis.latency_model`."""
         return explain_latency(self.rows, quantiles)
 
     @property
     def fates(self) -> pl.DataFrame:
-        """What became of every planned request, per (scenario, load, level): sent, each outcome, never sent; adds up. Beside them
-        the requests that were sent around the planned ones: preflight, ramp, cooldown."""
+        """The outcome of every planned request, per (scenario, load, level): sent, each outcome, never sent; adds up. Beside
+        them the requests that were sent around the planned ones: preflight, ramp, cooldown."""
         return figures.fates(self)
 
     @property
     def planned(self) -> pl.DataFrame:
-        """Requests planned, warm-up among them, per (scenario, load, level). A level that was precise enough planned no more."""
+        """Planned requests per (scenario, load, level), including the warm-up. For a level that ended because it was precise
+        enough, the requests that were sent."""
         return figures.planned(self)
 
     @property
     def usd(self) -> float | None:
-        """What the run cost in US dollars, by the config's price; None without one, or if time or tokens are not known. The time of
-        dedicated replicas is rounded up to whole minutes; a cold start before the run is not in it."""
+        """The cost of the run in US dollars, with the config's price; None without a price, or if time or tokens are unknown.
+        The time of dedicated replicas is rounded up to whole minutes and does not include a cold start before the run."""
         return cost.of_run(self)
 
     @property
     def findings(self) -> Findings:
-        """What a reader of the figures must know, gravest first: a list of `Finding` (code, severity, sentence, cure), and as the
-        last line of a cell a table of its kinds."""
+        """Warnings about the run, the most severe first: a list of `Finding` (code, severity, sentence, cure). As the last line
+        of a cell it shows a table with one row per kind."""
         return figures.findings(self)
 
     @property
@@ -105,12 +106,14 @@ class Run(RunData):
         return figures.complete(self)
 
     def token_gaps(self, tokenizer: str | None = None) -> pl.DataFrame:
-        """One row per output chunk: its gap, its tokens, the gap shared out over them, and the bounds of each token's own
-        latency if several came together. `tokenizer`: another than the run's. See `basetenkit.analysis.token_gaps`."""
+        """One row per output chunk: its gap, its tokens, the gap divided among them, and, if several tokens came together,
+        bounds of the latency of each. `tokenizer`: a tokenizer to use instead of the run's. See
+        `basetenkit.analysis.token_gaps`."""
         return token_gaps(self, tokenizer)
 
     def reparse(self) -> pl.DataFrame:
-        """Reads the kept exchanges again with today's parser: request_id, and outcome, text, output chunks before and after."""
+        """Parses the saved exchanges again with the current parser: request_id, and outcome, text and output chunks before and
+        after."""
         before = {r["request_id"]: r for r in self.requests.iter_rows(named=True)}
         rows = []
         for exchange in self.exchanges():

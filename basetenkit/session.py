@@ -46,7 +46,7 @@ _last: list[Run] = []
 
 
 class LiveRun:
-    """A run while it goes on. `await live` (or `live.result()`) gives the Run."""
+    """A run in progress. `await live` (or `live.result()`) returns the Run."""
 
     def __init__(self, controller: RunController, folder: RunFolder) -> None:
         self._controller, self._folder = controller, folder
@@ -86,13 +86,13 @@ class LiveRun:
 
     @property
     def requests_without_text(self) -> pl.DataFrame:
-        """The rows so far but for `text`, which takes most of their room."""
+        """The rows so far without `text`, which takes most of their memory."""
         return mark_window(self._controller.recorded(lambda rows, _: rows.drop("text").collect()))
 
     @property
     def summary(self) -> pl.DataFrame:
-        """The summary of the rows so far, with the columns of `Run.summary`. Its means are the plain ones: of those still in
-        flight, the long ones are missing."""
+        """The summary of the rows so far, with the columns of `Run.summary`. Its means cover only the finished requests, so
+        long requests that are still in flight are missing."""
         return readable(self.summary_wide)
 
     @property
@@ -112,15 +112,15 @@ class LiveRun:
         self._controller.ask_to_stop(Stop(StopReason.STOPPED, {"why": reason}))
 
     def wait(self, timeout: float) -> None:
-        """Waits until the engine has ended, in s at most `timeout`; raises nothing."""
+        """Waits until the engine has ended, at most `timeout` seconds; raises nothing."""
         self._thread.join(timeout)
 
     async def wait_async(self, timeout: float) -> None:
-        """`wait` for a coroutine: other tasks of its loop go on."""
+        """`wait` for a coroutine: other tasks of its event loop keep running."""
         await asyncio.wait([asyncio.wrap_future(self._future)], timeout=timeout)
 
     def result(self, timeout: float | None = None) -> Run:
-        """Waits for the end, in s at most `timeout` (TimeoutError), and gives the Run."""
+        """Waits for the end of the run, at most `timeout` seconds (then TimeoutError), and returns the Run."""
         return self._future.result(timeout)
 
     def __await__(self) -> Generator[object, None, Run]:
@@ -136,11 +136,11 @@ class LiveRun:
 
 
 def start(config: RunConfig, *, save_to: Place | None = None, cluster: object = None) -> LiveRun:
-    """Starts a run at once, on a thread of its own. ConfigError or StoreError before anything is sent.
+    """Starts a run at once, on a separate thread, and returns a LiveRun. ConfigError or StoreError before anything is sent.
 
-    `save_to`: the folder to spool to, here or in a bucket (`s3://`, `gs://`, `az://`, `bk.Storage(...)`); the same call again does
-    only the levels that are missing, with the same salt. `cluster`: a distributed.Client, the address of a Dask scheduler, or
-    "local": the load is sent from the cluster's workers.
+    `save_to`: the folder of the run, here or in a bucket (`s3://`, `gs://`, `az://`, `bk.Storage(...)`). The same call with the
+    same folder resumes the run with the same salt: only unfinished levels run. `cluster`: a distributed.Client, the address of
+    a Dask scheduler, or "local"; the cluster's workers then send the load.
     """
     if not isinstance(config, RunConfig):
         raise ConfigError(
@@ -172,8 +172,8 @@ def start(config: RunConfig, *, save_to: Place | None = None, cluster: object = 
 
 @awaited("bk.run(config)", "bk.run_sync(config) if nothing can be awaited")
 async def run(config: RunConfig, *, save_to: Place | None = None, cluster: object = None) -> Run:
-    """Runs to the end and gives the Run; `await bk.run(config)` in a cell. Cancelling it stops the engine. `save_to` and `cluster`:
-    as in `start`."""
+    """Measures the endpoint and returns the Run; `await bk.run(config)` in a cell. Cancelling the call stops the run. `save_to`
+    and `cluster`: as in `start`."""
     return await _until_done(start(config, save_to=save_to, cluster=cluster))
 
 
@@ -209,8 +209,8 @@ def run_sync(
     """`run` for a script, or for a cell that cannot await. It blocks the calling thread until the run has ended, and never
     re-enters a running event loop, so the cells that wait in a notebook's queue all run.
 
-    `keep_loop`: in a script, let the running asyncio loop go on meanwhile (by nest_asyncio), for example because the server
-    under test lives in it. ConfigError in a notebook, and for a loop that cannot be re-entered.
+    `keep_loop`: in a script, keep the running asyncio loop running meanwhile (with nest_asyncio), for example because the
+    server under test runs in it. ConfigError in a notebook, and for a loop that cannot be re-entered.
     """
     interrupts = waiting.Interrupts()
     if not keep_loop:
@@ -244,5 +244,5 @@ def load(path: Place) -> Run:
 
 
 def last_run() -> Run | None:
-    """The last run that ended in this process, an interrupted one among them; None where there is none."""
+    """The last run that ended in this process, also if it was interrupted; None if there is none."""
     return _last[0] if _last else None

@@ -8,7 +8,7 @@ inside the permissively licensed packages of a Python environment. Only the stat
 is made once and shipped, not built at first use, because its merges depend on the files found.
 
 Its count of a text is near that of today's models (numbers in groups of up to three digits, words with their leading space)
-and not equal to it: whoever needs equal counts gives the model's own tokenizer.
+and not equal to it: to get equal counts, give the model's own tokenizer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A scripted TCP peer on 127.0.0.1: each connection runs a function of the test's own on a thread of its own."""
+"""A scripted TCP peer on 127.0.0.1: each connection runs a function of the test's own on its own thread."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[Any]:
-    """`server` at work on a thread of its own; nothing of it is left after."""
+    """`server` at work on its own thread; nothing of it is left after."""
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -40,7 +40,7 @@ def answering(document: Any, path: str) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Nothing is said."""
+            """Logs nothing."""
 
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield f"http://127.0.0.1:{server.server_port}{path}"

@@ -125,7 +125,7 @@ def test_the_executor_sends_the_levels_in_its_own_way(server: Any, monkeypatch: 
         assert first.timestamp() - entry.started_at >= shown.PAUSE_S
     assert (spaced.requests["outcome"] == "ok").all()
     assert spaced.requests.height == 16
-    assert run(server, "D(10,4)", workers=1).requests.height == 8  # these have an executor of their own
+    assert run(server, "D(10,4)", workers=1).requests.height == 8  # these have their own executor
 
 
 def test_the_importer_reads_its_file_and_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Several batch sizes in one run: each is a level, wherever levels are told apart, against the embedded endpoint."""
+"""Several batch sizes in one run: each is a level, wherever levels are distinguished, against the embedded endpoint."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_stopped_run_goes_on_with_the_sizes_that_are_missing(server: Any, tmp_
     assert second.summary_wide.select("scenario", "ok").rows() == [(text, 100) for text in LEVELS]
     done = pl.col("scenario") == LEVELS[0]
     assert second.requests.filter(done)["request_id"].equals(first.requests.filter(done)["request_id"])
-    with pytest.raises(StoreError, match="holds another run: batch_size differ"):
+    with pytest.raises(StoreError, match="contains another run: batch_size differ"):
         bk.run_sync(config(server, max_requests=100, batch_size=[1, 8]), save_to=tmp_path / "r")
 
 
@@ -173,6 +173,6 @@ def test_a_command_goes_over_its_batch_sizes_and_its_folder_is_read_back(server:
 
 def test_genai_bench_goes_over_one_thing_so_two_are_not_written(server: Any, tmp_path: Path) -> None:
     run = bk.run_sync(config(server, concurrency=[1, 2], max_requests=2))
-    with pytest.raises(ConfigError, match="genai-bench goes over one of the two"):
+    with pytest.raises(ConfigError, match="genai-bench varies one of the two"):
         bk.write_genai_bench(run, tmp_path / "x")
     assert not (tmp_path / "x").exists()

@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 UNITS = "batch|block|bucket|case|chunk|column|cell|day|field|file|frame|hour|level|line|message|minute|request|row|run|second|token"
+MARKS = "point|sentence|chart|bar|turn|word|tick|panel|curve|colour|gate|series"
 THINGS = "answer|client|clock|document|endpoint|engine|figure|file|gateway|kernel|model|process|provider|response|row|server|tool"
 
 # kind -> (pattern, a sentence that must fail, a plain sentence that must pass)
@@ -36,7 +37,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
         "The body is not JSON, there is no header, and it is no longer read.",
     ),
     "'a row a level' for 'one row per level'": (
-        rf"\b(?:an?|one) (?:{UNITS}|point|sentence|chart|bar|turn|word) an? (?:{UNITS}|point|sentence|chart|bar|turn|word)\b",
+        rf"\b(?:[Aa]n?|[Oo]ne) (?:{UNITS}|{MARKS}) an? (?:{UNITS}|{MARKS}|\()",
         "The table has a row a level.",
         "The table has one row per level, and a row is a dict.",
     ),
@@ -61,6 +62,61 @@ KINDS: dict[str, tuple[str, str, str]] = {
         r"\bspeaks? of\b",
         "A mean speaks of neither end.",
         "The mean describes neither the start nor the end.",
+    ),
+    "'null where' for 'null if'": (
+        r"\b(?:null|None|True|False|[Nn]othing|empty|\w+Error) where (?![^.]*\?)",
+        "The figure is null where the server sent none, and a StoreError where the folder is none.",
+        "The figure is null if the server sent none. It is null. Where is the folder?",
+    ),
+    "'what became of' for 'the outcome of'": (
+        r"\b[Ww]hat (?:ha[sd] |have )?bec(?:ame|ome) of\b",
+        "The table shows what became of the requests.",
+        "The table shows the outcome of each request, and what it became.",
+    ),
+    "'nobody knows' for 'is unknown'": (
+        r"\b[Nn]obody (?:knows|knew|can|could)\b",
+        "It was cut, and nobody knows its latency.",
+        "It was cut, so its latency is unknown; nobody took it.",
+    ),
+    "'told' for 'distinguished' or 'estimated'": (
+        r"\b(?:can|cannot|could|may) be told\b|\btold (?:apart|from)\b",
+        "The two effects cannot be told apart.",
+        "The two effects cannot be distinguished.",
+    ),
+    "'holds the truth' for 'covers the true value'": (
+        r"\b(?:holds?|held) the truth\b|\boff the truth\b",
+        "The interval holds the truth in 95% of the runs.",
+        "The interval covers the true value in 95% of the runs.",
+    ),
+    "'whoever'": (
+        r"\b[Ww]hoever (?!they are)",
+        "The level has 200 requests, whoever sends them.",
+        "The level has 200 requests, whichever process sends them. Everybody may take part, whoever they are.",
+    ),
+    "'be had' and 'at hand'": (
+        r"\b(?:can|cannot|to) be had\b|\b(?:at|in) hand\b",
+        "The tokenizer cannot be had.",
+        "The tokenizer cannot be loaded; it is at hander.org.",
+    ),
+    "'is said' for 'is reported'": (
+        r"\b(?:is|are|was|were|be) said\b",
+        "The step is said only if the intervals show it.",
+        "The step is reported only if the intervals show it.",
+    ),
+    "'X is right' for 'expected X'": (
+        r"; [^;:.]{1,60}\b(?:is|are) right\b",
+        "status is str; a number such as 200 is right",
+        "status is str; expected a number such as 200. The answer is right.",
+    ),
+    "'a thread of its own' for 'its own thread'": (
+        r"\b[Aa]n? [\w-]+ of (?:its|their|his|her) own\b",
+        "It runs on a thread of its own.",
+        "It runs on its own thread.",
+    ),
+    "'so few requests' for 'too few requests'": (
+        r"\b[Ss]o (?:few|manieth) [\w ]*?(?:cannot|give|do not|have no)\b|\bmanieth\b",
+        "So few requests cannot bound it.",
+        "Too few requests to bound it; so few that it is null.",
     ),
     "an ambiguous 'the kernel'": (
         r"\b[Tt]h(?:e|is) kernel\b",

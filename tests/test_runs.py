@@ -1,4 +1,4 @@
-"""A saved run whose rows are known by hand, and what can be said of it."""
+"""A saved run whose rows are known by hand, and its figures."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def leaking_files(folder: Path) -> dict[str, list[str]]:
 
 
 def config(url: str, **kw: Any) -> RunConfig:
-    """A run with each secret in the place that is its own; the key of the environment where none is given."""
+    """A run with each secret in the place that is its own; the key of the environment if none is given."""
     query = f"{url}?api_key={quote(SECRETS['query'], safe='')}&fine=1"
     fields: dict[str, Any] = {
         "headers": {"x-secret-token": SECRETS["header"], "x-team": "research"},
@@ -278,7 +278,7 @@ def test_an_executed_notebook_holds_none(tmp_path: Path, monkeypatch: pytest.Mon
         notebook = tmp_path / "in.ipynb"
         notebook.write_text(lines.replace("if not url:", "import os; url = os.environ['MY_URL']\\nif not url:", 1))
         parameters = {"api_key_env": "MY_KEY", "max_requests": 8, "concurrency": 2, "save_to": str(tmp_path / "run")}
-        with one_kernel() as papers:  # a kernel of its own, because it has the environment of this test
+        with one_kernel() as papers:  # its own kernel, because it has the environment of this test
             papers.run(notebook, tmp_path, **parameters)
     assert "http_error" in (tmp_path / "out.ipynb").read_text()
     assert leaking_files(tmp_path) == {}

@@ -1,4 +1,4 @@
-"""Whole runs against the embedded endpoint, in a process of its own."""
+"""Whole runs against the embedded endpoint, in its own process."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ def test_the_same_call_again_does_only_the_levels_that_are_missing(server: Any, 
     assert done.equals(first.requests.filter(pl.col("level") == 2))
     third = bk.run_sync(c, save_to=tmp_path / "r")
     assert third.requests.equals(second.requests)
-    with pytest.raises(StoreError, match="holds another run: max_requests differ"):
+    with pytest.raises(StoreError, match="contains another run: max_requests differ"):
         bk.run_sync(config(server, scenarios="D(50,100)", concurrency=[2, 3], max_requests=7), save_to=tmp_path / "r")
 
 

@@ -89,7 +89,7 @@ def test_a_wrong_count_of_vectors_is_malformed(count: int) -> None:
     with vectors_of(count) as url:
         rows = bk.run_sync(embeddings(url, max_requests=3)).requests
     assert rows["outcome"].to_list() == ["malformed"] * 3
-    assert set(rows["error_message"]) == {f"{count} embeddings came for 4 inputs; one an input is right"}
+    assert set(rows["error_message"]) == {f"{count} embeddings came for 4 inputs; expected one per input"}
 
 
 def test_without_usage_the_tokenizer_counts_the_input() -> None:

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "basetenkit"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names in a wheel built from this tree, without an environment of its own to build in."""
+    """The names in a wheel built from this tree, without its own environment to build in."""
     out = tmp_path_factory.mktemp("wheel")
     build = "import hatchling.build as b, sys; print(b.build_wheel(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", build, str(out)], cwd=ROOT, check=True, capture_output=True)

@@ -1,5 +1,5 @@
-"""What to do about one response: a row -> sentences, most urgent first. Preflight shows them, and so does a run that ends because
-nothing answers. Each names the field, header or option to change, if the response reveals it.
+"""Advice about one response: a row -> sentences, most urgent first. Preflight shows them, and so does a run that ends because
+no request can succeed. Each names the field, header or option to change, if the response reveals it.
 """
 
 from __future__ import annotations

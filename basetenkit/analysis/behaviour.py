@@ -1,7 +1,7 @@
-"""What a level's course says of the endpoint: whether it stayed the same, kept up, was nearly full, or served one at a time.
+"""What a level shows about the endpoint: whether it was stable, kept up, was nearly full, or served one request at a time.
 
-Trends are looked for in 20 batch means and never in raw requests, which depend on each other and would raise a false alarm
-every other time. Nothing tells a drift from a trend, and that nothing was found does not mean that there was none.
+Trends are searched in 20 batch means and never in raw requests, which depend on each other and would cause a false alarm in
+every second run. No test distinguishes a drift from a trend, and if no trend is found, there may still be one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From which request rate a dedicated replica is cheaper than a shared API, for requests like those of a run."""
+"""The request rate from which a dedicated replica is cheaper than a shared API, for requests like those of a run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from .given import Given, as_run
 class BreakEven:
     """What `bk.break_even` returns: the rate in requests per second from which dedicated replicas are cheaper than a shared API.
 
-    `value`, `low`, `high`: of the run's one scenario, with a 95% interval; None if the run has several, or if tokens are not
-    known. `frame`: one row per scenario: the same, `usd_per_request` at the shared API with its interval, `highest_per_s` (the
-    highest rate that this run measured), and `reached` (whether that is at least `value`). `caveats`: what to know before
-    using it.
+    `value`, `low`, `high`: the rate for the run's only scenario, with its 95% interval; None if the run has several scenarios,
+    or if tokens are unknown. `frame`: one row per scenario with the same figures, `usd_per_request` at the shared API with its
+    interval, `highest_per_s` (the highest rate that this run measured), and `reached` (whether that is at least `value`).
+    `caveats`: limits of the result.
     """
 
     dedicated: Price

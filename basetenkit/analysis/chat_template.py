@@ -1,8 +1,9 @@
-"""How many tokens a server's chat template adds to each request: a base, and so many for each message.
+"""The number of tokens that a server's chat template adds to each request: a constant, and a number per message.
 
-A template adds the same to every request of a level, or, in conversations, so much more for each message of the history. The
-only evidence is in the gaps between the counted and the reported tokens: a line through them counts as the template only if
-it fits. A tokenizer that is off by a token or two hides no template of 20; what it is off by stays with the rest.
+A template adds the same number to every request of a level, or, in conversations, a further number for each message of the
+history. The only evidence is the differences between the counted and the reported tokens: a line through them counts as the
+template only if it fits. A tokenizer with an error of one or two tokens does not hide a template of 20; its error stays in the
+rest.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def messages() -> pl.Expr:
 
 
 def template_tokens(gaps: Counts, counts: Counts) -> Counts:
-    """Of each request of a level the tokens that the template adds; all 0 where none can be told.
+    """For each request of a level the tokens that the template adds; all 0 if they cannot be determined.
 
     `gaps`: tokens reported less tokens counted; `counts`: messages in the request.
     """

@@ -1,9 +1,9 @@
-"""How far the clock can be off, per metric: one bound for each, used wherever it is shown and in each interval.
+"""The error bound of the clock, one per metric, used wherever the error is shown and in each interval.
 
-An arrival lies in [x - error, x]: an event came no later than its stamp says. So TTFT and E2E can only be smaller than measured,
-and a difference of two arrivals (TPOT, speed, output latency) can be smaller by the later one's error and larger by the earlier
-one's. The low end of an interval is that of the values as early as the clock allows, and its high end, if a value can be larger,
-that of the values as late as it allows.
+An arrival lies in [x - error, x]: an event never came later than its timestamp. So TTFT and E2E can only be smaller than
+measured. A difference of two arrivals (TPOT, speed, output latency) can be smaller by the error of the later one and larger by
+the error of the earlier one. The low end of an interval is computed from the earliest values that the clock allows, and its
+high end, if values can be larger, from the latest ones.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Two saved runs side by side: by how much each metric differs, with an interval, and what that can and cannot mean.
+"""Compares two saved runs: the difference of each metric with an interval, and what it can and cannot mean.
 
-Two runs were made at different times, and a server's day moves its figures by more than their intervals say: between such runs
-the best test finds a difference in up to 62% of cases where there is none. So there is no p-value here and no verdict; for
-those `compare_endpoints` takes turns between two endpoints.
+The two runs are from different times, and a server's figures change from day to day by more than their intervals. Between such
+runs the best test finds a difference in up to 62% of the cases in which there is none. So there is no p-value and no verdict
+here. For a verdict, `compare_endpoints` measures two endpoints in turn.
 
 The interval of a difference, and of a ratio on the log scale, is put together from the two figures' own intervals (MOVER; Zou
 and Donner 2008), which needs only their bounds. If a bound is missing, so is the bound that is computed from it.
@@ -32,8 +32,8 @@ from .noise_floor import Noise, noise_for
 from .summary import metric_names
 
 THE_DAY = (
-    "The runs were made at different times ({apart}): the day may be the cause of a difference as well as the endpoint. "
-    "An interval covers only the chance within each run. To find out, use bk.compare_endpoints."
+    "The runs are from different times ({apart}): a difference may come from when they ran, not from the endpoint. "
+    "An interval covers only random variation within each run. To compare the endpoints, use bk.compare_endpoints."
 )
 SHOWN = (
     "ttft_s_p50", "ttft_s_p95", "tpot_s_mean", "e2e_s_p50", "e2e_s_p95", "output_tokens_per_s", "requests_per_s", "inputs_per_s",
@@ -45,11 +45,11 @@ _NOISE = ("noise_low", "noise_high")
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found. `frame`: one row a (scenario, load, level) that both runs have and metric: `unit`, `better`; `a`
-    and `b`, `difference` (b - a) and `ratio` (b / a), each with `_low` and `_high` (95%); `noise_low`,
-    `noise_high`: between which the ratio lies if nothing differs, where `bk.noise` measured it. `only_a`, `only_b`: levels that the
-    other run lacks. `settings`: fields of the configuration in which the runs differ, with both values. `words`: what has to
-    be said with the figures. `successes`: of each level that both have, how many requests succeeded in a and in b."""
+    """What `bk.compare` returns. `frame`: one row per (scenario, load, level) that both runs have, and metric: `unit`,
+    `better`; `a`, `b`, `difference` (b - a) and `ratio` (b / a), each with `_low` and `_high` (95%); `noise_low`, `noise_high`:
+    the range of the ratio if nothing differs, if `bk.noise` measured it. `only_a`, `only_b`: levels that the other run lacks.
+    `settings`: fields of the configuration that differ between the runs, with both values. `words`: notes to read with the
+    figures. `successes`: for each level that both have, how many requests succeeded in a and in b."""
 
     frame: pl.DataFrame
     only_a: list[str]
@@ -93,11 +93,12 @@ class Comparison:
 
 
 def compare(a: Given, b: Given, *, noise: Noise | str | Path | None = None) -> Comparison:
-    """Two runs (Run, or the folder of a saved one): difference and ratio of each metric, a (scenario, load, level), with
-    intervals. Nothing says which of the two is better beyond chance: made at different times, the day may be the cause.
-    `noise`: what `bk.noise` gave, or its folder; None: the latest of this endpoint in a folder beside those of the runs, if any.
+    """Compares two runs (each a Run, or the folder of a saved one): difference and ratio of each metric, per (scenario, load,
+    level), with intervals. It gives no verdict, because the runs are from different times, and a difference may come from when
+    they ran. `noise`: the result of `bk.noise`, or its folder; None: the latest one of this endpoint in a folder next to those of
+    the runs, if there is one.
 
-    ConfigError if `a` or `b` is neither; StoreError if a folder is not a run.
+    ConfigError if `a` or `b` is neither a Run nor a folder; StoreError if a folder is not a run.
     """
     first, second = as_run(a, "compare: a"), as_run(b, "compare: b")
     summaries = [figures.summary_wide(run) for run in (first, second)]
@@ -158,7 +159,7 @@ def _level(a: Row, b: Row) -> Iterator[NewRow]:
 
 
 def difference(a: Estimate, b: Estimate) -> Estimate:
-    """b - a of two independent figures; a bound is None where either figure lacks the bound that it rests on."""
+    """b - a of two independent figures; a bound is None if either figure lacks the bound that it rests on."""
     if a.value is None or b.value is None:
         return Estimate(None)
     value = b.value - a.value
@@ -215,7 +216,7 @@ def _words(
     if settings:
         yield f"The configurations differ in {', '.join(settings)}."
     if any(row["metric"] in SHARES and (row["a"] or 0) != (row["b"] or 0) for row in rows):
-        yield "The shares of failed or late requests differ: latencies are of those that succeeded, in each run another part."
+        yield "The shares of failed or late requests differ. Latencies cover only successful requests: another part of each run."
 
 
 def _apart(a: RunData, b: RunData) -> str:

@@ -1,7 +1,6 @@
-"""What a run cost, what its load costs per token and per hour, and from which load a dedicated replica is cheaper than a
-shared API.
+"""The cost of a run, the cost of its load per token and per hour, and what a prompt cache saves.
 
-The conventions, each named where it is shown:
+The conventions, which are shown with each figure:
 
 - Dedicated replicas cost `usd_per_minute * replicas` for as long as they are up. `usd_per_million_output_tokens` puts the
   whole bill on output tokens; `usd_per_million_tokens` shares it over input and output tokens alike. Both are of the measured

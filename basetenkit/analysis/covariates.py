@@ -1,13 +1,14 @@
-"""Means that know what was drawn: the lengths of a run's requests as control variates.
+"""Means that correct for the lengths that were drawn by chance: the lengths of a run's requests as control variates.
 
-A run draws lengths at random, and long ones take long: much of what a mean latency differs by from run to run is only which
-lengths were drawn. Their true mean is known from the scenario. So the mean latency is read off, by regression on the lengths, at
-that known mean (Lavenberg and Welch 1981): the interval becomes that of what the lengths do not explain. It is still made of
-batch means of the series in start order, since requests of a run are not independent.
+A run draws lengths at random, and long requests take longer. So mean latencies of two runs differ mostly because other lengths
+were drawn. The true mean of the lengths is known from the scenario. Therefore the mean latency is computed at that known mean,
+by regression on the lengths (Lavenberg and Welch 1981), and the interval covers only what the lengths do not explain. It still
+uses batch means of the series in start order, because requests of a run are not independent.
 
-The lengths of a run are an honest sample only if each request that was drawn is in the figures: if one failed or was cut, if a
-length does not vary, or if there are few requests, the plain mean is used. So it is for TTFT if a few requests that had to wait
-are all that the lengths leave: a run that happened to have none of them would be certain of a mean that is too low.
+The lengths of a run are a random sample only if every drawn request is in the figures: if one failed or was cut, if a length
+does not vary, or if there are few requests, the plain mean is used. The plain mean is also used for TTFT if, apart from the
+effect of lengths, only a few requests that had to wait differ: a run without such requests would have a narrow interval around
+a mean that is too low.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def of_window(values: pl.DataFrame, window: pl.DataFrame, *, waits: bool = False
 
 @lru_cache(maxsize=256)
 def known_means(scenario: str) -> dict[str, float | None]:
-    """The mean of each of LENGTHS over all that a scenario may draw, by its text; None where it does not say, or where no
+    """The mean of each of LENGTHS over all that a scenario may draw, by its text; None if it does not say, or if no
     requests can be made for it."""
     try:
         means = parse_scenario(scenario).mean_lengths()

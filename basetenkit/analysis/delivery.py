@@ -1,5 +1,5 @@
-"""How the tokens came, as far as it changes what TTFT and TPOT mean: whole at one moment, held back, or with a full first
-message. Gateways buffer, and their figures are then better than the model's, or worse, and in no case the model's."""
+"""How tokens arrived, if that changes the meaning of TTFT and TPOT: all at one moment, delayed, or many in the first message.
+If a gateway buffers, the figures describe the gateway and not the model."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a reader of a run's figures must know: rows -> findings. The sentences are in `core/findings.py`; here is only when each
-of them is true."""
+"""The findings of a run: rows -> warnings about its figures. Their texts are in `core/findings.py`; this module decides when
+each is true."""
 
 from __future__ import annotations
 

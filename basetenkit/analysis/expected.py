@@ -1,6 +1,7 @@
-"""What a config asks for before anything is sent: levels, requests, tokens, minutes, US dollars, and how precise figures will be.
+"""What to expect from a config before anything is sent: levels, requests, tokens, minutes, US dollars, and the precision of
+figures.
 
-Whatever cannot be known beforehand is None, and `reasons` says why.
+A value that cannot be known beforehand is None, and `reasons` has the reason.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ class HalfWidth:
 class Plan:
     """What `bk.plan(config)` returns.
 
-    `requests`: sent at most, over all levels and repeats, with warm-up, the preflight request and about `around` requests that
-    keep a steady load. `tokens`: expected, input and output. `minutes`: at most. `usd`: expected, in US dollars. `p50`, `p99`:
-    the expected half-width of those percentiles of a latency, per level, all repeats together. `reasons`: for each of these
-    that is None, why. `levels`: in the order in which they run.
+    `requests`: the maximum number of requests over all levels and repeats, including warm-up, the preflight request and about
+    `around` requests that keep the load steady. `tokens`: the expected number of input and output tokens. `minutes`: the
+    maximum duration. `usd`: the expected cost in US dollars. `p50`, `p99`: the expected half-width of these percentiles of a
+    latency, per level with all its repeats. `reasons`: why a value is None, for each such value. `levels`: in the order in
+    which they run.
 
     Examples
     --------
@@ -73,7 +75,7 @@ class Plan:
 
     @cached_property
     def words(self) -> dict[str, str]:
-        """The plan as a person reads it: what, and how much."""
+        """The plan as text: a name and a value for each figure."""
         around = f", about {show(self.around)} of them to keep the load steady" if self.around else ""
         tokens = "not known beforehand" if self.tokens is None else f"about {show(self.tokens)}"
         stop = "" if self.max_tokens is None else f", stopped at {show(self.max_tokens)}"
@@ -109,8 +111,8 @@ class Plan:
 
 
 def plan(config: RunConfig) -> Plan:
-    """What a config asks for, as an object; nothing is sent, and no data set or tokenizer is loaded. ConfigError if `config`
-    is not a RunConfig."""
+    """The requests, tokens, minutes, cost and precision to expect from a config. Nothing is sent, and no data set or tokenizer
+    is loaded. ConfigError if `config` is not a RunConfig."""
     if not isinstance(config, RunConfig):
         raise ConfigError(f"plan takes a RunConfig, not {type(config).__name__}; e.g. bk.plan(bk.RunConfig(...))")
     levels = levels_of(config)

@@ -1,4 +1,4 @@
-"""The figures of a run, each made once: free functions of a RunData. `Run` has them as attributes."""
+"""The figures of a run, each computed once: functions of a RunData. `Run` has them as attributes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def summary_wide(run: RunData) -> pl.DataFrame:
 
 @once
 def summary(run: RunData) -> pl.DataFrame:
-    """One row per (scenario, load, level): the columns of `summary_wide` that one compares first, without intervals."""
+    """One row per (scenario, load, level): the columns of `summary_wide` to compare first, without intervals."""
     return summaries.readable(summary_wide(run))
 
 
@@ -72,7 +72,8 @@ def spread(run: RunData) -> pl.DataFrame:
 
 @once
 def planned(run: RunData) -> pl.DataFrame:
-    """Requests planned, warm-up among them, per (scenario, load, level). A level that was precise enough planned no more."""
+    """Planned requests per (scenario, load, level), including the warm-up. For a level that ended because it was precise
+    enough, the requests that were sent."""
     config = run.config
     rows = [
         {**entry.key.columns, "planned": config.warmup_requests + (entry.goal or config.requests_of(entry.key.load))}
@@ -86,19 +87,19 @@ def planned(run: RunData) -> pl.DataFrame:
 
 @once
 def fates(run: RunData) -> pl.DataFrame:
-    """What became of every planned request, per (scenario, load, level): sent, each outcome, never sent; adds up. Beside them
-    the requests that were sent around the planned ones: preflight, ramp, cooldown."""
+    """The outcome of every planned request, per (scenario, load, level): sent, each outcome, never sent; the counts add up.
+    More columns count the requests of preflight, ramp and cooldown, which were sent in addition."""
     return request_outcomes.fates(run.rows, planned(run))
 
 
 @once
 def findings(run: RunData) -> Findings:
-    """What a reader of the figures must know: a list of code, sentence, cure; a table per kind as the last line of a cell."""
+    """Warnings about the figures: a list of code, sentence, cure. As the last line of a cell it shows a table per kind."""
     return Findings(diagnosis.diagnose(run.rows, summary_wide(run), run.config, run.manifest, run.left_out))
 
 
 def metadata(run: RunData) -> dict[str, JsonValue]:
-    """Config, versions, machine, clock, measurement error, salt, and how each level went; no secret."""
+    """Config, versions, machine, clock, measurement error, salt, and how each level ended; without secrets."""
     document = run.manifest.as_dict()
     about, levels = document["metadata"], document["levels"]
     measured = clock_error.clock_errors(run.rows.filter("in_window"))
@@ -113,8 +114,8 @@ def metadata(run: RunData) -> dict[str, JsonValue]:
 
 
 def complete(run: RunData) -> bool:
-    """Whether every planned request was sent and ended by itself: False if the run was stopped, killed or interrupted, if a
-    level was ended with requests in flight or unsent, or if a part of the run cannot be read."""
+    """Whether every planned request was sent and ended normally. False if the run was stopped, killed or interrupted, if a
+    level ended with requests in flight or unsent, or if a part of the run cannot be read."""
     if not all(entry.done for entry in run.manifest.levels) or run.left_out:
         return False
     return not fates(run).select((pl.col("cancelled") + pl.col("never_sent").clip(0)).sum()).item()

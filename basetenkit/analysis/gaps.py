@@ -1,9 +1,9 @@
-"""The gaps between output chunks of each level, whatever their number.
+"""The gaps between output chunks of each level, of any number.
 
-A run may have a hundred million chunks, whose frame would not fit into memory. So they are read a stretch at a time, in the
-order they were written. A level's gaps are kept in memory if they are few, and otherwise in a temporary file (8 bytes per gap,
-deleted with the process). The results are the same either way: each gap's place in start order is known,
-so batch means are summed as the gaps come, and a rank is found by narrowing down the bits that the value of that rank has.
+A run may have a hundred million chunks, too many for a frame in memory. So they are read in pieces, in the order in which they
+were written. A level's gaps are kept in memory if they are few, and otherwise in a temporary file (8 bytes per gap, deleted
+with the process). The results are the same either way: each gap's place in start order is known, so batch means are summed as
+the gaps come, and a rank is found by narrowing down the bits that the value of that rank has.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Whether a run met its limits: it finished, few requests failed, it met an SLO, and it is no worse than a baseline.
 
-A gate is for machines that must say yes or no: a scheduled notebook, a command in CI. Each gate says in one sentence what was
-found and what would have been right, and has one of three verdicts. A share passes if its whole interval is within the limit,
-fails if its whole interval is beyond it, and is inconclusive otherwise: so few requests cannot tell. Nothing passes for being
-unknown. A baseline was measured on another day, and a day moves figures by itself: there a figure within the tolerance passes,
-and fails only if the whole interval of the ratio is beyond it. Next to each verdict is the effect that the
-gate could have detected with this many requests.
+A gate is for programs that need a yes or a no: a scheduled notebook, a command in CI. Each gate has one sentence with the value
+and the limit, and one of three verdicts. A share passes if its whole interval is within the limit, fails if its whole interval
+is beyond it, and is inconclusive otherwise, because there are too few requests. An unknown figure never passes. A baseline is
+from another day, and figures change from day to day: a figure within the tolerance passes, and fails only if the whole interval
+of the ratio is beyond the tolerance. Next to each verdict is the effect that the gate could have detected with this number of
+requests.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Gate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All gates of a run; as the last line of a cell, a table.
+    """All gates of a run. As the last line of a cell it shows a table.
 
     Attributes
     ----------
     gates : each gate at each level.
-    failed : a sentence for each gate that failed; `missed` is its name until version 0.2.
-    inconclusive : a sentence for each gate that this many requests cannot decide.
+    failed : one sentence per gate that failed; `missed` is the old name, until version 0.2.
+    inconclusive : one sentence per gate that has too few requests for a decision.
     """
 
     gates: tuple[Gate, ...]
@@ -77,7 +77,7 @@ class Judgement:
         return [gate.sentence for gate in self.gates if gate.verdict == INCONCLUSIVE]
 
     def enforce(self) -> None:
-        """GateError if a gate failed, with all that failed in one sentence."""
+        """Raises GateError if a gate failed; its message lists all failed gates in one sentence."""
         if self.failed:
             parts = "; ".join(sentence.rstrip(".") for sentence in self.failed)
             raise GateError(f"{len(self.failed)} of {len(self.gates)} gates failed: {parts}.")
@@ -101,18 +101,19 @@ def check_gates(
     tolerance: float = TOLERANCE,
     history: Place | pl.LazyFrame | None = None,
 ) -> Judgement:
-    """The gates of a Run or of its folder, at each level:
+    """Checks a Run, or the folder of a saved one, against limits at each level:
 
-    - the share of planned requests that were cut or never sent, at most `max_unfinished` (None: no such gate, for levels that are
-      meant to end by time);
-    - the share of failures, at most `max_error_rate`;
-    - if the config has an `slo`: the share of requests within all its limits, at least `goodput`;
-    - if a `baseline` is given (a Run, or the folder of a saved one): each of GUARDED is worse by at most `tolerance`, a share;
-    - if a `history` is given (a folder of saved runs, or `bk.history` of one): each of GUARDED is no worse than the range expected
-      for the next run.
+    - the share of planned requests that were cut or never sent must be at most `max_unfinished` (None: no such gate, for levels
+      that end by time);
+    - the share of failures must be at most `max_error_rate`;
+    - if the config has an `slo`, the share of requests within all its limits must be at least `goodput`;
+    - if a `baseline` is given (a Run, or the folder of a saved one), each of GUARDED may be worse by at most `tolerance`, a
+      share;
+    - if a `history` is given (a folder of saved runs, or `bk.history` of one), no figure of GUARDED may be worse than the
+      expected range.
 
-    ConfigError if a limit is not a share or the runs have no level in common; StoreError if the baseline's folder is not a run, or
-    the history is not a folder."""
+    ConfigError if a limit is not a share, or if the runs have no level in common. StoreError if the baseline's folder is not a
+    run, or if the history is not a folder."""
     data = as_run(run, "check_gates")
     limits = {"goodput": goodput, "max_error_rate": max_error_rate, "max_unfinished": max_unfinished}
     for name, value in limits.items():
@@ -172,7 +173,7 @@ def slo(run: RunData, goodput: float = GOODPUT) -> Iterator[Gate]:
         kept, low, high, where = row["goodput"], row["goodput_low"], row["goodput_high"], str(LevelKey.of(row))
         found = "an unknown share" if kept is None else "all" if kept == 1 else f"{kept:.1%}"
         found += _between(low, high)
-        sentence = f"{where}: {found} of the requests kept {limits}; at least {goodput:.1%} must."
+        sentence = f"{where}: {found} of the requests were within {limits}; at least {goodput:.1%} must be."
         named = {"gate": f"within {limits}", "where": where, "found": found, "limit": f"at least {goodput:.1%}"}
         bad, least, most = (None if x is None else 1 - x for x in (kept, high, low))
         yield _share_gate(named | {"sentence": sentence}, bad, least, most, row["in_window"], 1 - goodput)
@@ -194,7 +195,7 @@ def _share_gate(
     verdict = PASS if high <= most else FAIL if low > most else INCONCLUSIVE
     texts = dict(named)
     if verdict == INCONCLUSIVE and (need := _enough(bad, most)) is not None:
-        texts["sentence"] += f" So few requests cannot tell: it takes about {need:,} independent ones."
+        texts["sentence"] += f" There are too few requests to decide: about {need:,} independent ones are needed."
     return Gate(**texts, verdict=verdict, could_see=_seen_share(_effective(bad, low, high), most))
 
 

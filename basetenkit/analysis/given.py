@@ -1,4 +1,4 @@
-"""What a figure, a chart or a report is made of: a Run, or the folder of a saved one wherever a Run would serve."""
+"""Reads the argument of a figure, a chart or a report: a Run, or the folder of a saved one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Many saved runs as one data set: a folder, here or in a bucket, to which each run adds a folder of its own.
+"""Many saved runs as one data set: a folder, here or in a bucket, with one folder per run.
 
-The frame is lazy. Only `run.json` of each run is read until a figure is asked for, and the chunks of a run only where a figure
-of the gaps between them is; a query that filters on dates or on the configuration is cheap over thousands of runs.
+The frame is lazy. Only `run.json` of each run is read until a query needs a figure, and the chunks of a run only if a query
+needs gaps between them. A query that filters on dates or on the configuration is cheap over thousands of runs.
 """
 
 from __future__ import annotations
@@ -48,11 +48,10 @@ def history(path: Place) -> pl.LazyFrame:
     """A lazy frame over a folder of saved runs, here or in a bucket, at any depth: one row per run and (scenario, load, level), by
     date.
 
-    Columns: `run` (the folder), `started_at` (UTC), `complete`, `version`, `salt`, `problem`; the configuration's fields (those
-    that are dictionaries as JSON); `batch_size`, the level's, of embeddings; and all columns of `run.summary_wide`. A folder that
-    is no run, or a damaged one, is a row of its own with `run` and `problem` and nothing else:
-    `.filter(pl.col("problem").is_null())` leaves it out. StoreError where there is no such folder. The folder is looked at anew
-    each time the frame is collected.
+    Columns: `run` (the folder), `started_at` (UTC), `complete`, `version`, `salt`, `problem`; the configuration's fields
+    (dictionaries as JSON); `batch_size` of the level, for embeddings; and all columns of `run.summary_wide`. A folder that is
+    damaged or is not a run has one row in which only `run` and `problem` are set: `.filter(pl.col("problem").is_null())` leaves
+    it out. StoreError if there is no such folder. Each collect of the frame reads the folder again.
     """
     runs = saved_runs(path)
     schema = history_schema()
@@ -151,7 +150,7 @@ def _described(saved: SavedRun, schema: ColumnTypes) -> pl.DataFrame:
 
 
 def _batch(config: Mapping[str, Any], scenario: str) -> dict[str, int | None]:
-    """Inputs a request of a level: what its scenario says, or else the run's one batch size; None where that is not one number."""
+    """Inputs a request of a level: what its scenario says, or else the run's one batch size; None if that is not one number."""
     task = TASKS.get(config.get("task", ""))
     if task is None or task.generates:
         return {"batch_size": None}
@@ -184,7 +183,7 @@ def _about(name: str, manifest: Manifest) -> NewRow:
 
 
 def _with_figures(run: SavedRun, described: pl.DataFrame, chunks: bool) -> pl.DataFrame:
-    """The described levels with their figures; null where a level has no rows."""
+    """The described levels with their figures; null if a level has no rows."""
     try:
         figures, left_out = run.summary(chunks)
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Gates against the history of an endpoint: each guarded figure against where the next run should lie.
+"""Gates against the history of an endpoint: compares each guarded figure with the range that earlier runs give.
 
 One baseline is one day. Many saved runs of the same configuration show how much days differ, and a run is worse
 only if it is worse than a day can be. All of a run's gates together fail an unchanged endpoint in one run of 40 at most.
@@ -90,7 +90,7 @@ def _gate(row: Mapping[str, object], name: str, same: pl.DataFrame, level: float
     verdict = _verdict(row, name, limits, lower, wide)
     allowed = f"{'at most' if lower else 'at least'} {limits[0] * factor:.3g}{unit}"
     sentence = (
-        f"{where}: {title} is {found}; after the {len(on.x)} runs before it, {allowed} is to be expected "
+        f"{where}: {title} is {found}; after the {len(on.x)} runs before it, {allowed} is expected "
         f"({level:.1%} interval)."
     )
     return Gate(f"{title} / history", where, found, allowed, verdict, sentence)

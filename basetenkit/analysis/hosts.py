@@ -1,4 +1,5 @@
-"""The same endpoint from several machines: what each measured, and which one differs by more than its network explains."""
+"""The same endpoint measured from several machines: the figures of each, and which one differs by more than its network
+explains."""
 
 from __future__ import annotations
 

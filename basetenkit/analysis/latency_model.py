@@ -1,11 +1,12 @@
-"""What a first token costs: seconds per prompt token, what remains of it, and what each other request in flight adds.
+"""The parts of TTFT: seconds per prompt token, a constant, and seconds per other request in flight.
 
-TTFT is regressed on the prompt tokens that no cache held and on the requests in flight when it was sent, at a quantile (Koenker
-and Bassett 1978): the median is not moved by the few that a stall held up. Requests of a run depend on each other, so the error
-comes from blocks: ten stretches in start order are fitted each by itself, and their spread gives a t interval (batch means).
+A quantile regression (Koenker and Bassett 1978) of TTFT on the prompt tokens that were not cached and on the requests in flight
+at the send. A few requests that a stall delayed do not change the median. Requests of a run depend on each other, so the error
+comes from blocks: each tenth of the requests, in start order, has its own fit, and the spread of the ten fits gives a t
+interval (batch means).
 
-What does not vary cannot have a cost: in a closed loop of one level the number in flight hardly changes. Such a term is null,
-and a sentence says so. All levels together have one fit more, in which it does vary.
+The cost of something that does not vary cannot be estimated: in a closed loop of one level the number in flight hardly changes.
+Such a term is null, and its `note` has the reason. One more fit covers all levels together, in which the number varies.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TERMS = {
 LEAST, LEAST_FOR_INTERVAL, BLOCKS, LEAST_BLOCKS = 20, 100, 10, 5
 MOST = 20_000  # requests of a fit; of more, every second, third, ... is taken
 QUANTILES = (0.5, 0.9)
-VARIES = 0.02  # the least coefficient of variation with which a cost can be told from the rest
+VARIES = 0.02  # the least coefficient of variation with which a cost can be estimated
 METHOD = "quantile regression, t interval on the fits of {n} blocks"
 _SCHEMA: ColumnTypes = {
     "scenario": pl.String(), "load": pl.String(), "level": pl.Float64(), "quantile": pl.Float64(), "term": pl.String(),
@@ -44,12 +45,12 @@ Array = NDArray[np.float64]
 
 def explain_latency(rows: pl.DataFrame, quantiles: Sequence[float] = QUANTILES) -> pl.DataFrame:
     """One row per (scenario, load, level), quantile and term of TERMS, and per scenario and load one more set with `level` null,
-    of all its levels together if there are several: `value` in seconds, `low`, `high` (95%), `n` requests, `method`. What
-    cannot be told is null, and `note` says why. ConfigError if a quantile does not lie between 0 and 1.
+    of all its levels together if there are several: `value` in seconds, `low`, `high` (95%), `n` requests, `method`. A value
+    that cannot be estimated is null, and `note` has the reason. ConfigError if a quantile does not lie between 0 and 1.
 
-    Near capacity one run sees one stretch of its queue: on a simulated server at 85% of capacity the intervals of base and queue
-    held the truth in 80% and 79% of runs, those of the seconds per prompt token in 95%. If TTFT follows the prompt tokens exactly,
-    as on a server without noise, an interval has no width.
+    Near capacity one run contains only one period of its queue: on a simulated server at 85% of capacity the intervals of base
+    and queue covered the true value in 80% and 79% of runs, those of the seconds per prompt token in 95%. If TTFT follows the
+    prompt tokens exactly, as on a server without noise, an interval has no width.
     """
     for quantile in quantiles:
         if not 0 < quantile < 1:
@@ -103,7 +104,7 @@ def _groups(rows: pl.DataFrame, seen: pl.DataFrame) -> Iterator[tuple[dict[str, 
 def _fitted(part: pl.DataFrame, q: float) -> Iterator[NewRow]:
     if part.height < LEAST:
         for term in TERMS:
-            note = f"{part.height} successful requests with a TTFT are too few: {LEAST} at least."
+            note = f"{part.height} successful requests with a TTFT are too few: at least {LEAST} are needed."
             yield {"term": term, "n": part.height, "note": note}
         return
     part = part.gather_every(-(-part.height // MOST))
@@ -125,7 +126,7 @@ def _fitted(part: pl.DataFrame, q: float) -> Iterator[NewRow]:
         value = float(values[place])
         found |= {"value": value, "note": _of_base(constant) if i == 0 else None}
         if errors is None:
-            few = f"{part.height} requests are too few for an interval: {LEAST_FOR_INTERVAL} at least."
+            few = f"{part.height} requests are too few for an interval: at least {LEAST_FOR_INTERVAL} are needed."
             yield found | {"note": " ".join(filter(None, (found["note"], few)))}
             continue
         half = st.t975(blocks - 1) * float(errors[place])
@@ -133,7 +134,7 @@ def _fitted(part: pl.DataFrame, q: float) -> Iterator[NewRow]:
 
 
 def _constant(x: Array, block: Any) -> bool:
-    """Whether a column varies too little for its cost to be told: over all, or within most blocks."""
+    """Whether a column varies too little to estimate its cost: over all, or within most blocks."""
     if float(x.std()) <= VARIES * max(abs(float(x.mean())), 1.0):
         return True
     numbers = np.unique(block)
@@ -144,13 +145,13 @@ def _constant(x: Array, block: Any) -> bool:
 def _why(term: str, x: Array, constant: bool) -> str:
     what = "prompt tokens" if term == TOKEN else "number of other requests in flight"
     if constant:
-        return f"The {what} hardly varied (about {x.mean():.3g}), so what one more costs cannot be told."
-    return f"The {what} went along with the prompt tokens, so the two cannot be told apart."
+        return f"The {what} hardly varied (about {x.mean():.3g}), so the cost of one more cannot be estimated."
+    return f"The {what} varied together with the prompt tokens, so their effects cannot be separated."
 
 
 def _of_base(constant: Sequence[bool]) -> str | None:
     held = [name for name, is_held in zip(("prompt", "other requests in flight"), constant, strict=True) if is_held]
-    return f"It holds the cost of the {' and the '.join(held)}, which did not vary." if held else None
+    return f"It includes the cost of the {' and the '.join(held)}, which did not vary." if held else None
 
 
 def _errors(x: Array, y: Array, block: Any, q: float) -> tuple[Array | None, int]:

@@ -1,9 +1,9 @@
-"""Each metric's definition, once: its column or expression, unit, formula, source, and which way is better.
+"""The definition of each metric: its column or expression, unit, formula, source, and whether higher or lower is better.
 
-Latencies are of successful requests in the measured window. Those of an open loop exist twice, from the send and from when the
-request was due (`_due_s`), and the latter is the headline: a user waits from the moment they asked. Of a request that timed out,
-or was cut when its level ended, it is known that it took longer: percentiles then come from a survival curve in which those
-requests are censored values, and means are restricted means. To drop them would make a slow server look fast.
+Latencies are those of successful requests in the measured window. Open loops have each latency twice, from the send and from
+when the request was due (`_due_s`). The latter is shown first, because a user waits from the moment of asking. A request that
+timed out, or was cut when its level ended, is known to have taken longer. Percentiles then come from a survival curve in which
+such requests are censored values, and means are restricted means. Without these requests a slow server would look fast.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Metric:
 
 
 def _since_due(name: str) -> pl.Expr:
-    """A latency from when its request was due; null in a closed loop, where nothing is due."""
+    """A latency from when its request was due; null in a closed loop, which has no due times."""
     return pl.when(OPEN_LOOP).then(pl.col(name) + pl.col("sent_s") - pl.col("scheduled_s"))
 
 
 _c = pl.col
 TEXT_TOKENS = pl.min_horizontal("output_tokens", "output_tokens_client")  # without hidden reasoning and other choices
-# All tokens of a response came at one moment. If the clock's bound is wide, this client read them late, and nobody knows.
+# All tokens of a response came at one moment. If the clock's bound is wide, this client read them late, and it is unknown.
 ONE_MOMENT = (
     (_c("e2e_s") - _c("ttft_s")).is_between(0, AT_ONCE_S * TEXT_TOKENS)
     & (_c("ttft_error_s").fill_null(0.0) <= LATE_SHARE * _c("e2e_s"))

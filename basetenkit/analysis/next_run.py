@@ -1,9 +1,9 @@
 """The expected range of the next run, from earlier runs: the differences between runs, and the error of each run.
 
-A run differs from the next by its own requests, which its interval tells, and by its day, which only several days tell. The spread
-between days is estimated by restricted maximum likelihood, the error of the mean as Hartung and Knapp (2001) do, never under
-what the runs' own errors give (Roever, Knapp and Friede 2015). The next run lies within a t interval of both together (Higgins,
-Thompson and Spiegelhalter 2009).
+A run differs from the next by its own requests, which its interval shows, and by its day, which only several days show. The
+spread between days is estimated by restricted maximum likelihood, the error of the mean as Hartung and Knapp (2001) do, never
+under what the runs' own errors give (Roever, Knapp and Friede 2015). The next run lies within a t interval of both together
+(Higgins, Thompson and Spiegelhalter 2009).
 """
 
 from __future__ import annotations

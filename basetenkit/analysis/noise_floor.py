@@ -77,7 +77,7 @@ class Noise:
             raise StoreError(f"{file} is damaged ({error}); measure it again with bk.noise") from None
 
     def of(self, row: Row) -> tuple[float | None, float | None]:
-        """(low, high) of the band of a level's figure; None where it is another level, or was not measured."""
+        """(low, high) of the band of a level's figure; None if it is another level, or was not measured."""
         if (row["scenario"], row["load"], row["level"]) != (self.scenario, self.load, self.level):
             return None, None
         found = self.band.filter(pl.col("metric") == row["metric"])

@@ -1,6 +1,7 @@
-"""Whether a level is precise enough: `until={"ttft_s_p95": 0.05}` goes on until half of that interval is 5% of the figure.
+"""Whether a level is precise enough: `until={"ttft_s_p95": 0.05}` runs until half of that interval is at most 5% of the figure.
 
-The intervals are the summary's own, so what stops a run is what its reader sees. A figure without an upper bound is never precise.
+The intervals are those of the summary, so a reader sees the figures that stopped the run. A figure without an upper bound is
+never precise.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def check(until: Mapping[str, float]) -> None:
             )
         if not (isinstance(share, (int, float)) and 0 < share < 1):
             raise ConfigError(
-                f"until: {name} is {share!r}; give half of its interval as a share of it, such as 0.05 for 5%"
+                f"until: {name} is {share!r}; give half the width of its interval as a share of the figure, such as 0.05"
             )
 
 

@@ -173,8 +173,8 @@ def _against_limits(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]
 
 
 def _goodput(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]) -> Estimate:
-    """The share within every limit. A cut request that was over a limit by then is bad; of another one nobody knows: the low
-    bound takes all of those for bad, the high bound for good."""
+    """The share within every limit. A cut request that was over a limit when it was cut is bad. Other cut requests are unknown:
+    the low bound counts them as bad, the high bound as good."""
     seen = _against_limits(window, cut, slo)
     if seen is None:
         return st.NOTHING
@@ -191,8 +191,8 @@ def _goodput(window: pl.DataFrame, cut: pl.Expr, slo: Mapping[str, float]) -> Es
 
 
 def judged(rows: pl.DataFrame, slo: Mapping[str, float]) -> pl.Series:
-    """Per row of one load whether it kept every limit: 1 or 0; null if nobody knows. A failure is 0. A request that was cut is 0 if
-    it was over a limit by then. A success that lacks a figure is 0 if it missed another limit."""
+    """For each row of one load whether it is within every limit: 1 or 0; null if unknown. A failure is 0. A cut request is 0 if
+    it was over a limit when it was cut. A success that lacks a figure is 0 if it missed another limit."""
     ok, cut = pl.col("outcome") == "ok", pl.col("outcome") == "cancelled"
     never, broken, unknown, waited = pl.lit(False), [], [], []
     for name, limit in slo.items():

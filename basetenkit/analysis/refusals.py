@@ -1,5 +1,5 @@
-"""What a refusal is about, read from its own words: a model that is not ready, or a field of the payload that the server does not
-take. The advice is on that very field. Only what the message names is named; anything else would be a guess.
+"""The cause of a refusal, from its message: a model that is not ready, or a field of the payload that the server does not take.
+The advice is about that field. It names only fields that the message names; anything else would be a guess.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def of_refused_field(row: Row, config: RunConfig, sent: Mapping[str, Any]) -> It
 
 
 def _sent_keys(config: RunConfig, sent: Mapping[str, object]) -> list[str]:
-    """The keys of the payload. If that is not at hand, those that a payload of this config has."""
+    """The keys of the payload; if it is not known, those that a payload of this config has."""
     if sent:
         return list(sent)
     endpoint = config.endpoint
@@ -95,15 +95,15 @@ def _sent_keys(config: RunConfig, sent: Mapping[str, object]) -> list[str]:
 
 def _of_missing(message: str, config: RunConfig, keys: list[str]) -> str:
     cures = {
-        "model": "The server wants a model's name: Endpoint(model='...').",
-        "messages": "The server wants messages: request_format='chat'.",
-        "prompt": "The server wants a bare prompt: request_format='prompt'.",
-        "inputs": "The server wants its text under another name: request_format='prompt' with prompt_key='inputs'.",
-        "input": "The server wants `input`, as an endpoint of embeddings does: use task='text-to-embeddings'.",
+        "model": "The server requires the name of a model: Endpoint(model='...').",
+        "messages": "The server requires messages: use request_format='chat'.",
+        "prompt": "The server requires a bare prompt: use request_format='prompt'.",
+        "inputs": "The server requires the text under another name: use request_format='prompt' with prompt_key='inputs'.",
+        "input": "The server requires `input`, as endpoints for embeddings do: use task='text-to-embeddings'.",
     }
     if config.endpoint.request_format == "prompt":
-        cures["model"] += " If that is not sent here: request_params={'model': '...'}."
-        cures["prompt"] = "The server wants the text under 'prompt': leave prompt_key out."
+        cures["model"] += " If the name is not sent then, use request_params={'model': '...'}."
+        cures["prompt"] = "The server requires the text under 'prompt': leave prompt_key out."
     for name, cure in cures.items():
         if name not in keys and names(message, name) is not None:
             return cure
@@ -119,10 +119,13 @@ def _of_sent(field: str, message: str, config: RunConfig) -> str:
     cures = {
         "stream": "The server refuses `stream`: use Endpoint(stream=False); TTFT is then not measured.",
         "model": f"The server refuses the model {endpoint.model!r}: check Endpoint.model.",
-        "messages": "The server refuses `messages`. If it takes a bare prompt: request_format='prompt'.",
-        endpoint.prompt_key: f"The server refuses {field!r}. If the prompt has another name there: prompt_key. If it takes "
-        "messages: request_format='chat'.",
-    } | {name: f"The server does not take {name}: request_params={{{name!r}: None}} leaves it out." for name in _OURS}
+        "messages": "The server refuses `messages`. If it takes a bare prompt, use request_format='prompt'.",
+        endpoint.prompt_key: f"The server refuses {field!r}. If the prompt has another name there, set prompt_key. If it takes "
+        "messages, use request_format='chat'.",
+    } | {
+        name: f"The server does not take {name}: request_params={{{name!r}: None}} leaves the field out."
+        for name in _OURS
+    }
     return cures.get(field, f"The server refuses {field!r}, which this client sends; its message says why.")
 
 

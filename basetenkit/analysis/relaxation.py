@@ -1,13 +1,14 @@
-"""Whether an open loop was long enough to know its own queue.
+"""Whether an open loop was long enough to measure its queue.
 
-Near capacity a queue forgets slowly: a run that is shorter than some multiple of that time has seen one stretch of it, quiet or
-busy, and an interval from within that stretch holds the truth in a third of the runs. So such a run has no upper bound of its
-latencies and no lower one of its goodput. The time is that of the number in flight: the variance of its mean over the run says how
-many independent looks the run was (Law, Simulation Modeling and Analysis, 2015, section 4.4).
+Near capacity a queue changes slowly (its relaxation time is long). A run that is shorter than a multiple of that time contains
+only one period of it, quiet or busy, and an interval from within that period covers the true value in a third of the runs. So
+such a run has no upper bound of its latencies and no lower bound of its goodput. The relaxation time is that of the number in
+flight: the variance of its mean over the run shows how many independent observations the run contains (Law, Simulation Modeling
+and Analysis, 2015, section 4.4).
 
-A run near capacity that happened to be quiet looks as if its queue forgot soon, and then misses the truth most often: of simulated
-runs at 95% of capacity a quarter had more than 20 looks, and the mean of E2E was above the interval in 82% of those. So an
-endpoint that was seen to queue, by a TTFT that spreads fourfold, needs three times as many.
+If a run near capacity is quiet by chance, its queue seems to change fast, and its interval often misses the true value: of
+simulated runs at 95% of capacity a quarter had more than 20 observations, and in 82% of those the mean of E2E was above the
+interval. So if requests had to queue, which a fourfold spread of TTFT shows, three times as many observations are needed.
 """
 
 from __future__ import annotations

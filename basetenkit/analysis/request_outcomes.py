@@ -1,4 +1,4 @@
-"""What became of every planned request: counts by outcome, which add up."""
+"""The outcome of every planned request: counts by outcome, which add up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .metrics import AROUND, OUTCOMES
 
 
 def fates(rows: pl.DataFrame, planned: pl.DataFrame) -> pl.DataFrame:
-    """What became of every planned request: planned, sent, each outcome, never sent, per (scenario, load, level). Adds up:
+    """The outcome of every planned request: planned, sent, each outcome, never sent, per (scenario, load, level). Adds up:
     planned = sent + never_sent, sent = the sum over outcomes. Beside them the requests that were sent around the planned ones,
     whatever became of those: preflight, ramp, cooldown."""
     own = ~pl.col("phase").is_in(AROUND)

@@ -1,4 +1,4 @@
-"""The runs of a folder, here or in a bucket, for `history`: found by one look at the folder, each read as far as needed.
+"""The runs of a folder, here or in a bucket, for `history`: listed once, and each read only as far as needed.
 
 In a bucket one listing says which runs there are and whether they have changed. The files of many runs are fetched at once, and are
 kept only until the figures are made.
@@ -73,7 +73,7 @@ class SavedRuns(Protocol):
     """The runs of one folder."""
 
     def found(self) -> list[SavedRun]:
-        """The runs by their names, those among them that cannot be read."""
+        """The runs by their names, including those that cannot be read."""
         ...
 
     def prepare(self, runs: Sequence[SavedRun], chunks: bool) -> None:

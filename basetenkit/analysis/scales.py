@@ -1,8 +1,8 @@
-"""The scale on which a figure varies alike from run to run: logarithms, or for a share of requests the logit.
+"""The scale on which a figure varies equally from run to run: logarithms, or for a share of requests the logit.
 
-A share of exactly 0 or 1 has no logit; half a request more on either side gives it one (the empirical logit; Haldane 1955). What
-such a share can vary by its own sampling is known from the number of requests. A rate of 0 counts as a thousandth of the least
-that is above 0: far below all others, and not left out.
+A share of exactly 0 or 1 has no logit; adding half a request on each side gives it one (the empirical logit; Haldane 1955). The
+sampling error of such a share is known from the number of requests. A rate of 0 counts as a thousandth of the smallest rate
+above 0: it is far below all others, but is not left out.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ _FIGURES = ("min", "max", "mean", "stddev", "sum", *(f"p{p}" for p in PERCENTILE
 
 
 def spread(rows: pl.DataFrame, chunks: pl.LazyFrame | None = None) -> pl.DataFrame:
-    """One row a (scenario, load, level, metric): unit, n, min, max, mean, stddev (of the sample, n - 1), sum, p25, p50, p75,
+    """One row per (scenario, load, level, metric): unit, n, min, max, mean, stddev (of the sample, n - 1), sum, p25, p50, p75,
     p90, p95, p99, of the successful requests in the window; of `itl_s`, of the gaps between their chunks.
 
     If requests were cut at a level's end, percentiles are those of the survival curve, and max, mean, stddev and sum of a
-    latency that the cut ones would have had are null: nobody knows them. A metric without a value has no row.
+    latency that the cut ones would have had are null, because they are unknown. A metric without a value has no row.
     """
     rows = rows.drop(WORDS, strict=False)
     between = gaps(rows, chunks)

@@ -1,10 +1,10 @@
-"""The stretch of time that a level's rates are of, and what came in it, in equal parts of that time.
+"""The stretch of time that a level's rates cover, and the counts in equal parts of it.
 
-A rate is a count over a fixed stretch of time, whoever's request it was: a server works for the requests of the ramp and of the
-cooldown as for those that are measured. So tokens count when they came and not when their request ended (a request of 800 tokens
-is not booked in one moment), and the clock goes on until the cut when a level was ended by time: a server that froze has answered
-nothing since. The stretch is cut into PARTS equal parts, whose counts give the interval (Law, Simulation Modeling and Analysis,
-2015, section 9.5).
+A rate is a count over a fixed stretch of time, including requests of the ramp and of the cooldown, because the server works for
+them, too. Tokens count when they arrived and not when their request ended: the 800 tokens of one request do not count at one
+moment. If a level was ended by time, the stretch lasts until that moment, so a server that froze has a lower rate. The stretch
+is divided into PARTS equal parts, and their counts give the interval (Law, Simulation Modeling and Analysis, 2015, section
+9.5).
 """
 
 from __future__ import annotations

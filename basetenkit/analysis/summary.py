@@ -1,7 +1,7 @@
-"""Rows -> one row per level: counts, every metric with its interval, tokens, the clock's error, how busy this client was.
+"""Rows -> one row per level: counts, every metric with its interval, tokens, the clock's error, the load of this client.
 
-`figures_of` computes them once. `as_summary` shows them with a column per figure, and `as_metrics` with a row per metric, which has
-room for what an interval rests on: how many values, how many independent ones they are worth, and the method.
+`figures_of` computes them once. `as_summary` shows them with one column per figure. `as_metrics` has one row per metric, with
+the data behind its interval: the number of values, the number of independent values with the same information, and the method.
 """
 
 from __future__ import annotations

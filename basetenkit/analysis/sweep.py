@@ -1,8 +1,8 @@
-"""What more load does to an endpoint: how many requests are in flight over time, where the knee of a sweep lies, and where the
-endpoint is full. Each answer comes with the figures it rests on, and with how far it could be elsewhere.
+"""The effect of more load on an endpoint: the number of requests in flight over time, the knee of a sweep, and the level at
+which the endpoint is full. Each answer comes with its evidence and its uncertainty.
 
-The knee is the level of the greatest power, throughput over latency (Kleinrock 1979): below it throughput is given away, above
-it waiting is bought. Saturation is the first level from which no further one brings noticeably more.
+The knee is the level of the largest power, which is throughput divided by latency (Kleinrock 1979). Saturation is the first
+level from which no higher level has noticeably more throughput.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def _evidence(
 ) -> Iterator[str]:
     ends = (levels["level"][0], levels["level"][-1])
     yield (
-        f"Requests/s over median latency is greatest at {top['level']:g} ({top['throughput']:.3g}/s, "
+        f"Requests/s divided by median latency is largest at {top['level']:g} ({top['throughput']:.3g}/s, "
         f"{top['latency_s'] * 1e3:.3g} ms)."
     )
     if top["level"] in ends:
@@ -234,10 +234,11 @@ def _evidence(
     if unknown:
         yield f"At {', '.join(f'{x:g}' for x in unknown)} fewer than half of the requests ended: that level counts as a bound."
     if at is None:
-        yield f"Throughput still grew at {ends[1]:g}: the endpoint was not seen full."
+        yield f"Throughput still grew at {ends[1]:g}: the sweep did not reach the endpoint's limit."
     elif load == OpenLoop.kind:
-        yield f"At {at:g}/s offered it served less than {1 - FLAT:.0%} of that."
+        yield f"At {at:g} offered requests/s, the endpoint served less than {1 - FLAT:.0%} of them."
     else:
-        yield f"From {at:g} on no level brought {FLAT:.0%} more; the most was {best['throughput']:.3g}/s at {best['level']:g}."
+        yield f"From {at:g} on, no level had {FLAT:.0%} more throughput. "
+        yield f"The highest throughput was {best['throughput']:.3g}/s at {best['level']:g}."
     if at is not None and not proven:
         yield "The intervals do not prove that: send more requests per level."

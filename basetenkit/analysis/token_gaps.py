@@ -32,13 +32,13 @@ _SCHEMA: dict[Any, Any] = {
 
 @of_run
 def token_gaps(run: RunData, tokenizer: str | Tokenizer | None = None) -> pl.DataFrame:
-    """One row an output chunk of a successful request in the window: request_id, scenario, load, level, index, tokens (those
+    """One row per output chunk of a successful request in the window: request_id, scenario, load, level, index, tokens (those
     that its text completes), gap_s (since the chunk before; null for the first), per_token_s (gap_s / tokens), low_s and high_s
-    (each of its tokens' latencies lies between: low_s is 0 where there are several).
+    (each of its tokens' latencies lies between: low_s is 0 if there are several).
 
     `tokenizer`: a name or a loaded one; None is the run's own. `tokens`, and what follows from it, is null for chunks without
     text of their own (reasoning, tool calls), for those that complete no token, and where the tokenizer is one in Python
-    alone, which does not say where a token ends. TokenizerError where it cannot be had.
+    alone, which does not say where a token ends. TokenizerError if it cannot be loaded.
     """
     loaded = tokenizer if isinstance(tokenizer, Tokenizer) else load_tokenizer(tokenizer or run.config.tokenizer)
     ok = run.requests.filter(pl.col("in_window") & (pl.col("outcome") == "ok"))

@@ -1,8 +1,8 @@
-"""The same tokens by four accounts: why they differ, and how much remains unexplained.
+"""The same tokens counted in four ways (accounts): why the counts differ, and how much remains unexplained.
 
 The same tokens are counted four times: asked for by the scenario, reported by the server (that is what is paid for), counted by
 the tokenizer in the text, and as chunks. Each step from one account to the next is taken apart here into causes that add up to
-it. A cause is taken for known only where something other than the gap itself bears it out: a finish reason, the server's own
+it. A cause is taken for known only if something other than the gap itself bears it out: a finish reason, the server's own
 count of reasoning, or, of a chat template, that it adds the same to every request, or the same for each message. All else is
 the rest. It is summed without signs, so that a request of too many tokens does not make up for one of too few.
 """
@@ -30,16 +30,16 @@ CAUSES: dict[str, tuple[str, bool]] = {
     "template": ("the chat template: the same number of tokens in every request, or for each message", True),
     "images": ("images, which only the server counts: this cannot be checked", True),
     "input_rest": (
-        "varies from request to request as no template does: another tokenizer than the model's, or hidden text",
+        "varies between requests, unlike a template: the tokenizer is not the model's, or there is hidden text",
         False,
     ),
     "stopped": ("the model ended by itself before the length asked for", True),
     "filtered": ("a content filter ended the response", True),
     "length_rest": ("fewer or more tokens than asked for, without a reason given", False),
-    "reasoning": ("reasoning that is counted, and whose text was not sent", True),
-    "special": ("an end mark, or special tokens that the response reports: counted and not in the text", True),
+    "reasoning": ("reasoning that is counted but was not sent as text", True),
+    "special": ("an end mark, or special tokens that the response reports: counted but not in the text", True),
     "output_rest": (
-        "the text holds another number of tokens: another tokenizer than the model's, or tokens not delivered",
+        "the text has a different number of tokens: the tokenizer is not the model's, or tokens were lost",
         False,
     ),
     "unreported": ("the server reported nothing to compare with: the tokenizer's count is used", False),
@@ -91,7 +91,7 @@ def token_table(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def token_causes(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row a (scenario, load, level), step and cause that occurs, over the successful measured requests.
+    """One row per (scenario, load, level), step and cause that occurs, over the successful measured requests.
 
     `step`: from which account to which; `cause`: a key of CAUSES; `explained`; `requests` that have it; `tokens`: what it adds on
     the way, signed, so that a step's causes sum to its gap over those requests that have both counts; `apart`: the same summed
@@ -194,8 +194,8 @@ def _specials() -> pl.Expr:
 
 
 def unexplained(rows: pl.DataFrame) -> float | None:
-    """The share of the reported tokens, input and output, for which no cause is known; None where some of the successful
-    requests have no reported count, or there are none: nobody knows then."""
+    """The share of the reported tokens, input and output, for which no cause is known; None if there are no successful
+    requests, or if some of them have no reported count: it is then unknown."""
     ok = _ok(rows)
     reported = ok["input_tokens_server", "output_tokens_server"]
     if not ok.height or any(ok.filter(pl.col(column.name).is_null() & _due(column.name)).height for column in reported):
@@ -231,7 +231,7 @@ def causes_table(run: RunData) -> Html:
 def paid_table(run: RunData) -> Html:
     """Tokens of the requests that did not succeed, one row per level, outcome and phase: the input tokens of those that were
     sent, what came before the end by the server's count or the tokenizer's, and what share of all output tokens that is.
-    Requests of other phases than "measured" were paid for, too: each such row names its phase. Null where nothing was counted."""
+    Requests of other phases than "measured" were paid for, too: each such row names its phase. Null if nothing was counted."""
     rows = run.requests
     all_output = rows["output_tokens"].sum()
     sent = pl.col("sent_s").is_not_null()

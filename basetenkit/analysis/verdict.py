@@ -1,7 +1,7 @@
 """The verdict: what a run found, in one to three sentences with figures, and the figures themselves.
 
 With an SLO: the largest level that is within it, and the first that is not. Without: what more load brought, and where that
-ended. In both cases first what failed, and why. "Within", "rose" and "no more" are said only if the 95% intervals show it; else
+ended. In both cases first what failed, and why. "Within", "rose" and "no more" are used only if the 95% intervals show it; else
 the sentence says that they do not. Every figure of a sentence is in `evidence`, and in `run.summary_wide` under the same name.
 """
 
@@ -54,7 +54,7 @@ class LevelEvidence:
     outcomes : failed requests by outcome.
     message : the most frequent error message of the failed ones, "" if there is none.
     throughput_metric, throughput : the throughput that the run has: output tokens, inputs or requests per second.
-    latency_metric, latency : in s, median TTFT, or E2E where nothing was streamed; of an open loop from when requests were due.
+    latency_metric, latency : in s, median TTFT, or E2E if nothing was streamed; of an open loop from when requests were due.
     served : the share of an open loop's offered load that was served.
     goodput : the share of requests within the SLO.
     slo : "pass", "fail" or "inconclusive" by the interval of `goodput`; "" without an SLO.

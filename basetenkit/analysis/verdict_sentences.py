@@ -1,4 +1,4 @@
-"""The sentences of a verdict: one to three, made of its evidence."""
+"""The sentences of a verdict: one to three, from its evidence."""
 
 from __future__ import annotations
 
@@ -213,7 +213,9 @@ class _Slo:
         if e.value is None:
             return f"At {at(level)} it is not known how many requests are within {self._name}."
         told = "all requests" if e.value == 1 else f"{percent(e.value)} of requests"
-        proves = f"the 95% interval begins at {percent(e.low)}" if e.low is not None else "so few have no interval"
+        proves = (
+            f"the 95% interval begins at {percent(e.low)}" if e.low is not None else "there are too few for an interval"
+        )
         if e.value < self._goodput and e.low is not None and e.high is not None:
             proves = f"the 95% interval is {percent(e.low)} to {percent(e.high)}"
         said = f"At {at(level)}, {told} are within {self._name}, which does not decide whether {must} are: {proves}."

@@ -1,4 +1,4 @@
-"""`basetenkit capacity`: the largest load that keeps an SLO."""
+"""`basetenkit capacity`: the largest load that meets an SLO."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def capacity(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Search for the largest load that keeps an SLO.
+    """Search for the largest load that meets an SLO.
 
     Takes genai-bench's flags for the endpoint and the requests, as `benchmark` does. Exit code 1 if the interval did not become as
     narrow as was asked for.

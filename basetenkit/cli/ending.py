@@ -1,5 +1,5 @@
-"""The end of a run in a terminal: the verdict, a row per level, the distribution in blocks, what became of the requests, the
-findings by kind, and where the run was saved."""
+"""The output at the end of a run in a terminal: the verdict, one row per level, a text histogram, the outcomes of the requests,
+the findings by kind, and the run's folder."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _levels(out: Console, run: Run) -> None:
 
 
 def _distributions(out: Console, run: Run) -> None:
-    """TTFT of each level, or E2E where nothing was streamed, as blocks over one axis, which is logarithmic."""
+    """TTFT of each level, or E2E if nothing was streamed, as blocks over one axis, which is logarithmic."""
     name = "ttft_s" if run.summary_wide["ttft_s_p50"].count() else "e2e_s"
     levels = []
     for key in run.summary_wide.select(LEVEL).iter_rows(named=True):
@@ -131,7 +131,7 @@ def blocks(counts: Sequence[int]) -> str:
 
 
 def outcomes(run: Run) -> str:
-    """ "500 planned: 495 ok, 5 http_error": what became of the planned requests."""
+    """ "500 planned: 495 ok, 5 http_error": the outcomes of the planned requests."""
     fates = run.fates.drop(LEVEL).sum().row(0, named=True) if run.fates.height else {}
     apart = ("planned", "sent", "preflight", "ramp", "cooldown")
     told = [f"{n:,} {name.replace('never_sent', 'never sent')}" for name, n in fates.items() if n and name not in apart]

@@ -1,4 +1,5 @@
-"""One run from the command line: the plan before it, a question where it is large, the screen while it goes on, its end."""
+"""One run from the command line: the plan, a question before a large run, the screen during the run, and the output at its
+end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`basetenkit run`: the command line's own way to measure, by the names of RunConfig."""
+"""`basetenkit run`: measures from the command line, with the names of RunConfig."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The screen of a run that goes on, on a terminal: what has been sent, the time left, and the latencies so far."""
+"""The screen during a run in a terminal: requests sent, the time left, and the latencies so far."""
 
 from __future__ import annotations
 

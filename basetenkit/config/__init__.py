@@ -1,1 +1,1 @@
-"""What a run is told: the endpoint, the levels, the limits; validated before anything is sent."""
+"""The configuration of a run: the endpoint, the levels, the limits; validated before anything is sent."""

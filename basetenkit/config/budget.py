@@ -12,15 +12,15 @@ Above = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Budget(Model):
-    """How much a search may spend. Several limits may be given, and the first one that is reached counts. A search goes over
-    its budget by one block at most.
+    """How much a search may spend. If you give several limits, the search ends at the first one that it reaches. It exceeds the
+    budget by at most one block.
 
     Parameters
     ----------
     minutes : time of the search, from its first request; waiting between blocks is included.
     requests : requests sent.
     tokens : input and output tokens together.
-    usd : US dollars, by the price of the config.
+    usd : US dollars, computed with the config's price.
 
     Raises
     ------

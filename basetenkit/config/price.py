@@ -1,7 +1,7 @@
 """Price: what an endpoint costs, per minute of a dedicated replica or per million tokens of a shared API.
 
-No price ships with the package: prices change, and a wrong one looks like a right one. A price comes from the user or from
-Baseten's management API, and its source and date are shown with each figure that is made of it.
+The package contains no prices, because prices change. A price comes from the user or from Baseten's management API, and each
+figure that uses it shows its source and date.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Price(Model):
     Parameters
     ----------
     usd_per_minute : price of one replica for one minute in which it is up, busy or idle.
-    replicas : how many replicas are paid for.
-    usd_per_million_input, usd_per_million_output : prices of a shared API, per million tokens; one that is not given counts as 0.
+    replicas : the number of replicas that you pay for.
+    usd_per_million_input, usd_per_million_output : prices of a shared API, per million tokens; a missing one counts as 0.
     usd_per_million_cached : price of prompt tokens that the API reports as cached; None: the same as other prompt tokens.
     source : where the price comes from, e.g. "baseten.co/pricing".
     as_of : date of the price, as "2026-11-28".
@@ -99,13 +99,15 @@ class Price(Model):
         ----------
         model_id : id of a dedicated model, e.g. "abcd1234"; or the name of a shared Model API, e.g. "openai/gpt-oss-120b".
         environment, deployment : which deployment of a dedicated model; `deployment` is an id and replaces `environment`.
-        api_key : else BASETEN_API_KEY, then MODEL_API_KEY from the environment. It is sent only to baseten.co or to this machine.
-        replicas : how many replicas to pay for; None: those that are active now, at least 1.
+        api_key : the key; None: BASETEN_API_KEY, then MODEL_API_KEY from the environment. It is sent only to baseten.co or to
+            this machine.
+        replicas : the number of replicas that you pay for; None: those that are active now, at least 1.
         base_url : address of the management API; None: https://api.baseten.co.
 
         Raises
         ------
-        ConfigError : no key, an address that must not get the key, no such model, no price for it, or no answer.
+        ConfigError : there is no key, the address must not get the key, there is no such model or no price for it, or the API
+            does not answer.
         """
         from .baseten_prices import price_fields
 

@@ -1,1 +1,1 @@
-"""What every part may use: the nouns, the errors, the findings, secrets, tables of text."""
+"""Parts that every package may use: basic types, errors, findings, secrets, text tables."""

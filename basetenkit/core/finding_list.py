@@ -1,4 +1,4 @@
-"""The findings of a run as one list: grouped by kind for whoever reads them, one by one for code."""
+"""The findings of a run as one list: grouped by kind for people, one by one for code."""
 
 from __future__ import annotations
 

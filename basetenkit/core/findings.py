@@ -14,7 +14,7 @@ from .tables import digits
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Finding:
-    """Something a reader of the figures must know.
+    """A warning about a run: something that a reader of its figures must know.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """ "error": figures are missing or wrong; "warning": they mean something else than they seem to; "note": good to know."""
+        """ "error": figures are missing or wrong; "warning": they do not mean what they seem to mean; "note": good to know."""
         return "error" if self.code in ERRORS else "note" if self.code in NOTES else "warning"
 
     @property
@@ -196,7 +196,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
     ),
     "few_repeats": (
         "its intervals are computed from the means of {n} repeats.",
-        "So few repeats give wide intervals. Use at least {least} repeats, or 10 if precision matters.",
+        "Intervals from a few repeats are wide. Use at least {least} repeats, or 10 if precision matters.",
     ),
     "short_run": (
         "{what} changes slowly: values within about {lasts:.3g} s of each other are correlated, and the level took "

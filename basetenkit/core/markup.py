@@ -1,4 +1,4 @@
-"""HTML by jinja2, in which every value is escaped: the one place that makes markup of templates."""
+"""HTML from jinja2 templates, in which every value is escaped; no other module makes markup from templates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def render(template: str, **values: object) -> Markup:
     """The HTML of a template of this package with its values.
 
     A value is text and is escaped, unless it is HTML already: what `render` returned, or an object with `__html__`. TypeError or
-    UndefinedError where the template asks for a value that is not there.
+    UndefinedError if the template asks for a value that is not there.
 
         >>> render("<p>{{ text }}</p>", text="a < b")
         Markup('<p>a &lt; b</p>')

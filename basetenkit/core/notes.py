@@ -1,5 +1,5 @@
-"""Every note on one response, or on the making of a run: a code and its figures. The table below has the texts, which
-are made when somebody looks.
+"""Notes on one response or on a configuration: each has a code and its figures. The table below has the texts, which are made
+when somebody looks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A call that must be awaited, and says so when it was not.
+"""A call that must be awaited, with a clear error if it was not.
 
 `run = bk.run(config)` without `await` gives no Run but a call that has not begun. Python's own coroutine answers then with
 "'coroutine' object has no attribute 'summary'"; this one with the line to write. It is a coroutine in all else: `await`,

@@ -1,4 +1,4 @@
-"""How far a run is, in one line of text: rewritten in place in a notebook and in a terminal. A pipe gets none of it."""
+"""The progress of a run as one line of text, rewritten in place in a notebook and in a terminal. A pipe gets none of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What counts as a secret, and how it is left out: of names, URLs and JSON values. A frame is known by its fingerprint alone."""
+"""Which values count as secrets, and how names, URLs and JSON values are written without them. A frame is known by its
+fingerprint alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables that a person reads, as HTML and as text, and how numbers and intervals are written in them."""
+"""Tables for people, as HTML and as text, and the format of numbers and intervals in them."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Kind(StrEnum):
 class Request:
     """One request, built whole before the engine needs it.
 
-    `body` is the payload as it goes on the wire; `prompt` is the text in it (None where there is no single one); the
+    `body` is the payload as it goes on the wire; `prompt` is the text in it (None if there is no single one); the
     `*_target` are what the scenario asked for, `input_tokens_client` what the tokenizer counts in the text.
     """
 
@@ -104,7 +104,7 @@ class Exchange:
 
     `scheduled_ns`: when it was due; `start_ns`: taken up; `sent_ns`: just before its first byte was written;
     `send_bound_ns`: how long that write took (the send happened somewhere inside); `uploaded_ns`: its last byte handed
-    over; `end_ns`: over. None where that point was not reached. `reads` is described at the top of this module.
+    over; `end_ns`: over. None if that point was not reached. `reads` is described at the top of this module.
     """
 
     request: Request
@@ -154,7 +154,7 @@ class Exchange:
 @dataclass(frozen=True, slots=True)
 class OutputEvent:
     """One output chunk. `start` and `end` are its message's byte range in the decoded body; `arrival_s` is when the byte
-    that completed it came (seconds since the send), None where the bytes came without times."""
+    that completed it came (seconds since the send), None if the bytes came without times."""
 
     text: str
     kind: str
@@ -166,8 +166,8 @@ class OutputEvent:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its 95% interval. `high` is None where so few requests cannot bound it (print ">= low"); all three
-    are None where there is nothing to estimate from. `n` is the effective sample size, `how` the method."""
+    """A figure with its 95% interval. `high` is None if there are too few requests to bound it (print ">= low"); all three are
+    None if there is nothing to estimate from. `n` is the effective sample size, `how` the method."""
 
     value: float | None
     low: float | None = None

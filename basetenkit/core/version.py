@@ -1,3 +1,3 @@
-"""The version of this package, here and nowhere else."""
+"""The version of this package; it is defined only here."""
 
 __version__ = "0.1.0.dev0"

@@ -1,14 +1,14 @@
-"""The embedded endpoint: a language model's server without the model, on 127.0.0.1, in a process of its own.
+"""The embedded endpoint: an emulated language-model server on 127.0.0.1, in a separate process.
 
-It speaks chat, completions, Baseten's predict forms and embeddings, with the timing it is told, and it keeps the truth about
-that timing. In a notebook or a test:
+It serves chat, completions, Baseten's predict forms and embeddings with the timing that you set, and it records the true times.
+In a notebook or a test:
 
     with bk.emulator.serve(ttft_ms=50, itl_ms=20) as server:
         run = bk.run_sync(bk.RunConfig(endpoint=bk.Endpoint(url=server.url, model="emulated")))
         server.truth()["peak_in_flight"]
 
-From a shell: `python -m basetenkit.emulator --port 8099 --ttft-ms 50 --itl-ms 20`. Whatever key is sent is accepted, unless
-`api_key` is given. It is independent: it imports only the errors from the rest of the package.
+From a shell: `python -m basetenkit.emulator --port 8099 --ttft-ms 50 --itl-ms 20`. It accepts any key, unless `api_key` is
+given. It is independent: it imports only the errors from the rest of the package.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Emulator:
         # A file, not a pipe: nobody reads along, and a full pipe would stop the endpoint.
         self._said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by stop()
         command = [sys.executable, "-m", "basetenkit.emulator", "--watch-stdin", *options]
-        # A session of its own: an interrupt of the notebook's kernel reaches all of its group, and must not end the endpoint.
+        # Its own session: an interrupt of the notebook's kernel reaches all of its group, and must not end the endpoint.
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, start_new_session=True
         )
@@ -56,7 +56,7 @@ class Emulator:
         if not line.startswith("listening on "):
             self.process.kill()
             self.process.communicate()
-            last = self._complaint().splitlines()[-1:] or [f"it said nothing within {START_WITHIN_S:g} s"]
+            last = self._complaint().splitlines()[-1:] or [f"it printed nothing within {START_WITHIN_S:g} s"]
             self._clean()
             raise EmulatorError(f"the embedded endpoint did not start: {last[0]}")
         return line.removeprefix("listening on ").strip()
@@ -111,7 +111,7 @@ def serve(*, port: int = 0, tls: bool = False, fail: dict[str, float] | None = N
     """Starts an embedded endpoint and returns when it listens. Options are those of `python -m basetenkit.emulator`, with
     underscores: ttft_ms, itl_ms, jitter, batch_slope_ms, tail_ms, role_frame, tokens_per_chunk, output_tokens, stop_after,
     form, usage, stamp_frames, dimension, api_key, max_concurrency, seed; `fail`: {"http_500": 0.05, ...}; `tls`: with a
-    certificate made for it (needs trustme). EmulatorError where it does not start or does not know an option."""
+    certificate made for it (needs trustme). EmulatorError if it does not start or does not know an option."""
     from .__main__ import arguments
 
     try:

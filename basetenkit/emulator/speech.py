@@ -1,4 +1,4 @@
-"""What the embedded endpoint says, and when: a request in, a reply of timed pieces out. No sockets here."""
+"""What the embedded endpoint sends, and when: a request -> a reply of timed pieces. No sockets here."""
 
 from __future__ import annotations
 

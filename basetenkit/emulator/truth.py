@@ -1,4 +1,4 @@
-"""What really happened at the embedded endpoint, on CLOCK_MONOTONIC, for a client to be held against."""
+"""The true times of the embedded endpoint, on CLOCK_MONOTONIC, to compare a client's times with."""
 
 from __future__ import annotations
 

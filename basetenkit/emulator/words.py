@@ -1,6 +1,6 @@
-"""What the embedded endpoint's texts are made of, and how they are counted.
+"""The words of the embedded endpoint's texts, and how their tokens are counted.
 
-Each output word is exactly one token of the embedded tokenizer where that is at hand, so that a client's own count of the
+Each output word is exactly one token of the embedded tokenizer, if that is installed, so that a client's own count of the
 text agrees with the usage reported. Counting a long prompt takes a millisecond, in which no token could be written: a `WordCounts`
 is counted when its number is needed, or before, in a pause of the schedule.
 """
@@ -31,7 +31,7 @@ over man me even most made after also did many
 
 @cache
 def tokenizer() -> Tokenizer | None:
-    """The embedded tokenizer, or None where it is not installed."""
+    """The embedded tokenizer, or None if it is not installed."""
     try:
         from tokenizers import Tokenizer as Loaded
     except ImportError:

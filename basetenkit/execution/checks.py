@@ -1,4 +1,4 @@
-"""What must hold before anything is sent, and the document that a new run begins with."""
+"""Checks before anything is sent, and the first run.json of a new run."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def check_supported(config: RunConfig) -> None:
 def say_limits(config: RunConfig) -> None:
     """Warn, before anything is sent, if times will be taken in Python and not by the OS kernel."""
     if config.endpoint.by_httpx:
-        why = "through a proxy or over HTTP/2 no byte has a kernel stamp"
+        why = "there are no OS receive timestamps with a proxy or HTTP/2"
     elif not stamps_here():
-        why = f"{platform.system()} gives this process no kernel stamps"
+        why = f"there are no OS receive timestamps in this process ({platform.system()})"
     else:
         return
     warnings.warn(
-        f"{why}: times are those at which Python read the bytes, and each row's error says by how much they may be late "
-        "(some milliseconds, more with many requests in flight or a busy notebook kernel); workers=1 avoids the latter",
+        f"{why}: times are when Python read the data and may be late by a few ms (see `*_error_s` of each row), or later "
+        "with many requests in flight or a busy notebook kernel; workers=1 avoids the effect of a busy notebook kernel",
         stacklevel=4,
     )
 
@@ -122,9 +122,9 @@ def _check_batch(config: RunConfig) -> None:
     batched = [text for text in config.scenarios if parse_scenario(text).batched]
     if TASKS[config.task].generates:
         if sizes != [1]:
-            raise ConfigError(f"{config.task} has one input a request; leave it at 1", at=("RunConfig", "batch_size"))
+            raise ConfigError(f"{config.task} has one input per request; leave it at 1", at=("RunConfig", "batch_size"))
         if batched:
-            raise ConfigError(f"scenario {batched[0]!r}: {config.task} has one input a request; leave its number out")
+            raise ConfigError(f"scenario {batched[0]!r}: {config.task} has one input per request; leave its number out")
     if batched and sizes != [1]:
         raise ConfigError(
             f"scenario {batched[0]!r} sets the number of inputs per request; leave one of the two out",
@@ -148,7 +148,7 @@ def open_manifest(folder: RunFolder, prepared: Prepared) -> Manifest:
         saved = defaults | manifest.config
         if changed := [name for name in dumped if saved[name] != dumped[name]]:
             raise StoreError(
-                f"{folder.place} holds another run: {', '.join(changed)} differ(s); give a new folder or the same config"
+                f"{folder.place} contains another run: {', '.join(changed)} differ(s); give a new folder or the same config"
             )
         broken = {path.parent.name for path in folder.leave_out_broken() if not path.name.startswith("exchanges")}
         for level in manifest.levels:

@@ -1,7 +1,7 @@
-"""A process that was forked after polars had worked cannot run anything: polars' threads do not exist in the child, and the
-first query there waits for them forever. Such a child is told so in a sentence instead.
+"""A process that was forked after polars was used cannot run anything: polars' threads do not exist in the child, and its first
+query would wait for them forever. Such a child gets an error in one sentence instead.
 
-A fork before the first query is harmless, and so are `spawn`, `forkserver` and subprocesses, which begin with a fresh Python.
+A fork before the first query is harmless, and so are `spawn`, `forkserver` and subprocesses, which start a new Python.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What this machine can hold: local ports, open files, memory, and room on the disk; checked before anything is sent."""
+"""The limits of this machine: local ports, open files, memory and disk space; checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _most_in_flight(config: RunConfig) -> tuple[str, int]:
 
 
 def allow_open_files(config: RunConfig) -> None:
-    """Raises the soft limit on open files where that is allowed; ConfigError where the levels need more."""
+    """Raises the soft limit on open files if that is allowed; ConfigError if the levels need more."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -92,7 +92,7 @@ def _too_much(field: str, need: float, where: str, free: float) -> ConfigError:
 
 
 def _available_memory() -> int | None:
-    """Bytes that can be had without swapping; None where the system does not tell."""
+    """Bytes that are available without swapping; None if the system does not report them."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))

@@ -1,8 +1,9 @@
-"""The one request that a run begins with: does anybody answer?
+"""The one request before a run: does the endpoint answer?
 
-A dead endpoint costs one request then, and not abort_after_failures of each level. It is made like a request of the first level
-that is missing, with words of its own so that no cache knows the level's; it is sent from the run's own process, also if workers
-send the levels. Its row has the phase "preflight" and lies in a folder of its own: it is part of no level and of no figure.
+If the endpoint does not answer, the run then costs one request, not `abort_after_failures` requests per level. The request is
+like one of the first level to run, with different words, so that it does not fill a cache for the level. It is sent from the
+run's own process, also if workers send the levels. Its row has the phase "preflight" and is in its own folder: no level and no
+figure includes it.
 """
 
 from __future__ import annotations
@@ -81,8 +82,9 @@ def _shortened(
 
 
 def nothing_answers(row: dict[str, object], waits: bool) -> bool:
-    """Whether no request of the run could succeed: nobody is there, or the URL, the key or the path is wrong. A model that is not
-    ready, a refused field, a slow answer or a limit of this machine is not that. `waits`: the warm-up waits for a server."""
+    """Whether no request of the run could succeed: there is no server, or the URL, the key or the path is wrong. A model that
+    is not ready, a refused field, a slow answer or a limit of this machine is not that. `waits`: the warm-up waits for a
+    server."""
     if row["outcome"] == "http_error":
         return row["status"] in _DEAD and not not_ready(row)
     if row["outcome"] not in ("connection_error", "timeout") or row["sent_s"] is not None:

@@ -1,4 +1,4 @@
-"""A run from its first level to its last, on a thread and loop of its own.
+"""A run from its first level to its last, on its own thread and event loop.
 
 A level is sent from an Executor (see `executors.py`). The controller goes from level to
 level, keeps the folder and its document, and knows of the rows only that there are some to be written.
@@ -101,7 +101,7 @@ class RunController:
         return Progress(self._key, len(levels), done, planned, **counts)
 
     def run(self) -> None:
-        """Runs to the end, on the calling thread, with a loop of its own."""
+        """Runs to the end, on the calling thread, with its own loop."""
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(self._poller)) as runner:
             runner.run(self._levels())
 
@@ -253,7 +253,7 @@ class RunController:
         self.recorded(of_level)
 
     async def _flush(self, index: int) -> None:
-        """Writes what was recorded since the last time as one part, on a thread of its own; one write at a time."""
+        """Writes what was recorded since the last time as one part, on its own thread; one write at a time."""
         if self._writing is not None:
             await asyncio.shield(self._writing)
         with self.lock:

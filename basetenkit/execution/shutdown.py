@@ -1,4 +1,4 @@
-"""How a process ends: each run that goes on becomes a whole Run on its folder first.
+"""The end of the process: runs in progress are saved first.
 
 Python comes to its end, which for a kernel is a shutdown or a restart (by JupyterLab's menu, or JupyterLab was told to end);
 SIGTERM tells it; or the process that started a kernel, such as papermill, has ended. ipykernel asks each second whether the
@@ -36,12 +36,12 @@ _minded: list[int] = []
 
 
 def mind(live: Ends) -> None:
-    """Lets `live` end softly, whoever ends its process."""
+    """Saves `live` before its process ends, whatever ends the process."""
     _going_on.add(live)
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _at_signal)  # only where nobody else minds it, and Python lets us
+        signal.signal(signal.SIGTERM, _at_signal)  # only if nobody else minds it, and Python lets us
     parent = os.environ.get("JPY_PARENT_PID", "")  # a kernel: any other process may outlive its parent
     if not _minded and hasattr(os, "pidfd_open") and parent == str(os.getppid()):
         with contextlib.suppress(OSError):  # a sandbox without it, or gone already

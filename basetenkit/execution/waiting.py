@@ -1,7 +1,7 @@
 """How a call that is not awaited waits for the engine: it blocks the thread of its caller, and re-enters no running loop.
 
 A notebook kernel runs the cells that wait in its queue as tasks of its loop. If a cell re-enters that loop, the next cell starts in
-the middle of this one, and the queue is lost: `Run All` then leaves out cells. The engine has a thread and a loop of its own, so
+the middle of this one, and the queue is lost: `Run All` then leaves out cells. The engine has its own thread and loop, so
 blocking costs it nothing: progress is still drawn, because the notebook kernel sends its output from another thread, and an
 interrupt still ends the wait.
 
@@ -53,7 +53,7 @@ class Interrupts:
 
 def wait_for(work: Callable[[], Coroutine[object, object, T]]) -> T:
     """The result of a coroutine, for a caller that cannot await. If a loop runs on this thread, the coroutine runs on another
-    thread with a loop of its own. An interrupt cancels the coroutine, waits for its end, and goes on."""
+    thread with its own loop. An interrupt cancels the coroutine, waits for its end, and goes on."""
     if running_loop() is None:
         return asyncio.run(work())
     result: Future[T] = Future()
@@ -110,7 +110,7 @@ def reentered() -> Iterator[asyncio.AbstractEventLoop]:
 
 @contextlib.contextmanager
 def _patched(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """nest_asyncio on this one loop. It patches a loop's class, so this loop gets a class of its own for the time."""
+    """nest_asyncio on this one loop. It patches a loop's class, so this loop gets its own class for the time."""
     import nest_asyncio
 
     policy: object = type(asyncio.get_event_loop_policy())

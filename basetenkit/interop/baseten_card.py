@@ -56,7 +56,7 @@ _UNKNOWN: _Figure = (None, None, None)
 
 class BasetenCard(dict[str, Any]):
     """What `bk.baseten_card` returns: a dict with the fields of Baseten's BenchmarkSnapshot (`run_id`, `measured_at`, `llm` or
-    `embedding`, `replicas`, `profile`), and beside them `intervals` (figure -> [low, high] of 95%; None where a bound is not
+    `embedding`, `replicas`, `profile`), and beside them `intervals` (figure -> [low, high] of 95%; None if a bound is not
     known), `definitions` (figure -> words), `reasons` (figure that is None -> why) and `price` (source and date, or None)."""
 
     @property
@@ -215,7 +215,7 @@ def _llm(levels: Sequence[Row]) -> dict[str, _Figure]:
 
 
 def _users(levels: Sequence[Row]) -> tuple[_Figure, Row | None]:
-    """The most users within the TPOT, with an interval, and the row of that level; None where the lowest level is not within it."""
+    """The most users within the TPOT, with an interval, and the row of that level; None if the lowest level is not within it."""
     within: list[Row] = []
     for row in levels:
         if row["tpot_s_p50"] is None or row["tpot_s_p50"] > TPOT_S:

@@ -52,12 +52,12 @@ def log_run(run: Given, to: str | Callable[[RunRecord], None], *, name: str | No
     run : a Run, or the folder of a saved one.
     to : "mlflow" or "wandb", which must be installed, or a callable that takes a `RunRecord`. MLflow's address is that of its own
         settings, e.g. MLFLOW_TRACKING_URI. If an MLflow run is active, the record goes into it.
-    name : the name in the tracker; the run's own if it is not given.
+    name : the name in the tracker; default: the run's own.
     options : for `mlflow.start_run` or `wandb.init`.
 
     Raises
     ------
-    ConfigError : `to` is neither, or its package is not installed.
+    ConfigError : `to` is none of these, or its package is not installed.
     StoreError : the folder is not a saved run.
 
     Examples

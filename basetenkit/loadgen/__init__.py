@@ -1,1 +1,1 @@
-"""The load of one level: which request goes when, and what counts it."""
+"""The load of one level: which request is sent when, and what counts them."""

@@ -1,9 +1,9 @@
-"""The counts of one sender that shares no file with the others of its level, because it is on another machine.
+"""The counts of a sender on another machine, which shares no file with the other senders of its level.
 
-A level is shared out beforehand: each sender has its part of the measured requests and of the warm-up, and no request waits
+A level is divided before it starts: each sender has its part of the measured requests and of the warm-up, and no request waits
 for the network. In a closed loop a sender that is slower than the others hands requests over while the level runs: the leader
-asks it for some (`hand_over`) and gives them to a faster one (`receive`), early enough that neither runs out. The draws
-of requests are handed over, so the requests of a level are the same whoever sends how many.
+asks it for some (`hand_over`) and gives them to a faster one (`receive`), early enough that neither runs out. The draws of
+requests are handed over, so the requests of a level are the same, however many each sender sends.
 
 Request numbers are unique over all senders: the n-th of part p of P has the number n P + p, which in an open loop is its
 place in the schedule. Only the leader knows when the measured requests of all senders have ended, and tells them.

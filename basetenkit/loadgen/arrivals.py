@@ -1,7 +1,7 @@
-"""When the requests of an open loop are due: pure, on an absolute schedule, so that a late request never shifts the next.
+"""The due times of an open loop's requests: an absolute schedule, so that a late request never delays the next.
 
 Each pacer is an endless iterator of seconds since the level's start, ascending. The mean gap is 1/rate for all of them.
-A closed loop needs no pacer: there a request is due when the one before it in its slot has ended.
+A closed loop needs no pacer: its request is due when the previous request of the same user has ended.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What goes out of a level of conversations: a RequestSource whose requests are their turns.
+"""The requests of a level of conversations: a RequestSource whose requests are turns.
 
-A conversation takes the numbers of all its turns when it begins, one after the other, in the order of the plan; the last
-one is cut where the plan ends. A turn that fails ends its conversation: the numbers that are left are never sent, and no
-other conversation takes them, so that the outcomes of all planned requests add up.
+When a conversation begins, it takes consecutive numbers for all its turns, in the order of the plan; the last conversation is
+cut at the end of the plan. A failed turn ends its conversation: its remaining numbers are never sent, and no other conversation
+takes them, so that the outcomes of all planned requests add up.
 
 In an open loop the numbers are the places in the schedule: a turn is due at its place, and no earlier than the end of the
-turn before. In a closed loop it is due at that end. `start_s - scheduled_s` of a later turn is therefore this client's own
-time alone: to read the answer and to build what follows. The server's slowness never counts as lag, and a schedule that it
-cannot keep shows in `scheduled_s` itself. `max_in_flight` counts the conversations that are held at once.
+turn before. In a closed loop it is due at that end. `start_s - scheduled_s` of a later turn is therefore only this client's
+time to parse the answer and to build the next request. A slow server never counts as lag; if it cannot keep up with the
+schedule, `scheduled_s` shows it. `max_in_flight` limits the number of conversations at the same time.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class ConversationSource(RequestSource):
         return self._await_turn
 
     async def _await_turn(self, exchange: Exchange, origin_ns: int) -> tuple[int, Request, HttpRequest] | None:
-        """(when it was due in ns, the next turn, as HTTP has it) once that is due; None where the conversation is over."""
+        """(when it was due in ns, the next turn, as HTTP has it) once that is due; None if the conversation is over."""
         talk = self._held.pop(exchange.request.conversation_id or "")
         if talk.at >= len(talk.numbers):
             self._give_up(talk, talk.at)

@@ -1,20 +1,21 @@
-"""Counts over all who send a level: requests taken, tokens spent, how many ended and how many well, bytes kept.
+"""Counts over all senders of a level: requests taken, tokens spent, requests that ended and that succeeded, bytes saved.
 
-One sender counts in its own memory. Several processes count in one small file that all of them map: so a level's count, its
-guard on tokens and `abort_after_failures` hold exactly over all of them, and nobody has to ask a notebook's kernel, which may be
-busy. What several write (the next request's number) is changed under the file's lock, which the system releases when a process
-dies; all else has one writer and is only summed. The file also keeps who took which request, and in which phase: when a process
-is lost, that tells which requests are lost with it.
+A single sender counts in its own memory. Several processes count in one small file that all of them map. So the number of
+requests, the limit on tokens and `abort_after_failures` are exact over all of them, and no process has to ask the notebook
+kernel, which may be busy. The number of the next request, which several processes write, is changed under the file's lock,
+which the system releases when a process dies; all other values have one writer and are only summed. The file also records which
+process took which request, and in which phase: if a process is lost, it shows which requests are lost with it.
 
-A request gets its number and its phase when it goes. With `steady`, load goes before and after the measured requests: first
-"ramp", until the sender says that the load has settled, and after the last measured one "cooldown", until every measured one
-has ended. In an open loop the number is the arrival's place in the schedule, and the first measured place is kept for all.
+A request gets its number and its phase when it is sent. With `steady`, there are requests before and after the measured ones:
+first "ramp", until the sender reports a steady load, and after the last measured one "cooldown", until every measured one has
+ended. In an open loop the number is the arrival's place in the schedule, and the first measured place is the same for all
+senders.
 
-What a request asks for is its draw: of the level's one order of lengths and entries, part p of P senders has every P-th draw
-from p on. In a closed loop a fast sender may send more requests than its part of the draws; it then takes over draws of the
-sender that has the most left, from the end. So the requests of a level are the same whoever sends how many.
+The lengths and the entry of a request are its draw. The level has one order of draws, and part p of P senders has every P-th
+draw from p on. In a closed loop a fast sender may send more requests than its part of the draws; it then takes draws from the
+end of the sender that has the most left. So the requests of a level are the same, however many each process sends.
 
-Past one machine, where no file is shared, each sender counts its own part of a level: `apart_counters`.
+On several machines, which share no file, each sender counts its own part of a level: `apart_counters`.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ class SharedCounters:
     def take(
         self, promised: int = 0, limit: TokenLimit = NO_LIMIT, at: int | None = None, settled: bool = True
     ) -> tuple[int, str] | None:
-        """The number of the next request (`at` where a schedule says it) and its phase; None where none is left, or where
+        """The number of the next request (`at` where a schedule says it) and its phase; None if none is left, or if
         `promised` more tokens would pass `limit`. `settled`: whether the load has settled, so that measuring may begin."""
         with self._locked():
             if limit.forbids(promised, self):
@@ -187,7 +188,7 @@ class SharedCounters:
         return number, phase
 
     def take_reserved(self, number: int, phase: str, promised: int = 0, limit: TokenLimit = NO_LIMIT) -> bool:
-        """Whether the request under a number that was reserved may go, its tokens promised; False where `limit` forbids it."""
+        """Whether the request under a number that was reserved may go, its tokens promised; False if `limit` forbids it."""
         with self._locked():
             if limit.forbids(promised, self):
                 self._words[_REACHED] = 1

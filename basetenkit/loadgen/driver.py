@@ -1,10 +1,10 @@
-"""One level: sends until the count, the time or a stop; loses nothing.
+"""One level: sends requests until the count, the time or a stop is reached; no request is lost.
 
 A level is a number of users (closed loop: each sends its next request when its last has ended) or a schedule (open loop).
 Measuring may begin when the load has `settled`: in a closed loop when every user's first request has ended, in an open loop
 when it has gone on for twice the longest response. `finish` ends a level whose measured requests have all ended.
-Every request taken from the source becomes an Exchange that is handed to `done`, whatever happened to it. The driver knows
-no dialect and no file: `done` only queues, and the ResponseQueue works the queue off.
+Every request from the source becomes an Exchange that is passed to `done`, whatever its outcome. The driver uses no dialect and
+no file: `done` only queues, and the ResponseQueue processes the queue.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Level:
 
     @property
     def settled(self) -> bool:
-        """Whether the load has become what it stays from here on, as far as can be told so cheaply."""
+        """Whether the load is steady from now on, as far as a cheap test shows."""
         self._settled = self._settled or (self._opening_over if self._users else self._warmed_up)
         return self._settled
 

@@ -1,8 +1,8 @@
-"""Sends a level: one loop that builds the requests, sends them, reads what came back and makes rows.
+"""Sends a level: one loop that builds the requests, sends them, parses the responses and makes rows.
 
-A LoadGenerator runs on the run's own thread (`workers=0`) or in a worker's process; it is the same either way, and knows neither
-folder nor other generators. While responses are in flight the engine only stamps and stores; everything else happens in the
-ResponseQueue's turns, between reads.
+A LoadGenerator runs on the run's own thread (`workers=0`) or in a worker's process. It is the same code in both, and uses
+neither the folder nor other generators. While responses are in flight the engine only timestamps and stores; everything else
+happens in the ResponseQueue's turns, between reads.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How far behind a loop is: how late it runs a timer that is due each hundredth of a second.
+"""The lag of an event loop: how late it runs a timer that is due every hundredth of a second.
 
 Anything that delays the loop (a backlog of reads, another thread that holds the interpreter, a machine with too few processors)
-delays the timer as it delays a token. Sockets that are ready and wait for their slice of an iteration are late, too. Polls are
-rounded up to a whole millisecond, so an idle loop shows up to about one.
+delays the timer in the same way as a token. Sockets that are ready and wait for their part of an iteration are late, too. Polls
+are rounded up to a whole millisecond, so an idle loop has a lag of up to about one.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class LoopLag:
 
     @property
     def p99_s(self) -> float | None:
-        """The 99th percentile of the lateness, s; None where the loop came to no timer at all."""
+        """The 99th percentile of the lateness, s; None if the loop came to no timer at all."""
         return float(np.quantile(np.frombuffer(self._late), 0.99)) if self._late else None
 
     @property
     def cpu_share(self) -> float | None:
-        """CPU seconds of this process (all its threads) a second; None where no time has passed."""
+        """CPU seconds of this process (all its threads) a second; None if no time has passed."""
         return self._spent / self._over if self._over > 0 else None

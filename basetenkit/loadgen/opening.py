@@ -1,13 +1,13 @@
-"""How the users of a closed loop begin, and when its endpoint counts as full; pure.
+"""The start of a closed loop's users, and when its endpoint counts as full.
 
-The first request of each user is drawn in proportion to its output length and cut at a random place: this is what an endpoint
-has in work if the load has been going on for ever. What waits in its queue is another matter: those requests are like any
-other, and have hardly begun. If all users began at once with cut requests, the queue of an endpoint with fewer places than users
-would hold mostly long responses, and TTFT would be too high for a dozen requests per user (measured: p95 +14%).
+The first request of each user is drawn with a probability proportional to its output length, and only a random part of that
+length is requested: an endpoint under a long-running load has such requests in work. Requests in its queue are different: they
+have hardly begun. If all users began at once with such requests, the queue of an endpoint with fewer places than users would
+contain mostly long responses, and TTFT would be too high for a dozen requests per user (measured: p95 +14%).
 
-So only a few first requests wait for their first byte at any time, and further users begin as first bytes come. If one waits
-PATIENCE times as long as the slowest of those before, the endpoint is full: all users that are left begin at once, with whole
-requests.
+So only a few first requests wait for their first byte at any time, and further users begin as first bytes arrive. If one
+request waits PATIENCE times as long as the slowest one before it, the endpoint is full: all remaining users begin at once, with
+whole requests.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def room(users: int, waiting: int) -> int:
 
 
 def is_full(seen: int) -> bool:
-    """Whether an endpoint that lets a first request wait so long is full, after it has given `seen` first bytes; of fewer nobody
-    can tell."""
+    """Whether an endpoint that lets a first request wait so long is full, after it has sent `seen` first bytes; False if these
+    are too few to decide."""
     return seen >= LEAST_SEEN
 
 

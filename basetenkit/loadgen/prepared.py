@@ -1,4 +1,4 @@
-"""What a run sends with, checked and read once, before anything is sent, and handed down to whoever sends."""
+"""Everything that a run needs to send, checked and read once before anything is sent, and passed to all senders."""
 
 from __future__ import annotations
 

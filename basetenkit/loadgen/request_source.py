@@ -1,4 +1,4 @@
-"""What goes out: the requests of a level, built ahead as they go on the wire, the guard on what they spend, and the connections."""
+"""The requests of a level, built in advance as bytes, the limit on their tokens, and the connections."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def request_head(endpoint: Endpoint) -> Head:
 
 class Maker(Protocol):
     """A Sampler, or who else makes the next request; `opening` makes one of the first that a steady level sends, `drawn` the one
-    of a given draw of the level (None where that is no longer known)."""
+    of a given draw of the level (None if that is no longer known)."""
 
     def request(self, request_id: str) -> Request: ...
 
@@ -147,7 +147,7 @@ class RequestSource:
             pass
 
     def __call__(self, settled: bool = True) -> tuple[Request, HttpRequest] | None:
-        """The next request, and as HTTP has it; `settled`: whether the load has settled. None where nothing is left to send."""
+        """The next request, and as HTTP has it; `settled`: whether the load has settled. None if nothing is left to send."""
         if not self._ready:
             self._build()
         taken = self._spend.take(self._ready[0], self._at if self._by_place else None, settled)
@@ -193,7 +193,7 @@ class RequestSource:
         return request, HttpRequest(self._head, ((ID_HEADER, request.request_id),), request.body)
 
     def retry(self, exchange: Exchange) -> tuple[float, Request, HttpRequest] | None:
-        """(seconds to wait, the request as it goes again, in HTTP) after a try in the warm-up; None where that was the last."""
+        """(seconds to wait, the request as it goes again, in HTTP) after a try in the warm-up; None if that was the last."""
         before = exchange.request
         if before.number is None or before.phase != "warmup" or before.attempt > self._config.warmup_retries:
             return None
@@ -221,7 +221,7 @@ class TokenBudget:
         return (request.input_tokens_client or request.input_tokens_target or 0) + (request.output_tokens_target or 0)
 
     def take(self, request: Request, at: int | None = None, settled: bool = True) -> tuple[int, str] | None:
-        """The number and phase under which `request` may go, its tokens promised; None where all are taken or the limit forbids
+        """The number and phase under which `request` may go, its tokens promised; None if all are taken or the limit forbids
         it."""
         return self.tally.take(self._reserved(request), self._limit, at, settled)
 

@@ -1,8 +1,8 @@
 """The work between reads: finished exchanges are parsed, and the next requests are built, a little per iteration of the loop.
 
-About one millisecond per iteration, so that timestamps stay accurate while responses are parsed. The next requests are built in the
-same turns: a wave of a thousand users that ends at once must find its next requests made, as building them there would hold the
-loop up.
+It works for about one millisecond per iteration, so that timestamps stay accurate while responses are parsed. The next requests
+are built in the same turns: if a thousand users end at once, their next requests must be ready, because building them then
+would delay the loop.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""When a warm-up request that failed for now is sent again. Pure; measured requests are never sent twice.
+"""When a failed warm-up request is sent again. Measured requests are never sent twice.
 
-A model that was scaled to zero answers 429, 502 or 503 while it comes up, or is not there yet; who warms it up wants to wait
-for it. Each try is a request of its own, with its row. Statuses and pauses are those of Baseten's own performance client,
-without the statuses that waiting does not fix (a 500 is the model's own failure, a 504 comes after twenty minutes).
+A model that was scaled to zero answers 429, 502 or 503, or not at all, while it starts; the warm-up waits for it. Each attempt
+is a separate request with its own row. Statuses and pauses are those of Baseten's own performance client, without the statuses
+that waiting does not fix (a 500 is the model's own failure, a 504 comes after twenty minutes).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FIRST_PAUSE_S, FACTOR, LONGEST_PAUSE_S = 0.125, 4.0, 45.0
 
 
 def pause_before_again(exchange: Exchange, attempt: int) -> float | None:
-    """Seconds to wait after the `attempt`-th try (from 1) came to this; None where it is not to be tried again. `Retry-After`
+    """Seconds to wait after the `attempt`-th try (from 1) came to this; None if it is not to be tried again. `Retry-After`
     goes before our own pause; one that is longer than 45 s is not waited for."""
     if exchange.failure is None and exchange.status not in STATUSES:
         return None
@@ -30,7 +30,7 @@ def pause_before_again(exchange: Exchange, attempt: int) -> float | None:
 
 
 def retry_after_s(value: str | None, now: float | None = None) -> float | None:
-    """Seconds, of `Retry-After` in either form (RFC 9110, 10.2.3): a number or a date; None where it is neither."""
+    """Seconds, of `Retry-After` in either form (RFC 9110, 10.2.3): a number or a date; None if it is neither."""
     text = (value or "").strip()
     if text.isdecimal() and text.isascii():
         return float(text)

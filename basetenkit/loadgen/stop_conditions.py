@@ -1,4 +1,4 @@
-"""When a level stops: a class per condition, each of which says so with a `Stop`, and with nothing else.
+"""When a level stops: one class per condition, which returns a `Stop`.
 
 | condition | asked | what it ends |
 |---|---|---|
@@ -10,8 +10,8 @@
 | `StopRequest` (stop(), an interrupt, the folder cannot be written) | at once | the run |
 
 The number of requests of a level (max_requests) is not a condition here: each request gets its number from the `SharedCounters`,
-and when they have no more numbers the level is over. A new condition is a class with `check`, and a function that makes it, listed
-in `AFTER_FAILURES` or `EACH_SECOND`.
+and when there are no more numbers, the level ends. A new condition is a class with `check`, and a function that makes it,
+listed in `AFTER_FAILURES` or `EACH_SECOND`.
 """
 
 from __future__ import annotations

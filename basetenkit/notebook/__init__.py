@@ -1,1 +1,1 @@
-"""What shows and works in a cell of JupyterLab: forms, live views, the workbench."""
+"""Widgets for JupyterLab: the form, the live view, the workbench."""

@@ -1,4 +1,5 @@
-"""What came back. `parse` reads any response's bytes; the engine's own path, `response.parse_response`, is the same."""
+"""Parsing: the bytes of a response -> its text, events, tokens and outcome. `parse` reads any response's bytes; the engine's
+own path, `response.parse_response`, is the same."""
 
 from __future__ import annotations
 
@@ -21,13 +22,13 @@ def parse(
     response_path: str | None = None,
     prompt: str | None = None,
 ) -> ParsedResponse:
-    """Reads one response from its body, whole or as it came, or from what somebody kept of it.
+    """Parses one response: its body as a whole or in chunks, or a saved form of it.
 
-    `chunks`: bytes or text; or an iterable of bytes; or of (seconds, bytes), and then each event has its `arrival_s`, the
-    seconds of the chunk that completed it. Also what `curl -i` printed (it begins with `HTTP/1.1 200 OK`), a HAR entry
-    (a dict), and an `httpx.Response`, whose times are used where it came by `TimedTransport`; these have a status and
-    headers of their own, over which `status` (else 200) and each of `headers` win. `stream` says whether a stream was
-    asked for. TypeError where `chunks` is none of these; no bytes raise.
+    `chunks`: bytes or text; an iterable of bytes; or an iterable of (seconds, bytes), which gives each event its `arrival_s`,
+    the time of the chunk that completed it. It may also be the output of `curl -i` (which begins with `HTTP/1.1 200 OK`), a HAR
+    entry (a dict), or an `httpx.Response`, whose times are used if it came through `TimedTransport`. These contain a status and
+    headers; `status` (default 200) and each of `headers` replace them. `stream`: whether a stream was requested. TypeError if
+    `chunks` is none of these; no bytes raise an error.
     """
     given = take(chunks, status, headers)
     parsed = parse_response(

@@ -66,7 +66,7 @@ def _read_stream(messages: Iterable[Message], out: Collector, asked: ParseContex
 def _read_as_text(
     out: Collector, read_ends: Sequence[int], headers: Sequence[tuple[str, str]], asked: ParseContext
 ) -> None:
-    """A body that was said to be text, looks like JSON and has no known key: a model that was asked to write JSON."""
+    """A body that is declared as text, looks like JSON and has no known key: a model that was asked to write JSON."""
     out.add_trace("no known key is in it, and no JSON was declared: read as the text it is")
     out.broken, out.wire_format, out.streamed = None, "text", asked.stream
     _read_text(out, read_ends, headers, asked)

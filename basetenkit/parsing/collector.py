@@ -96,7 +96,7 @@ class Collector:
             self.take_failure(failure_in(said))
 
     def take_failure(self, report: Report | None) -> None:
-        """A failure that the answer names. One that has a message of its own counts more than a bare finish reason."""
+        """A failure that the answer names. One that has its own message counts more than a bare finish reason."""
         if report is not None and (self.failed is None or (self.failed.is_bare and not report.is_bare)):
             self.failed = report
 

@@ -1,7 +1,7 @@
-"""One whole document -> output: the response to a call that was not streamed, whatever it was wrapped in.
+"""One whole document -> output: a response that was not streamed, in any wrapping.
 
-Order: an error it reports; the user's `response_path`; embeddings; the dialects; a model's own keys. If none fits, nothing is
-guessed: the outcome is `malformed`, and the message names the document's keys and the cure.
+Order: an error that it reports; the user's `response_path`; embeddings; the dialects; a custom model's own keys. If none fits,
+nothing is guessed: the outcome is `malformed`, and the message names the document's keys and what to do.
 """
 
 from __future__ import annotations

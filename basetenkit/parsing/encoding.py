@@ -1,8 +1,8 @@
-"""Content-Encoding undone: encoded body -> decoded body, and where in it each read ended.
+"""Content-Encoding: encoded body -> decoded body, and the position in it at which each read ended.
 
-The engine requests `identity`, but a gateway may compress anyway. Times belong to encoded bytes, so the decoder is
-fed read by read: what it gives out after a read is what a client could know then. No byte comes out before the read that
-brought it, so a time is never too early.
+The engine requests `identity`, but a gateway may compress anyway. Times belong to encoded bytes, so the decoder gets one read
+after the other: its output after a read is the data that a client could have at that time. No decoded byte comes before the
+read that contained it, so a time is never too early.
 """
 
 from __future__ import annotations

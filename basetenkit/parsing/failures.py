@@ -1,7 +1,7 @@
-"""Every form in which servers report errors -> one sentence, its code, and whose fault it is.
+"""Every form in which servers report errors -> one sentence, its code, and its source.
 
-A response with status 200 may report an error, and `{"error": null}` reports none: the forms are told apart here, once,
-for whole documents, for messages in the middle of a stream, and for the bodies of 4xx and 5xx.
+A response with status 200 may report an error, and `{"error": null}` reports none: the forms are distinguished here, once, for
+whole documents, for messages in the middle of a stream, and for the bodies of 4xx and 5xx.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Report:
 
 
 def report_of(doc: object) -> Report | None:
-    """The error that a body or message of a 2xx response reports, or None where it reports none."""
+    """The error that a body or message of a 2xx response reports, or None if it reports none."""
     if not isinstance(doc, dict):
         return None
     if doc.get("error"):
@@ -174,7 +174,7 @@ def clip(text: str) -> str:
 
 
 def is_html(body: bytes) -> bool:
-    """True where the body is a web page."""
+    """True if the body is a web page."""
     return re.match(rb"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html)[\s>]", body[:2048], re.I | re.S) is not None
 
 

@@ -1,7 +1,7 @@
-"""Bytes -> a JSON value: strict first, because strict is fast; forgiving only where strict has failed.
+"""Bytes -> a JSON value: strict first, because strict is fast; lenient only if strict has failed.
 
-Model servers written in Python send `NaN`, raw control characters and bytes that are not UTF-8. A measurement must not
-lose such a response, and must not hide it either: every forgiveness comes back with its reason.
+Model servers written in Python send `NaN`, raw control characters and bytes that are not UTF-8. A measurement must not lose
+such a response, and must not hide the error either: every correction is returned with its reason.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def load_forgiving(data: bytes) -> tuple[object, list[str]]:
 
 
 def has_duplicate_keys(data: bytes) -> bool:
-    """True where a small document has a key twice in one object. Large ones are not looked at: it would cost too much."""
+    """True if a small document has a key twice in one object. Large ones are not looked at: it would cost too much."""
     if len(data) > _SMALL:
         return False
     found = False
@@ -67,7 +67,7 @@ def has_duplicate_keys(data: bytes) -> bool:
 def document_ends(data: bytes, start: int = 0) -> Iterator[tuple[int, int, bool]]:
     """(start, end, closed) of each object or array in `data`, by its brackets; text between them is left out.
 
-    The last one has `closed` False where its brackets are still open at the end. Linear, and no deeper than a counter.
+    The last one has `closed` False if its brackets are still open at the end. Linear, and no deeper than a counter.
     """
     depth, begin = 0, -1
     for match in _TOKEN.finditer(data, start):
@@ -86,7 +86,7 @@ def document_ends(data: bytes, start: int = 0) -> Iterator[tuple[int, int, bool]
 
 
 def is_cut_off(data: bytes) -> bool:
-    """True where `data` looks like the beginning of a JSON document: something in it is still open at its end."""
+    """True if `data` looks like the beginning of a JSON document: something in it is still open at its end."""
     data = data.strip()
     if data[:1] == b'"':
         match = _TOKEN.match(data)

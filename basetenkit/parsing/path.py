@@ -1,4 +1,4 @@
-"""`response_path`: the user's own word on where the text is, "a.b.0.c". Keys of objects, positions in lists."""
+"""`response_path`: the place of the text that the user sets, e.g. "a.b.0.c". Keys of objects, positions in lists."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _strings(value: object, here: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def read_path(doc: object, path: str, out: Collector, start: int, end: int) -> bool:
-    """Takes in one document or message by its path; False where the path leads nowhere in it, or to no text.
+    """Takes in one document or message by its path; False if the path leads nowhere in it, or to no text.
 
     The end of the stream and the token counts are in their usual keys, so those are still read.
     """

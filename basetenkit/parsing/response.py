@@ -1,8 +1,8 @@
-"""A response's bytes -> what it said and how it ended: the road from `wire` through the dialects, joined.
+"""A response's bytes -> its text and its outcome: connects `wire`, the dialects and the steps after them.
 
-Whole body in, events with byte ranges out. When an event came is a look-up by offset among the reads, so the same bytes
-split anywhere parse the same. The one exception is a plain-text stream, which has no messages: each read is an event.
-No response raises an exception here; an error becomes the outcome and one sentence.
+The input is the whole body, the output are events with byte ranges. The time of an event is found by its offset among the
+reads, so the same bytes parse to the same result however they are split. The one exception is a plain-text stream, which has no
+messages: each read is an event. No response raises an exception here; an error becomes the outcome and one sentence.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ParsedResponse:
     """A parsed response. The `event_*` columns have one entry per output event, in order of arrival.
 
     `event_starts`, `event_ends`: its message's byte range in the decoded body; `event_reads`: the index of the read that
-    completed it, -1 where no reads were given; `event_closes`: whether it ends exactly where that read ended.
+    completed it, -1 if no reads were given; `event_closes`: whether it ends exactly where that read ended.
     `usage` is as the server reported it, under OpenAI's names; the `*_tokens` properties are its plausible values.
     `embeddings`: one vector an input.
     """
@@ -228,7 +228,7 @@ def _attribute_error(out: Collector, parsed: ParsedResponse, status: int, header
 
 
 def _time(out: Collector, parsed: ParsedResponse, read_ends: Sequence[int], encoded: bool) -> None:
-    """Finds the read that completed each event, the last one where none did."""
+    """Finds the read that completed each event, the last one if none did."""
     if not len(read_ends):
         parsed.event_reads, parsed.event_closes = [-1] * len(out.ends), [False] * len(out.ends)
         return

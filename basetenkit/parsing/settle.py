@@ -1,4 +1,4 @@
-"""What can be told only when all events are there: texts that repeat, the prompt's echo, halves of characters."""
+"""Steps that need all events: repeated texts, the echo of the prompt, halves of characters."""
 
 from __future__ import annotations
 

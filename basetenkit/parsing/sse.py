@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 BOM = b"\xef\xbb\xbf"
-# (event name, data, start, end, whole): a message; `end` is after the byte that completes it; `whole` is False where the
+# (event name, data, start, end, whole): a message; `end` is after the byte that completes it; `whole` is False if the
 # end of the body cut it off. A plain tuple, for one is made for every token.
 Message = tuple[str | None, bytes, int, int, bool]
 
@@ -22,7 +22,7 @@ STRAY = "\0stray"
 _SLICE = 1 << 20
 
 FIELD_NAMES = (b"data", b"event", b"id", b"retry")
-# Servers report a failure under a field of their own, spelled with or without blanks.
+# Servers report a failure under their own field, spelled with or without blanks.
 ERROR_FIELD = re.compile(rb"[ \t]*error[ \t]*:[ \t]*", re.IGNORECASE)
 _FRAMED_AGAIN = re.compile(rb"\s*(?:data|event|id|retry|error)[ \t]*:")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -56,7 +56,7 @@ def sse_messages(body: bytes, strays: bool = False) -> Iterator[Message]:
 
 
 def is_framed(data: bytes) -> bool:
-    """True if a message's data begins with a field of its own."""
+    """True if a message's data begins with its own field."""
     return _FRAMED_AGAIN.match(data) is not None
 
 

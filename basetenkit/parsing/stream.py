@@ -1,7 +1,7 @@
 """Messages of a stream -> output events: the loop that every token goes through once.
 
-About a microsecond of it is reading the JSON; the rest is kept as short. The dialect that took the last message is asked
-first for the next, so that the search among dialects happens once a stream.
+Parsing the JSON takes about a microsecond; the rest takes about as long. The dialect that took the last message is tried first
+for the next one, so the search among dialects happens once per stream.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class _Stream:
             self.take(doc, message)
 
     def _unframe(self, data: bytes, message: Message) -> bool:
-        """Reads data whose value begins with a field of its own. False if that is the text of a stream of words."""
+        """Reads data whose value begins with its own field. False if that is the text of a stream of words."""
         inner = list(unframed(data)) if self.depth == 0 else []
         values = [value.strip() for _, value, *_ in inner]
         if not inner or not (

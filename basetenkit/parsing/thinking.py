@@ -1,7 +1,7 @@
 """The text of a model's reasoning, in all the shapes in which servers send it.
 
-A string, an object with a text, or a list of parts, under one of several keys. A signature or an encrypted part holds no
-readable text: it is not output.
+A string, an object with a text, or a list of parts, under one of several keys. A signature or an encrypted part has no readable
+text, so it is not output.
 """
 
 from __future__ import annotations

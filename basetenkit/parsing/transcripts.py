@@ -1,11 +1,11 @@
-"""What people have in hand -> a body with its status, headers and times: what `parse_response` takes.
+"""Saved responses in many forms -> a body with its status, headers and times, the input of `parse_response`.
 
-Somebody who asks why a response reads as it does has what `curl -iN` printed, a HAR entry saved by a browser, or an
-`httpx.Response`. Each of them says more than the bare body: the status that makes it an error, the content type that says
-how it is cut. All but the engine's own bytes have already been decoded by whoever took them down, while their headers
-still name the encoding: so each form says here what of it is still to be undone.
+To find out how a response was parsed, people have the output of `curl -iN`, a HAR entry saved by a browser, or an
+`httpx.Response`. Each of them has more than the body: the status, which may make it an error, and the content type, which
+determines how it is split. All but the engine's own bytes have already been decoded by the tool that saved them, while their
+headers still name the encoding: so each form defines here which decoding remains.
 
-Bytes never raise. A Python object that is none of these forms is a mistake in the call: TypeError, in one sentence.
+Bytes never raise an error. A Python object that is none of these forms is a mistake in the call: TypeError, in one sentence.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _FOLDED_LINE = re.compile(rb"[ \t]+([^\r\n]*?)[ \t]*(?:\r?\n|\Z)")
 _BLANK = re.compile(rb"\r?\n|\Z")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _MAGIC = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
-_RIGHT = "bytes, text, an iterable of bytes or (seconds, bytes), a HAR entry or an httpx.Response is right"
+_RIGHT = "expected bytes, text, an iterable of bytes or (seconds, bytes), a HAR entry or an httpx.Response"
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedResponse:
     """A response as it was handed in. `read_ends`: length of the body after each read; `times`: the seconds of each.
 
-    `status` and `headers` are None where it did not say; `decision` tells, for `explain`, what it was taken for.
+    `status` and `headers` are None if it did not say; `decision` tells, for `explain`, what it was taken for.
     """
 
     body: bytes
@@ -80,22 +80,22 @@ def _from_chunks(chunks: Iterable[object]) -> CapturedResponse:
     for chunk in chunks:
         if isinstance(chunk, tuple):
             if len(chunk) != 2:
-                raise TypeError(f"a chunk is a tuple of {len(chunk)}; (seconds, bytes) is right")
+                raise TypeError(f"a chunk is a tuple of {len(chunk)}; expected (seconds, bytes)")
             times.append(_seconds(chunk[0]))
             chunk = chunk[1]
         data = chunk.encode("utf-8", "replace") if isinstance(chunk, str) else chunk
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"a chunk is {type(data).__name__}; bytes or (seconds, bytes) is right")
+            raise TypeError(f"a chunk is {type(data).__name__}; expected bytes or (seconds, bytes)")
         body += data
         ends.append(len(body))
     if times and len(times) != len(ends):
-        raise TypeError("some chunks have a time and some have none; all or none is right")
+        raise TypeError("some chunks have a time and some have none; give all or none a time")
     return CapturedResponse(bytes(body), ends, times)
 
 
 def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"a chunk's time is {type(value).__name__}; seconds, as a number, are right")
+        raise TypeError(f"a chunk's time is {type(value).__name__}; expected seconds, as a number")
     return float(value)
 
 
@@ -110,14 +110,14 @@ class _Head:
     end: int  # where what follows it begins
 
     def is_interim(self) -> bool:
-        """True where another head may follow: curl -i prints those of 100-continue, redirects, logins and proxies too."""
+        """True if another head may follow: curl -i prints those of 100-continue, redirects, logins and proxies too."""
         said = {name.lower() for name, _ in self.headers}
         is_tunnel = self.status == 200 and not said & {"content-type", "content-length", "transfer-encoding"}
         return self.status < 200 or 300 <= self.status < 400 or self.status in (401, 407) or is_tunnel
 
 
 def _from_curl(data: bytes, was_text: bool) -> CapturedResponse | None:
-    """A transcript of `curl -i`; None where `data` does not begin with a whole head that has headers."""
+    """A transcript of `curl -i`; None if `data` does not begin with a whole head that has headers."""
     head = _head(data, 0)
     if head is None:
         return None
@@ -198,7 +198,7 @@ def _from_har(entry: Mapping[str, object]) -> CapturedResponse:
         raise TypeError(f'a dict without "response" is not a HAR entry (its keys: {_names(entry)}); {_RIGHT}')
     status, headers = response.get("status"), response.get("headers", [])
     if not isinstance(status, int) or isinstance(status, bool):
-        raise TypeError(f"the HAR entry's response.status is {status!r}; a number such as 200 is right")
+        raise TypeError(f"the HAR entry's response.status is {status!r}; expected a number such as 200")
     try:
         pairs = [(str(h["name"]), str(h["value"])) for h in headers]
     except (TypeError, KeyError):
@@ -220,26 +220,26 @@ def _only_entry(archive: Mapping[str, object]) -> Mapping[str, object]:
     if not isinstance(entries, list):
         return archive
     if len(entries) != 1 or not isinstance(entries[0], Mapping):
-        raise TypeError(f'a HAR archive of {len(entries)} entries; one of them, har["log"]["entries"][0], is right')
+        raise TypeError(f'a HAR archive of {len(entries)} entries; give one of them, har["log"]["entries"][0]')
     return entries[0]
 
 
 def _har_body(content: object) -> bytes:
     if not isinstance(content, Mapping):
-        raise TypeError("the HAR entry has no response.content; {text, encoding} is right")
+        raise TypeError("the HAR entry has no response.content; expected {text, encoding}")
     text = content.get("text")
     if text is None:
         if content.get("size"):
-            raise TypeError(f"the HAR entry kept none of its {content['size']} bytes; save the HAR with content")
+            raise TypeError(f"the HAR entry has none of its {content['size']} bytes; save the HAR with content")
         return b""
     if not isinstance(text, str):
-        raise TypeError(f"the HAR entry's response.content.text is {type(text).__name__}; a string is right")
+        raise TypeError(f"the HAR entry's response.content.text is {type(text).__name__}; expected a string")
     if content.get("encoding") != "base64":
         return text.encode("utf-8", "replace")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise TypeError("the HAR entry says that response.content.text is base64, and it is not") from None
+        raise TypeError("the HAR entry's response.content.text is marked as base64 but is not base64") from None
 
 
 def _names(entry: Mapping[str, object]) -> str:
@@ -271,13 +271,13 @@ def _from_client(response: ClientResponse) -> CapturedResponse:
     """A response of httpx or of a library alike, known by its attributes. What its client raises on reading goes on."""
     name, status = type(response).__name__, response.status_code
     if not isinstance(status, int):
-        raise TypeError(f"the status_code of this {name} is {type(status).__name__}; a number such as 200 is right")
+        raise TypeError(f"the status_code of this {name} is {type(status).__name__}; expected a number such as 200")
     try:
         body = response.content
     except RuntimeError:  # httpx's ResponseNotRead: a streamed response of which nothing was fetched yet
         body = _fetch(response, name)
     if not isinstance(body, (bytes, bytearray, memoryview)):
-        raise TypeError(f"the content of this {name} is {type(body).__name__}; bytes are right")
+        raise TypeError(f"the content of this {name} is {type(body).__name__}; expected bytes")
     body, pairs = bytes(body), _pairs_of(response.headers)
     given = CapturedResponse(body, status=int(status), headers=_without(pairs, "content-encoding"))
     arrivals = (getattr(response, "extensions", None) or {}).get("arrivals") or []
@@ -286,9 +286,7 @@ def _from_client(response: ClientResponse) -> CapturedResponse:
         return replace(given, decision=f"{said}, without times")
     ends, times = [int(a[2]) for a in arrivals], [float(a[0]) for a in arrivals]
     if ends != sorted(ends) or ends[-1] != len(body) or first_header(pairs, "content-encoding"):
-        return replace(
-            given, decision=f"{said}; its arrivals do not belong to this body's bytes, so there are no times"
-        )
+        return replace(given, decision=f"{said}; its arrivals do not fit this body, so there are no times")
     return replace(given, read_ends=ends, times=times, decision=f"{said} and {len(ends)} arrivals")
 
 

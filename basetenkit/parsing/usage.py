@@ -1,7 +1,7 @@
-"""Token counts in servers' responses -> one dict under OpenAI's names, and from it the counts that can be believed.
+"""Token counts in servers' responses -> one dict with OpenAI's names, and from it the plausible counts.
 
-`usage` keeps what was said, word for word. The counts (`UsageCounts`) are what the figures may use: a number that cannot be,
-such as 0 output tokens beside a text, is null there, with a note, so that the tokenizer counts instead.
+`usage` keeps the reported counts unchanged. `UsageCounts` has the counts that figures may use: an impossible number, such as 0
+output tokens for a text, is null there, with a note, so that the tokenizer counts instead.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The framing (SSE, NDJSON, one JSON document, plain text) is decided once, from the content type and the first bytes,
 because content types can be wrong: Baseten's own model server sends Server-Sent Events as application/octet-stream. The
-decision is never revised, so no byte is read in two ways.
+decision is never changed, so no byte is parsed in two ways.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _json_or_text(body: bytes, head: bytes, kind: str, said: str, declared: bool
 
 
 def _is_sse(body: bytes) -> bool:
-    """True where the body begins with an event whose data is JSON or [DONE], or with a named event."""
+    """True if the body begins with an event whose data is JSON or [DONE], or with a named event."""
     at, begun = 0, False
     for _ in range(64):  # comments and empty blocks before the first event with data
         at = _skip_blank(body, at)
@@ -138,7 +138,7 @@ def _skip_blank(body: bytes, at: int) -> int:
 
 
 def _block(body: bytes, at: int) -> tuple[Message | None, int]:
-    """The message of the block of lines at `at` (None where it has no data), and where the next one begins."""
+    """The message of the block of lines at `at` (None if it has no data), and where the next one begins."""
     found = _BLANK_LINE.search(body, at)
     end = found.end() if found else len(body)
     message = next(by_lines(body[at:end], 0), None)
@@ -154,7 +154,7 @@ def _is_json(data: bytes, numbers: bool = False) -> bool:
 
 
 def _is_ndjson(body: bytes) -> bool:
-    """True where the first line is a JSON object by itself, and the second too unless the body ends in it."""
+    """True if the first line is a JSON object by itself, and the second too unless the body ends in it."""
     lines = body[: 8 * 1024 * 1024].removeprefix(BOM).lstrip().split(b"\n", 2)
     if len(lines) < 2 or not lines[1].strip() or not _is_object(lines[0]):
         return False
@@ -175,7 +175,7 @@ def _is_object(line: bytes) -> bool:
 
 
 def _is_document(body: bytes) -> bool:
-    """True where a body that says it is text is one JSON object, or objects in a row with nothing between them."""
+    """True if a body that says it is text is one JSON object, or objects in a row with nothing between them."""
     body = body.removeprefix(BOM).strip()
     if body[:1] == b"{":
         ends = document_ends(body)

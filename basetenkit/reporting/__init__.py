@@ -1,1 +1,1 @@
-"""What a person looks at: charts, tables, the HTML page, the workbook."""
+"""Output for people: charts, tables, the HTML page, the workbook."""

@@ -1,8 +1,8 @@
-"""How charts show, without a network.
+"""Shows charts without a network.
 
-altair's own renderers fetch Vega from a CDN. Here a chart is compiled to Vega by vl-convert and shipped as one MIME bundle:
-`application/vnd.vega.v5+json`, which JupyterLab draws by itself, and a small PNG, which papermill's readers, nbconvert and
-everything else show. The theme is a card of its own, with its own background, so that it is legible in light and dark alike.
+altair's own renderers load Vega from a CDN. Here vl-convert compiles a chart to Vega, and its MIME bundle has two forms:
+`application/vnd.vega.v5+json`, which JupyterLab draws without a network, and a small PNG, which nbconvert and other programs
+show. The theme has its own background, so that charts are readable in light and dark themes.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def picture(spec: dict[str, object], scale: float = SCALE, background: str = "wh
 
 
 def describe(spec: Mapping[str, object]) -> str:
-    """A chart in words, for whoever sees no picture: its title and subtitle."""
+    """A chart as text, for people who cannot see it: its title and subtitle."""
     title = spec.get("title", "")
     if isinstance(title, Mapping):
         subtitle = title.get("subtitle", "")
@@ -128,7 +128,7 @@ def describe(spec: Mapping[str, object]) -> str:
 
 
 def _pack(node: Any, datasets: JsonObject) -> None:
-    """Turns data sets of rows into CSV text inside the spec: an .ipynb puts each JSON value on a line of its own."""
+    """Turns data sets of rows into CSV text inside the spec: an .ipynb puts each JSON value on its own line."""
     formats: dict[str, JsonObject | None] = {}
     stack = [node]
     while stack:

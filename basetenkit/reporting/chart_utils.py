@@ -1,5 +1,5 @@
-"""What the charts share: how a level is called and coloured, units, points of an ECDF, a histogram, and a chart that says why
-there is none."""
+"""Shared parts of charts: names and colours of levels, units, points of an ECDF, a histogram, and an empty chart with its
+reason."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OUTCOME_COLOURS = {
 }
 NO_LATENCY = "No successful streamed request in the window has this latency."
 NO_GAPS = "No successful response in the window has more than one output chunk."
-LAST_BAR = "The last bar holds all that lies beyond"
+LAST_BAR = "The last bar has all larger values"
 
 
 def altair() -> ModuleType:
@@ -61,8 +61,8 @@ def rows(run: RunData | pl.DataFrame) -> pl.DataFrame:
 
 
 def gaps(run: RunData | pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """`series`, `index` and `gap` (s) of each output chunk but the first of the window's successes; empty without chunks. Of a
-    run of very many, every so manieth request of a level, by start; `drawn` says which."""
+    """`series`, `index` and `gap` (s) of each output chunk but the first of the window's successes; empty without chunks. If a
+    run has very many, only every n-th request of a level, in order of start; `drawn` has the n."""
     lacking = {"request_id", "index", "arrival_s"}
     chunks = None if isinstance(run, pl.DataFrame) else run.chunks
     if chunks is None or not lacking <= set(chunks.collect_schema()):
@@ -76,18 +76,18 @@ def gaps(run: RunData | pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def every(rows: pl.DataFrame) -> int:
-    """Of how many requests one is drawn where its chunks are: 1 but for runs of more than GAPS of them."""
+    """The n of "every n-th request" in charts of chunks: 1 unless the run has more than GAPS chunks."""
     return -(-int(ok(rows)["output_chunks"].sum()) // GAPS) or 1
 
 
 def drawn(rows: pl.DataFrame) -> list[str]:
-    """A line for the subtitle: which requests' chunks a chart shows; none where it shows all."""
+    """A line for the subtitle: which requests' chunks a chart shows; none if it shows all."""
     n = every(rows)
-    return [f"Of one request in {n}, by start"] if n > 1 else []
+    return [f"One request in {n}, in order of start"] if n > 1 else []
 
 
 def small(frame: pl.DataFrame) -> pl.DataFrame:
-    """The same to six significant digits, which no eye can tell apart and which halve the chart."""
+    """The same rounded to six significant digits: the difference is invisible, and it halves the size of the chart."""
     return frame.with_columns(pl.col(pl.Float64, pl.Float32).round_sig_figs(6))
 
 
@@ -109,7 +109,7 @@ def order(rows: pl.DataFrame) -> list[str]:
 
 
 def window(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows that the figures use; all of them where no window was marked."""
+    """The rows that the figures use; all of them if no window was marked."""
     return rows.filter(pl.col("in_window").fill_null(True))
 
 
@@ -243,7 +243,7 @@ def _percentile_rules(a: ModuleType, unit: str) -> list[Any]:
     interval = known.mark_rect(opacity=0.15, color=INK).encode(x="low:Q", x2="high:Q", tooltip=tips)
     clock = base.transform_filter("isValid(datum.early)").mark_rect(opacity=0.2, color=CLOCK)
     rule = base.mark_rule(strokeWidth=1.5).encode(x="x:Q", tooltip=tips)
-    names = [  # each at a height of its own: where percentiles are close their names would cover each other
+    names = [  # each at its own height: where percentiles are close their names would cover each other
         base.transform_filter(f"datum.p == 'p{p}'")
         .mark_text(align="left", dx=3, fontSize=10)
         .encode(x="x:Q", y=a.value(7 + 11 * i), text="p:N")

@@ -1,8 +1,8 @@
-"""Charts that stay what they are beside, above and over one another.
+"""Charts that keep their colours when they are joined side by side, one below the other, or in layers.
 
 altair shares one scale of colour between the parts of a composed chart: levels would take the colours of outcomes, and points
-whose value the shared scale does not know would vanish. A chart that went through `composable` resolves its scales and legends
-by part when it is joined by `|`, `&` or `+`, and so does the chart that comes of it.
+whose value the shared scale does not know would vanish. A chart from `composable` keeps its own scales and legends when it is
+joined by `|`, `&` or `+`, and so does the joined chart.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The first sheet of the workbook: the verdict, a row per level, native charts of throughput and latency, and the findings."""
+"""The first sheet of the workbook: the verdict, one row per level, native charts of throughput and latency, and the
+findings."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A run -> one file for whoever has no notebook at hand: `.html` to read, `.xlsx` to compute with.
+"""A run -> one file for people without a notebook: `.html` to read, `.xlsx` to compute with.
 
-The HTML carries all it needs and runs nothing: the charts are pictures inside it, and its own policy forbids scripts and any
-fetch, so that a server's text stays text even if it looks like markup. The file is written completely or not at all.
+The HTML file is complete and runs no script: the charts are pictures inside it, and its policy forbids scripts and downloads,
+so text from a server stays text even if it looks like markup. The file is written completely or not at all.
 """
 
 from __future__ import annotations
@@ -119,11 +119,11 @@ summary { cursor: pointer; font-size: 1.3em; font-weight: 600; }
 
 
 def report(run: Given, path: str | Path) -> Path:
-    """Writes a Run's report and returns where: `.html` (one file that opens offline, under 3 MB), `.xlsx`
-    (sheets Summary, Metrics, Requests, Fates, Findings, Tokens, Config) or `.csv` (the requests, a row each, no text that a
-    spreadsheet takes for a formula). No secret is in any. A file that is there already is replaced, whole.
+    """Writes a Run's report and returns its path: `.html` (one file that opens offline, under 3 MB), `.xlsx` (sheets Summary,
+    Metrics, Requests, Fates, Findings, Tokens, Config) or `.csv` (one row per request; no text can become a formula in a
+    spreadsheet). No report contains a secret. An existing file is replaced.
 
-    ConfigError if `run` is not a Run or the suffix is another; StoreError if the file cannot be written.
+    ConfigError if `run` is not a Run, or the path has another suffix; StoreError if the file cannot be written.
     """
     target, data = as_place(path, "report"), as_run(run, "report")
     makers = {".html": page, ".xlsx": workbook.sheets, ".csv": workbook.comma_separated}
@@ -180,10 +180,10 @@ def page(run: RunData) -> bytes:
 
 
 def _answer(run: RunData, about: Mapping[str, Any], draw: _Drawer) -> Iterator[_Section]:
-    """What a reader in a hurry needs."""
+    """The most important sections."""
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
-    words = "95% intervals in brackets; (≥ ...) where so few requests give no upper bound."
-    words += f" SLO: {limits}; kept if at least 99% of requests are within it." if limits else ""
+    words = "95% intervals in brackets; (≥ ...) if there are too few requests for an upper bound."
+    words += f" SLO: {limits}; met if at least 99% of requests are within it." if limits else ""
     yield _Section("Levels", words, answer_table(run), draw.all(ANSWER))
     if run.config.price is not None:
         yield _Section("Costs", "95% intervals in brackets.", costs(run))
@@ -192,7 +192,7 @@ def _answer(run: RunData, about: Mapping[str, Any], draw: _Drawer) -> Iterator[_
     ended = [name for name in fates.columns if name in (*LEVEL, "planned", "sent", "ok") or fates[name].sum()]
     failed = any(level.failed for level in verdict(run).evidence)
     table = html_table(fates.select(ended).to_dicts())
-    yield _Section("What became of the requests", "", table, draw.all(ENDS if failed else ENDS[:1]))
+    yield _Section("Outcomes of the requests", "", table, draw.all(ENDS if failed else ENDS[:1]))
     found = figures.findings(run)
     yield _Section(
         "What to know before reading the figures", "" if found else "Nothing was found.", found.table if found else None
@@ -201,7 +201,7 @@ def _answer(run: RunData, about: Mapping[str, Any], draw: _Drawer) -> Iterator[_
 
 
 def _measured(run: RunData, about: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """The settings that a reader asks for first."""
+    """The most important settings."""
     config, machine = run.config, about.get("machine") or {}
     told = {
         "endpoint": _endpoint(about).get("url"),
@@ -222,8 +222,8 @@ def _appendix(run: RunData, about: Mapping[str, Any], draw: _Drawer) -> Iterator
     lacking = workbook.unmeasured(run.requests)
     yield _Section("All levels", "", overview(run))
     yield _Section("All latencies, ms", "", latencies(run))
-    yield _Section("Every fate", "What became of every planned request.", html_table(figures.fates(run).to_dicts()))
-    yield _Section("Tokens", "The same tokens by four accounts.", tokens(run))
+    yield _Section("All outcomes", "The outcome of every planned request.", html_table(figures.fates(run).to_dicts()))
+    yield _Section("Tokens", "The same tokens, counted in four ways.", tokens(run))
     failed = any(level.failed for level in verdict(run).evidence)
     yield _Section("More charts", pictures=draw.all(MORE if failed else (*ENDS[1:], *MORE)))
     if lacking:

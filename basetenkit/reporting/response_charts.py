@@ -1,7 +1,7 @@
-"""One response under the glass: its messages, its output events and their times, as frames and as a picture.
+"""One response in detail: its messages, its output events and their times, as frames and as a chart.
 
-For one response what matters is which bytes made which event, and when they came: so each frame has byte ranges beside
-times, and both refer to the decoded body. Without times there is still an order: the picture then runs along the bytes.
+For one response it matters which bytes made which event, and when they came. So each frame has byte ranges and times, and both
+refer to the decoded body. Without times, the axis of the chart shows bytes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from ..results.parser_case import ParserCase
 
 TITLE = "Output events"
-TICKS = 600  # more than one a pixel cannot be told apart
+TICKS = 600  # more than one per pixel cannot be distinguished
 _SHOWN = 40  # characters of an event's text in its tooltip
 _KINDS = [kind.value for kind in Kind]
 
 
 def messages_frame(case: ParserCase) -> pl.DataFrame:
-    """One row a message: index, name (of an SSE event), data, start, end (bytes in the decoded body), whole, arrival_s,
+    """One row per message: index, name (of an SSE event), data, start, end (bytes in the decoded body), whole, arrival_s,
     events (how many output events it gave). A body without messages is one row, plain text that was streamed one a read."""
     parsed = case.parse()
     decoded = encoding.decode(case.body, case.read_ends, first_header(case.headers, "content-encoding"))
@@ -76,8 +76,8 @@ def _at(ends: Sequence[int], end: int) -> range:
 
 
 def events_frame(parsed: ParsedResponse) -> pl.DataFrame:
-    """One row an output event: index, kind, text, arrival_s, gap_s (since the event before), read, start, end. Times are
-    null where the bytes came without; `read` is the index of the read that completed the event, null without reads."""
+    """One row per output event: index, kind, text, arrival_s, gap_s (since the event before), read, start, end. Times are
+    null if the bytes came without; `read` is the index of the read that completed the event, null without reads."""
     events = parsed.events
     frame = pl.DataFrame(
         {
@@ -103,7 +103,7 @@ def events_frame(parsed: ParsedResponse) -> pl.DataFrame:
 
 
 def timing_frame(parsed: ParsedResponse) -> pl.DataFrame:
-    """What the times of one response come to: what, seconds; null where the bytes came without times.
+    """What the times of one response come to: what, seconds; null if the bytes came without times.
 
     Gaps are between reads that brought output: the spacing of events that came in one read is not known.
     """
@@ -121,7 +121,7 @@ def timing_frame(parsed: ParsedResponse) -> pl.DataFrame:
 
 
 def events_strip(parsed: ParsedResponse) -> alt.Chart:
-    """Each output event as a tick at its arrival, a row a kind; along the body's bytes where there are no times."""
+    """Each output event as a tick at its arrival, a row a kind; along the body's bytes if there are no times."""
     frame = events_frame(parsed)
     if not frame.height:
         why = f": {parsed.error_message}" if parsed.error_message else ""
@@ -152,7 +152,7 @@ def events_strip(parsed: ParsedResponse) -> alt.Chart:
 
 
 def _ticks(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row a tick: `at`, `kind`, `said`, `index` of the first event there, `events` there. Events that come closer than a
+    """One row per tick: `at`, `kind`, `said`, `index` of the first event there, `events` there. Events that come closer than a
     picture can show are one tick at the place of the first."""
     low, high = float(frame["at"].min()), float(frame["at"].max())  # type: ignore[arg-type]
     width = (high - low) / TICKS

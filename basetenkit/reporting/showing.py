@@ -1,5 +1,5 @@
-"""How a run and a live run show themselves as the last line of a cell: the verdict, the levels with their figures, then what
-a reader must know."""
+"""The display of a run and of a live run as the last line of a cell: the verdict, the levels with their figures, then the
+findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run -> tables that a person reads: the overview, the tokens, the findings. Figures in the units people think in."""
+"""A run -> tables for people: the overview, the tokens, the findings. Figures in the units people think in."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def overview_rows(run: RunData) -> list[dict[str, str]]:
 
 @of_run
 def answer_table(run: RunData) -> Html:
-    """The columns of `overview` that a reader in a hurry needs: one row per level with the SLO's mark, throughput, TTFT and E2E."""
+    """The most important columns of `overview`: one row per level with the SLO's mark, throughput, TTFT and E2E."""
     wanted = ("load", "ok", "SLO", "goodput, %", "output tokens/s", "inputs/s", "TTFT", "E2E")
     rows = overview_rows(run)
     several = len({row["scenario"] for row in rows}) > 1
@@ -96,7 +96,7 @@ def _overview_row(row: Row, embeddings: bool) -> dict[str, str]:
 
 @of_run
 def latencies(run: RunData) -> Html:
-    """One row a level and latency: its mean and percentiles in ms with their 95% intervals, and the clock's proven error."""
+    """One row per level and latency: its mean and percentiles in ms with their 95% intervals, and the clock's proven error."""
     rows = []
     for row in figures.summary_wide(run).iter_rows(named=True):
         for name in ("ttft_s", "first_content_s", "tpot_s", "itl_s", "e2e_s"):
@@ -120,7 +120,7 @@ def _same(row: Mapping[str, object], content: str) -> bool:
 
 @of_run
 def service(run: RunData) -> Html:
-    """One row a level: the share of requests within every limit of the config's `slo`, and the share that failed."""
+    """One row per level: the share of requests within every limit of the config's `slo`, and the share that failed."""
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
     rows = []
     for row in figures.summary_wide(run).iter_rows(named=True):
@@ -132,8 +132,8 @@ def service(run: RunData) -> Html:
 
 @of_run
 def costs(run: RunData) -> Html:
-    """One row a level: US dollars per million tokens and per hour with their 95% intervals, of the level, its idle share, and what
-    a prompt cache would save at most; the caption names the price's source. One row that says so if the run has no price."""
+    """One row per level: US dollars per million tokens and per hour with their 95% intervals, of the level, its idle share, and
+    what a prompt cache would save at most; the caption names the price's source. One row that says so if the run has no price."""
     price = run.config.price
     if price is None:
         return html_table([{"US dollars": "unknown: no price is given"}])
@@ -174,8 +174,8 @@ def past(folder: Place, n: int = 10) -> Html:
 
 @of_run
 def tokens(run: RunData) -> Html:
-    """Tokens per level and direction by the four accounts, and the difference between reported and counted tokens,
-    over the requests that have both. A sum of fewer requests than were successful says of how many it is."""
+    """Tokens per level and direction, counted in four ways, and the difference between reported and counted tokens, over the
+    requests that have both. A sum over fewer requests than were successful shows their number."""
     rows = []
     for row in token_table(run.requests).iter_rows(named=True):
         shown = {
@@ -197,13 +197,13 @@ def _of_requests(row: Mapping[str, object], name: str, count: str) -> Any:
 
 @of_run
 def findings_table(run: RunData) -> Html:
-    """The findings by kind, gravest first: how grave, which levels, what, and what to do."""
+    """The findings by kind, the most severe first: severity, levels, text, and what to do."""
     return figures.findings(run).table
 
 
 @of_run
 def samples(run: RunData, n: int = 5) -> pl.DataFrame:
-    """The first `n` rows, with the columns that one looks at first."""
+    """The first `n` rows, with the most important columns."""
     first = [
         "request_id",
         "level",

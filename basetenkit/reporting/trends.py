@@ -1,12 +1,13 @@
-"""What a history of runs says of one figure over time: steps, drift, and runs that stand out.
+"""One figure over a history of runs: steps, drift and outliers.
 
-Each run is one observation: that its own interval is narrow says nothing of the next day. Figures are compared as logarithms,
-shares of requests as logits, so that a share of 0 or 1 and a rate of 0 count like all others. `watch` says when a series has
-changed, with a known rate of false alarms that looking each day does not raise, and where; a run stands out if it is far from
-its part's course by the part's own spread, and its own interval does not reach back. Both rates hold over all series together.
+Each run is one observation: a narrow interval of one run shows nothing about the next day. Figures are compared as logarithms,
+shares of requests as logits, so that a share of 0 or 1 and a rate of 0 count like all others. `watch` detects when and where a
+series has changed, with a known rate of false alarms, which daily checks do not increase. A run is an outlier if it is far from
+the course of its part, compared with the part's own spread, and its own interval does not include that course. Both rates hold
+over all series together.
 
-They take runs for independent of each other. If each run takes after the one before it, false alarms are far more frequent, so
-that is said if it is seen (`tests/benchmarks/trend_alarms.py` has the rates).
+The rates assume that runs are independent. If each run is similar to the one before it, false alarms are far more frequent, so
+this is reported if it is detected (`tests/benchmarks/trend_alarms.py` has the rates).
 """
 
 from __future__ import annotations
@@ -64,12 +65,12 @@ _NUMBERS: dict[str, Any] = dict.fromkeys(("before", "after", "ratio", "low", "hi
 
 @dataclass(frozen=True)
 class Trends:
-    """What `trends` found of `metric`. `points`: one row per run and series, by date: `series`, `run`, `started_at`, `value`,
-    `low`, `high`, `part` (from 0), `course` (what its part's line or level says then), `outlier`. `events`: one row a step,
-    drift or outlier: `series`, `kind`, `started_at`, `run`, `before`, `after`, `ratio` (after / before, null if `before` is 0;
-    of a drift with `low` and `high`, 95%). `words`: what has to be said with them. `next`: one row per series, where its next
-    run should lie if nothing changes: `value`, `low`, `high` (95%), from the `n` runs of its last part; no interval for a part
-    that drifts, or of fewer than five runs."""
+    """What `bk.trends` returns for `metric`. `points`: one row per run and series, by date: `series`, `run`, `started_at`,
+    `value`, `low`, `high`, `part` (from 0), `course` (the level or line of its part at that date), `outlier`. `events`: one row
+    per step, drift or outlier: `series`, `kind`, `started_at`, `run`, `before`, `after`, `ratio` (after / before, null if
+    `before` is 0; for a drift with `low` and `high`, 95%). `words`: notes to read with the figures. `next`: one row per series
+    with the range that is expected of its next run if nothing changes: `value`, `low`, `high` (95%), from the `n` runs of its
+    last part; no interval if the part drifts, or has fewer than five runs."""
 
     metric: str
     points: pl.DataFrame
@@ -89,7 +90,8 @@ class Trends:
         return html_table(rows, f"{figure_title(self.metric)}: what happened")
 
     def chart(self) -> alt.Chart:
-        """The runs by date with their intervals, the level or line of each part, and the outliers, a series below the other."""
+        """The runs by date with their intervals, the level or line of each part, and the outliers; one chart per series, one
+        below the other."""
         a, title = d.altair(), figure_title(self.metric)
         title = title[:1].upper() + title[1:]
         if not self.points.height:
@@ -129,11 +131,11 @@ def trends(runs: Place | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequence[
     """Steps, drift and outliers of one figure of the summary over a history of runs.
 
     `runs`: a folder of saved runs, or `bk.history` of one, filtered as you like. `metric`: a column of the summary that has an
-    interval, such as "ttft_s_p50"; in an open loop a latency counts from when its request was due. `by`: what tells one series
-    from another. Runs that are not complete, cannot be read or lack the figure are left out, and `words` says how many. A figure
-    of 0 is a figure. By chance alone about one run in 2,000 raises a step or a drift, and one in 4,000 stands out, over all
-    series together and however often you look.
-    ConfigError where there is no such figure; StoreError where there is no such folder.
+    interval, such as "ttft_s_p50"; in an open loop a latency counts from when its request was due. `by`: the columns that
+    distinguish series. Runs that are not complete, cannot be read or lack the figure are left out, and `words` has their
+    number. A figure of 0 is used. By chance alone, about one run in 2,000 is reported as a step or a drift, and one in 4,000 as
+    an outlier, over all series together and however often you look. ConfigError if there is no such figure; StoreError if there
+    is no such folder.
     """
     metric = figure_name(metric, comparable(), "trends")
     frame = _scan(runs, metric, list(by))

@@ -1,7 +1,7 @@
 """A run -> an Excel workbook: the sheets of genai-bench's report in our columns, numbers as numbers; or its requests as CSV.
 
-A cell is what it was: a string that looks like a formula or a link stays a string, because a server may have sent it. What
-Excel cannot hold is cut and says so (long texts, rows beyond the sheet's end) or is written as text (NaN, very large integers).
+A string that looks like a formula or a link stays a string, because a server may have sent it. Values that do not fit into
+Excel are cut, with a note (long texts, rows beyond the sheet's end), or are written as text (NaN, very large integers).
 """
 
 from __future__ import annotations

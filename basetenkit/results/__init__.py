@@ -1,1 +1,1 @@
-"""What a run leaves: rows, chunks, raw exchanges, run.json, and the folder that holds them."""
+"""The results of a run: rows, chunks, raw exchanges, run.json, and the folder that contains them."""

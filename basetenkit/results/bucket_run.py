@@ -109,7 +109,7 @@ class BucketFolder(RunFolder):
                     )
 
     def _let_go(self) -> None:
-        """All of it is in the bucket: this copy is from now on that of whoever reads it, under a name that no later call uses."""
+        """All of it is in the bucket: this copy is from now on the reader's, under a name that no later call uses."""
         own = self.path.with_name(f".done-{secrets.token_hex(8)}")
         self.path.rename(own)
         self.path, self.durable, self.left_out = own, False, set()

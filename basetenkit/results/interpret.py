@@ -1,4 +1,4 @@
-"""An Exchange -> what its bytes mean: the parser, told what the endpoint and the request say."""
+"""An Exchange -> its parsed response: calls the parser with the settings of the endpoint and the request."""
 
 from __future__ import annotations
 

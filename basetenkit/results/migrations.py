@@ -1,4 +1,4 @@
-"""What earlier versions saved -> what this one reads. Applied when a run folder is read; the folder's files stay as they are.
+"""Runs saved by earlier versions -> the current schema. Applied when a run folder is read; the folder's files stay as they are.
 
 Version 1 kept some facts as sentences alone. This is the one place where a sentence of ours is read again, by the patterns
 that version 1 wrote: they are history, and do not change with today's texts.

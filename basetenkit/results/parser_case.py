@@ -1,4 +1,4 @@
-"""ParserCase: one captured response as a small file that anybody can read, send on, and parse again to the same result.
+"""ParserCase: one captured response as a small file that people can read and send, and that always parses to the same result.
 
 A response that reads wrongly somewhere is worth most as its exact bytes. A case keeps them with all else that the parser
 received (status, headers, the end of each read, the request's options) and nothing else: no request body, no URL, no
@@ -36,11 +36,11 @@ _WIDE = 100  # bytes of the body in one line of a test
 
 @dataclass(frozen=True, repr=False)
 class ParserCase:
-    """One response, as the parser takes it.
+    """One captured response: the input of the parser.
 
-    `read_ends`: length of `body` after each read; `times`: seconds of each since the send, empty where there are none.
-    `inputs` and `max_tokens` are what the request asked for; `failure` is the transport's verdict, where it had one;
-    `origin` says what the response was taken from, for `explain`, where that was more than its bytes.
+    `read_ends`: length of `body` after each read; `times`: the time of each read in s since the send, empty if unknown.
+    `inputs` and `max_tokens`: values of the request; `failure`: the failure that the transport reported, if any; `origin`: the
+    source of the response, for `explain`, if it was not given as bytes.
     """
 
     body: bytes
@@ -58,8 +58,8 @@ class ParserCase:
 
     @classmethod
     def from_exchange(cls, exchange: Exchange, endpoint: Endpoint | None = None) -> Self:
-        """The case of an exchange, e.g. of `run.exchange(request_id)`. Without an `endpoint` the request says whether a
-        stream was asked for, and there is no response_path."""
+        """The case of an exchange, e.g. of `run.exchange(request_id)`. Without an `endpoint`, the request shows whether a
+        stream was requested, and there is no response_path."""
         request, reads = exchange.request, exchange.reads
         sent = exchange.sent_ns
         times = () if sent is None else tuple((stamp - sent) / 1e9 for stamp in reads[STAMP::READ_WIDTH])
@@ -88,7 +88,7 @@ class ParserCase:
         response_path: str | None = None,
         prompt: str | None = None,
     ) -> Self:
-        """The case of whatever `bk.parse` takes; the arguments are its own. TypeError as there."""
+        """The case of anything that `bk.parse` takes, with the same arguments and errors."""
         given = take(chunks, status, headers)
         return cls(
             given.body,
@@ -104,7 +104,7 @@ class ParserCase:
         )
 
     def parse(self) -> ParsedResponse:
-        """What today's parser makes of it."""
+        """Parses the case with the current parser."""
         parsed = parse_response(
             self.body,
             self.read_ends,
@@ -123,7 +123,7 @@ class ParserCase:
         return parsed
 
     def save(self, path: str | Path) -> None:
-        """Writes the case as JSON; the prompt is in it in clear. StoreError where it cannot be written."""
+        """Writes the case as JSON, with the prompt as readable text. StoreError if it cannot be written."""
         document: JsonObject = {"basetenkit_parser_case": SCHEMA_VERSION}
         document |= {name: getattr(self, name) for name in _SCALARS}
         document["failure"] = None if self.failure is None else [self.failure.outcome.value, self.failure.message]
@@ -155,8 +155,8 @@ class ParserCase:
             raise StoreError(f"the parser case {path} is damaged: {error}") from None
 
     def to_test(self, name: str) -> str:
-        """The source of a test file: its function test_NAME builds the bytes and holds outcome, text and events to what
-        they are today. ConfigError where `name` has no letter or digit to make a function's name of."""
+        """Python source of a test file: its function test_NAME builds the bytes and compares outcome, text and events with the
+        current result. ConfigError if `name` has no letter or digit for the name of a function."""
         function = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_").removeprefix("test_")
         if not function:
             raise ConfigError(f"name {name!r} has no letter or digit; e.g. to_test('usage in the last message')")
@@ -276,7 +276,7 @@ def _fields_in(document: Mapping[str, object]) -> JsonObject:
     for name, types in (_TYPES | {"origin": (str,)}).items():
         value = document.get(name, {"status": 200, "stream": True, "origin": ""}.get(name))
         if type(value) not in types:
-            raise _DamagedError(f"{name} is {type(value).__name__}; {types[0].__name__} is right")
+            raise _DamagedError(f"{name} is {type(value).__name__}; expected {types[0].__name__}")
         fields[name] = value
     fields["headers"] = _pairs_in(document.get("headers", []))
     fields["failure"] = _failure_in(document.get("failure"))

@@ -57,7 +57,7 @@ def event_times(exchange: Exchange, parsed: ParsedResponse) -> EventTimes | None
 
 
 def first_byte_ns(exchange: Exchange) -> int | None:
-    """When the first byte of the body came, ns; None where none did."""
+    """When the first byte of the body came, ns; None if none did."""
     reads = exchange.reads
     for i in range(0, len(reads), READ_WIDTH):
         if reads[i + END]:
@@ -270,7 +270,7 @@ class Recorder:
             row["token_source"] = "server" if known is not None else "tokenizer"
 
     def _count_output(self, parsed: ParsedResponse) -> int | None:
-        """Tokens of all that was said, each kind's text counted whole; None where it is longer than COUNTED_CHARACTERS."""
+        """Tokens of all text, each kind's text counted as a whole; None if it is longer than COUNTED_CHARACTERS."""
         if sum(map(len, parsed.event_texts)) > COUNTED_CHARACTERS:
             return None
         said: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The notes of rows: kept as (code, fields), asked by code, in words only where a person looks.
+"""The notes of rows: stored as (code, fields), searched by code, and written as text only for people.
 
 A row in memory has `Note` objects. A frame has a list of structs, `code` and `fields`, the latter as JSON: so that a note's
 figures keep their types in a Parquet file, whatever their names are. `warnings`, which people read, is made from it.

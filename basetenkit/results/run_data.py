@@ -1,4 +1,4 @@
-"""RunData: the rows of a run, its chunks, raw exchanges and manifest, whatever they came from.
+"""RunData: the rows of a run, its chunks, raw exchanges and manifest, from any source.
 
 A saved run's folder is one source, frames in memory are another; an importer of another tool's results makes the latter.
 Analysis takes a RunData and nothing else, and `Run` is one, with the figures as attributes. Nothing is read before it is asked
@@ -156,7 +156,7 @@ class RunData:
 
     @property
     def window(self) -> Window:
-        """What of each level and repeat is measured."""
+        """The measured window: which requests of each level and repeat figures use."""
         return self._window or BY_RULE
 
     @property

@@ -1,4 +1,4 @@
-"""The columns of `run.requests` and `run.chunks`: type and meaning of each, here and nowhere else.
+"""The columns of `run.requests` and `run.chunks`: type and meaning of each, defined only here.
 
 A value that was not measured is null. Names that end in `_s` are Float64 seconds on one monotonic clock.
 """
@@ -19,92 +19,111 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "repeat": (pl.Int32(), "which repeat of the level, from 0"),
     "phase": (
         pl.String(),
-        "'preflight', 'warmup', 'ramp' (before the load has settled), 'measured', or 'cooldown' (keeps the load on until every "
-        "measured request has ended); figures use 'measured' only",
+        "'preflight', 'warmup', 'ramp' (before the load has settled), 'measured', or 'cooldown' (keeps the load constant until "
+        "every measured request has ended); figures use 'measured' only",
     ),
     "number": (
         pl.Int64(),
-        "the request's place among those of its level and repeat, from 0; the same for each attempt",
+        "position of the request in its level and repeat, from 0; the same for each attempt",
     ),
-    "attempt": (pl.Int64(), "which try this is, from 1; only what failed in the warm-up is tried again"),
+    "attempt": (pl.Int64(), "number of this attempt, from 1; only failed warm-up requests are sent again"),
     "conversation_id": (
         pl.String(),
-        "the conversation that the request is a turn of: the id of its first turn's request",
+        "the request's conversation: the request_id of its first turn",
     ),
-    "turn": (pl.Int64(), "which turn of its conversation, from 1"),
+    "turn": (pl.Int64(), "number of the turn in its conversation, from 1"),
     "message_count": (
         pl.Int64(),
-        "messages in the request's history, the last one among them; null outside conversations",
+        "messages in the request, including the last one; null outside conversations",
     ),
     "in_window": (pl.Boolean(), "whether the figures use the row: measured, and not left out by the window"),
     "started_at": (
         pl.Datetime("us", "UTC"),
-        "when it was sent, by the wall clock; for people, no figure comes from it",
+        "when it was sent, by the wall clock; for people only, no figure uses it",
     ),
-    "scheduled_s": (pl.Float64(), "since the level's start: due; in a closed loop, when its user was free"),
+    "scheduled_s": (
+        pl.Float64(),
+        "when the request was due, since the level's start; in a closed loop, when its user was free",
+    ),
     "start_s": (
         pl.Float64(),
-        "since the level's start: taken up; start_s - scheduled_s is the client's lag, connecting lies between start_s and sent_s",
+        "when the client started it, since the level's start; start_s - scheduled_s is the client's lag, and connecting takes "
+        "place between start_s and sent_s",
     ),
-    "sent_s": (pl.Float64(), "since the level's start: first byte written"),
-    "end_s": (pl.Float64(), "since the level's start: over, whatever happened"),
-    "upload_s": (pl.Float64(), "from the send to the request's last byte handed over"),
+    "sent_s": (pl.Float64(), "when its first byte was written, since the level's start"),
+    "end_s": (pl.Float64(), "when it ended in any way, since the level's start"),
+    "upload_s": (pl.Float64(), "from the send until the request's last byte was written"),
     "ttft_s": (
         pl.Float64(),
-        "from the send to the first non-empty content, reasoning, refusal or tool-call delta; null if not streamed, or if the "
-        "head told the stream's length",
+        "from the send to the first non-empty content, reasoning, refusal or tool-call delta; null if not streamed, or if a "
+        "header gave the length of the stream",
     ),
     "first_byte_s": (pl.Float64(), "from the send to the first body byte"),
     "first_content_s": (
         pl.Float64(),
-        "from the send to the first non-empty content delta; later than ttft_s where reasoning came first",
+        "from the send to the first non-empty content delta; later than ttft_s if reasoning came first",
     ),
     "tpot_s": (
         pl.Float64(),
         "time per output token: (e2e_s - ttft_s) / the text's tokens that came after the first message; hidden reasoning and "
-        "other choices do not count; null if no token came later than the first",
+        "other choices do not count; null if no token came after the first message",
     ),
     "e2e_s": (
         pl.Float64(),
-        "from the send to the last output token's arrival; to the end of the body where the response was not streamed",
+        "from the send to the arrival of the last output token; if not streamed, to the end of the body",
     ),
     "ttft_error_s": (
         pl.Float64(),
-        "proven bound: the event came no later than ttft_s says, and at most this much earlier",
+        "proven bound: the token came at ttft_s, or at most this much earlier",
     ),
     "e2e_error_s": (pl.Float64(), "the same bound for e2e_s"),
-    "clock": (pl.String(), "'kernel' where the operating system stamped the bytes, else 'user'"),
+    "clock": (pl.String(), "'kernel' if the operating system timestamped the bytes, else 'user'"),
     "dns_s": (
         pl.Float64(),
-        "name look-up of the connection that it opened; null on a reused one, and never inside ttft_s",
+        "DNS look-up for the connection that it opened; null on a reused one; never part of ttft_s",
     ),
-    "connect_s": (pl.Float64(), "TCP connect of the connection that it opened; likewise"),
-    "tls_s": (pl.Float64(), "TLS handshake of the connection that it opened; likewise"),
+    "connect_s": (
+        pl.Float64(),
+        "TCP connect of the connection that it opened; null on a reused one; never part of ttft_s",
+    ),
+    "tls_s": (
+        pl.Float64(),
+        "TLS handshake of the connection that it opened; null on a reused one; never part of ttft_s",
+    ),
     "rtt_s": (
         pl.Float64(),
-        "the connection's smoothed round trip when the response ended (TCP_INFO); null where the system does not say",
+        "the connection's smoothed round trip when the response ended (TCP_INFO); null if the system does not report it",
     ),
-    "retransmits": (pl.Int64(), "segments that this side sent again on the connection (TCP_INFO)"),
-    "input_tokens": (pl.Int64(), "the accounted figure: the server's where it can be believed, else the tokenizer's"),
-    "output_tokens": (pl.Int64(), "the accounted figure, likewise"),
+    "retransmits": (pl.Int64(), "segments that this machine sent again on the connection (TCP_INFO)"),
+    "input_tokens": (
+        pl.Int64(),
+        "input tokens that figures use: the server's count if it is plausible, else the tokenizer's",
+    ),
+    "output_tokens": (
+        pl.Int64(),
+        "output tokens that figures use: the server's count if it is plausible, else the tokenizer's",
+    ),
     "token_source": (
         pl.String(),
-        "'server' or 'tokenizer': whose output count is used (for embeddings, whose input count)",
+        "'server' or 'tokenizer': the source of output_tokens (for embeddings, of input_tokens)",
     ),
-    "input_tokens_target": (pl.Int64(), "what the scenario asked for"),
-    "output_tokens_target": (pl.Int64(), "what the scenario asked for; sent as max_tokens"),
+    "input_tokens_target": (pl.Int64(), "input tokens that the scenario requested"),
+    "output_tokens_target": (pl.Int64(), "output tokens that the scenario requested; sent as max_tokens"),
     "input_tokens_server": (
         pl.Int64(),
-        "as the server reported it; null where it did not, or where it cannot be believed",
+        "input tokens that the server reported; null if it reported none, or an implausible number",
     ),
-    "output_tokens_server": (pl.Int64(), "as the server reported it, likewise"),
-    "reasoning_tokens": (pl.Int64(), "as the server reported it; part of its output count"),
+    "output_tokens_server": (
+        pl.Int64(),
+        "output tokens that the server reported; null if it reported none, or an implausible number",
+    ),
+    "reasoning_tokens": (pl.Int64(), "reasoning tokens that the server reported; part of its output count"),
     "cached_tokens": (pl.Int64(), "input tokens from the server's cache, as the server reported them"),
     "input_tokens_client": (pl.Int64(), "the prompt's tokens by the tokenizer, without the server's chat template"),
     "output_tokens_client": (pl.Int64(), "the output's tokens by the tokenizer, counted on the whole text at once"),
-    "output_chunks": (pl.Int64(), "output events that came"),
+    "output_chunks": (pl.Int64(), "output events that arrived"),
     "batch_size": (pl.Int64(), "inputs in the request (embeddings)"),
-    "embedding_dimension": (pl.Int64(), "numbers in each vector that came back"),
+    "embedding_dimension": (pl.Int64(), "numbers in each vector of the response"),
     "image_count": (pl.Int64(), "images in the request"),
     "image_bytes": (pl.Int64(), "bytes of those images as encoded, before base64"),
     "image_pixels": (pl.Int64(), "pixels of those images"),
@@ -112,35 +131,35 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
         pl.String(),
         "ok, http_error, api_error, incomplete, empty, malformed, timeout, connection_error or cancelled",
     ),
-    "status": (pl.Int64(), "the HTTP status; null where no response head came"),
-    "error_message": (pl.String(), "one sentence; null where the outcome is ok"),
+    "status": (pl.Int64(), "the HTTP status; null if no response head came"),
+    "error_message": (pl.String(), "one sentence; null if the outcome is ok"),
     "error_cause": (
         pl.String(),
-        "why a request was not sent, where it is known: 'own_limit' (of this machine), 'unresolved', 'refused', "
+        "why a request was not sent, if known: 'own_limit' (of this machine), 'unresolved', 'refused', "
         "'tls_certificate' or 'tls_handshake'",
     ),
     "error_source": (pl.String(), "'model', 'gateway' or 'unknown'"),
     "upstream_request_id": (pl.String(), "the id that the server gave the request"),
     "wire_format": (pl.String(), "'sse', 'ndjson', 'json', 'text' or 'embedding'"),
-    "finish_reason": (pl.String(), "as the server reported it"),
-    "host": (pl.String(), "the machine that sent it, where a cluster sends; else null"),
+    "finish_reason": (pl.String(), "the finish reason that the server reported"),
+    "host": (pl.String(), "the machine that sent it; null without a cluster"),
     "worker": (pl.String(), "the address of the Dask worker that sent it; null without a cluster"),
     "text": (pl.String(), "the whole output text"),
     "notes": (
         NOTES,
-        "notes on this response, each as its code and, as a JSON object, its figures",
+        "notes on this response: each has a code, and its figures as a JSON object",
     ),
     "warnings": (pl.List(pl.String()), "the same notes in words, each as 'code: sentence'"),
 }
 
 CHUNK_COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "request_id": (pl.String(), "the row that the chunk belongs to"),
-    "index": (pl.Int32(), "which output event, from 0"),
-    "arrival_s": (pl.Float64(), "since the send: when the byte that completed the event came, at the latest"),
-    "error_s": (pl.Float64(), "proven bound: it came at most this much earlier"),
+    "index": (pl.Int32(), "number of the output event, from 0"),
+    "arrival_s": (pl.Float64(), "latest time at which the byte that completed the event came, since the send"),
+    "error_s": (pl.Float64(), "proven bound: it came at arrival_s, or at most this much earlier"),
     "tokens": (pl.Int32(), "tokens of the event's text by the tokenizer; null unless counted"),
-    "text_start": (pl.Int32(), "where its text begins in the row's text (content events), in characters"),
-    "text_end": (pl.Int32(), "where its text ends, likewise"),
+    "text_start": (pl.Int32(), "where its text starts in the row's text, in characters (content events)"),
+    "text_end": (pl.Int32(), "where its text ends in the row's text, in characters (content events)"),
 }
 
 SCHEMA = {name: kind for name, (kind, _) in COLUMNS.items()}

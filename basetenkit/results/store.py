@@ -1,4 +1,4 @@
-"""A run as a folder: written as it goes, read back whole, the same layout from the first second to the last.
+"""A run as a folder: written during the run, read as a whole, with the same layout from the start to the end.
 
     run.json                         schema version, config (no secrets), metadata, levels, which are done and why each ended
     levels/000/requests-00001.parquet    rows of level 0, a part a second; one part once the level is done
@@ -94,7 +94,7 @@ class RunFolder:
         return self.run_file.is_file()
 
     def create(self) -> None:
-        """StoreError where the folder cannot be made, is not a run folder but has files, or cannot be written."""
+        """StoreError if the folder cannot be made, is not a run folder but has files, or cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             others = [p.name for p in self.path.iterdir() if p.name not in self.own]
@@ -111,7 +111,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder's lock; StoreError where another writer has it. The lock goes with its process."""
+        """Holds the folder's lock; StoreError if another writer has it. The lock goes with its process."""
         try:
             handle = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -232,7 +232,7 @@ class RunFolder:
 
 
 def _lock(handle: int) -> bool:
-    """An exclusive lock that ends with the process; False where another holds it."""
+    """An exclusive lock that ends with the process; False if another holds it."""
     try:
         import fcntl
     except ImportError:  # Windows

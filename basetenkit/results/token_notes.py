@@ -1,4 +1,4 @@
-"""Why the accounts of a response's tokens differ, where that can be told: asked for, reported by the server, counted by the
+"""Why the token counts of a response differ, if the reason is known: requested, reported by the server, counted by the
 tokenizer, output chunks.
 
 Each reason is a note on the row. They are looked for in the order in which one explains away another: a token that the server

@@ -22,7 +22,8 @@ RULE = (
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What of each level and repeat is measured. All None: the rule. Times are in s since the level's start, by start."""
+    """Which requests of each level and repeat are measured. If all fields are None, `RULE` applies. Times are in s since the
+    level's start; a request counts by its start."""
 
     skip_first: int | None = None
     skip_last: int | None = None

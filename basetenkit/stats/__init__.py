@@ -1,1 +1,1 @@
-"""Estimates, intervals and tests of plain arrays; they know no requests."""
+"""Estimates, intervals and tests on plain arrays, independent of requests."""

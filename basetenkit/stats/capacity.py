@@ -1,11 +1,12 @@
 """The largest load that keeps a service level, from blocks of requests at several loads: one posterior for all blocks.
 
-Requests near capacity fail together, so a block of 1,500 of them says as much as a few dozen independent ones, and a block without
-a failure shows nothing of that. One design effect for the whole search, with a strong prior, makes the interval honest.
+Near capacity, requests fail together, so a block of 1,500 requests has as much information as a few dozen independent ones, and
+a block without a failure does not show this. One design effect for the whole search, with a strong prior, makes the interval
+wide enough.
 
 The model: with x the logarithm of a load and theta that of the capacity, the logit of the good share falls with slope s from the
 target at theta. A shift sigma lets the server's capacity move between blocks, and SLACK lets the curve differ from a logistic one
-far from theta. docs/concepts/capacity.md has the simulations that this was chosen by.
+far from theta. docs/concepts/capacity.md has the simulations behind this choice.
 """
 
 from __future__ import annotations

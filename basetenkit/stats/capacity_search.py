@@ -1,6 +1,6 @@
-"""The search for a capacity: which block comes next, and when to stop. It sends nothing and knows no clock: whoever runs it
-performs each `Ask` and hands back a `Block`, on a real endpoint or in virtual time. The same blocks lead to the same asks, so
-a search that was interrupted goes on where it was by being shown its blocks again.
+"""The search for a capacity: which block comes next, and when to stop. It sends nothing and uses no clock: the caller performs
+each `Ask` and hands back a `Block`, on a real endpoint or in virtual time. The same blocks lead to the same asks, so an
+interrupted search continues if it gets its earlier blocks again.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What became of an Ask. `p95_s`: the 95th percentile of E2E, in s; None if nothing succeeded."""
+    """The result of an Ask. `p95_s`: the 95th percentile of E2E, in s; None if nothing succeeded."""
 
     evidence: Evidence
     p95_s: float | None = None
@@ -77,7 +77,7 @@ class SearchOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a search found. `posterior` is None where no bracket was found."""
+    """What a search found. `posterior` is None if no bracket was found."""
 
     outcome: SearchOutcome
     posterior: Posterior | None
@@ -107,8 +107,8 @@ class Rules:
 
 
 class Search:
-    """One search. `next()` gives the block to perform, or None at the end, when `answer` is there; `take` is given what became of
-    it. `e2e_s`: the median E2E of single requests, in s."""
+    """One search. `next()` gives the block to perform, or None at the end, when `answer` is there; `take` gets the result of
+    the block. `e2e_s`: the median E2E of single requests, in s."""
 
     def __init__(self, rules: Rules, e2e_s: float) -> None:
         self.rules, self.blocks, self.kinds = rules, list[Evidence](), list[BlockKind]()
@@ -125,7 +125,7 @@ class Search:
         return self._ask
 
     def take(self, block: Block) -> None:
-        """Goes on with what became of the last ask."""
+        """Continues with the result of the last ask."""
         if self._ask is None:
             raise ValueError("the search has ended")
         self.blocks.append(block.evidence)

@@ -1,10 +1,10 @@
-"""Intervals of rates: what came in equal parts of a stretch of time, over that time.
+"""Intervals of rates, from the counts in equal parts of a stretch of time.
 
-Counts in a closed loop undo each other: a long gap is made up by short ones later. So the smallest batches make their mean look
-less certain than it is, and the largest are few. The variance is therefore the mean of those that 20, 10 and 5 batches give, with
-9 degrees of freedom. If the counted events come in lumps that last (`slow`: tokens of an open loop, or responses as long as one of
-5 batches), or where the 20 counts are alike their neighbours (a server that drifts), counts forget slowly, and the widest of the
-three counts, as for means of requests.
+Counts in a closed loop compensate each other: short gaps follow a long one. So with the smallest batches the mean seems less
+certain than it is, and there are only few of the largest batches. The variance is therefore the mean of those that 20, 10 and 5
+batches give, with 9 degrees of freedom. If the counted events come in long groups (`slow`: tokens of an open loop, or responses
+as long as one of 5 batches), or if each of the 20 counts is similar to its neighbours (a server that drifts), counts depend on
+earlier counts for a long time. Then the widest of the three is used, as for means of requests.
 """
 
 from __future__ import annotations

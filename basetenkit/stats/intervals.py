@@ -1,14 +1,14 @@
-"""Honest 95% intervals for one run whose requests depend on each other.
+"""95% intervals for one run, which take into account that its requests depend on each other.
 
-Requests of a run share waves, batches and a server that drifts; a bootstrap over requests is then far too sure of itself.
+Requests of a run share waves, batches and a server that drifts, so intervals of a bootstrap over requests are far too narrow.
 Here batch means give the standard error of a series in start order (Schmeiser 1982), and with it the number of independent
-requests that would say as much; a quantile's interval is the binomial rank interval of that number (Woodruff 1952; Heidelberger
-and Lewis 1984), a fraction's is Clopper-Pearson on it (Korn and Graubard 1998).
+requests with the same information; a quantile's interval is the binomial rank interval of that number (Woodruff 1952;
+Heidelberger and Lewis 1984), a fraction's is Clopper-Pearson on it (Korn and Graubard 1998).
 
-Several short runs spread in time (`parts` says which run each value is of) know more of drift than one: their values are pooled,
+Several short runs spread over time (`parts` has the run of each value) show more of a drift than one: their values are pooled,
 and the spread of the runs' means gives the standard error. Percentiles of runs are never averaged.
 
-Where so few requests cannot bound a tail from above, `high` is None: print ">= low". Below 20 values there is no interval.
+If there are too few requests to bound a tail from above, `high` is None: print ">= low". Below 20 values there is no interval.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def standard_error(of: Moments, floor: bool = True) -> tuple[float, int]:
 
 def inflation(means: Array, corrected: bool = True) -> float:
     """How many times the standard error of 20 batch means is what it should be, by what is left of their correlation. `corrected`
-    for the bias that so few values give it (Marriott and Pope 1954)."""
+    for its bias with few values (Marriott and Pope 1954)."""
     phi = lag_one(means)
     if corrected and means.any():
         phi += (1 + 4 * phi) / 20
@@ -217,7 +217,7 @@ def quantiles_of(
     at: Callable[[Sequence[int]], Sequence[float]],
     shares: Callable[[Sequence[float]], Sequence[Moments]],
 ) -> list[Estimate]:
-    """`quantiles` of `n` values that need not be at hand: `at` gives those of some ranks (1 is the least), `shares` the moments
+    """`quantiles` of `n` values that need not be in memory: `at` gives those of some ranks (1 is the least), `shares` the moments
     of "is at most" each of some limits."""
     if not n:
         return [NOTHING for _ in ps]
@@ -269,7 +269,7 @@ def fraction(good: Sequence[bool] | Marks, parts: Labels | None = None, like: Ar
 
 
 def batch_means(values: Sequence[float] | Array, batches: int = 20) -> Array | None:
-    """Means of `batches` equal stretches of a series in order; None where a stretch would have fewer than 2 values."""
+    """Means of `batches` equal stretches of a series in order; None if a stretch would have fewer than 2 values."""
     x = np.asarray(values, float)
     return None if len(x) < 2 * batches else means_of_batches(x, batches)
 
@@ -284,7 +284,7 @@ def mann_kendall(series: Array) -> tuple[float, float]:
 
 
 def lag_one(series: Array) -> float:
-    """The lag-1 autocorrelation of a short series; 0 where it does not vary."""
+    """The lag-1 autocorrelation of a short series; 0 if it does not vary."""
     d = series - series.mean()
     total = float((d * d).sum())
     return float((d[1:] * d[:-1]).sum()) / total if total > 0 else 0.0

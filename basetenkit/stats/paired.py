@@ -1,4 +1,5 @@
-"""What pairs of blocks say of two endpoints: one of three verdicts on the ratio of a metric, and how many more pairs it takes.
+"""Compares two endpoints by pairs of blocks: one of three verdicts on the ratio of a metric, and how many more pairs are
+needed.
 
 A block is one observation. Its mean goes into a t interval over the pairs' log ratios; a percentile has no block value worth
 averaging, so the pooled one is tested by swapping the labels within pairs, and its interval is those ratios that such a test
@@ -89,7 +90,7 @@ def _decide(
 
 def _more(k: int, m: float, s: float, margin: float) -> int | None:
     """Further pairs until one of the other verdicts is reached with a chance of 80%, if things are as they look now; None
-    where that takes more than MOST_PAIRS."""
+    if that takes more than MOST_PAIRS."""
     room = [(abs(m), 0.975), (margin - abs(m), 0.95)]
     for n in range(k + 1, MOST_PAIRS):
         power = _t(0.80, n - 1)

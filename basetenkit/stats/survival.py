@@ -1,4 +1,4 @@
-"""Figures of requests of which some were cut before they ended: of those it is known only that they took longer.
+"""Figures of requests of which some were cut before they ended, so that only a lower bound of their time is known.
 
 A mean of the others alone would be the better the more requests hung. The restricted mean (Royston and Parmar 2013) counts every
 request up to a limit: the area under the survival curve. Failures compete with success, so the share that ended well by a time is

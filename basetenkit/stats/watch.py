@@ -1,4 +1,4 @@
-"""When a series of runs has changed: an alarm whose false rate is known, then where the change is.
+"""Detects changes in a series of runs: an alarm with a known false rate, then the place of the change.
 
 Somebody looks at a history each day, so a test at 1% a day would raise false alarms all the time. The alarm here is a cumulative
 sum (Page 1954) of self-starting scores (Hawkins 1987; Hawkins and Olwell 1998, chapter 7): each run is compared with all those
@@ -126,7 +126,7 @@ def line(values: Array, at: Array, slope: float) -> Array:
 
 
 def theil_sen(values: Array, at: Array) -> tuple[float, float, float]:
-    """(slope per second, low, high): the median of the slopes between pairs, its 95% interval by the ranks (Sen 1968). Zeros where
+    """(slope per second, low, high): the median of the slopes between pairs, its 95% interval by the ranks (Sen 1968). Zeros if
     no two values have different times."""
     if len(values) < 2 or (at == at[0]).all():
         return 0.0, 0.0, 0.0

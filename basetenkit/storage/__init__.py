@@ -1,1 +1,1 @@
-"""Buckets: their addresses and credentials, and a local folder that a thread keeps the same as a prefix of a bucket."""
+"""Buckets: their addresses and credentials, and a thread that copies a local folder to a prefix of a bucket."""

@@ -1,4 +1,5 @@
-"""Storage: the address of a folder in a bucket, and how to get in. A URL alone serves where the environment has the credentials."""
+"""Storage: the address of a folder in a bucket, with credentials and options. A URL alone serves where the environment has the
+credentials."""
 
 from __future__ import annotations
 
@@ -36,26 +37,27 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class Storage:
-    """A folder in a bucket, with what it takes to reach it. It goes wherever a run's folder goes.
+    """A folder in a bucket, with its credentials and options. You can use it wherever you can use the folder of a run.
 
     Parameters
     ----------
     url : `s3://bucket/path`, `gs://bucket/path` or `az://container/path`.
-    endpoint : the store's own address if it is not the cloud's: MinIO, R2, OCI, an emulator. Of Azure with the account's name.
+    endpoint : the address of a store outside the cloud's own: MinIO, R2, OCI, an emulator. For Azure it includes the account's
+        name.
     region, profile : of S3; else AWS_REGION, AWS_PROFILE and ~/.aws.
     access_key_id, secret_access_key, session_token : of S3; else AWS_ACCESS_KEY_ID and so on, ~/.aws/credentials, or the
         machine's role.
     account_name, account_key, sas_token, connection_string : of Azure; else AZURE_STORAGE_ACCOUNT_NAME and so on.
     credentials_file : of Google, the JSON file of a service account; else GOOGLE_APPLICATION_CREDENTIALS, or the machine's role.
     anonymous : send requests without a signature.
-    spool : the local folder under which a run is kept until all of it is in the bucket; else BASETENKIT_SPOOL, or the user's
-        cache folder.
-    retry_s : s for which an upload that fails is tried again after the run's last level; 60 if not given.
-    timeout_s : s that one request to the store may take.
+    spool : the local folder in which a run is kept until all of it is in the bucket; else BASETENKIT_SPOOL, or the user's cache
+        folder.
+    retry_s : for how many s after the run's last level a failed upload is repeated; default 60.
+    timeout_s : timeout of one request to the store in s.
 
     Raises
     ------
-    ConfigError : the URL is none of a bucket, or an option is not for this store.
+    ConfigError : the URL is not that of a bucket, or an option is not for this store.
 
     Examples
     --------
@@ -113,7 +115,7 @@ class Storage:
 
     @property
     def store(self) -> str:
-        """The name of the kind of store, for people."""
+        """The kind of store, as text."""
         return _STORES[self.scheme]
 
     def option(self, name: str) -> Any:

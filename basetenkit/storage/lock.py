@@ -1,4 +1,4 @@
-"""One writer per folder of a bucket: an object that only one can create, and that its holder renews.
+"""One writer per folder of a bucket: an object that only one process can create, and that this process renews.
 
 The object holds a random token: a create whose answer was lost is repeated by the client, finds its own object there, and must
 know it. Ages are taken by the store's clock alone, so that no machine's clock matters. A lock that was not renewed for LEASE_S

@@ -1,4 +1,4 @@
-"""A thread that keeps a folder of a bucket the same as a local folder, while that is written.
+"""A thread that copies a local folder to a folder of a bucket while it is written.
 
 Each pass looks at the local files and uploads what is new, in an order in which a kill at any moment leaves a folder that can
 be read: first what replaces other files, then deletions, then the rest, and last the file that says what is there (`last`), as

@@ -1,4 +1,4 @@
-"""A Storage -> the object of obstore that speaks to it. Credentials are read when it is made, so that a new one has fresh ones.
+"""A Storage -> the obstore object that connects to it. Credentials are read when it is made, so that a new one has fresh ones.
 
 obstore reads the environment and the roles of machines by itself. What it does not read is read here: ~/.aws of S3, and the
 connection string of Azure.

@@ -1,4 +1,4 @@
-"""Why a store did not do what was asked for, from the exceptions of obstore and the store's own codes: one sentence each.
+"""Why a request to a store failed, from the exceptions of obstore and the store's own codes: one sentence each.
 
 The exceptions quote addresses and the store's answer, which may hold a signature: of them only codes are shown.
 """

@@ -1,11 +1,12 @@
-"""How wrong this machine is at this load: the same load against the embedded endpoint, which knows when it wrote each token.
+"""The measurement error of this machine at this load: sends the same load to the embedded endpoint, which logs when it wrote
+each token.
 
-The endpoint runs in a process of its own on the same machine, so both use the same clock. The comparison covers what a client can
-know: the time from a request's receipt at the server's kernel to the server's own write of a token, against the client's
-figure from its send to that token's arrival. The way across loopback (some microseconds) is in the bias.
+The endpoint runs in its own process on the same machine, so both use the same clock. The true value is the time from the moment
+at which the server's OS kernel received the request to the server's write of a token. It is compared with the client's time
+from its send to that token's arrival. The bias includes the way across loopback (some microseconds).
 
-A figure's bias is the client's minus the truth, request by request. It is valid for this machine, this level and this process
-(a busy kernel disturbs); lay it beside the results that were measured here.
+The bias of a figure is the client's value minus the true value, for each request. It is valid for this machine, this level and
+this process (a busy notebook kernel changes it). Compare it with the results that were measured here.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ METRICS = {"ttft_s": "Time to first token", "e2e_s": "End-to-end latency", "tpot
 
 @dataclass(frozen=True)
 class Calibration:
-    """The result. `frame`: one row per level and metric: `truth_s` (median), and the bias in s: mean, p50, p90, p99, the
-    largest by size; `bound_p99_s`, the error that the client itself stated; `outside`, requests whose truth lies outside it."""
+    """What `bk.calibrate` returns. `frame`: one row per level and metric: `truth_s` (the median of the true values); the bias
+    in s as mean, p50, p90, p99 and the largest absolute value; `bound_p99_s`, the error bound that the client stated;
+    `outside`, the number of requests with a true value outside their bound."""
 
     frame: pl.DataFrame
     run: Run
@@ -58,7 +60,7 @@ class Calibration:
         return html_table(rows)
 
     def chart(self) -> alt.Chart:
-        """Bias against the number in flight: the median as a point, p99 as a line above it, a figure a colour."""
+        """Bias over the number in flight: the median as a point, p99 as a line above it, one colour per figure."""
         a = chart_utils.altair()
         if not self.frame.height:
             return chart_utils.nothing("Bias against load", "No level has a successful request.")
@@ -87,11 +89,12 @@ class Calibration:
 def calibrate(
     config: RunConfig, *, ttft_ms: float = 50.0, itl_ms: float = 20.0, tail_ms: float = 5.0, cluster: object = None
 ) -> Calibration:
-    """Runs `config`'s load against the embedded endpoint instead of its own, and says how far each figure is off the truth.
+    """Runs the load of `config` against the embedded endpoint instead of its own, and returns the true error of each figure.
 
-    The endpoint answers after `ttft_ms`, a token each `itl_ms`, with a role message first and finish and usage `tail_ms` after
-    the last token, as real engines do. Nothing is sent to `config`'s endpoint, and its key goes nowhere.
-    `cluster`: as in `bk.run`, of workers on this machine, as the embedded endpoint answers here alone.
+    The embedded endpoint sends the first token after `ttft_ms`, then one token every `itl_ms`. Like real engines, it sends a
+    role message first, and finish reason and usage `tail_ms` after the last token. Nothing is sent to the endpoint of `config`,
+    and its key is not used. `cluster`: as in `bk.run`, but its workers must be on this machine, because the embedded endpoint
+    is reachable only here.
     """
     with emulator.serve(ttft_ms=ttft_ms, itl_ms=itl_ms, tail_ms=tail_ms) as server:
         url = f"{server.base_url}/v1{TASKS[config.task].route}"

@@ -1,6 +1,6 @@
-"""How much can an endpoint take? The largest load at which the share of requests within the SLO is at least a target, as a
-posterior with a 95% interval, found by blocks of requests at several loads. docs/concepts/capacity.md says how, and how far to
-trust it.
+"""The search for the capacity of an endpoint: the largest load at which the share of requests within the SLO is at least a
+target, as a posterior with a 95% interval, from blocks of requests at several loads. docs/concepts/capacity.md describes the
+method and its limits.
 """
 
 from __future__ import annotations
@@ -56,19 +56,20 @@ async def capacity(
     save_to: str | Path | None = None,
     certificate: bool = True,
 ) -> Capacity:
-    """The largest load at which at least `goodput` of all requests keep the SLO; await it in a cell.
+    """Finds the largest load at which at least `goodput` of all requests meet the SLO; await it in a cell.
 
     Parameters
     ----------
     config : one scenario; its loads, `max_requests`, `repeats` and `until` are not used.
     slo : limits in s, e.g. {"ttft_s": 0.5}; None: those of the config.
-    goodput : the share of requests that must keep every limit, e.g. 0.95. Failed, refused and timed-out requests keep none.
+    goodput : the share of requests that must be within every limit, e.g. 0.95. Failed, refused and timed-out requests are not.
     load : "request_rate" (requests per second, Poisson arrivals by default) or "concurrency" (requests in flight).
-    low, high : loads between which to look; None: anything.
-    precision : the search stops when the 97.5% over the 2.5% quantile is below (1 + precision)**2, about 1.2 for 0.10.
-    budget : a Budget, or its fields; None: 30 minutes. It is exceeded by one block at most.
-    save_to : a folder. The same call again goes on with the block at which it was.
-    certificate : whether a last block confirms the low end, the load to plan with.
+    low, high : the range of loads to search; None: no limit.
+    precision : the search stops when the 97.5% quantile divided by the 2.5% quantile is below (1 + precision)**2, about 1.2 for
+        0.10.
+    budget : a Budget, or its fields; None: 30 minutes. The search exceeds it by at most one block.
+    save_to : a folder. The same call with the same folder continues with the block that was not finished.
+    certificate : whether to test the low end, the load to plan with, in a last block.
 
     Returns
     -------
@@ -76,8 +77,8 @@ async def capacity(
 
     Raises
     ------
-    ConfigError : the settings are impossible, or differ from those of the search in `save_to`. What the endpoint does raises
-    nothing.
+    ConfigError : the settings are impossible, or differ from those of the search in `save_to`. A failure of the endpoint raises
+    no error.
 
     Examples
     --------
@@ -120,7 +121,8 @@ async def _search(
 
 
 def capacity_sync(config: RunConfig, **options: Any) -> Capacity:
-    """`capacity` for a script, or for a cell that cannot await; it blocks the calling thread. Arguments and errors as there."""
+    """`capacity` for a script, or for a cell that cannot await; it blocks the calling thread. It has the same arguments and
+    errors."""
     return wait_for(lambda: capacity(config, **options))
 
 

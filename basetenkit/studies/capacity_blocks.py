@@ -49,7 +49,7 @@ class BlockRecord:
         return Evidence(self.load, self.n, self.good, self.design, self.abandoned)
 
     def evidence_with(self, unknown_good: bool) -> Evidence:
-        """The same if all requests that nobody could judge were good, or bad."""
+        """The same if all requests that could not be judged were good, or bad."""
         more = self.unknown if unknown_good else 0
         return Evidence(self.load, self.n + self.unknown, self.good + more, self.design, self.abandoned)
 

@@ -1,4 +1,4 @@
-"""What a search for a capacity found: figures, a row per block, sentences, a chart."""
+"""The result of a search for a capacity: figures, one row per block, sentences, a chart."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ UNITS = {True: "requests/s", False: "requests in flight"}
 class Capacity:
     """What `bk.capacity` returns.
 
-    `value`, `low`, `high`: the largest load that keeps the SLO, as the posterior's median and 95% interval, in requests per
-    second or requests in flight; None if there is no such number, and `outcome` says why. Plan with `low`. `resolved`: whether
-    the interval is as narrow as was asked for. `certificate`: "kept", "not shown" or "not kept" by a fresh block at `low`, or
-    "not run". `design_effect`: how many requests near capacity say as much as one independent one. `frame`: one row per block,
-    with the posterior after it. `runs`: a Run per block, the single requests first. `caveats`: what to know before using the
-    figures. `usd_per_million_output_tokens`: cost at `low`, by the certificate's block and the config's price, or None.
+    `value`, `low`, `high`: the largest load that meets the SLO, as the posterior's median and 95% interval, in requests per
+    second or requests in flight; None if there is no such number, and `outcome` has the reason. Plan with `low`. `resolved`:
+    whether the interval is as narrow as requested. `certificate`: the result of a last block at `low`: "kept", "not shown" or
+    "not kept", or "not run". `design_effect`: how many requests near capacity carry as much information as one independent
+    request. `frame`: one row per block, with the posterior after that block. `runs`: one Run per block; the first has the
+    single requests. `caveats`: limits of the result. `usd_per_million_output_tokens`: the cost at `low`, from the certificate's
+    block and the config's price, or None.
     """
 
     outcome: str

@@ -3,7 +3,7 @@
 Requests of a block share waves and whatever else the server does, so a block is one observation: the test is on the mean
 over pairs of the log ratio of two block means (t), and of the pooled p95 by swapping the labels within pairs. A drift that
 both endpoints share falls out of a pair; one that only one of them has does not, and no pairing can see it: the sentence is
-"differed in this comparison". Endpoints are called equal only where the difference is shown to lie within a margin (two
+"differed in this comparison". Endpoints are called equal only if the difference is shown to lie within a margin (two
 one-sided tests; Schuirmann 1987): that no difference was found is not that there is none.
 """
 
@@ -41,10 +41,10 @@ MAY_DIFFER = {"endpoint", "request_params", "tokenizer", "slo", "capture", "capt
 
 @dataclass(frozen=True)
 class EndpointComparison:
-    """What `compare_endpoints` found. `verdict`: "differs", "equal within the margin" or "not enough data", of `metric`;
-    `sentence` says it in words, and how many more pairs would do. `frame`: one row a metric and test: `ratio` (b / a) with
-    `low` and `high` (95%), `pairs`, `verdict`, `more_pairs`. `blocks`: one row per block, in the order they were run. `control`:
-    the same frame for A against A, where it was asked for. `words`: what has to be said with it."""
+    """What `compare_endpoints` returns. `verdict`: "differs", "equal within the margin" or "not enough data", about `metric`;
+    `sentence` is the verdict as text, with how many more pairs would be enough. `frame`: one row per metric and test: `ratio`
+    (b / a) with `low` and `high` (95%), `pairs`, `verdict`, `more_pairs`. `blocks`: one row per block, in the order in which
+    they ran. `control`: the same frame for A against A, if requested. `words`: notes to read with the figures."""
 
     metric: str
     verdict: str
@@ -98,15 +98,16 @@ async def compare_endpoints(
     save_to: Place | None = None,
     cluster: object = None,
 ) -> EndpointComparison:
-    """Runs `pairs` pairs of blocks, A and B in random order, and says whether they differ; await it in a cell.
+    """Measures two endpoints in `pairs` pairs of blocks, A and B in random order, and returns whether they differ; await it in
+    a cell.
 
-    The configs may differ in endpoint, request parameters and tokenizer; the load is the same: one scenario, one level.
-    `block_requests`: requests per block; None: as many as fill `block_seconds` (s) of the faster one, by a pilot block each that
-    counts for nothing, and 3C at least. The first C of a block are left out. `margin`: the relative difference that would not
-    matter. `metric`: the one of the verdict (ttft_s, tpot_s, e2e_s or output_tokens_per_s). `control`: each pair has a second
-    block of A, so that A against A is measured, too. `save_to`: a new folder, here or in a bucket, with a run in it
-    for each block; `cluster`: as in `bk.run`. Nothing is raised for what the endpoints do; ConfigError where the design is
-    impossible.
+    The configs may differ in endpoint, request parameters and tokenizer. The load must be the same: one scenario and one level,
+    with C requests in flight. `block_requests`: requests per block; None: the number that takes the faster endpoint
+    `block_seconds`, measured with one pilot block each, which is not used otherwise, and at least 3C. The first C requests of a
+    block are left out. `margin`: the largest relative difference that does not matter to you. `metric`: the metric of the
+    verdict (ttft_s, tpot_s, e2e_s or output_tokens_per_s). `control`: whether each pair has a second block of A, which measures
+    A against A. `save_to`: a new folder, here or in a bucket, with one run per block; `cluster`: as in `bk.run`. A failure of
+    an endpoint raises no error; ConfigError if the design is impossible.
     """
     metric = metric_name(metric, TESTED) or metric
     _check(config_a, config_b, pairs, margin, metric, block_requests)
@@ -252,7 +253,7 @@ def _observed(run: Run) -> dict[str, list[float]]:
 
 def _throughput(rows: pl.DataFrame, skip: int) -> Iterator[float]:
     """Output tokens per second of the requests that ended between the start of the first request that counts and that of the last
-    one, so that neither the start nor the drain is in it; nothing where a success's tokens are not known."""
+    one, so that neither the start nor the drain is in it; nothing if a success's tokens are not known."""
     ok = rows.filter(pl.col("outcome") == "ok")
     if rows.height <= skip + 1 or ok["output_tokens"].null_count():
         return

@@ -28,7 +28,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class LevelSpending:
-    """Of a level, all repeats together; None where it is not known."""
+    """Of a level, all repeats together; None if it is not known."""
 
     sent: int
     seconds: float | None

@@ -1,4 +1,4 @@
-"""What a report of a fault needs to know of the machine, and no secret: versions, the system, and what limits a measurement here.
+"""Information about the machine for a bug report, without secrets: versions, the system, and limits of measurements here.
 
 Of each variable that may hold a key it says only whether it is set. Whether the OS kernel timestamps is tested, not looked up: one
 byte is sent over a socket of this machine and its stamp is asked for, because sandboxes accept the option and stamp nothing.
@@ -60,7 +60,7 @@ def _stamps(there: socket.socket, here: socket.socket) -> Iterator[int]:
 
 
 def _open_files() -> tuple[int | None, int | None]:
-    """The soft and the hard limit; null where there is none."""
+    """The soft and the hard limit; null if there is none."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -71,7 +71,7 @@ def _open_files() -> tuple[int | None, int | None]:
 
 
 def _dependencies() -> list[str]:
-    """What basetenkit requires, without its extras; nothing where it was not installed but put on the path."""
+    """What basetenkit requires, without its extras; nothing if it was not installed but put on the path."""
     try:
         wanted = importlib.metadata.requires("basetenkit") or []
     except importlib.metadata.PackageNotFoundError:

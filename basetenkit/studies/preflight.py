@@ -1,4 +1,4 @@
-"""One small request before many: does the endpoint answer, in which dialect, and what needs to be fixed.
+"""One small request before a run: whether the endpoint answers, in which dialect, and what to fix.
 
 It is one request, not a probe of variants: what it says of `ignore_eos` or usage is what this one answer showed. A run begins with
 one request of its own (`RunConfig.preflight`), which looks only at whether anybody answers.
@@ -64,12 +64,12 @@ def preflight(
     task: str | None = None,
     request_params: Mapping[str, object] | None = None,
 ) -> Preflight:
-    """Sends one small request and says what it showed. ConfigError if the endpoint's key is missing; what the endpoint does is
-    never raised.
+    """Sends one small request and reports what works and what to fix. ConfigError if the endpoint's key is missing; a failure
+    of the endpoint raises no error.
 
-    `endpoint`: an Endpoint, its URL, or a RunConfig, of which endpoint, task and request_params are taken. `task`: None for
-    "text-to-embeddings" if the URL's path ends in /embeddings, and "text-to-text" if not. `request_params`: further payload
-    fields. No tokenizer is needed.
+    `endpoint`: an Endpoint, its URL, or a RunConfig with endpoint, task and request_params. `task`: None means
+    "text-to-embeddings" if the URL's path ends in /embeddings, else "text-to-text". `request_params`: further payload fields.
+    No tokenizer is needed.
     """
     config = _config(endpoint, task, request_params)
     run = run_sync(config)
@@ -135,7 +135,7 @@ def _times(row: NewRow) -> dict[str, str]:
 
 
 def _options(row: NewRow, body: bytes) -> dict[str, str]:
-    """What became of the options that some servers refuse; a refusal that does not name one may mean any."""
+    """What happened to the options that some servers refuse; a refusal that does not name one may mean any."""
     sent, said = orjson.loads(body), row["error_message"] or ""
     refused = row["status"] in (400, 422)
     out = {}

@@ -1,1 +1,2 @@
-"""When bytes came. The engine stamps and stores; it reads no meaning into what it stores."""
+"""The transport: sends requests and timestamps the bytes of responses. The engine stamps and stores; it reads no meaning into
+what it stores."""

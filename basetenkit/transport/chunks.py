@@ -1,7 +1,7 @@
-"""A chunked body (RFC 9112, 7.1), sans I/O: bytes in, pieces of the body out.
+"""A chunked body (RFC 9112, 7.1), without I/O: bytes in, pieces of the body out.
 
-llhttp reads chunks, too, but as strictly as a server must: it refuses blanks or an empty extension behind a size, and lines that
-end in LF alone, which other clients read. It does not report where a chunk begins, so all chunks are read here.
+llhttp also parses chunks, but as strictly as a server must: it refuses blanks or an empty extension after a size, and lines
+that end in LF only, which other clients accept. It does not report where a chunk begins, so all chunks are parsed here.
 """
 
 from __future__ import annotations

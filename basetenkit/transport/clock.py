@@ -1,18 +1,18 @@
-"""Kernel stamps, two clocks, and the bound that each arrival proves.
+"""Timestamps of the OS kernel, two clocks, and the error bound of each arrival.
 
-Linux stamps a TCP segment as it comes off the wire (SO_TIMESTAMPNS), on CLOCK_REALTIME. A client that reads this stamp
-knows when a token came however late its own loop is. What a stamp proves depends on what else the read took:
+Linux timestamps a TCP segment when it arrives (SO_TIMESTAMPNS), on CLOCK_REALTIME. A client that reads this timestamp has the
+arrival time of a token, however late its own loop is. What a timestamp proves depends on the other bytes of the read:
 
-- An event whose bytes end the read came exactly at the stamp: it is that of the last segment in the read.
-- Any other event of the read lies between `earliest` and the stamp. `earliest` is the later of three moments: just before
-  the poll *before* the one that reported this read was called (what was there by then, that poll would have reported), the
-  moment this connection was last read empty, and the send.
+- If the bytes of an event end the read, it came exactly at the timestamp, which is that of the last segment in the read.
+- Any other event of the read came between `earliest` and the timestamp. `earliest` is the latest of three moments: the start of
+  the poll *before* the one that reported this read (that poll would have reported earlier data), the moment at which this
+  connection was last read until it was empty, and the send.
 
-So a first token that is read before the next one comes is known exactly, and it is read first: see Poller.
+So if a first token is read before the next one comes, its time is exact. Therefore first tokens are read first: see Poller.
 
-A clock read after a poll returns proves nothing about that poll: the process can be put to sleep in between. So the Poller
-notes the time before each poll, and keeps the last two. While requests are in flight it wakes each millisecond, which keeps
-bounds short when little goes on.
+A time read after a poll returns proves nothing about that poll, because the process can be suspended in between. So the Poller
+records the time before each poll, and keeps the last two. While requests are in flight it wakes each millisecond, which keeps
+bounds small even if little data arrives.
 
 Without timestamps of the OS kernel (macOS, Windows, sandboxes) the interval is [earliest, read] for every event.
 """
@@ -172,7 +172,7 @@ class WallClock:
         self.steps: list[tuple[int, int]] = []
 
     def refresh(self) -> bool:
-        """Measures anew; True where the wall clock was stepped since."""
+        """Measures anew; True if the wall clock was stepped since."""
         offset = measure_offset()
         if abs(offset - self.offset) <= STEP_NS:
             return False

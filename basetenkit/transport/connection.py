@@ -1,8 +1,8 @@
-"""A socket, its TLS, its stamps and its timeouts, around one http1.ResponseReader at a time.
+"""A socket with its TLS, timestamps and timeouts, around one http1.ResponseReader at a time.
 
-Asyncio's own transports read with `recv` and lose the OS kernel's timestamps, so this is a bare non-blocking socket on
-`loop.add_reader`. Nothing wakes while a response arrives: `_readable` stamps, feeds and stores; one future resolves when the
-response is whole. A connection's only timer is set once a request and looks again where it was too early.
+Asyncio's own transports read with `recv` and lose the OS kernel's timestamps, so this is a plain non-blocking socket on
+`loop.add_reader`. No task wakes while a response arrives: `_readable` timestamps, parses and stores; one future resolves when
+the response is complete. A connection has only one timer. It is set once per request, and set again if it fires too early.
 """
 
 from __future__ import annotations

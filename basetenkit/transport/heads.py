@@ -1,4 +1,4 @@
-"""The head of an HTTP/1.1 response, made so that llhttp takes it: what RFC 9112 lets a recipient forgive, forgiven.
+"""The head of an HTTP/1.1 response, corrected so that llhttp accepts it, as far as RFC 9112 allows.
 
 llhttp is a parser for servers, which must refuse what an attacker might send. A client that measures must read what other
 clients read: folded lines (section 5.2), a length given twice alike (6.3), Transfer-Encoding beside Content-Length (6.3: the

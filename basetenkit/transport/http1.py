@@ -1,12 +1,12 @@
-"""One HTTP/1.1 response, sans I/O: stamped bytes in; status, headers, body and end out.
+"""One HTTP/1.1 response, without I/O: timestamped bytes in; status, headers, body and end out.
 
-httptools (llhttp) reads the head, after `heads` has forgiven what a client may forgive, and the body; `chunks` reads one that
-comes in chunks. This module keeps what a measurement needs beside it: after each read, how long the body is and whether the
-read's timestamp is exact for the data that ends there. It never raises: an error becomes `failure`.
+httptools (llhttp) parses the head, after `heads` has corrected it, and the body; `chunks` parses a chunked body. This module
+adds the data that a measurement needs: after each read, the length of the body, and whether the read's timestamp is exact for
+the data that ends there. It never raises: an error becomes `failure`.
 
-A stamp is exact for body bytes that end the read, their own chunk's CRLF aside. That CRLF is harmless only if it came in
-the same segment; a server that has once sent it apart is not trusted in this again, so such reads are marked CRLF_ENDS and
-settled when the response is over.
+A timestamp is exact for body bytes that end the read, not counting the CRLF of their chunk. That CRLF is harmless only if it
+came in the same segment. If a server has once sent it separately, it may do so again; so such reads are marked CRLF_ENDS and
+decided when the response has ended.
 """
 
 from __future__ import annotations

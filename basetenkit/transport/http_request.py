@@ -1,5 +1,5 @@
-"""A request as HTTP sees it: method, target, headers, body. It stays these until it is written, so that a redirect, a second
-attempt or another client changes one part of it and takes no text apart.
+"""A request in HTTP: method, target, headers, body. The parts stay separate until the request is written, so that a redirect, a
+second attempt or another client can change one part without parsing text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HttpRequest:
-    """One request: the common `head`, the headers that are its `own`, and its `body`, whose length is said by itself."""
+    """One request: the common `head`, the headers that are its `own`, and its `body`, whose length header is added here."""
 
     head: Head
     own: Headers

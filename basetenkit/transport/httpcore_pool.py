@@ -1,8 +1,8 @@
-"""Requests through a proxy or over HTTP/2: httpx's own connections (httpcore) in the place of the engine's pool.
+"""Requests through a proxy or over HTTP/2: uses httpx's own connections (httpcore) instead of the engine's pool.
 
-What comes is the same: an Exchange with its bytes and their intervals, or a Failure. No byte has a kernel stamp here, so each
-interval ends when Python read it (`clock` is "user") and begins as `streams` proves. The send is bounded by httpcore's own
-report of when it wrote the request's head.
+The result is the same: an Exchange with its bytes and their intervals, or a Failure. There are no OS timestamps here, so each
+interval ends when Python read the bytes (`clock` is "user"), and begins at the time that `streams` proves. The send is bounded
+by httpcore's own report of when it wrote the request's head.
 """
 
 from __future__ import annotations

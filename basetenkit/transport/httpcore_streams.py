@@ -1,9 +1,9 @@
 """Sockets for httpx's connection pool (httpcore), which note when they were read.
 
-httpcore hides when its bytes came: what it hands on may have lain in its buffers, or have been read by another request on
-the same HTTP/2 connection. So its sockets are ours. Each read leaves when it returned and the earliest moment at which what
-it took can have come, by the same rule as the engine's own reads. A piece of an HTTP/1.1 body is then held against the reads
-that were made since it was asked for; one of HTTP/2 is a DATA frame, and frames are counted as they come, stream by stream.
+httpcore does not report when its bytes came: they may have been in its buffers, or another request on the same HTTP/2
+connection may have read them. So it gets our sockets. Each read records when it returned, and the earliest moment at which its
+bytes can have come, by the same rule as the engine's own reads. A piece of an HTTP/1.1 body is then matched with the reads that
+were made since it was requested; one of HTTP/2 is a DATA frame, and frames are counted as they come, stream by stream.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Frames:
 
 
 class StampedStream(httpcore.AsyncNetworkStream):
-    """One connection. `reads` are those that brought bytes and that nobody has taken yet; of HTTP/2, `frames` has them."""
+    """One connection. `reads` are those that brought bytes and were not taken yet; of HTTP/2, `frames` has them."""
 
     def __init__(self, sock: socket.socket, poller: Poller | NoPoller, tls: TlsLayer | None = None) -> None:
         self._sock, self._poller, self._tls = sock, poller, tls

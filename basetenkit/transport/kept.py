@@ -1,4 +1,4 @@
-"""A request that met the end of a kept connection: whether it may go out again on a fresh one. Pure.
+"""A request on a kept connection that the server was closing: whether it may be sent again on a new one. Pure.
 
 A server closes a connection that was idle for too long. If a request is on its way at that moment, the server never reads it,
 and the answer is an end of file or a reset. The endpoint has not failed then, and RFC 9110 (9.2.2) lets a client send the

@@ -1,5 +1,5 @@
-"""Failures on this machine's side, in words: no local port, no open file, no memory for a socket. They say nothing of the
-endpoint, so a message must not read as if the endpoint had refused."""
+"""Failures of this machine, as text: no local port, no open file, no memory for a socket. They say nothing of the endpoint, so
+a message must not read as if the endpoint had refused."""
 
 from __future__ import annotations
 

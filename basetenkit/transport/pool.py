@@ -1,6 +1,6 @@
-"""The pool of connections to one origin: an exchange goes out on an idle connection that is still open, or on a new one. After
-a written byte nothing is sent again, unless the request met the end of a kept connection (see `kept`). What fails before a byte
-is written is told by its stage: DNS, connect, TLS."""
+"""The pool of connections to one origin: an exchange goes out on an idle connection that is still open, or on a new one. Once a
+byte was written, nothing is sent again, unless the server was closing the kept connection (see `kept`). A failure before a byte
+was written names its stage: DNS, connect, TLS."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class Pool:
                 self.give_back(connection)
 
     async def _once_more(self, exchange: Exchange) -> Connection | None:
-        """A fresh connection for an exchange that met the end of a kept one; None if there is none to be had."""
+        """A fresh connection for an exchange that met the end of a kept one; None if there is none."""
         exchange.failure = exchange.end_ns = None
         connection = await self._connect(exchange)
         if connection is not None:
@@ -210,7 +210,7 @@ class Pool:
         return None
 
     async def open(self, exchange: Exchange) -> Connection | None:
-        """An idle connection or a new one, with its DNS, connect and TLS times in `exchange`; None where it failed."""
+        """An idle connection or a new one, with its DNS, connect and TLS times in `exchange`; None if it failed."""
         return self._take() or await self._connect(exchange)
 
     async def _connect(self, exchange: Exchange) -> Connection | None:

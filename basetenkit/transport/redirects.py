@@ -1,9 +1,10 @@
 """A redirect that keeps the method (307, 308) to the same origin is followed; any other is reported in the row.
 
-The key goes out with every request, so it would cross with a redirect to another host, port or scheme. 301, 302 and 303 turn a POST
-into a GET for most clients, which would measure another request.
+Every request contains the key, so a redirect to another host, port or scheme would send the key there. 301, 302 and 303 turn a
+POST into a GET for most clients, which would measure another request.
 
-The clock starts at the send of the request that was answered; the way there is not in the figures, and a note says so.
+The clock starts at the send of the request that was answered; the figures do not include the redirects, and a note reports
+them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _KEEP_THE_METHOD = (307, 308)
 
 
 def redirected(exchange: Exchange, message: HttpRequest, origin: str) -> HttpRequest | None:
-    """`message` for where a finished exchange was sent on to, at the same `origin` ("https://host:port"); None where it was
+    """`message` for where a finished exchange was sent on to, at the same `origin` ("https://host:port"); None if it was
     not sent on, or to somewhere that must not see the key, or too often."""
     if exchange.status not in _KEEP_THE_METHOD or exchange.failure is not None or exchange.redirects >= MOST:
         return None

@@ -1,11 +1,11 @@
-"""httpx's and httpx2's interface to the engine: any SDK that takes such a client gets each response's exact arrivals.
+"""httpx's and httpx2's interface to the engine: any SDK that takes such a client gets the exact arrival times of each response.
 
 client = httpx.AsyncClient(transport=basetenkit.TimedTransport())
 response = await client.post(...)
 response.extensions["arrivals"]  # [(seconds since the send, proven error in s, end offset in the body), ...]
 
-The openai and anthropic SDKs of today are built on httpx2, which has httpx's classes under its own name. A request says by its
-class which of the two is in use; responses, streams and errors are made of the same one. httpx2 need not be installed.
+The current openai and anthropic SDKs are built on httpx2, which has the classes of httpx under another name. The class of a
+request shows which of the two is in use; responses, streams and errors are of the same one. httpx2 need not be installed.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ else:
 
 
 class TimedTransport(_AsyncBaseTransport):
-    """A transport for `httpx.AsyncClient` and `httpx2.AsyncClient` whose responses know when each byte came:
-    `response.extensions["arrivals"]`, a list of (seconds since the send, proven error in s, end offset in the body), grows as
-    the body is read. HTTP/1.1, no proxies."""
+    """A transport for `httpx.AsyncClient` and `httpx2.AsyncClient` whose responses have the arrival time of each byte:
+    `response.extensions["arrivals"]` is a list of (seconds since the send, proven error in s, end offset in the body), which
+    grows as the body is read. It supports HTTP/1.1 without proxies."""
 
     def __init__(self, verify: bool | str | ssl.SSLContext = True) -> None:
         self._verify = verify

@@ -1,8 +1,8 @@
-"""TLS between the socket's reads and the HTTP parser, in memory, so that a read keeps its kernel stamp.
+"""TLS between the socket's reads and the HTTP parser, in memory, so that a read keeps its OS timestamp.
 
-A stamp is exact for plaintext only if the read ended with the record that carried it. `decrypt` walks the record headers to
-know whether a read ends on a record's end, and compares how many records ended with how many gave plaintext: a record
-without any (a session ticket, a key update) may have come last.
+A timestamp is exact for plaintext only if the read ended with the record that contained it. `decrypt` reads the record headers
+to find out whether a read ends at the end of a record. It also compares the number of records that ended with the number that
+gave plaintext, because a record without plaintext (a session ticket, a key update) may have come last.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class TlsLayer:
         return self._tls
 
     async def handshake(self, sock: socket.socket) -> None:
-        """ssl.SSLError (certificates among it) or OSError where it fails."""
+        """ssl.SSLError (certificates among it) or OSError if it fails."""
         loop = asyncio.get_running_loop()
         while True:
             try:

@@ -1,14 +1,14 @@
-"""Conversations: lists of messages from a data set, and the state of each while it runs.
+"""Conversations: lists of messages from a data set, and the state of each during a run.
 
 A list is cut into turns: each ends with a user's message, or with the results of a tool. A turn sends the whole history so far.
 The assistant's part of that history is by default the model's own output (`history_from="model"`), because a server caches its
-output and a user replies to it. `history_from="dataset"` uses the list's own answers instead, so that every model receives the
-same bytes. If the list has no answer, the model's own is used either way. An answer of the list that calls a tool is always used,
-because the result after it belongs to that call. Messages of the assistant before the first user's message are history from the
-start. Messages after the last question are not sent.
+output and a user replies to it. `history_from="dataset"` uses the answers of the list instead, so every model receives the same
+bytes. If the list has no answer, the model's own answer is used in both cases. If an answer of the list calls a tool, it is
+always used, because the next message has the result of that call. Messages of the assistant before the first user's message are
+history from the start. Messages after the last question are not sent.
 
 A row that is a whole request (a line of a batch file, or a logged body that does not end with the assistant) is one turn: all
-its messages are sent as they are.
+its messages are sent unchanged.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Turn:
 
     @property
     def texts(self) -> list[str]:
-        """All that is said in it, in order."""
+        """All texts in it, in order."""
         texts = [message["content"] for message in self.said if message["content"]]
         return texts + ([] if self.answer is None else [self.answer])
 
@@ -86,7 +86,7 @@ def question(talk: Conversation) -> str:
 
 
 def check(config: RunConfig) -> None:
-    """DataError where conversations cannot be sent as `config` says."""
+    """DataError if conversations cannot be sent as `config` says."""
     if config.task != "text-to-text":
         raise DataError(f"dataset: it holds conversations, and the task is {config.task!r}; use task='text-to-text'")
     if uses_prompt_format(config):
@@ -116,7 +116,7 @@ class ConversationState:
 
 
 class ConversationSampler:
-    """Draws the conversations of one sender of a level, and builds what is said in them: `dataset`, `RD` or `RDC`.
+    """Draws the conversations of one sender of a level, and builds their requests: `dataset`, `RD` or `RDC`.
 
     `salt`, `stream` and `share` are as a Sampler has them: (part, parts) holds every `parts`-th conversation of one order.
     `params`: what the row of each conversation adds to its payloads; none at all, or one for each.

@@ -1,4 +1,4 @@
-"""Where words come from: 22,000 plain English sentences that ship with the package, so that a run needs no network.
+"""The source of words: 22,000 plain English sentences that the package contains, so a run needs no network.
 
 They are taken from a public-domain text (data/README.md has its name and the omitted parts), in plain ASCII and modern
 English: with the embedded tokenizer they take about 1.26 tokens a word, as ordinary prose does with today's models.

@@ -1,8 +1,8 @@
-"""What a run's `dataset` says -> its entries: prompts or conversations, and images if it has them.
+"""Reads a run's `dataset` into entries: prompts or conversations, and images if it has them.
 
 It is a path (.txt, .csv, .tsv, .json, .jsonl, .ndjson, .parquet, a folder of images or of a Hugging Face data set on disk), a
 frame (polars, pandas, Arrow, numpy), or the description that genai-bench takes as a JSON file, given as a dict or as that
-file's path. All of it is read before anything is sent, so that a fault in it costs nothing. Each form is read the same way:
+file's path. All of it is read before anything is sent, so an error in it costs nothing. These are the forms of rows:
 
 | form of a row | columns or keys | what is sent |
 |---|---|---|
@@ -17,18 +17,18 @@ file's path. All of it is read before anything is sent, so that a fault in it co
 | a limit per row | `max_tokens`, `max_completion_tokens`, `max_new_tokens`, `output_tokens`, `output_len` | as the row's limit |
 | tools, parameters | `tools`, `tool_choice`, `temperature`, `top_p`, `response_format` | with the row's request |
 
-A name after a semicolon is the field of a description that names another column. `row_fields` in the source has all names.
-Names are found in any letter case and with any dividers (`maxTokens`, `Max tokens`). The model and `stream` are always the
-endpoint's. What the run itself sets wins over a row: `request_params`, and a length in the scenario, such as `RD(200)`.
+The name after a semicolon is the field of a description that names another column. `row_fields` in the source has all names.
+Case, spaces, hyphens and underscores in names do not matter (`maxTokens`, `Max tokens`). The model and `stream` always come
+from the endpoint. Settings of the run replace values of a row: `request_params`, and a length in the scenario, such as
+`RD(200)`.
 
-`dataset`, `RD` and `RDC` send entries as they are: nothing is cut or filled up. Rows that cannot be sent are left out: those
-that ask nothing, that hold half an emoji or a NUL, or a speaker who cannot be placed. The finding `data_left_out` counts them
-and names them; `data_unsent` names each column that is not sent. A CSV of one column may have no header line: a first line
-that reads as a text is then a prompt like the others, and `data_header` says what was done with a line of which it is not
-certain. A column of nothing but numbers, dates or times is never sent as prompts, and images within messages are refused.
-Under a scenario with a prompt's length, the prompts are made of the entries' words: see `writer`.
+`dataset`, `RD` and `RDC` send entries unchanged: nothing is cut or filled up. Rows that cannot be sent are left out: rows
+without a question, with half an emoji or a NUL, or with an unknown speaker. The findings `data_left_out` and `data_unsent` list
+rows and columns that are not sent. The first line of a CSV with one column is a prompt if it looks like a text; if this is not
+certain, the finding `data_header` reports how it was read. Columns of only numbers, dates or times are never sent, and images
+within messages are refused. If the scenario sets the length of prompts, they are made of the entries' words.
 
-genai-bench runs a `prompt_lambda` of its file as Python. Here it is refused, and the error says what to give in its place.
+genai-bench runs a `prompt_lambda` of its file as Python. Here it is refused, and the error names a replacement.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Entries:
 
     @cached_property
     def texts(self) -> Sequence[str]:
-        """What prompts of a length are made of: the prompts, or all that is said in the conversations."""
+        """What prompts of a length are made of: the prompts, or all texts of the conversations."""
         if not self.conversations:
             return () if self.pictures else self.prompts
         return [text for talk in self.conversations for turn in talk for text in turn.texts]

@@ -1,12 +1,12 @@
-"""A Hugging Face data set -> a polars frame, by the optional package `datasets`.
+"""Loads a Hugging Face data set as a polars frame, with the optional package `datasets`.
 
-It is named as in genai-bench's description: `{"source": {"type": "huggingface", "path": NAME, "huggingface_kwargs": {"name":
-CONFIG, "split": "train[:500]"}}, ...}`, where the path is a name on the hub or a folder; a folder that `save_to_disk` made is
-known as one. The package caches what it downloads, and with HF_HUB_OFFLINE=1 it asks only its cache; so it does here where
-the hub's name cannot be looked up, as it would find that out by itself only after 23 seconds of trying again.
+It is given as in genai-bench's description: `{"source": {"type": "huggingface", "path": NAME, "huggingface_kwargs": {"name":
+CONFIG, "split": "train[:500]"}}, ...}`, where the path is a name on the hub or a folder; a folder made by `save_to_disk` is
+recognized. The package caches its downloads. With HF_HUB_OFFLINE=1 it uses only its cache. If the host name of the hub cannot
+be resolved, basetenkit does the same, because the package would retry for 23 seconds.
 
-Of what `load_dataset` takes, only what chooses data is handed on. A loading script is a stranger's code and is never run; a
-token is taken from HF_TOKEN or from `hf auth login`, never from a description, which is saved with its run.
+Only those arguments of `load_dataset` that choose data are passed on. A loading script is code from others and is never run. A
+token comes from HF_TOKEN or from `hf auth login`, never from a description, because that is saved with the run.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def read_hub(
     """The data set that a description's `source` names, and the names of the columns that were not read: if it has all of
     `columns`, only these are read and those whose name is `known`.
 
-    DataError, one sentence, where the package is missing, the source says what is not taken, or the data cannot be had.
+    DataError, one sentence, if the package is missing, the source says what is not taken, or the data cannot be loaded.
     """
     path, wanted = source.get("path"), source.get("huggingface_kwargs") or {}
     if not isinstance(path, str) or not path:
@@ -88,7 +88,7 @@ def _load(path: str, wanted: dict[str, object]) -> Found:
                 found = datasets.load_dataset(str(folder) if folder.is_dir() else path, **wanted, **no_scripts)
     except Exception as error:  # whatever it, the hub's client, their readers and their HTTP library raise
         why = str(error).strip().splitlines()[0].rstrip(" .:")[:200] if str(error).strip() else type(error).__name__
-        raise DataError(f"dataset: the data set {path!r} cannot be had ({why})") from None
+        raise DataError(f"dataset: the data set {path!r} cannot be loaded ({why})") from None
     return found
 
 

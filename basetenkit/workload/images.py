@@ -1,9 +1,9 @@
-"""Images as they are sent: JPEG in a data URL, made to a size or read from files.
+"""The images of requests: JPEG in a data URL, made to a size or read from files.
 
-Made ones are a grid of random colours, one to each block of 8 x 8 pixels, drawn smooth, and no two alike, so that
-no server's image cache knows one. Whether their bytes are as many as a photograph's was not measured: read real ones from
-files where the size of the upload matters.
-Files are sent as they are where they are JPEG, else made JPEG once, when the data set is read: not while a level runs.
+Generated images are a grid of random colours, one for each block of 8 x 8 pixels, with smooth transitions. Each is different,
+so that no image cache contains one. It was not measured whether they have as many bytes as photographs: if the size of the
+upload matters, use image files. JPEG files are sent unchanged. Other files are converted to JPEG once, when the data set is
+read, not during a level.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Picture:
 
 
 def check_size(scenario: str, width: int, height: int, count: int) -> None:
-    """ScenarioError where such images cannot be made."""
+    """ScenarioError if such images cannot be made."""
     if max(width, height) > MAX_SIDE or width * height * count > MAX_PIXELS:
         raise ScenarioError(
             f'scenario "{scenario}": the images of a request may have {MAX_SIDE} pixels a side and {MAX_PIXELS} together'
@@ -85,7 +85,7 @@ def decode(data: bytes, name: str) -> Picture:
 
 
 def read_all(sources: Iterable[Path | tuple[bytes, str]]) -> list[Picture]:
-    """The images of a data set: files, or (bytes, what to call them). DataError where one cannot be read, or where they are
+    """The images of a data set: files, or (bytes, what to call them). DataError if one cannot be read, or if they are
     too large together."""
     found: list[Picture] = []
     total = 0
@@ -103,7 +103,7 @@ def are_in(folder: Path) -> bool:
 
 
 def paths_in(folder: Path) -> list[Path]:
-    """The image files of a folder, by their names. DataError where there is none."""
+    """The image files of a folder, by their names. DataError if there is none."""
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:
         raise DataError(

@@ -1,7 +1,7 @@
-"""Files that people have beside their prompts and that hold no prompts: refused by their name, with what serves instead.
+"""Known kinds of files that contain no prompts: each is refused by name, and the error says what to use instead.
 
-They have a column that could be taken for one of prompts, or none at all. Whoever names a column with `prompt_column` or
-`messages_column` has decided, and is not asked.
+They have a column that looks like one of prompts, or none at all. If the user names a column with `prompt_column` or
+`messages_column`, the file is not refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The corpus measured under one tokenizer: what each of its words and sentences adds to a text.
+"""The corpus under one tokenizer: how many tokens each of its words and sentences adds to a text.
 
-Each is measured once, behind a word, as what a tokenizer does at the start of a text is peculiar to it. From these a text of
-a given count is put together by sums alone; it is encoded only when it is complete.
+Each is measured once, after another word, because a tokenizer may treat the start of a text differently. With these counts a
+text of a given length is built by sums; it is encoded only when it is complete.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Which entry of a data set comes next, and the mark that makes one new.
+"""The order of a data set's entries, and the random mark that makes an entry new to a cache.
 
-`dataset` draws with replacement, as genai-bench does. `RD` and `RDC` come from Baseten's fork of it, which goes through the
-data set and begins again at its end: here too every entry comes once before any comes again, but in an order of the level's
-own, drawn by the seed, so that a level is not of the file's first entries only.
+`dataset` draws with replacement, like genai-bench. `RD` and `RDC` come from Baseten's fork of it, which goes through the data
+set and starts again at its end. Here, too, every entry is sent once before any is sent again, but each level has its own random
+order, drawn with the seed. Otherwise a short level would send only the first entries of the file.
 
-The mark of `RD` is before the first message of the user. The fork counts its marks from 1 in every process, so that a
-second run finds the first one's in the server's cache; here they are drawn by the salt.
+The mark of `RD` is before the first message of the user. The fork counts its marks from 1 in every process, so a second run
+finds the marks of the first run in the server's cache. Here they are drawn with the salt.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """The JSON body of a request: chat or prompt format, as Baseten's endpoints and OpenAI-compatible ones take it.
 
-The chat format says what a measurement needs: `ignore_eos` where the scenario fixes the output length, so that the model
-does not stop early, and `stream_options.include_usage`, so that the server counts its tokens. The prompt format sends only
-the prompt, the limit, the stream switch and what the user gave: many custom models hand their whole input on to the
-sampler, and answer 500 to any key they do not know.
+The chat format adds the fields that a measurement needs: `ignore_eos` if the scenario sets the output length, so that the model
+does not stop early, and `stream_options.include_usage`, so that the server reports its tokens. The prompt format sends only the
+prompt, the limit, the stream switch and the user's own fields: many custom models pass their whole input to the sampler, and
+answer 500 to an unknown key.
 
-`request_params` add to the payload and replace its fields, with three exceptions: `stream` is the endpoint's,
-`use_prompt_format` chooses the format and is never sent, and null for a key that would be there by itself
-(`max_tokens`, `ignore_eos`, `stream_options`) leaves it out. They belong to all requests and are never changed.
+`request_params` are added to the payload and replace its fields, with three exceptions: `stream` comes from the endpoint,
+`use_prompt_format` chooses the format and is never sent, and null for an automatic key (`max_tokens`, `ignore_eos`,
+`stream_options`) leaves it out. They are the same for all requests.
 
-A row of a data set can say parameters of its own request (a limit, tools, a temperature): `row`. `request_params` win over
-them, and so does a length that the scenario sets.
+A row of a data set can have parameters for its own request (a limit, tools, a temperature): `row`. `request_params`, and a
+length that the scenario sets, replace them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Counting ASCII text by its pieces: what byte-level BPE tokenizers (Llama 3, Qwen, the embedded one) merge is never wider
-than what their pattern splits off, so a text has the sum of what its pieces have, and most pieces were seen before.
+"""Counts the tokens of ASCII text by its pieces. Byte-level BPE tokenizers (Llama 3, Qwen, the embedded one) split a text by a
+pattern and merge only within a piece, so the count of a text is the sum of the counts of its pieces, and most pieces are known
+already.
 
-The library counts each piece once, and every text that is not wholly made of such pieces. Counting a text whose pieces are
-known takes a fifth of the time. Only tokenizers whose every part is known to keep to this are counted so.
+The library counts each piece once, and every text with other pieces. Counting a text with known pieces takes a fifth of the
+time. This is used only for tokenizers of which every part is known to work like this.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Pieces:
 
 
 def pieces_of(inner: Tokenizer, count: Callable[[Sequence[str]], list[int]]) -> Pieces | None:
-    """Pieces for a `tokenizers.Tokenizer`; None where its parts are not all known to keep to them."""
+    """Pieces for a `tokenizers.Tokenizer`; None if its parts are not all known to keep to them."""
     from tokenizers.models import BPE
 
     if (
@@ -72,7 +73,7 @@ def pieces_of(inner: Tokenizer, count: Callable[[Sequence[str]], list[int]]) -> 
 
 
 def _state(part: Normalizer | PreTokenizer | None) -> object:
-    """What a part of a tokenizer says of itself; None where there is none, "" where it cannot be told."""
+    """What a part of a tokenizer says of itself; None if there is none, "" if it is unknown."""
     try:
         return None if part is None else json.loads(part.__getstate__())
     except (TypeError, ValueError):
@@ -80,7 +81,7 @@ def _state(part: Normalizer | PreTokenizer | None) -> object:
 
 
 def _split_of(state: object) -> re.Pattern[str] | None:
-    """The pattern of "split by a pattern, then take bytes", for ASCII text; None where it is anything else."""
+    """The pattern of "split by a pattern, then take bytes", for ASCII text; None if it is anything else."""
     if not isinstance(state, dict) or state.get("type") != "Sequence":
         return None
     match state["pretokenizers"]:
@@ -93,7 +94,7 @@ def _split_of(state: object) -> re.Pattern[str] | None:
 
 
 def in_ascii(pattern: str) -> re.Pattern[str] | None:
-    """A tokenizer's pattern (Oniguruma) as one of `re` that means the same in ASCII text; None where that is not certain."""
+    """A tokenizer's pattern (Oniguruma) as one of `re` that means the same in ASCII text; None if that is not certain."""
     if _DIFFERENT.search(pattern) or "".join(_ALLOWED.findall(pattern)) != pattern:
         return None
     made, within = [], False

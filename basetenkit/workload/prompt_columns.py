@@ -33,7 +33,7 @@ _LOOKED_AT = 1000
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number, a date or a time, and no text of a prompt, also where it is written as a text."""
+    """Whether a value is a number, a date or a time, and no text of a prompt, also if it is written as a text."""
     if isinstance(value, str):
         return _NO_TEXT.fullmatch(value.strip()) is not None
     return not isinstance(value, (list, dict, bytes))

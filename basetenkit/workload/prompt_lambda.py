@@ -1,7 +1,7 @@
-"""What to write in place of genai-bench's `prompt_lambda`, which is Python in a file and is never run.
+"""The replacement of genai-bench's `prompt_lambda`, which is Python in a file and is never run.
 
-A lambda that only takes a column is that column: `prompt_column` serves. Any other is a column that has to be made first.
-With images the made column has to be saved in a file beside them, because a frame in hand has no `image_column`.
+A lambda that only reads a column can be replaced by `prompt_column`. For any other lambda, make the column first. With images,
+save the new column in a file in the same folder, because a frame has no `image_column`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a row of a data set says beside its prompt: a system prompt, a limit on the output, tools, sampling parameters.
+"""The fields of a data set's row other than its prompt: a system prompt, a limit on the output, tools, sampling parameters.
 
-They are sent with the row's own request, under `request_params`, which win over them. Names are known in any letter case and
-with any dividers. A value of the wrong kind is not sent and is counted. A row that is a whole request's body (a line of a
-batch file, or a logged body) sends all that the body says but for what the run itself decides: the model, streaming, and what
-names a person or an account.
+They are sent with the row's own request; `request_params` replace them. Upper and lower case and dividers in names do not
+matter. A value of the wrong kind is not sent and is counted. If a row is the whole body of a request (a line of a batch file,
+or a logged body), all its fields are sent except those that the run decides: the model, streaming, and fields that name a
+person or an account.
 """
 
 from __future__ import annotations

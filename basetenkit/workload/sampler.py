@@ -1,15 +1,16 @@
 """Makes the next Request: a shape drawn from the scenario, and a prompt of exactly that many tokens.
 
-Each prompt opens with random words of its own (see `writer`), by the salt, so that it shares nothing with those of another
-run either. The lengths do not depend on the salt: two runs with one seed ask for the same shapes in the same order, so that
-they can be compared.
+Each prompt starts with its own random words (see `writer`), drawn with the salt, so it shares no prefix with prompts of other
+runs either. The lengths do not depend on the salt: two runs with the same seed request the same shapes in the same order, so
+that they can be compared.
 
-With a data set, what follows the opening is the data set's own text. `dataset` and `RDC` send its entries as they are, and
-`RD` with a mark before each, new by the salt, so that no cache knows the entry again. `RD` and `RDC` send every entry once
-before any comes again; `dataset` draws each time anew, as genai-bench does.
+With a data set, its text follows these words. `dataset` and `RDC` send its entries unchanged, and `RD` adds a mark before each,
+drawn with the salt, so that no cache contains the entry. `RD` and `RDC` send every entry once before any is sent again;
+`dataset` draws with replacement, like genai-bench.
 
-A prefix that requests share (`P`, `IP`) is made once a level, by the salt too: it is the same for all senders of a level,
-and no level finds that of another in the server's cache. What follows it begins with random words of its own.
+A prefix that requests share (`P`, `IP`) is made once per level, also with the salt: it is the same for all senders of a level,
+and different for each level, so no level finds another's prefix in the server's cache. The text after it starts with its own
+random words.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class Sampler:
 
     `stream` tells levels and repeats of a run apart. `share`: (part, parts), which of so many senders this is; together
     they draw the shapes that one alone would draw, each with prompts of its own. The same config, scenario, tokenizer, salt,
-    stream and share give the same requests. `measured`: the tokenizer's lexicon, `entries`: the data set's, where they are at
-    hand. ScenarioError where requests cannot be made for the scenario.
+    stream and share give the same requests. `measured`: the tokenizer's lexicon, `entries`: the data set's, if they are
+    known. ScenarioError if requests cannot be made for the scenario.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class Sampler:
         return self._made(request_id, phase, *draw)
 
     def drawn(self, draw: int) -> Request | None:
-        """The request of a draw that another sender was to have, with a text of this one's own; None where it passed too long
+        """The request of a draw that another sender was to have, with a text of this one's own; None if it passed too long
         ago."""
         known = self._draw_of(draw)
         return None if known is None else self._made("", "measured", *known)

@@ -1,11 +1,11 @@
-"""Messages as data sets hold them -> messages as they are sent: roles and texts.
+"""Messages in data sets -> messages to send: roles and texts.
 
 Data sets call speakers by many names, in any letter case. Known names are mapped to the roles `user`, `assistant`, `system`,
-`developer` and `tool`. Another name that speaks after a user is the assistant. A conversation in which a name can be neither
-is left out and counted.
+`developer` and `tool`. Any other name after a user's message is the assistant. If a name can be neither, the conversation is
+left out and counted.
 
 A message's content is a text, or parts of which the texts are joined. Tool calls and tool results are sent as they are. The
-arguments of a call become a JSON text and a call without an id is given one, because chat APIs refuse a call without them.
+arguments of a call become a JSON text, and a call without an id gets one, because chat APIs refuse other calls.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def messages_of(given: object, unsent: set[str]) -> list[Message]:
         one = _message(role, message, calls)
         unsent |= {key for key in message.keys() - _KEYS if message[key] not in ("", [], {})}
         if role in ("system", "developer", "assistant") and not one["content"] and len(one) == 2:
-            continue  # nothing is said in it
+            continue  # it has no text
         found.append(one)
     return found
 

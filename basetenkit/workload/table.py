@@ -1,9 +1,9 @@
-"""The rows of a data set, a column at a time, whatever they were read from; and the rows that cannot be sent.
+"""The rows of a data set by column, from any source, and the rows that cannot be sent.
 
-Rows of JSON stay the objects that they are: were they made a frame, one type would have to hold for all values of a column,
-and a data set in which one message is a text and the next a list of parts has no such type.
+Rows of JSON stay objects: in a frame, all values of a column must have one type, but a data set may have a text in one message
+and a list of parts in the next.
 
-A row that cannot be sent is left out and counted, with its number in the file. So all of them are told at once.
+A row that cannot be sent is left out and counted, with its number in the file, so all of them are reported at once.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Table:
         return next((known[name] for name in names if name in known), None)
 
     def need(self, column: str, field: str) -> None:
-        """DataError where there is no such column. `field`: what names it."""
+        """DataError if there is no such column. `field`: what names it."""
         if column not in self.columns:
             raise DataError(f"dataset: {self.name} has no column {column!r}; {field} can be one of {self.listed()}")
 
@@ -141,7 +141,7 @@ class LeftOut:
         return "; ".join(f"{why} ({self.table.which(at)})" for why, at in chosen.items())
 
     def check(self, where: str) -> None:
-        """DataError where nothing is left, or where a row must not be left out. `where`: the column, in words."""
+        """DataError if nothing is left, or if a row must not be left out. `where`: the column, in words."""
         if self.fatal:
             raise DataError(f"dataset: {where} cannot be sent: {self.why(self.fatal)}; take these rows out")
         if len(self) >= self.table.height:

@@ -1,8 +1,8 @@
-"""Text files of a data set -> a Table: their encoding and a CSV's divider are looked at before any row is read.
+"""Text files of a data set -> a Table: the encoding, and the divider of a CSV, are checked before any row is read.
 
-UTF-8 and UTF-16 are read, with a byte order mark or without. Other encodings cannot be told apart by their bytes, so they are
-refused, and the error says how to convert the file. A file that is something else than its name says (a Git LFS pointer, a
-web page, a compressed file) is refused by the name of what it is.
+UTF-8 and UTF-16 are read, with a byte order mark or without. Other encodings cannot be distinguished by their bytes, so they
+are refused, and the error says how to convert the file. If a file is not what its name says (but a Git LFS pointer, a web page,
+a compressed file), it is refused, and the error names what it is.
 
 The divider of a CSV is a comma, unless another character divides its first line and its rows into the same number of fields.
 """

@@ -1,11 +1,11 @@
-"""Tokenizers: the small one that ships, one from a local file or folder, or one from the hub.
+"""Tokenizers: the small embedded one, one from a local file or folder, or one from the hub.
 
-A tokenizer.json is used directly, by the `tokenizers` library: transformers builds some tokenizers anew
-from other files, and was seen to count 4% differently from the tokenizer.json beside them; it also takes ten times as long
-to import. Only what has no tokenizer.json goes through AutoTokenizer.
+A tokenizer.json is used directly, by the `tokenizers` library: transformers builds some tokenizers from other files, and in one
+case counted 4% differently from the tokenizer.json in the same folder; its import also takes ten times as long. Only a
+tokenizer without a tokenizer.json is loaded with AutoTokenizer.
 
-A count here is of text alone: no special tokens are added, text that looks like one (`<|im_end|>` in a prompt) counts as
-the text that it is, and truncation or padding that a tokenizer.json asks for are switched off.
+Only text is counted: no special tokens are added, text that looks like one (`<|im_end|>` in a prompt) counts as text, and
+truncation or padding in a tokenizer.json are switched off.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Tokenizer:
 def load_tokenizer(name: str | None) -> Tokenizer:
     """The tokenizer `name`: None or "embedded", a tokenizer.json or a folder with one, or a hub id.
 
-    A file or folder of that name goes before a hub id. TokenizerError, one sentence, where it cannot be had.
+    A file or folder of that name goes before a hub id. TokenizerError, one sentence, if it cannot be loaded.
     """
     if name is None or name == EMBEDDED:
         return _embedded()

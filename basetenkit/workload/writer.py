@@ -1,13 +1,14 @@
-"""Texts of exactly so many tokens: a few random words, then whole sentences, the last one chosen so that the tokens add up.
+"""Writes texts with an exact number of tokens: a few random words, then whole sentences, the last one chosen so that the total
+is right.
 
-The sentences are the corpus's, or come from the texts of a data set: its entries one after the other from a random place on,
-from the first again after the last, and the last one cut. Nearly always the sum of what the parts add is right, but tokens of
-a whole are not bound to be the sum over its parts, so each text is encoded as a whole before it is used. If the count is
-off, the tail is chosen again by that much.
+The sentences come from the corpus or from the texts of a data set. In the latter case the entries follow one another from a
+random entry on, the first one follows the last one, and the last one is cut. The token count of a text is not always the sum of
+the counts of its parts, so each text is encoded as a whole before it is used. If the count is wrong, the last part is chosen
+again with the difference.
 
-The words come first because servers cache by prefix: texts that differ from the first token on share nothing with each other.
-They are the corpus's with a data set too, however few entries that has; and where no cut of an entry adds up, so is the last
-word or two.
+The random words come first because servers cache by prefix: texts that differ in their first token share no prefix. These words
+come from the corpus also if there is a data set, which may have few entries. If no cut of an entry gives the right count, the
+last one or two words come from the corpus, too.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Quoted:
         self._next = 0
 
     def reaches(self, tokens: int) -> bool:
-        """Whether words could fill so many tokens where no cut of an entry does."""
+        """Whether words could fill so many tokens if no cut of an entry does."""
         return self._lexicon.reaches(tokens)
 
     def body(self, tokens: int, rng: Random) -> tuple[list[str], list[int]]:
@@ -65,7 +66,7 @@ class Quoted:
         return pieces, sizes
 
     def tail(self, tokens: int, rng: Random) -> list[str]:
-        """What follows the last `body`: the next entries, the last one cut, filled up with words where no cut is right."""
+        """What follows the last `body`: the next entries, the last one cut, filled up with words if no cut is right."""
         pieces, sizes, at = [], [], self._next
         while tokens > 0:
             text = self._texts[at].strip()

@@ -150,7 +150,7 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
     "latency_histogram": (
         lambda: charts.latency_histogram(sweep()),
         'charts.latency_histogram(run, "ttft_s")',
-        "The same values as bars. Grey bands are the percentiles' intervals, the band left of a rule the clock's error.",
+        "The same values as bars. Grey bands are the intervals of the percentiles; the band left of a line is the clock's error.",
     ),
     "inter_token": (
         lambda: charts.inter_token(sweep()),
@@ -170,7 +170,7 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
     "waterfall": (
         lambda: charts.waterfall(sweep()),
         "charts.waterfall(run)",
-        "Each bar is a request; its pale part is the wait for the first token.",
+        "Each bar is a request; its lighter part is the wait for the first token.",
     ),
     "activity": (
         lambda: charts.activity(sweep()),
@@ -180,32 +180,32 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
     "explain_latency": (
         lambda: charts.explain_latency(sweep()),
         "charts.explain_latency(run)",
-        "What 1,000 prompt tokens and each other request in flight add to the time to first token, and what remains.",
+        "The parts of the time to first token: 1,000 prompt tokens, each other request in flight, and the rest.",
     ),
     "serving_curve": (
         lambda: charts.serving_curve(sweep()),
         'charts.serving_curve(run, "ttft_s", 50)',
-        "What more throughput costs in latency; the knee is where the curve turns up.",
+        "How latency grows with throughput; the knee is the point at which the curve turns up.",
     ),
     "by_host": (
         lambda: charts.by_host(from_three_places()),
         'charts.by_host(run, "ttft_s")',
-        "The same endpoint from several machines of a cluster; the grey tick is what the network alone takes.",
+        "The same endpoint from several machines of a cluster; the grey tick is the time of the network alone.",
     ),
     "token_ledger": (
         lambda: charts.token_ledger(sweep()),
         "charts.token_ledger(run)",
-        "If the four accounts of a level differ, somebody counts in another way.",
+        "If the four counts of a level differ, the server, the tokenizer or the scenario counts differently.",
     ),
     "outcome_bars": (
         lambda: charts.outcome_bars(sweep()),
         "charts.outcome_bars(run)",
-        "How every request ended; only green succeeded.",
+        "How every request ended; only green ones succeeded.",
     ),
     "outcomes_over_time": (
         lambda: charts.outcomes_over_time(hanging()),
         "charts.outcomes_over_time(run)",
-        "Which share had ended by each moment, and how. Grey still waits: a server that hangs never closes its band.",
+        "Which share of the requests had ended at each moment, and how. Grey requests still wait, to the end if a server hangs.",
     ),
     "error_shares": (
         lambda: charts.error_shares(sweep()),
@@ -215,12 +215,12 @@ GALLERY: dict[str, tuple[Callable[[], Any], str, str]] = {
     "comparison": (
         compared,
         'charts.comparison(bk.compare("runs/a", "runs/b"))',
-        "Ratios of two runs. An interval that holds 1 shows no difference; one that does not may still be the day.",
+        "Ratios of two runs. If an interval contains 1, it shows no difference; if it does not, the cause may still be the day.",
     ),
     "trend": (
         dated,
         'charts.trend("runs")',
-        "A figure over many runs, with the steps that were found.",
+        "One figure over many runs, with the detected steps.",
     ),
 }
 # genai-bench's default plots in their order -> the arguments of serving_curve after the run, or None: error_shares.
@@ -250,10 +250,9 @@ def page() -> str:
 
 
 def _lines() -> Iterator[str]:
-    yield "# Gallery\n\nEvery chart of `bk.charts`, from frames made as in the tests; "
-    yield "`python -m docs.generate.gallery` draws it anew."
-    yield "\nA card is white in a light and in a dark JupyterLab alike; colours are Okabe and Ito's, which colour-blind readers"
-    yield "can tell apart. In a notebook each has tooltips. If a run lacks the data for a chart, the chart says so."
+    yield "# Gallery\n\nEvery chart of `bk.charts`, drawn from generated data. `python -m docs.generate.gallery` draws them again."
+    yield "\nCharts are white in a light and in a dark JupyterLab. Their colours are those of Okabe and Ito, which"
+    yield "colour-blind readers can distinguish. In a notebook each chart has tooltips. If data are missing, the chart says which."
     for name, (_, code, words) in GALLERY.items():
         yield f"\n## {name}\n\n{words}\n\n```python\nbk.{code}\n```\n\n![{name}](gallery/{name}.png)"
     yield "\n## genai-bench's default plots\n\n| its plot | here |\n|---|---|"

@@ -13,7 +13,7 @@ from basetenkit.results.run_data import RunData
 from basetenkit.results.schema import CHUNK_COLUMNS, COLUMNS
 from basetenkit.workload import conversations, datasets, hub_data, marks, writer
 
-DATA = {"never": "", "may": "its words, where there is one", "must": "its entries"}
+DATA = {"never": "", "may": "its words, if there is one", "must": "its entries"}
 WIDE = 88
 MADE = "`python -m docs.generate` writes this page from the code.\n"
 
@@ -21,7 +21,7 @@ MADE = "`python -m docs.generate` writes this page from the code.\n"
 def columns_page() -> str:
     out = f"# The columns of `run.requests` and `run.chunks`\n\nA value that was not measured is null. {MADE}"
     for title, table in (("run.requests", COLUMNS), ("run.chunks", CHUNK_COLUMNS)):
-        out += f"\n## `{title}`\n\n| column | type | what |\n|---|---|---|\n"
+        out += f"\n## `{title}`\n\n| column | type | meaning |\n|---|---|---|\n"
         out += "".join(f"| `{name}` | {kind} | {meaning} |\n" for name, (kind, meaning) in table.items())
     return out
 
@@ -101,7 +101,7 @@ def api_page() -> str:
         signature = "(...)" if fields else _signature(thing)
         out += f"\n## `bk.{name}`\n\n```python\n{_called(f'bk.{name}', signature)}\n```\n\n{_doc(thing)}\n"
         if fields:
-            out += "\n| field | default | what |\n|---|---|---|\n"
+            out += "\n| field | default | meaning |\n|---|---|---|\n"
             for field, info in fields.items():
                 default = "required" if info.is_required() else f"`{info.get_default(call_default_factory=True)!r}`"
                 out += f"| `{field}` | {default} | {info.description} |\n"
@@ -112,7 +112,7 @@ def api_page() -> str:
 
 def scenarios_page() -> str:
     out = f"# Scenarios and data sets\n\nA scenario is a short text that says what is sent. {MADE}\n"
-    out += "| form | example | task | data set | what |\n|---|---|---|---|---|\n"
+    out += "| form | example | task | data set | meaning |\n|---|---|---|---|---|\n"
     for letters, kind in FORMS.items():
         texts, tasks = (", ".join(f"`{x}`" for x in some) for some in ([letters + f for f in kind.forms], kind.tasks))
         doc = (inspect.getdoc(kind) or "") if kind.sampled else "Read in old result folders, and not sent."

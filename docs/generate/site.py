@@ -16,6 +16,8 @@ from docs.generate import notebooks  # noqa: E402
 REPOSITORY = "https://github.com/basetenkit/basetenkit/blob/main/"
 SCRIPTS = '<script src="{base}assets/vega.js"></script><script src="{base}assets/charts.js"></script>'
 NAME = re.compile(r"## `bk\.(\w+)`$", re.M)
+# mkdocstrings would lose these tables, and show the texts of these lists as types
+KEPT = ("\n| field | default | meaning |", "**Parameters**", "**Attributes**")
 
 
 def on_pre_build(config: Any) -> None:
@@ -42,13 +44,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def reference(markdown: str) -> str:
-    """Classes and functions by mkdocstrings, which knows types and signatures; a configuration's fields stay a table, and a
-    module stays its docstring."""
+    """Classes and functions by mkdocstrings, which adds types and signatures. A configuration's fields stay a table, and a module
+    stays its docstring. Lists of parameters and attributes stay as they are, because mkdocstrings takes their texts for types."""
     head, *sections = re.split(r"(?=^## )", markdown, flags=re.M)
     out = [head]
     for section in sections:
         named = NAME.match(section)
-        if named and "```python" in section and "\n| field | default | what |" not in section:
+        if named and "```python" in section and not any(mark in section for mark in KEPT):
             options = "show_root_heading: false, show_root_toc_entry: false, heading_level: 3"
             call = section[: section.index("```\n\n") + 4]
             section = f"{call}\n::: basetenkit.{named[1]}\n    options: {{{options}}}\n\n"

@@ -13,7 +13,7 @@ from basetenkit.results.store import RunFolder
 
 
 def save(path: Path, frame: pl.DataFrame, chunks: pl.DataFrame | None = None, at: float = 1.7e9, **fields: Any) -> Path:
-    """A run folder of these rows, a level a (scenario, load, level, repeat), begun at `at` (s since 1970)."""
+    """A run folder of these rows, one level per (scenario, load, level, repeat), begun at `at` (s since 1970)."""
     endpoint = fields.pop("endpoint", None) or bk.Endpoint(url="http://127.0.0.1:9/v1/chat/completions", model="m")
     least = frame.group_by("scenario", "load", "level", "repeat").len()["len"].min() if frame.height else 1
     config = bk.RunConfig(endpoint=endpoint, **({"steady": False, "preflight": False, "max_requests": least} | fields))

@@ -55,7 +55,7 @@ def test_a_gateway_that_buffers_the_whole_answer() -> None:
         None,
         None,
     )
-    assert summary["goodput"] is None  # nobody knows the pace
+    assert summary["goodput"] is None  # the pace is unknown
     assert summary["e2e_s_mean"] > 0.4
 
 

@@ -1,4 +1,4 @@
-"""Every finding, caused by rows that cause it, and absent where nothing is wrong."""
+"""Every finding, caused by rows that cause it, and absent if nothing is wrong."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_cut_requests_are_not_counted_among_failures() -> None:
 
 
 def test_a_busy_client_is_not_taken_for_a_gateway() -> None:
-    """All tokens in one read, and a bound as wide as the response: nobody knows when they came."""
+    """All tokens in one read, and a bound as wide as the response: it is unknown when they came."""
     late = clean().with_columns(ttft_s="e2e_s", ttft_error_s=pl.col("e2e_s") * 0.8, e2e_error_s=pl.col("e2e_s") * 0.8)
     assert not {f.code for f in diagnosis(late)} & {"came_at_once", "held_back"}
 

@@ -179,7 +179,7 @@ def test_a_chart_of_very_many_gaps_draws_every_so_manieth_request_of_each_level_
     assert (chart_utils.every(rows), chart_utils.drawn(rows)) == (1, [])
     monkeypatch.setattr(chart_utils, "GAPS", chart_utils.ok(rows)["output_chunks"].sum() // 3)
     some = chart_utils.gaps(run, rows)
-    assert chart_utils.drawn(rows) == [f"Of one request in {chart_utils.every(rows)}, by start"]
+    assert chart_utils.drawn(rows) == [f"One request in {chart_utils.every(rows)}, in order of start"]
     assert set(some["series"]) == set(everything["series"]) == {"level 0.0", "level 1.0"}
     assert everything.height / 6 < some.height < everything.height / 2
     chart = itl_course(run).to_dict()

@@ -89,7 +89,7 @@ def test_what_does_not_vary_is_null_with_a_sentence() -> None:
     found = terms(explain_latency(frame, [0.5]))
     assert found[QUEUE]["value"] is None
     assert found[QUEUE]["note"].startswith("The number of other requests in flight hardly varied (about 0)")
-    assert "It holds the cost of the other requests in flight" in found[BASE]["note"]
+    assert "It includes the cost of the other requests in flight" in found[BASE]["note"]
     assert found[TOKEN]["value"] == pytest.approx(1e-4, rel=0.05)
     same = terms(explain_latency(load(token=0.0, input_tokens=100), [0.5]))
     assert same[TOKEN]["value"] is None

@@ -103,7 +103,7 @@ def test_repeats_of_a_level_are_pooled_in_every_figure() -> None:
 
 
 def test_ten_runs_through_a_drift_cover_the_truth() -> None:
-    """Runs about a drifting mean: pooled as ten runs their interval holds the truth in 95%, as one series in far fewer."""
+    """Runs about a drifting mean: pooled as ten runs their interval covers the true value in 95%, as one series in far fewer."""
     rng, pooled, single = np.random.default_rng(3), 0, 0
     parts = np.repeat(np.arange(10), 60)
     for _ in range(300):

@@ -65,7 +65,7 @@ def test_what_cannot_be_asked_for_is_said_in_a_sentence(until: dict[str, float],
 
 @pytest.mark.thorough
 def test_a_level_that_stops_at_a_look_is_as_precise_as_it_says() -> None:
-    """Independent values: the mean's own half width at the stop holds the truth about as often as it should."""
+    """Independent values: the mean's own half width at the stop covers the true mean about as often as it should."""
     from basetenkit.config.looks import next_look
 
     hits = 0

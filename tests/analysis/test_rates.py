@@ -33,7 +33,7 @@ def closed_loop(level: int, n: int, draw: Draw, seed: int) -> tuple[np.ndarray, 
 
 
 def rate_per_slot(level: int, n: int, draw: Draw, seed: int) -> tuple[float, bool]:
-    """(requests per second over the level, whether its interval holds the truth); lengths have a mean of 1 s."""
+    """(requests per second over the level, whether its interval covers the true rate); lengths have a mean of 1 s."""
     start, length = closed_loop(level, n, draw, seed)
     frame = rows(n, level=float(level), start_s=start, e2e_s=length, end_s=start + length, output_tokens=10)
     got = summarise(frame).row(0, named=True)

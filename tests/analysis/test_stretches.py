@@ -30,7 +30,7 @@ def chunks(*of: tuple[str, float, int | None, int | None]) -> pl.DataFrame:
 
 
 def steady(n: int = 40, **columns: Any) -> pl.DataFrame:
-    """A request a second: 4 of the ramp, then measured ones, then 4 of the cooldown."""
+    """One request per second: 4 of the ramp, then measured ones, then 4 of the cooldown."""
     return rows(
         n, phase=["ramp"] * 4 + ["measured"] * (n - 8) + ["cooldown"] * 4, in_window=None, **columns
     ).with_columns(in_window=pl.col("phase") == "measured")

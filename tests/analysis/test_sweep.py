@@ -30,7 +30,7 @@ def test_the_knee_is_where_throughput_over_latency_is_greatest() -> None:
     assert found["knee"] == 8.0
     assert found["saturation"] == 8.0
     assert found["throughput"] == 12.2
-    assert "From 8 on no level brought 5% more" in found["evidence"]
+    assert "From 8 on, no level had 5% more" in found["evidence"]
 
 
 def test_the_knee_may_lie_where_power_is_not_told_apart() -> None:
@@ -42,14 +42,14 @@ def test_the_knee_may_lie_where_power_is_not_told_apart() -> None:
 def test_an_endpoint_that_was_not_seen_full_is_said_not_to_be() -> None:
     found = sweep(summary("concurrency", *CLOSED[:4])).frame.row(0, named=True)
     assert found["saturation"] is None
-    assert "not seen full" in found["evidence"]
+    assert "did not reach the endpoint's limit" in found["evidence"]
     assert "the knee may lie beyond it" in found["evidence"]
 
 
 def test_an_open_loop_is_full_where_it_serves_less_than_was_offered() -> None:
     found = sweep(summary("request_rate", (2.0, 2.0, 0.5), (4.0, 4.0, 0.6), (8.0, 6.0, 9.0)))
     assert found.frame["saturation"].to_list() == [8.0]
-    assert "At 8/s offered" in repr(found)
+    assert "At 8 offered requests/s" in repr(found)
 
 
 def test_two_levels_or_none_have_no_knee() -> None:
@@ -118,7 +118,7 @@ def test_saturation_is_claimed_if_the_intervals_prove_it_and_not_by_the_figures_
         levels = bounded((1, 2.0, 0.01, 0.5), (8, 12.0, half, 0.66), (16, 12.1, half, 1.3), (32, 12.1, half, 2.6))
         found = sweep(levels).frame.row(0, named=True)
         assert found["saturation"] == proven
-        assert "From 8 on no level brought 5% more" in found["evidence"]
+        assert "From 8 on, no level had 5% more" in found["evidence"]
         assert ("do not prove that" in found["evidence"]) is (proven is None)
 
 

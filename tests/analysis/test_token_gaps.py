@@ -1,4 +1,4 @@
-"""Chunks of known tokens, and what may be said of each token's own latency."""
+"""Chunks of known tokens, and the bounds of each token's own latency."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The truth at load, and what it costs: `python tests/benchmarks/at_load.py --in-flight 256 1024`.
 
-Each level sends streamed chats (100 tokens in, 100 out) to an embedded endpoint in a process of its own that notes when each
+Each level sends streamed chats (100 tokens in, 100 out) to an embedded endpoint in its own process that notes when each
 request came and each token was written: a role frame at once, the first token after 50 ms, one each 20 ms, finish reason and
-usage 5 ms after the last. Twice in turn, each in a process of its own: by the least that a Python client can do (a bare
+usage 5 ms after the last. Twice in turn, each in its own process: by the least that a Python client can do (a bare
 socket, the OS kernel's stamps, httptools, one JSON document per token), and by `bk.run_sync` with polars, altair and ipywidgets
 loaded. It prints for each: p50 and p99 less those of the truth, ms; CPU per token; for ours also the outcomes of the
 requests, the part of late E2E figures that is outside its own stated bound, and the time before and after the load, s.
@@ -172,7 +172,7 @@ def percentile(values: list[float], p: float) -> float:
 
 
 def turn(who: str, users: int, requests: int, tls: bool) -> Figures:
-    """One client against an endpoint of its own: its figures less the truth's."""
+    """One client against its own endpoint: its figures less the truth's."""
     import basetenkit as bk
 
     options: dict[str, Any] = {"ttft_ms": 50, "itl_ms": 20, "output_tokens": TOKENS, "role_frame": True, "tail_ms": 5}

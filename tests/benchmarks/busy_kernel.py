@@ -1,7 +1,7 @@
 """What a computing kernel does to a clock, with `workers=0` and `workers=1`: `python tests/benchmarks/busy_kernel.py`.
 
 In this process a thread computes all the time, as a cell may. The same load is measured meanwhile by the engine on a thread
-beside it (workers=0) and by a process of its own (workers=1), turn by turn, against the embedded endpoint, which knows the
+beside it (workers=0) and by its own process (workers=1), turn by turn, against the embedded endpoint, which knows the
 truth; and once more with nothing computing. It prints for each how far TTFT and E2E were off (p50 and p99 of all
 turns), the error that was stated, and the loop's lag. `--ratio R` fails where the busy p99 with workers=1 is not at least R
 times nearer to the truth than with workers=0.

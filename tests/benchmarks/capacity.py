@@ -127,7 +127,7 @@ def search(name: str, goodput: float, budget: float, seed: int) -> Row:
 
 
 def table_row(name: str, rows: list[Row], true: float | None) -> dict[str, Any]:
-    """The columns of the table, in percent of the searches where nothing else is said."""
+    """The columns of the table, in percent of the searches if there is no other unit."""
     n = len(rows)
     found = [row for row in rows if row.outcome == "found" and row.low is not None]
 

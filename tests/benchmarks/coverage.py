@@ -1,4 +1,4 @@
-"""How often our 95% intervals hold the truth, on a simulated server: `python tests/benchmarks/coverage.py [--replications N]`.
+"""How often our 95% intervals cover the truth, on a simulated server: `python tests/benchmarks/coverage.py [--replications N]`.
 
 Each run is made as the product makes one under steady load (`queueing`), becomes the frames that a real one leaves (`virtual`), and
 goes through the product's own window, summary and findings. Printed as the tables of
@@ -120,7 +120,7 @@ def coverage(options: argparse.Namespace) -> None:
 
 
 def held(row: dict[str, Any], figure: str, true: float) -> tuple[float, float, float, bool]:
-    """(whether the interval holds the truth, the figure over the truth, half of the interval over the truth, whether one end is
+    """(whether the interval covers the truth, the figure over the truth, half of the interval over the truth, whether one end is
     missing)."""
     value, low, high = (row[f"{figure}{end}"] for end in ("", "_low", "_high"))
     if value is None:

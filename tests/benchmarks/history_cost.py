@@ -1,6 +1,6 @@
 """What a history over many runs costs in a bucket, beside the same runs in a folder: `python -m tests.benchmarks.history_cost`.
 
-The store is that of our tests, in a process of its own on this machine. A real one is farther away, and slower per request.
+The store is that of our tests, in its own process on this machine. A real one is farther away, and slower per request.
 """
 
 from __future__ import annotations

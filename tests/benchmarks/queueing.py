@@ -45,7 +45,7 @@ def capacity(scenario: str = EXPONENTIAL) -> float:
 
 @dataclass
 class World:
-    """What happens to a server whoever asks: its speed, second by second, and when it stalls."""
+    """What happens to a server whatever the requests: its speed, second by second, and when it stalls."""
 
     kind: str
     seconds: int

@@ -1,6 +1,6 @@
 """Ours and its peers on one server that records the truth: the figures of each, the true ones, and the cost.
 
-    python tests/benchmarks/versus.py install      genai-bench, GuideLLM, AIPerf and LLMeter, each in a venv of its own
+    python tests/benchmarks/versus.py install      genai-bench, GuideLLM, AIPerf and LLMeter, each in its own venv
     python tests/benchmarks/versus.py run --in-flight 64 256
 
 Each tool sends the same load (streamed chat, prompts of 100 tokens, 100 tokens out) to an embedded endpoint of its own turn:
@@ -225,7 +225,7 @@ def versions() -> dict[str, str]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """As a table in Markdown: times off the truth in ms."""
+    """As a table in Markdown: errors of times in ms."""
     heads = sorted(dict.fromkeys(key for row in rows for key in row), key="error".__eq__)
     print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
     for row in rows:

@@ -1,4 +1,4 @@
-"""Frames of other libraries become columns of plain values, and are told apart by what they hold."""
+"""Frames of other libraries become columns of plain values, and are distinguished by their contents."""
 
 from __future__ import annotations
 

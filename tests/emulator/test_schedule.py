@@ -1,4 +1,4 @@
-"""The schedule's order, its repeats and its pauses, on a loop with a clock of its own: time passes only when nothing is to do."""
+"""The schedule's order, its repeats and its pauses, on a loop with its own clock: time passes only when nothing is to do."""
 
 from __future__ import annotations
 

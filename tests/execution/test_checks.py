@@ -85,10 +85,10 @@ def test_what_this_version_runs_passes(task: str, scenario: str) -> None:
             },
             "RunConfig.batch_size: it is [1, 8], and request_params give the input of every request; give one of the two",
         ),
-        ({"batch_size": [1, 4]}, "RunConfig.batch_size: text-to-text has one input a request; leave it at 1"),
+        ({"batch_size": [1, 4]}, "RunConfig.batch_size: text-to-text has one input per request; leave it at 1"),
         (
             {"dataset": "prompts.txt", "scenarios": "dataset(3)"},
-            "scenario 'dataset(3)': text-to-text has one input a request; leave its number out",
+            "scenario 'dataset(3)': text-to-text has one input per request; leave its number out",
         ),
         (
             {"task": "image-text-to-text", "scenarios": "I(9000,9000)"},
@@ -165,7 +165,7 @@ def test_another_config_is_refused_and_what_differs_is_named(
 ) -> None:
     open_manifest(folder, ready(config()))
     before = folder.run_file.read_bytes()
-    with pytest.raises(StoreError, match=f"holds another run: {names} differ"):
+    with pytest.raises(StoreError, match=f"contains another run: {names} differ"):
         open_manifest(folder, ready(config(**changed)))
     assert folder.run_file.read_bytes() == before
 

@@ -33,7 +33,7 @@ HALTED = Stop(StopReason.STOPPED, {"why": "halted"})
 
 
 def staged(c: bk.RunConfig, play: Callable[[LoadGenerator], Any], tally: SharedCounters | None = None) -> LoadGenerator:
-    """A stage on a loop of its own, after `play` was awaited on it."""
+    """A stage on its own loop, after `play` was awaited on it."""
     poller = Poller()
 
     async def main() -> LoadGenerator:

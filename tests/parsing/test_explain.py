@@ -33,7 +33,7 @@ INNER = b'data: {"choices":[{"text":"a"}]}\n\n'
 
 @dataclass(frozen=True)
 class Case:
-    """`decisions`: what each line says, and the bytes it shows; None where a header and no bytes led to it."""
+    """`decisions`: what each line says, and the bytes it shows; None if a header and no bytes led to it."""
 
     body: bytes
     headers: dict[str, str]

@@ -111,7 +111,7 @@ def test_the_wait_that_a_server_asks_for_is_said(value: str, end: str) -> None:
     assert asked.error_message is not None
     assert asked.error_message.endswith(end)
     fine = parse_response(b'{"error": "slow down"}', headers=[("Retry-After", value)])
-    assert fine.error_message == "slow down", "only where the status is an error's"
+    assert fine.error_message == "slow down", "only if the status is an error's"
 
 
 def test_a_wait_of_any_length_stays_a_short_sentence() -> None:

@@ -180,7 +180,7 @@ def test_a_har_body_is_decoded_already() -> None:
 
 def test_a_har_archive_of_one_entry_and_of_two() -> None:
     assert parse({"log": {"entries": [har(SSE.decode())]}}).text == "hé you"
-    with pytest.raises(TypeError, match=r"a HAR archive of 2 entries; one of them"):
+    with pytest.raises(TypeError, match=r"a HAR archive of 2 entries; give one of them"):
         parse({"log": {"entries": [har(""), har("")]}})
 
 
@@ -202,8 +202,8 @@ def test_a_har_entry_without_bytes_of_its_own_is_empty() -> None:
         ({"response": {"status": "200"}}, "response.status is '200'"),
         ({"response": {"status": 200, "headers": [1], "content": {}}}, "not a list of {name, value}"),
         ({"response": {"status": 200, "headers": []}}, "no response.content"),
-        (har(None), f"kept none of its {len(SSE)} bytes"),
-        (har("%%%", encoding="base64"), "says that response.content.text is base64, and it is not"),
+        (har(None), f"has none of its {len(SSE)} bytes"),
+        (har("%%%", encoding="base64"), "response.content.text is marked as base64 but is not base64"),
         ({"response": {"status": 200, "headers": [], "content": {"text": 1}}}, "content.text is int"),
     ],
 )
@@ -300,7 +300,7 @@ def test_a_type_that_holds_no_response_is_told_in_one_sentence(value: Any) -> No
     with pytest.raises(TypeError) as caught:
         parse(value)
     assert str(caught.value).startswith(
-        f"no response can be read from {type(value).__name__}; bytes, text, an iterable"
+        f"no response can be read from {type(value).__name__}; expected bytes, text, an iterable"
     )
     assert "\n" not in str(caught.value)
 

@@ -4,7 +4,7 @@ itself, for whose commands we write folders; and Hugging Face's `datasets`, whic
     python tests/real/servers.py install    about five minutes, the first time; needs a C++ compiler
     python tests/real/servers.py path       where they are
 
-Each has an environment of its own under $BASETENKIT_SERVERS (default ~/.cache/basetenkit/servers), since their pins differ
+Each has its own environment under $BASETENKIT_SERVERS (default ~/.cache/basetenkit/servers), since their pins differ
 from ours. Nothing of their code is in this repository.
 """
 

@@ -55,7 +55,7 @@ def server() -> Iterator[bk.emulator.Emulator]:
 
 
 def sent(server: bk.emulator.Emulator, **fields: Any) -> tuple[Any, list[Any]]:
-    """(the outcomes, or the sentence that was said; the messages of each body that came)."""
+    """(the outcomes, or the sentence of the error; the messages of each body that came)."""
     server.truth(reset=True)
     done = servers.with_datasets(SEND, server.url, json.dumps(fields))
     assert done.returncode == 0, done.stderr
@@ -109,5 +109,5 @@ def test_what_cannot_be_had_is_one_sentence(server: bk.emulator.Emulator, folder
     several, messages = sent(server, dataset=str(folder / "splits"))
     assert several.endswith("has the splits train, test; give one as huggingface_kwargs={'split': 'train'}")
     offline, _ = sent(server, dataset=described("nobody/nothing", {"split": "train"}))
-    assert offline.startswith("dataset: the data set 'nobody/nothing' cannot be had (")
+    assert offline.startswith("dataset: the data set 'nobody/nothing' cannot be loaded (")
     assert messages == []

@@ -57,7 +57,7 @@ def seen(data):
 
 
 def described(request):
-    """The answer about the images of a chat request, streamed or whole; None where it has none."""
+    """The answer about the images of a chat request, streamed or whole; None if it has none."""
     found = [seen(data) for data in images_of(request)]
     if not found:
         return None

@@ -84,7 +84,7 @@ def test_a_joined_chart_can_be_joined_again_and_with_a_plain_one(drawn: dict[str
 
 def test_layers_keep_their_colours_too(drawn: dict[str, Any]) -> None:
     both = drawn["latency_ecdf"] + drawn["serving_curve"]
-    # each layer of a part has a scale of its own: they are several times the same
+    # each layer of a part has its own scale: they are several times the same
     assert set(scales(both)) == {*scales(drawn["latency_ecdf"]), *scales(drawn["serving_curve"])}
 
 

@@ -86,7 +86,7 @@ def test_the_same_call_sends_nothing_again_and_another_machine_goes_on(
     assert resumed.complete
     assert any(name.startswith("aside/") for name in objects(bucket_store))
     assert bk.load(URL).requests.equals(resumed.requests)
-    with pytest.raises(bk.errors.StoreError, match="s3://bkt/runs/first holds another run: concurrency differ"):
+    with pytest.raises(bk.errors.StoreError, match="s3://bkt/runs/first contains another run: concurrency differ"):
         bk.run_sync(config(server, concurrency=3), save_to=URL)
 
 

@@ -22,7 +22,7 @@ HEADERS_AHEAD = [*SSE, ("content-length", "1")]
 
 
 def stream(times: list[float], texts: list[str], end: bytes = FINISH + DONE) -> list[Read]:
-    """A message per text, each in a read of its own that it ends; times in ms."""
+    """A message per text, each in its own read that it ends; times in ms."""
     reads: list[Read] = [(at, at - 0.1, True, said(text)) for at, text in zip(times, texts, strict=True)]
     return [*reads, (times[-1] + 1, times[-1], True, end)]
 
@@ -148,7 +148,7 @@ def test_events_that_come_at_a_few_times_are_told_unless_this_client_read_late()
 
 
 def serve(messages: list[tuple[float, str]], counts: dict[str, Any]) -> Any:
-    """A real server: each text in a message of its own, after its pause in s."""
+    """A real server: each text in its own message, after its pause in s."""
 
     def answer(sock: socket.socket, _: bytes) -> None:
         sock.sendall(HEAD)

@@ -1,4 +1,4 @@
-"""A series that rises for good is told from one that wanders."""
+"""A series that rises for good is distinguished from one that wanders."""
 
 from __future__ import annotations
 

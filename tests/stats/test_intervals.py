@@ -151,7 +151,7 @@ def test_dependence_lowers_the_effective_number() -> None:
     )
 
 
-# -- coverage: a nominal 95% interval holds the truth about as often, in simulations whose truth is known ----------------
+# -- coverage: a nominal 95% interval covers the truth about as often, in simulations whose truth is known ----------------
 
 REPLICATIONS = 200
 

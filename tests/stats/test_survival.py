@@ -115,7 +115,7 @@ def test_requests_that_share_a_fate_widen_the_interval() -> None:
 
 
 def test_a_quantile_beyond_all_that_was_seen_is_at_least_the_longest_time() -> None:
-    """A tenth of 400 hang and are given up after 1 s: the p95 lies beyond that, and nobody knows where."""
+    """A tenth of 400 hang and are given up after 1 s: the p95 lies beyond that, and it is unknown where."""
     hung = np.arange(400) % 10 == 0
     e = censored_quantile(np.where(hung, 1.0, 0.02), hung, 0.95)
     assert (e.value, e.low, e.high) == (None, 1.0, None)
@@ -144,7 +144,7 @@ def test_requests_that_all_waited_to_one_limit_count_with_that_limit() -> None:
 
 
 def test_a_restricted_mean_holds_its_low_end() -> None:
-    """Lengths of mean 1 s, each cut at a time of its own: the mean to the limit is above the low end in 97.5% of runs."""
+    """Lengths of mean 1 s, each cut at its own time: the mean to the limit is above the low end in 97.5% of runs."""
     below = 0
     for seed in range(200):
         rng = np.random.default_rng(seed)

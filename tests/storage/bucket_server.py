@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
     kept: Store
 
     def log_message(self, *_: Any) -> None:
-        """Nothing is said."""
+        """Logs nothing."""
 
     def _handle(self) -> None:
         parts = urlsplit(self.path)

@@ -1,4 +1,4 @@
-"""Each test has a store of its own, the variables of the environment that lead to it, and a spool that goes with the test."""
+"""Each test has its own store, the variables of the environment that lead to it, and a spool that goes with the test."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def rows(**columns: object) -> pl.DataFrame:
 
 
 def test_a_request_is_good_bad_or_unknown() -> None:
-    """In order: good; late; failed; cut before its limit, so nobody knows; cut after it; a success without a first token."""
+    """In order: good; late; failed; cut before its limit, so unknown; cut after it; a success without a first token."""
     frame = rows(
         outcome=["ok", "ok", "http_error", "cancelled", "cancelled", "ok"],
         ttft_s=[0.1, 0.9, None, None, None, None],

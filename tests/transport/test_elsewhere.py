@@ -72,7 +72,7 @@ def test_every_request_is_a_row_timed_by_the_process(elsewhere: Any) -> None:
 
 def test_the_limits_are_said_before_the_start(elsewhere: Any) -> None:
     (said,) = elsewhere["said"]
-    assert "gives this process no kernel stamps" in said
+    assert "there are no OS receive timestamps in this process" in said
     assert "workers=1" in said
 
 

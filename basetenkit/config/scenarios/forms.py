@@ -1,4 +1,4 @@
-"""The forms of scenario, a class each: their letters, their numbers, and how a request is drawn.
+"""The forms of scenarios, one class per form: their letters, their numbers, and how a request is drawn.
 
 They are those of genai-bench (upstream and Baseten's fork), so scenarios can be copied from its commands. Intended differences:
 lengths are rounded, not truncated; an output length may be 1; a length of 0 is refused, because it cannot be sent or requested;
@@ -197,7 +197,7 @@ class Prefix(FixedOutput):
 
 @dataclass(frozen=True)
 class ImageText(FixedOutput):
-    """An image and a text of its own."""
+    """An image and its own text."""
 
     letters = "ID"
     forms: ClassVar = {"(width,height,in,out)": ("width", "height", "input_tokens", "output_tokens")}

@@ -1,8 +1,8 @@
-"""The grammar: a short text such as `N(480,240)/(300,150)` becomes a scenario, and so do several of them, mixed.
+"""The grammar of scenarios: it reads a short text such as `N(480,240)/(300,150)`, or a mixture of several.
 
 A mixture is several forms with a weight before each: `0.7*D(100,50)+0.3*P(1000,20)/50`. The form of each request is drawn
 independently by the weights, which are relative: 7 and 3 mean the same as 0.7 and 0.3. All requests of a mixture belong to one
-level, so that its figures describe mixed traffic, not one form after another. genai-bench has no such form.
+level, so its figures describe mixed traffic, not one form after another. genai-bench has no such form.
 
 The forms of a mixture must have a task in common, and all or none of them must set the output length, because the payload depends
 on it. A mixture cannot contain another mixture or a data set. Forms of a mixture with a shared prefix of the same length share

@@ -1,4 +1,4 @@
-"""Connects to a Dask cluster, and refuses before anything is sent a cluster that cannot be used or trusted with the key."""
+"""Connects to a Dask cluster, and refuses, before anything is sent, a cluster that cannot be used or must not get the key."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _address(cluster: Any) -> str | None:
 
 @contextlib.asynccontextmanager
 async def connected(cluster: Any) -> AsyncIterator[Client]:
-    """A client of our own, on the running loop. WorkerError, in one sentence, where the scheduler cannot be reached."""
+    """A client of our own, on the running loop. WorkerError, in one sentence, if the scheduler cannot be reached."""
     from distributed import Client, LocalCluster
 
     async with contextlib.AsyncExitStack() as stack:
@@ -99,20 +99,20 @@ async def connected(cluster: Any) -> AsyncIterator[Client]:
 def _reason(error: BaseException, address: str) -> str:
     text = str(error)
     if isinstance(error, TypeError) and "ssl_context" in text:
-        return "it asks for TLS; give a Client that was made with its Security"
+        return "it requires TLS; give a Client that was made with its Security"
     if isinstance(error, TypeError) and "n_workers" in text:
         return "it has an older version of distributed; install the same on all machines"
     if "certificate" in text:
         return "its TLS certificate is not the one of the given Security"
     if "encryption required" in text:
-        return "the given Security asks for encryption, and the scheduler has none"
+        return "the given Security requires encryption, but the scheduler has none"
     if isinstance(error, TimeoutError | OSError):
         return f"nothing answered within {CONNECT_WITHIN_S:g} s; is a scheduler running there, and is the port right?"
     return text or type(error).__name__
 
 
 async def machines(client: Client) -> list[Machine]:
-    """The workers of the cluster, each asked once. WorkerError where there is none, or one whose versions are not ours."""
+    """The workers of the cluster, each asked once. WorkerError if there is none, or one whose versions are not ours."""
     from . import stage
 
     identity = await client.scheduler.identity(n_workers=-1)
@@ -142,7 +142,7 @@ async def machines(client: Client) -> list[Machine]:
 
 
 def check_versions(versions: dict[str, Any], ours: dict[str, str | int]) -> None:
-    """WorkerError where a version differs that makes Dask hang without a word. `versions`: as `Client.get_versions` has them."""
+    """WorkerError if a version differs that makes Dask hang without a word. `versions`: as `Client.get_versions` has them."""
     python = ".".join(str(ours["python"]).split(".")[:2])
     for address, node in {"scheduler": versions["scheduler"], **versions["workers"]}.items():
         theirs = dict(node["host"])["python"] if isinstance(node.get("host"), dict) else ""

@@ -1,4 +1,4 @@
-"""The leading side of a run over a Dask cluster: an Executor whose members are worker processes on other machines.
+"""The controlling side of a run on a Dask cluster: an Executor whose members are worker processes on other machines.
 
 Each member begins a level with its part of the requests, and in a closed loop slow members hand requests over to fast ones while
 it runs (see `apart_counters` and `balance`), so no request waits for the network. A latency is always measured by one machine's
@@ -155,7 +155,7 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
         )
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
-        """Work that goes on as long as the run: where it fails, nobody can be led any more."""
+        """Work that lasts as long as the run: if it fails, no member can be controlled any more."""
         try:
             await work
         except Exception as error:

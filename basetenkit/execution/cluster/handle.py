@@ -1,4 +1,4 @@
-"""One stage on a Dask worker, as who leads it sees it."""
+"""The controlling side of one stage on a Dask worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows as they come from a worker: frames already, and two things to know of them at the end of a level."""
+"""Rows from a worker, as frames, and two facts about them that are needed at the end of a level."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ class ProcessExecutor(GroupExecutor[WorkerHandle]):
                 )
             if not began <= answer["mono_ns"] <= mono():
                 raise WorkerError(
-                    "a worker's monotonic clock is not this process's (a time namespace?), so their times cannot be laid "
-                    "side by side; use workers=0"
+                    "a worker has another monotonic clock than this process (a time namespace?), so their times cannot be "
+                    "compared; use workers=0"
                 )
         await greeting
 

@@ -1,4 +1,4 @@
-"""Levels that several senders share: an Executor that leads members, whatever they are (processes here, or on other machines).
+"""Levels that several senders share: an Executor that controls members (processes here, or on other machines).
 
 A level is shared out exactly: its users, or the arrivals of its one schedule, each to one member. A member that is lost (killed,
 crashed) loses its own requests and no others: each of those still has a row, and a finding tells. The next level begins with a
@@ -60,7 +60,7 @@ class GroupExecutor(ABC, Generic[M]):
 
     @abstractmethod
     async def open(self) -> None:
-        """Starts the members and waits until each is ready. WorkerError, in one sentence, where one is not."""
+        """Starts the members and waits until each is ready. WorkerError, in one sentence, if one is not."""
 
     @abstractmethod
     async def _replace(self, lost: list[M]) -> None:
@@ -98,10 +98,10 @@ class GroupExecutor(ABC, Generic[M]):
         return not lost
 
     async def _wait_for(self, member: M, word: str, within_s: float) -> JsonObject | None:
-        """What the member said with `word`; None where it failed, was lost, or took too long: then it is ended."""
+        """What the member said with `word`; None if it failed, was lost, or took too long: then it is ended."""
         answer = await member.wait_for(word, within_s)
         if answer is None and member.lost is None:
-            member.kill(f"it said nothing within {within_s:g} s")
+            member.kill(f"it sent nothing within {within_s:g} s")
             await member.gone()
         return answer
 
@@ -211,7 +211,7 @@ class GroupExecutor(ABC, Generic[M]):
     def _kill_unresponsive(self) -> None:
         for member in self._active:
             if not self._report and "done" not in member.answers and member.lost is None:
-                member.kill("it did not stop when told to")
+                member.kill("it did not stop when requested")
 
     def status(self) -> Status:
         """The sum of what the workers last said; from any thread."""

@@ -1,5 +1,5 @@
-"""Who sends a part of a level, as the one who leads them sees it: what it was told, what it said, how it was lost. And the kind
-that is a process of this machine."""
+"""The controlling side of one sender of a level: the messages to it and from it, and how it was lost. And the kind that is a
+process of this machine."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ class Member(ABC):
 
     @abstractmethod
     def kill(self, why: str) -> None:
-        """Ends it at once; `why` is how it is said to be lost."""
+        """Ends it at once; `why` is the reported reason of its loss."""
 
     @abstractmethod
     async def end(self) -> None:
         """Ends it and waits until it has ended."""
 
     async def wait_for(self, word: str, within_s: float) -> JsonObject | None:
-        """The content of `word` when it comes; None where the member failed or was lost first, or took longer."""
+        """The content of `word` when it comes; None if the member failed or was lost first, or took longer."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while word not in self.answers and self.lost is None and "failed" not in self.answers:
@@ -101,7 +101,7 @@ class WorkerHandle(Member):
         self._loop = loop
         # A file, not a pipe: nobody reads along, and a full pipe would stop the worker.
         self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by close()
-        # A session of its own: an interrupt of the notebook's kernel reaches all of its group, and is not the worker's.
+        # Its own session: an interrupt of the notebook's kernel reaches all of its group, and is not the worker's.
         self._process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,

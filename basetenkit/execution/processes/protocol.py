@@ -1,4 +1,4 @@
-"""What goes over a worker's pipes: messages of parts, each with its length before it.
+"""The messages in a worker's pipes: each has several parts, each part with its length before it.
 
     count (u32)  length (u64) ... one a part  part ...
 
@@ -29,7 +29,7 @@ _COUNT, _LENGTH = struct.Struct("<I"), struct.Struct("<Q")
 
 
 def write(stream: BinaryIO, parts: Sequence[bytes]) -> None:
-    """Writes one message and flushes it. OSError or ValueError where nobody reads any more."""
+    """Writes one message and flushes it. OSError or ValueError if nobody reads any more."""
     lengths = b"".join(_LENGTH.pack(len(part)) for part in parts)
     stream.write(b"".join([_COUNT.pack(len(parts)), lengths, *parts]))
     stream.flush()
@@ -54,7 +54,7 @@ def _exactly(stream: BinaryIO, size: int) -> bytes | None:
 @dataclass(frozen=True, slots=True)
 class Hello:
     """What a worker is told first. Of `Prepared`, what the parent has read and a worker need not read again; `tally`: the file in
-    which all count, None where each counts apart, as one of `parts`. `head`: None where the worker makes it by the key in
+    which all count, None if each counts apart, as one of `parts`. `head`: None if the worker makes it by the key in
     its own environment. `lease_s`: it ends where it is not told "alive" for so long."""
 
     config: RunConfig

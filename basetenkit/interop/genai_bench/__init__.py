@@ -1,4 +1,4 @@
-"""What users of genai-bench bring along: its command lines, in a shell and in a notebook, and its result folders."""
+"""Support for users of genai-bench: its command lines, in a shell and in a notebook, and its result folders."""
 
 from __future__ import annotations
 

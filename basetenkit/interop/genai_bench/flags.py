@@ -1,8 +1,8 @@
 """A genai-bench command line -> the RunConfig that does the same, so that an existing command runs unchanged.
 
-Flags keep their meaning and their unit (`--max-time-per-run` is in minutes). Those that describe the server or steer that
-tool's own machinery change nothing that is sent: they are taken and do nothing. Any other is refused by name, with what
-serves in its place: a flag that is passed over in silence would make the figures of another workload than was asked for.
+Flags keep their meaning and their unit (`--max-time-per-run` is in minutes). Flags that describe the server or control
+genai-bench itself do not change the requests: they are accepted and have no effect. All others are refused by name, with a
+replacement. If a flag were ignored without a message, the figures would describe a different workload from the one requested.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ IDLE = (
 )
 # likewise, because what they ask for is so here without them: no min_tokens is sent, each connection's times are columns
 IDLE_SWITCHES = ("--track-network-timing", "--no-min-tokens")
-# taken without effect although something else was meant, and that is said
+# accepted without effect although they have one in genai-bench; a warning reports it
 SAID = {
-    "--spawn-rate": "a level begins with all its requests in flight, and that ramp is outside the measured window",
-    "--cooldown-ratio": "the drain of a closed loop is outside the measured window by rule; "
-    "run.with_window(skip_last=N) leaves out another count",
+    "--spawn-rate": "a level starts its users by itself, before the measured window",
+    "--cooldown-ratio": "the end of a closed loop is always outside the measured window; "
+    "run.with_window(skip_last=N) excludes another number of requests",
     "--log-dir": "no log is written; LOG_LEVEL=DEBUG shows requests and responses",
 }
 COMPATIBLE = ("openai", "vllm", "sglang", "together")
@@ -101,12 +101,11 @@ _ENDINGS = ("/chat/completions", "/completions", "/embeddings", "/predict")
 
 
 def config_from_command(text: str) -> RunConfig:
-    """The RunConfig of a `genai-bench benchmark` command: its very text, line continuations and all.
+    """The RunConfig of a `genai-bench benchmark` command, given as its unchanged text, which may have line continuations.
 
-    A flag that is taken and does nothing here although something was meant by it is said in a UserWarning.
-    What the command leaves out has genai-bench's defaults for the task, save that a data set without a scenario means
-    `dataset`; limits that it leaves out are RunConfig's. ConfigError, one sentence, names every flag that does not apply.
-    Nothing is sent or downloaded.
+    If a flag has an effect in genai-bench but none here, a UserWarning reports it. Missing flags have genai-bench's defaults
+    for the task, except that a data set without a scenario means `dataset`, and that missing limits have the defaults of
+    RunConfig. ConfigError names every flag that does not apply. Nothing is sent or downloaded.
     """
     if not isinstance(text, str):
         raise ConfigError(f"config_from_command takes the command's text, not {type(text).__name__}")
@@ -151,7 +150,7 @@ def _config(given: Mapping[str, list[str]]) -> RunConfig:
 
 
 def _by_flag(at: Location) -> Location:
-    """An error's location under the name that whoever wrote the command knows the field by."""
+    """The location of an error, with the field's name in the command."""
     return (FIELDS[at[1]], *at[2:]) if at[1:2] and at[1] in FIELDS else at
 
 
@@ -188,7 +187,7 @@ def _read(words: Sequence[str]) -> dict[str, list[str]]:
     while rest:
         flag, has_value, value = rest.pop(0).partition("=")
         if not flag.startswith("--"):
-            raise ConfigError(f"{flag!r} is in the place of a flag; a value with spaces or parentheses needs quotes")
+            raise ConfigError(f"expected a flag, not {flag!r}; a value with spaces or parentheses needs quotes")
         if flag in SWITCHES + IDLE_SWITCHES + uploads.SWITCHES:
             wish = value if has_value else rest.pop(0) if rest and rest[0].lower() in ("true", "false") else "true"
             if wish.lower() != "false":  # as the command that genai-bench keeps in its metadata has them
@@ -240,7 +239,7 @@ def _endpoint(given: Mapping[str, list[str]], task: str) -> Endpoint:
         raise ConfigError("--api-base is missing: the endpoint's URL")
     if backend != "baseten" and backend not in COMPATIBLE:
         known = ", ".join(("baseten", *COMPATIBLE))
-        raise ConfigError(f"--api-backend: {backend!r} speaks a protocol of its own; here it is one of {known}")
+        raise ConfigError(f"--api-backend: {backend!r} has its own protocol; supported: {known}")
     url = base if backend == "baseten" else _with_path(base, task)
     endpoint = Endpoint(
         url=url, model=_one(given, "--api-model-name"), stream="--disable-streaming" not in given, api_key=_key(given)
@@ -282,10 +281,10 @@ def _load(given: Mapping[str, list[str]], task: str) -> dict[str, object]:
     embeddings = task == "text-to-embeddings"
     over = _one(given, "--iteration-type") or "num_concurrency"
     if over not in (("num_concurrency", "batch_size") if embeddings else ("num_concurrency",)):
-        raise ConfigError(f"--iteration-type: {over!r} does not go with {task}; leave it out, or take num_concurrency")
+        raise ConfigError(f"--iteration-type: {over!r} does not apply to {task}; leave it out, or use num_concurrency")
     levels = [] if rates else [1] if embeddings else CONCURRENCY
     if batches and not embeddings:
-        raise ConfigError(f"--batch-size: {task} sends one input a request; it is for text-to-embeddings")
+        raise ConfigError(f"--batch-size: {task} sends one input per request; this flag is for text-to-embeddings")
     return {
         "concurrency": given.get("--num-concurrency", levels),
         "request_rate": rates,

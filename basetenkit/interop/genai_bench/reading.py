@@ -1,8 +1,8 @@
-"""A result folder of genai-bench -> a Run, so that what was measured with it can be compared, drawn and reported here.
+"""A result folder of genai-bench -> a Run, so that its results can be compared, drawn and reported here.
 
 It reads upstream's folders, those of Baseten's fork (decimal levels, the model in a file's name) and older ones. What they get
-wrong is put right where the file itself tells how, is null where it does not, and is said in the run's findings. The command
-line that such a folder keeps may hold the API key: of it only the URL and two flags are looked at, and none of it is kept.
+wrong is corrected if the file itself shows how, is null if it does not, and is reported in the run's findings. The command line
+that such a folder keeps may hold the API key: of it only the URL and two flags are looked at, and none of it is kept.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ class _File:
 
 
 def read_genai_bench(folder: str | Path, *, batch_size: int | None = None, model: str | None = None) -> Run:
-    """The Run of a result folder of genai-bench: its requests in our columns. Values that it did not record are null; see
+    """Reads a result folder of genai-bench as a Run: its requests in our columns. Values that it did not record are null; see
     docs/reference/genai-bench.md.
 
-    `batch_size`, `model`: which of several that the folder holds. A Run has one model; batch sizes of embeddings are levels of
-    it; each scenario contains its own, e.g. `E(64,8)`. Its own totals are in `run.metadata["genai_bench"]`, unchanged.
-    StoreError where the folder is none of genai-bench's, is damaged, or holds several models; ConfigError where its task is not
-    measured here.
+    `batch_size`, `model`: which one to read if the folder has several. A Run has one model; each batch size of embeddings is a
+    level, and its scenario contains the size, e.g. `E(64,8)`. genai-bench's own totals are in `run.metadata["genai_bench"]`,
+    unchanged. StoreError if the folder is not from genai-bench, is damaged, or has several models; ConfigError if its task is
+    not supported here.
     """
     path = as_path(folder, "read_genai_bench")
     about = _cleaned(_document(path / METADATA))
@@ -100,7 +100,7 @@ def _document(path: Path) -> dict[str, object]:
 
 
 def _cleaned(about: JsonObject) -> NewRow:
-    """Without what may be secret, and with null where "None" stands for it."""
+    """Without values that may be secret, and with null for "None"."""
     kept = {k: v for k, v in redact(about).items() if k not in ("auth_config", "experiment_folder_name")}
     return {k: None if v == "None" else v for k, v in kept.items()}
 
@@ -117,7 +117,7 @@ def _files(path: Path, about: dict[str, object]) -> list[_File]:
     names = sorted(p for p in path.iterdir() if _FILE.fullmatch(p.name))
     if not names:
         raise StoreError(
-            f"{path} holds no results of genai-bench: no file is named <scenario>_..._time_<seconds>s.json"
+            f"{path} contains no results of genai-bench: no file is named <scenario>_..._time_<seconds>s.json"
         )
     found = []
     for name in names:
@@ -142,9 +142,9 @@ def _chosen(files: list[_File], wanted: dict[str, object], path: Path, task: obj
     for name, value in wanted.items():
         there = sorted({getattr(f, name) for f in files})
         if value is None and len(there) > 1 and name not in levels:
-            raise StoreError(f"{path} holds {name} {there}, and a run has one: give {name}={there[0]!r}")
+            raise StoreError(f"{path} has {name} {there}, but a run has one: give {name}={there[0]!r}")
         if value is not None and value not in there:
-            raise StoreError(f"{path} holds no {name} {value!r}; it holds {there}")
+            raise StoreError(f"{path} has no {name} {value!r}; it has {there}")
         files = [f for f in files if value is None or getattr(f, name) == value]
     return files
 

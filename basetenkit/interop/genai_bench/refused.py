@@ -9,8 +9,8 @@ from collections.abc import Sequence
 INSTEAD = {
     "--prefix-len": "a scenario with a shared prefix, --traffic-scenario 'P(prefix,suffix)/out'",
     "--prefix-ratio": "a scenario with a shared prefix, --traffic-scenario 'P(prefix,suffix)/out'",
-    "--experiment-folder-name": "save_to= of bk.run, or basetenkit benchmark, which takes it",
-    "--experiment-base-dir": "save_to= of bk.run, or basetenkit benchmark, which takes it",
+    "--experiment-folder-name": "save_to= of bk.run, or this flag of basetenkit benchmark",
+    "--experiment-base-dir": "save_to= of bk.run, or this flag of basetenkit benchmark",
     **dict.fromkeys(
         ("--config-file", "--model-auth-type", "--auth", "--profile", "--security-token", "--region"),
         "--api-key, or MODEL_API_KEY",

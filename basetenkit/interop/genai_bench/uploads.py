@@ -77,7 +77,7 @@ def _oci(namespace: str | None, region: object) -> str:
 
 
 def warn_of_uploads(given: Mapping[str, Sequence[str]]) -> None:
-    """A config holds no bucket: said to whoever makes one of a command that uploads."""
+    """Warns that a config contains no bucket, if it is made from a command that uploads."""
     if UPLOAD in given:
         why = "a RunConfig holds no bucket; give save_to='s3://bucket/path' to bk.run, or use basetenkit benchmark or %genai_bench"
         warnings.warn(str(note("flag_idle", flag=UPLOAD, why=why)), stacklevel=3)

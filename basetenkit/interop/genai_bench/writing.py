@@ -1,4 +1,4 @@
-"""A Run -> a result folder that genai-bench's own `excel` and `plot` commands read, for whoever has reports built on them.
+"""A Run -> a result folder that genai-bench's own `excel` and `plot` commands can read.
 
 Its figures follow genai-bench's definitions and cover the measured requests: throughput is over the whole level, ramp and drain
 included. If that tool would write a value that was not measured (an error rate of 0, a TTFT of 1 ms), the folder has the true
@@ -36,10 +36,10 @@ OTHER = 500
 def write_genai_bench(run: Run, folder: str | Path) -> Path:
     """Writes the run as genai-bench's folder and returns its path: its metadata, and one file per scenario and level.
 
-    Requests that were cut when their level ended, and the warm-up, are left out, because genai-bench does not count them.
+    The warm-up, and requests that were cut when their level ended, are left out, because genai-bench does not count them.
     Requests per second are written as num_concurrency, as in Baseten's fork; upstream reads only whole numbers of them.
-    ConfigError if `run` is not a Run, has levels of both kinds, or of several batch sizes and several loads; StoreError where
-    the folder is not new or empty, or cannot be written: then nothing of it is left.
+    ConfigError if `run` is not a Run, has both kinds of load, or has several batch sizes and several loads. StoreError if the
+    folder is not new or empty, or cannot be written; then no file remains.
     """
     refuse_pending(run)
     if not isinstance(run, Run):
@@ -47,11 +47,11 @@ def write_genai_bench(run: Run, folder: str | Path) -> Path:
     config = run.config
     if config.concurrency and config.request_rate:
         raise ConfigError(
-            "the run has levels of concurrency and of request_rate; genai-bench knows one kind in a folder"
+            "the run has levels of concurrency and of request_rate; a genai-bench folder can have only one kind"
         )
     if len(config.batch_size) > 1 and _over(run) != "batch_size":
         raise ConfigError(
-            f"the run has batch sizes {config.batch_size} at other loads than concurrency=[1]; genai-bench goes over one of the two"
+            f"the run has batch sizes {config.batch_size} at other loads than concurrency=[1]; genai-bench varies one of the two"
         )
     rows = run.requests.filter((pl.col("phase") == "measured") & (pl.col("outcome") != "cancelled"))
     files = {}
@@ -162,7 +162,7 @@ def _code(row: NewRow) -> int | None:
 
 
 def _message(row: NewRow) -> str:
-    """The message, so begun that the reader knows what became of the request."""
+    """The message, with a beginning from which the reader learns the outcome of the request."""
     message = str(row["error_message"] or "")
     begin = BEGINS.get(row["outcome"], "")
     return message if message.startswith(begin) else begin + message

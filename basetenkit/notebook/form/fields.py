@@ -180,7 +180,7 @@ def as_text(value: object) -> str:
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json", exclude_defaults=True)
     if not isinstance(value, (str, int, float, list, dict, PurePath)):
-        return f"a {type(value).__name__} in hand"
+        return f"a {type(value).__name__} in memory"
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return json.dumps(value) if isinstance(value, dict) else str(value)

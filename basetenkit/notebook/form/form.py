@@ -1,7 +1,7 @@
 """RunForm: a form in JupyterLab to fill in a RunConfig, preview it, and start, watch and stop its run.
 
-The rows are made from the models' own schema (`fields.py`); only what belongs together is said here, and a field that no
-group names is among the extras. Callbacks run on the notebook kernel's loop and never block it: long work runs in a thread.
+The rows are made from the models' own schema (`fields.py`); only the groups are defined here, and a field that no group names
+is among the extras. Callbacks run on the notebook kernel's loop and never block it: long work runs in a thread.
 """
 
 from __future__ import annotations

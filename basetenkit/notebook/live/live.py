@@ -1,5 +1,5 @@
-"""A live run in a cell: one bar per level with rate and time left, requests by outcome, percentiles with histograms, tokens per
-second, and the last error.
+"""The live view of a run in a cell: one bar per level with rate and time left, requests by outcome, percentiles with
+histograms, tokens per second, and the last error.
 
 Counts are read every half second and cost almost nothing. Figures need the rows so far, so another thread computes them, and less
 often as the number of rows grows: after each reading it waits a hundred times the CPU time that the thread took.

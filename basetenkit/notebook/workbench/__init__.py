@@ -1,1 +1,1 @@
-"""ResponseWorkbench: one response, its bytes beside what became of them."""
+"""ResponseWorkbench: the bytes of one response, next to how they were parsed."""

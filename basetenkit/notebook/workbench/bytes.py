@@ -57,7 +57,7 @@ def from_hex(text: str) -> bytes:
         digits = len("".join(line.split()))
         if wrong or digits % 2:
             what = f"{wrong[0]!r} is not a hex digit" if wrong else f"{digits} digits do not make whole bytes"
-            raise ConfigError(f"hex, line {number}: {what}; two of 0-9 and a-f for each byte are right")
+            raise ConfigError(f"hex, line {number}: {what}; expected two of 0-9 and a-f for each byte")
     return bytes.fromhex("".join(text.split()))
 
 

@@ -1,4 +1,4 @@
-"""What the workbench says of a response, as HTML in which every word from a server is escaped."""
+"""The workbench's information about a response, as HTML in which all text from a server is escaped."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def output(parsed: ParsedResponse) -> str:
 
 
 def events(parsed: ParsedResponse, bounds: list[float | None]) -> str:
-    """One row an output event: when it came, by how much it can have come earlier, what it became, from which bytes."""
+    """One row per output event: when it came, its error bound, its kind and text, and its bytes."""
     rows: list[dict[str, object]] = []
     before: float | None = None
     for i, (event, bound) in enumerate(zip(parsed.events, bounds, strict=True)):
@@ -92,7 +92,7 @@ def events(parsed: ParsedResponse, bounds: list[float | None]) -> str:
 
 
 def messages(case: ParserCase) -> str:
-    """One row a message: what the server sent, and how many output events it gave."""
+    """One row per message: what the server sent, and how many output events it gave."""
     rows = [
         {
             "message": m["index"],
@@ -113,7 +113,7 @@ def _table(rows: list[JsonObject], nothing: str) -> str:
 
 
 def explanation(parsed: ParsedResponse) -> str:
-    """The decisions in order, the warnings among them."""
+    """The decisions in order, including the warnings."""
     return pre(parsed.explain())
 
 

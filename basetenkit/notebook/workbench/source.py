@@ -66,7 +66,7 @@ def source(given: object) -> ResponseSource:
 
 
 def from_run(run: Run, request_id: str) -> ResponseSource:
-    """One exchange of a run, read as the run's endpoint is. KeyError where it was not kept."""
+    """One exchange of a run, read as the run's endpoint is. KeyError if it was not kept."""
     exchange = run.exchange(request_id)
     return ResponseSource(ParserCase.from_exchange(exchange, run.config.endpoint), request_id, exchange)
 

@@ -1,4 +1,4 @@
-"""ResponseWorkbench: one response under the glass, in a cell, to be looked at, changed and kept.
+"""ResponseWorkbench: a notebook widget to inspect, edit and save one response.
 
 Every view is of one ParserCase. Whatever changes it (an edit, a setting, a step along the arrivals) parses it again with
 the parser that the engine uses, so that what is seen here is what a run would have made of the same bytes.
@@ -25,10 +25,10 @@ _FIELDS = ("status", "stream", "response_path", "prompt", "inputs", "max_tokens"
 
 
 class ResponseWorkbench(w.VBox):  # type: ignore[misc]
-    """A workbench for one response. `run_or_case`: a Run (pick one of its kept exchanges), a ParserCase, an Exchange, or
-    whatever `bk.parse` takes; None shows a small example, over which anything can be pasted.
+    """A notebook widget to inspect and edit one response. `run_or_case`: a Run (choose one of its saved exchanges), a
+    ParserCase, an Exchange, or anything that `bk.parse` takes; None shows a small example, which you can replace by pasting.
 
-    `.case` is the ParserCase as edited, `.parsed` what the parser makes of it up to the step chosen.
+    `.case` is the edited ParserCase, `.parsed` the result of parsing it up to the chosen step.
     """
 
     def __init__(self, run_or_case: object = None) -> None:
@@ -144,12 +144,12 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
     # -- what is on it -----------------------------------------------------------------------------------------------
 
     def show(self, given: object) -> None:
-        """Puts another response on the bench: a ParserCase, an Exchange, or whatever `bk.parse` takes. TypeError else."""
+        """Shows another response: a ParserCase, an Exchange, or anything that `bk.parse` takes. TypeError for other values."""
         self._take(source(given))
 
     @property
     def parsed(self) -> ParsedResponse:
-        """What the parser makes of the reads up to the step chosen."""
+        """The result of parsing the reads up to the chosen step."""
         return self._parsed
 
     def _take(self, new: ResponseSource) -> None:
@@ -221,7 +221,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
     # -- drawing -----------------------------------------------------------------------------------------------------
 
     def _draw(self, anew: bool = False, keep_page: bool = False) -> None:
-        """All views, from the case and the step. `anew`: the text field's content is replaced, even where it has the focus."""
+        """All views, from the case and the step. `anew`: the text field's content is replaced, even if it has the focus."""
         case, step = self.case, self.step.value
         now = until(case, step)
         self._parsed = parsed = now.parse()

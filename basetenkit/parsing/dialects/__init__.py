@@ -1,7 +1,7 @@
 """One file per dialect: how one family of servers encodes the model's output.
 
 A dialect is a function `read(doc, out, start, end) -> bool`. It looks at one JSON object (a message of a stream or a
-whole document; both look alike in every dialect), puts what it finds into the Collector, and gives False where the object
+whole document; both look alike in every dialect), puts what it finds into the Collector, and gives False if the object
 is not of its kind. To add one: write its file, and put it into READERS before any that would take its objects.
 """
 
@@ -40,7 +40,7 @@ READERS: dict[str, Reader] = {
 
 
 def find(doc: dict[str, object], out: Collector, start: int, end: int) -> Reader | None:
-    """The first dialect that takes `doc` in; None where none does. Its name is left in `out.dialect`."""
+    """The first dialect that takes `doc` in; None if none does. Its name is left in `out.dialect`."""
     for name, reader in READERS.items():
         if reader(doc, out, start, end):
             if out.dialect != name:

@@ -26,7 +26,7 @@ _SILENT = frozenset({"ping", "content_block_stop"})
 
 
 def read_anthropic(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
-    """Takes in one event or one whole message; False where the document is neither."""
+    """Takes in one event or one whole message; False if the document is neither."""
     kind = doc.get("type")
     if not isinstance(kind, str):
         return False

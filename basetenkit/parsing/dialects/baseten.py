@@ -36,7 +36,7 @@ class Found:
 
 
 def find_text(value: object, path: str = "", depth: int = 0) -> Found | None:
-    """The text in a document of unknown shape; None where no known key is in it."""
+    """The text in a document of unknown shape; None if no known key is in it."""
     if isinstance(value, str):
         return Found(value, path)
     if isinstance(value, (int, float)):
@@ -78,7 +78,7 @@ def _in_dict(doc: dict[str, object], path: str, depth: int) -> Found | None:
 
 
 def read_baseten(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
-    """Takes in one document or one message of a stream; False where no known key is in it."""
+    """Takes in one document or one message of a stream; False if no known key is in it."""
     if not _REPORT_KEYS.isdisjoint(doc) and report_of(doc) is not None:
         return False  # an error, which is read as one
     over = any(doc.get(key) is True for key in _END_KEYS)
@@ -105,5 +105,5 @@ def read_baseten(doc: dict[str, object], out: Collector, start: int, end: int) -
 
 
 def _repeats_all(text: str, out: Collector) -> bool:
-    """True where a stream's last message holds the whole text once more, after its pieces."""
+    """True if a stream's last message holds the whole text once more, after its pieces."""
     return len(out.texts) > 1 and out.text_of(CONTENT) == text

@@ -1,7 +1,7 @@
 """Embeddings: OpenAI's list, Text Embeddings Inference's bare arrays, Ollama's and Baseten models' own keys.
 
 A vector is a list of numbers, or a base64 string of little-endian 32-bit floats (OpenAI's `encoding_format`). Vectors are
-given in the order of the inputs; one that is missing makes the whole response wrong, for nobody could say which.
+given in the order of the inputs; one that is missing makes the whole response wrong, because it is unknown which one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NUMBERS = (int, float)
 
 
 def read_embeddings(doc: object, out: Collector, inputs: int | None) -> bool:
-    """Takes in a whole document; False where it holds no embeddings. `inputs`: how many vectors there must be.
+    """Takes in a whole document; False if it holds no embeddings. `inputs`: how many vectors there must be.
 
     Errors in them are put in `out.broken`.
     """
@@ -40,7 +40,7 @@ def read_embeddings(doc: object, out: Collector, inputs: int | None) -> bool:
 
 
 def _items(doc: object, inputs: int | None) -> list[object] | None:
-    """The list of vectors, or of objects with a vector each; None where there is none."""
+    """The list of vectors, or of objects with a vector each; None if there is none."""
     if isinstance(doc, dict):
         if "embedding" in doc and isinstance(doc["embedding"], (list, str)):
             return [doc["embedding"]]
@@ -111,7 +111,7 @@ def _in_order(
     items: list[object], vectors: list[list[float]], out: Collector, inputs: int | None
 ) -> list[list[float]] | None:
     if inputs is not None and len(vectors) != inputs:
-        out.broken = f"{len(vectors)} embeddings came for {inputs} inputs; one an input is right"
+        out.broken = f"{len(vectors)} embeddings came for {inputs} inputs; expected one per input"
         return None
     indices = [item.get("index") if isinstance(item, dict) else None for item in items]
     known = [i for i in indices if isinstance(i, int) and not isinstance(i, bool)]

@@ -11,7 +11,7 @@ from basetenkit.parsing.thinking import thinking_text
 
 
 def read_ollama(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
-    """Takes in one line; False where it has no `done` beside `response` or `message`."""
+    """Takes in one line; False if it has no `done` beside `response` or `message`."""
     done, message = doc.get("done"), doc.get("message")
     if not isinstance(done, bool) or not ("response" in doc or isinstance(message, dict)):
         return False

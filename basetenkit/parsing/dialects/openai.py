@@ -13,7 +13,7 @@ from basetenkit.parsing.thinking import details_in, reasoning_in
 
 
 def read_openai(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
-    """Takes in one document with `choices`; False where it is none. Frames without new output make no event."""
+    """Takes in one document with `choices`; False if it is none. Frames without new output make no event."""
     if "choices" not in doc:
         return False
     choices = doc["choices"]

@@ -10,7 +10,7 @@ from basetenkit.parsing.collector import CONTENT, Collector
 
 
 def read_sglang(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
-    """Takes in one event or one whole answer; False where there is no `meta_info`."""
+    """Takes in one event or one whole answer; False if there is no `meta_info`."""
     meta = doc.get("meta_info")
     if not isinstance(meta, dict) or not ("text" in doc or "finish_reason" in meta):
         return False

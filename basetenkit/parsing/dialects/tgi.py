@@ -1,4 +1,4 @@
-"""Text Generation Inference's own /generate_stream: one token an event, the last one with the whole text once more.
+"""Text Generation Inference's own /generate_stream: one token per event; the last event also has the whole text.
 
 Definition: TGI's OpenAPI document, "StreamResponse". Special tokens (end of sequence) are not part of the text.
 """
@@ -9,7 +9,7 @@ from basetenkit.parsing.collector import CONTENT, Collector
 
 
 def read_tgi(doc: dict[str, object], out: Collector, start: int, end: int) -> bool:
-    """Takes in one token's event, or a whole answer with details; False where the document is neither."""
+    """Takes in one token's event, or a whole answer with details; False if the document is neither."""
     token, whole, details = doc.get("token"), doc.get("generated_text"), doc.get("details")
     if isinstance(token, dict):
         text = token.get("text")

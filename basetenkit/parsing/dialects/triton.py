@@ -1,7 +1,7 @@
 """Triton Inference Server's /generate and /generate_stream: `text_output`, a piece per event.
 
 Definition: Triton's generate extension. The protocol has no end mark: `sequence_end` is false in every event of most models,
-and the stream just ends. A stream that ends without it cannot be told from one that broke off.
+and the stream just ends. A stream that ends without it looks the same as one that broke off.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A run, or a frame of rows -> altair charts. Each is drawn from frames aggregated in polars, so that 100,000 requests draw
-as fast as 100 and the chart stays small. If there is nothing to draw, the chart says which data are missing.
+"""A run, or a frame of rows -> altair charts. Each chart is drawn from frames that polars has aggregated, so 100,000 requests
+are drawn as fast as 100, and the chart stays small. If there is nothing to draw, the chart says which data are missing.
 
-Every function takes a Run, the folder of a saved one, or a frame of its rows; `comparison` takes what `compare`
-gives, and `trend` a history. docs/reference/gallery.md shows them all.
+Every function takes a Run, the folder of a saved one, or a frame of its rows; `comparison` takes the result of `compare`, and
+`trend` a history. docs/reference/gallery.md shows them all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a first token costs: its parts as `explain_latency` finds them, each with its interval."""
+"""The parts of the time to first token that `explain_latency` finds, each with its interval."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _PANELS = {BASE: (1e3, "base, ms"), TOKEN: (1e6, "per 1,000 prompt tokens, ms"),
 @composing
 @of_rows
 def explain_latency(run: RunData | pl.DataFrame) -> alt.Chart:
-    """The parts of TTFT per level, a panel per part: what remains without a prompt and without other requests, what 1,000 prompt
-    tokens add, and what each other request in flight adds; dots with 95% intervals, a colour per quantile of TTFT."""
+    """The parts of TTFT per level, one panel per part: the time without a prompt and without other requests, the time that
+    1,000 prompt tokens add, and the time that each other request in flight adds. Dots have 95% intervals; each quantile of TTFT
+    has a colour."""
     a, rows = d.altair(), d.rows(run)
-    title = "What a first token costs"
+    title = "Parts of the time to first token"
     found = explained(rows.with_columns(pl.col("in_window").fill_null(True))).drop_nulls("value")
     if not found.height:
         return d.nothing(

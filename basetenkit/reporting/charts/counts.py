@@ -1,4 +1,4 @@
-"""Counts: tokens by the four accounts, how requests ended, and the share of failures by status."""
+"""Counts: tokens counted in four ways, how requests ended, and the share of failures by status."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ WAITING, POINTS = "still waiting", 32
 @composing
 @of_rows
 def token_ledger(run: RunData | pl.DataFrame) -> alt.Chart:
-    """Mean tokens per request by the four accounts: asked for, reported by the server, counted by the tokenizer, output chunks.
-    The bars of one direction are of the same requests: those that have every count that any request of the level has."""
+    """Mean tokens per request, counted in four ways: requested, reported by the server, counted by the tokenizer, output
+    chunks. All bars of one direction cover the same requests: those that have every count that any request of the level has."""
     a, rows = d.altair(), d.rows(run)
     ok = d.ok(rows)
     accounts = {"asked for": "_tokens_target", "reported": "_tokens_server", "counted": "_tokens_client"}
@@ -78,14 +78,14 @@ def _alike(columns: list[str]) -> pl.Expr:
 @composing
 @of_rows
 def outcomes_over_time(run: RunData | pl.DataFrame) -> alt.Chart:
-    """What had become of the measured requests by each moment after their send: the share that had ended, by outcome, and the
+    """The outcomes of the measured requests at each moment after their send: the share that had ended, by outcome, and the
     share that still waited, per level.
 
-    Requests that were cut when their level ended count as waiting until then (Aalen and Johansen 1978). A server that hangs shows
-    as a band that never closes."""
+    Requests that were cut when their level ended count as waiting until then (Aalen and Johansen 1978). If a server hangs, the
+    band of waiting requests remains at the end."""
     a, rows = d.altair(), d.rows(run)
     sent = rows.filter((pl.col("phase") == "measured") & pl.col("sent_s").is_not_null() & pl.col("end_s").is_not_null())
-    title = "What became of requests over time"
+    title = "Outcomes of requests over time"
     if not sent.height:
         return d.nothing(title, "No measured request was sent, or it is not known when they ended.")
     parts = [
@@ -139,7 +139,7 @@ def _incidence(part: pl.DataFrame) -> pl.DataFrame:
 @composing
 @of_rows
 def outcome_bars(run: RunData | pl.DataFrame) -> alt.Chart:
-    """How every planned request that was sent has ended, per level. Requests that only kept the load on are not counted."""
+    """How every planned request that was sent has ended, per level. Requests of ramp and cooldown are not counted."""
     a, rows = d.altair(), d.rows(run)
     rows = rows.filter(~pl.col("phase").is_in(AROUND))
     if not rows.height:
@@ -167,8 +167,8 @@ def outcome_bars(run: RunData | pl.DataFrame) -> alt.Chart:
 @composing
 @of_rows
 def error_shares(run: RunData | pl.DataFrame) -> alt.Chart:
-    """The share of requests that failed at each level, by HTTP status or, where none came, by outcome. Of all that were sent
-    and measured, less those that were cut when a level ended."""
+    """The share of requests that failed at each level, by HTTP status or, if none came, by outcome. It is a share of all
+    measured requests, without those that were cut when a level ended."""
     a, rows = d.altair(), d.rows(run)
     title = "Failed requests by status"
     rows = rows.filter((pl.col("phase") == "measured") & (pl.col("outcome") != "cancelled"))

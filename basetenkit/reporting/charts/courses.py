@@ -1,4 +1,5 @@
-"""What a latency goes along with: TTFT with the length of the input, inter-token latency with the place in the response."""
+"""How latencies depend on other figures: TTFT on the length of the input, inter-token latency on the position in the
+response."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ _SPREAD = (
 @composing
 @of_rows
 def ttft_by_input(run: RunData | pl.DataFrame) -> alt.Chart:
-    """Time to first token (ms, or s from 10 s on) against input tokens: median, and p10 to p90 as a bar, of the requests in each
-    class of lengths; a colour a level."""
+    """Time to first token (ms, or s from 10 s on) against input tokens: median, and p10 to p90 as a bar, of the requests in
+    each class of lengths; each level has a colour."""
     a, rows = d.altair(), d.rows(run)
     title = "Time to first token against input length"
     frame = d.ok(rows).select("series", x=pl.col("input_tokens").cast(pl.Float64), y="ttft_s").drop_nulls()
@@ -45,15 +46,15 @@ def ttft_by_input(run: RunData | pl.DataFrame) -> alt.Chart:
         y=a.Y("p50:Q", title=f"Time to first token, {unit}"),
         size=a.Size("n:Q", title="Requests", scale=a.Scale(range=[20, 120]), legend=None),
     )
-    words = "Dots: medians, larger where of more requests; bars: p10 to p90 of the requests"
+    words = "Dots: medians, larger for more requests; bars: p10 to p90 of the requests"
     return (bars + dots).properties(title=a.Title(title, subtitle=words), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 
 @composing
 @of_rows
 def itl_course(run: RunData | pl.DataFrame) -> alt.Chart:
-    """Gaps between output chunks (ms) over the course of the response: median, and p10 to p90 as a band, by the place of the
-    chunk that ends the gap; a colour a level. Late places are of long responses only."""
+    """Gaps between output chunks (ms) over the course of the response: median, and p10 to p90 as a band, by the number of the
+    chunk that ends the gap; each level has a colour. Only long responses have late chunks."""
     a, rows = d.altair(), d.rows(run)
     title = "Inter-token latency over the response"
     frame = d.gaps(run, rows)
@@ -68,12 +69,13 @@ def itl_course(run: RunData | pl.DataFrame) -> alt.Chart:
     )
     band = base.mark_area(opacity=0.18).encode(y="p10:Q", y2="p90:Q")
     line = base.mark_line(point=a.OverlayMarkDef(size=25)).encode(y=a.Y("p50:Q", title="Gap before the chunk, ms"))
-    words = ["Lines: medians; bands: p10 to p90 of the gaps. Late places are of long responses only", *d.drawn(rows)]
+    words = ["Lines: medians; bands: p10 to p90 of the gaps. Only long responses have late chunks", *d.drawn(rows)]
     return (band + line).properties(title=a.Title(title, subtitle=words), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
 
 
 def _classes(frame: pl.DataFrame, x: str) -> pl.DataFrame:
-    """Median, p10, p90 and number of `y` in each class of x: each value of x by itself where they are few, else of one width."""
+    """Median, p10, p90 and number of `y` in each class of x: each value of x by itself if there are few, else classes of equal
+    width."""
     bins = max(LEAST_BINS, min(BINS, CELLS // max(1, frame["series"].n_unique())))
     low, high = frame.select(low=pl.col(x).min(), high=pl.col(x).max()).row(0)
     place = pl.col(x)

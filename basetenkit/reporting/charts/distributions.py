@@ -1,6 +1,6 @@
 """How a latency is distributed: its ECDF, its histogram, and the gaps between output chunks.
 
-The clock's error has one side: an event came no later than its stamp says. Its band therefore lies left of each figure.
+The clock's error has only one side: an event never came later than its timestamp. Its band is therefore left of each figure.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _MARKS = {"series": pl.String, "p": pl.String} | dict.fromkeys(("x", "low", "hig
 @composing
 @of_rows
 def latency_ecdf(run: RunData | pl.DataFrame, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
-    """The share of requests at or below each value of a latency (ms, or s from 10 s on), a curve a level, with p50, p90 and p99,
-    their 95% intervals, and the band of the clock's proven error (where no request was cut). In an open loop a latency counts
+    """The share of requests at or below each value of a latency (ms, or s from 10 s on), one curve per level, with p50, p90 and
+    p99, their 95% intervals, and the band of the clock's proven error (if no request was cut). In an open loop a latency counts
     from when its request was due; `since="send"`: from the send."""
     a, rows = d.altair(), d.rows(run)
     metric = _counted_from(rows, figure_name(metric, LATENCIES, "latency_ecdf"), since)
@@ -55,7 +55,7 @@ def latency_ecdf(run: RunData | pl.DataFrame, metric: str = "ttft_s", since: Sin
     line = curve.mark_line(interpolate="step-after").encode(x=base_x, y=share, color=colour, tooltip=d.tips(a, unit))
     band = curve.transform_filter("isValid(datum.early)").mark_rule(opacity=0.35, strokeWidth=2)
     band = band.encode(x="early:Q", x2="x:Q", y="share:Q", color=colour)
-    subtitle = ["Dots: p50, p90, p99; bars: their 95% intervals, dotted where so few requests give no upper bound"]
+    subtitle = ["Dots: p50, p90, p99; bars: their 95% intervals, dotted if there is no upper bound"]
     subtitle += [_clock_words(seen)]
     layers = band + line + _intervals(a, marks.drop("early"), colour, unit)
     return layers.properties(title=a.Title(title, subtitle=subtitle), width=d.WIDTH, height=d.HEIGHT)  # type: ignore[no-any-return]
@@ -117,7 +117,7 @@ def _marks(seen: dict[str, _Seen], factor: float) -> pl.DataFrame:
 
 
 def _intervals(a: ModuleType, marks: pl.DataFrame, colour: Any, unit: str) -> Any:
-    """Each percentile as a dot on its curve, with its interval; dotted to the edge where it has no upper bound."""
+    """Each percentile as a dot on its curve, with its interval, which is dotted to the edge if it has no upper bound."""
     base = a.Chart(marks).encode(y="mark_share:Q", color=colour)
     tips = [a.Tooltip("p:N", title="percentile"), a.Tooltip("series:N", title="level")]
     tips += [a.Tooltip(f"{c}:Q", title=t, format=",.2f") for c, t in (("x", unit), ("low", "from"), ("high", "to"))]
@@ -136,15 +136,15 @@ def _clock_words(seen: dict[str, _Seen]) -> str:
 
 
 def _counted_from(rows: pl.DataFrame, metric: str, since: Since) -> str:
-    """The metric that stands for `metric` where all levels are of an open loop: a user waits from the moment they asked."""
+    """The metric to show instead of `metric` if all levels are open loops: a user waits from the moment of asking."""
     return headline(metric, OpenLoop.kind) if since == "due" and set(rows["load"]) == {OpenLoop.kind} else metric
 
 
 @composing
 @of_rows
 def latency_histogram(run: RunData | pl.DataFrame, metric: str = "ttft_s", since: Since = "due") -> alt.Chart:
-    """How often each value of a latency (ms, or s from 10 s on) came, a level below the other; p50, p90 and p99 as rules with
-    their 95% intervals shaded, and the clock's error as a darker band left of each rule. `since`: as in `latency_ecdf`."""
+    """How often each value of a latency (ms, or s from 10 s on) came, one panel per level; p50, p90 and p99 as lines with their
+    95% intervals shaded, and the clock's error as a darker band left of each line. `since`: as in `latency_ecdf`."""
     a, rows = d.altair(), d.rows(run)
     metric = _counted_from(rows, figure_name(metric, LATENCIES, "latency_histogram"), since)
     title, seen = METRICS[metric].title, _seen(rows, metric)
@@ -161,7 +161,8 @@ def latency_histogram(run: RunData | pl.DataFrame, metric: str = "ttft_s", since
 @composing
 @of_rows
 def inter_token(run: RunData | pl.DataFrame) -> alt.Chart:
-    """The gaps between output chunks (ms), a level below the other. A chunk may hold several tokens: then a gap is of several."""
+    """The gaps between output chunks (ms), one panel per level. If chunks contain several tokens, a gap covers several
+    tokens."""
     a, rows = d.altair(), d.rows(run)
     title = "Inter-token latency"
     frame = d.gaps(run, rows)

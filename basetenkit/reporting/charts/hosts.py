@@ -1,4 +1,4 @@
-"""The same endpoint as several machines saw it."""
+"""The same endpoint measured from several machines."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _SCHEMA = {"series": pl.String, "from": pl.String, "p": pl.String} | dict.fromke
 
 @of_rows
 def by_host(run: RunData | pl.DataFrame, metric: str = "ttft_s") -> alt.Chart:
-    """A latency (ms, or s from 10 s on) as each machine of a cluster measured it: p50 and p95 with their 95% intervals, a panel a
-    level, and as a tick the median round trip of its network."""
+    """A latency (ms, or s from 10 s on) as each machine of a cluster measured it: p50 and p95 with their 95% intervals, one
+    panel per level. A tick shows the median round trip of its network."""
     a, rows = d.altair(), d.rows(run)
     metric = figure_name(metric, LATENCIES, "by_host")
     title, window = METRICS[metric].title, by_host_name(d.window(rows))

@@ -1,4 +1,4 @@
-"""How figures go with load: latency or speed against throughput, one point per level, with its interval."""
+"""How figures change with load: latency or speed against throughput, one point per level, with its interval."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def serving_curve(
 ) -> alt.Chart:
     """A metric (a percentile, or its "mean") against throughput, one point per level, with its 95% interval if it is known.
 
-    `metric`: by itself "ttft_s", and "e2e_s" where nothing was streamed. `against`: by itself "output_tokens_per_s", and
-    "inputs_per_s" of embeddings; or "requests_per_s", or "total_tokens_per_s" (input and output; its interval is not known).
-    Batch sizes at a single load make one curve and name its points. In an open loop a latency counts from when its request was
-    due. ConfigError where the summary has no such figure.
+    `metric`: default "ttft_s", or "e2e_s" if nothing was streamed. `against`: default "output_tokens_per_s", or "inputs_per_s"
+    for embeddings; it may also be "requests_per_s" or "total_tokens_per_s" (input and output, without an interval). Batch sizes
+    at a single load are one curve, and its points have their names. In an open loop a latency counts from when its request was
+    due. ConfigError if the summary has no such figure.
     """
     stat, summary = percentile if isinstance(percentile, str) else f"p{percentile}", _summary(run)
     streamed, embeddings = (summary[name].count() > 0 for name in ("ttft_s_p50", "inputs_per_s"))
@@ -87,7 +87,7 @@ def _summary(run: RunData | pl.DataFrame) -> pl.DataFrame:
 
 
 def _points(summary: pl.DataFrame, metric: str, stat: str, against: str) -> pl.DataFrame:
-    """One row a level that has both figures: the x under its own name, `y`, and the bounds of both."""
+    """One row per level that has both figures: the x under its own name, `y`, and the bounds of both."""
     due = f"{headline(metric, OpenLoop.kind)}_{stat}"
     output = pl.when(pl.col("inputs_per_s").is_not_null()).then(0.0).otherwise("output_tokens_per_s")
     total = pl.col("input_tokens_per_s") + output
@@ -121,7 +121,7 @@ def _curves(summary: pl.DataFrame) -> pl.DataFrame:
 
 
 def _batch(scenario: str) -> tuple[str, int] | None:
-    """(the scenario without its batch size, that size); None where it says none, or several."""
+    """(the scenario without its batch size, that size); None if it says none, or several."""
     try:
         read = parse_scenario(scenario)
     except ScenarioError:

@@ -24,9 +24,9 @@ MEASURES = ("in flight", "tokens/s", "requests/s")
 @composing
 @of_rows
 def waterfall(run: RunData | pl.DataFrame) -> alt.Chart:
-    """Each request of a stretch of time as a bar from its send to its end, the wait for its first token in a paler colour. The
-    stretch lies in the middle of each level's measured requests, or of its failures, and holds at most 120 requests: all that were
-    in flight in it. A lane is one of the requests in flight at once. The subtitle says how many of how many are shown."""
+    """Each request of a period of time as a bar from its send to its end, with the wait for its first token in a lighter
+    colour. The period is in the middle of each level's measured requests, or of its failures, and has at most 120 requests: all
+    that were in flight in it. Each row is one place in flight. The subtitle shows how many of all requests are drawn."""
     a, rows = d.altair(), d.rows(run)
     rows = rows.filter(pl.col("start_s").is_not_null() & pl.col("end_s").is_not_null())
     if not rows.height:
@@ -55,7 +55,9 @@ def waterfall(run: RunData | pl.DataFrame) -> alt.Chart:
         .encode(x=x, x2="first:Q")
     )
     layered = a.layer(bar, wait, data=kept).properties(width=d.WIDTH, height=150)
-    words = f"{kept.height:,} of {rows.height:,} requests: a stretch of each level. Paler: the wait for the first token"
+    words = (
+        f"{kept.height:,} of {rows.height:,} requests: one period of each level. Lighter: the wait for the first token"
+    )
     chart: alt.Chart = layered.facet(
         row=a.Row("series:N", title=None, sort=d.order(rows), header=d.head(a)),
         title=a.Title("Requests over time", subtitle=words),
@@ -89,7 +91,7 @@ def _stretch(rows: pl.DataFrame) -> pl.DataFrame:
 @of_rows
 def activity(run: RunData | pl.DataFrame) -> alt.Chart:
     """Requests in flight, output tokens/s and requests/s (of what ended successfully, at its end) in slices of each level's time
-    (s since its start; the mean of repeats), with the starts of the measured window shaded. tokens/s is null where the tokens of
+    (s since its start; the mean of repeats), with the starts of the measured window shaded. tokens/s is null if the tokens of
     a success are not known."""
     a, rows = d.altair(), d.rows(run)
     title = "In flight and throughput over time"

@@ -1,7 +1,7 @@
-"""Runs beside runs: two of them as ratios, many of them over the dates.
+"""Several runs: two as ratios, many over their dates.
 
-What a difference between two runs can mean is said by the comparison's own words; the picture shows chance alone, and colours
-nothing as better or worse.
+The comparison's `words` explain what a difference between two runs can mean; the chart shows only random variation, and no
+colour means better or worse.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ BAND = ("noise_low", "noise_high")
 
 @composing
 def comparison(found: Comparison) -> alt.Chart:
-    """What `bk.compare` found, as ratios b / a with 95% intervals: one panel per figure, one line per level, a rule at 1 (no
-    difference). Figures that either run lacks, or that are 0 in either, are left out. A grey band is where the ratio lies if
-    nothing differs, as `bk.noise` measured it."""
+    """The result of `bk.compare` as ratios b / a with 95% intervals: one panel per figure, one row per level, and a line at 1
+    (no difference). Figures that one of the runs lacks, or that are 0 in one of them, are left out. A grey band is where the
+    ratio lies if nothing differs, as `bk.noise` measured it."""
     if not isinstance(found, Comparison):
         raise ConfigError(f"charts.comparison takes what bk.compare(a, b) gives, not {type(found).__name__}")
     a, title = d.altair(), "b against a"
@@ -61,8 +61,8 @@ def comparison(found: Comparison) -> alt.Chart:
             title=a.Title(
                 title,
                 subtitle=[
-                    "Ratios with 95% intervals (of chance within each run) where they are known",
-                    "The day may be the cause as well",
+                    "Ratios with 95% intervals (random variation within each run), if known",
+                    "A difference may come from the day",
                     *(["Grey: the same endpoint against itself"] if kept["noise_low"].count() else []),
                 ],
             ),

@@ -238,7 +238,7 @@ def test_one_that_does_not_answer_a_stop_is_ended(server: Any, monkeypatch: pyte
     live.stop()
     run = live.result(20)
     (lost,) = run.metadata["levels"][0]["workers_lost"]
-    assert lost["why"] == "it did not stop when told to"
+    assert lost["why"] == "it did not stop when requested"
     assert dict(run.requests["outcome"].value_counts().iter_rows()) == {"cancelled": run.requests.height}
     assert workers_of(os.getpid()) == []
 

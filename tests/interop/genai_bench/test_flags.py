@@ -108,11 +108,11 @@ def test_what_does_not_apply_is_refused_all_at_once_with_what_serves_instead() -
     [
         ("--api-key 'open", "quotation mark"),
         ("--num-concurrency", "its value is missing"),
-        ("loose", "is in the place of a flag"),
+        ("loose", "expected a flag, not"),
         ("--additional-request-params [1]", "not a JSON object"),
         ("--additional-request-params {a", "not valid JSON"),
         ("--task text-to-speech", "is not supported"),
-        ("--api-backend cohere", "a protocol of its own"),
+        ("--api-backend cohere", "has its own protocol"),
         ("--max-time-per-run soon", "'soon' is not a number"),
         ("--max-time-per-run inf", "--max-time-per-run: 'inf' is not a number"),
         ("--max-requests-per-run nan --warmup-ratio 0", "--max-requests-per-run: 'nan' is not a number"),
@@ -137,7 +137,7 @@ def test_an_error_names_the_flag_and_not_our_field() -> None:
         bk.config_from_command('genai-bench benchmark --api-base "your-endpoint-url"')
     with pytest.raises(ConfigError, match=r"^--num-concurrency"):
         bk.config_from_command(BASE + "--num-concurrency four")
-    with pytest.raises(ConfigError, match="--iteration-type: 'batch_size' does not go with text-to-text"):
+    with pytest.raises(ConfigError, match="--iteration-type: 'batch_size' does not apply to text-to-text"):
         bk.config_from_command(BASE + "--iteration-type batch_size")
 
 

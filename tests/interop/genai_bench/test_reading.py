@@ -121,12 +121,12 @@ def test_the_forks_decimal_levels_are_rates_and_its_models_are_chosen(tmp_path: 
         name = f"D20_5_text-to-text_{model}_num_concurrency_0.5_time_3s.json"
         write(tmp_path, name, [request()], num_concurrency=0.5)
     metadata(tmp_path, api_model_name="a, b_c", character_token_ratio=4.1)
-    with pytest.raises(StoreError, match=r"holds model \['a', 'b_c'\], and a run has one: give model='a'"):
+    with pytest.raises(StoreError, match=r"has model \['a', 'b_c'\], but a run has one: give model='a'"):
         bk.read_genai_bench(tmp_path)
     run = bk.read_genai_bench(tmp_path, model="b_c")
     assert run.summary_wide.select("load", "level").row(0) == ("request_rate", 0.5)
     assert run.requests.height == 1
-    with pytest.raises(StoreError, match="holds no model 'z'"):
+    with pytest.raises(StoreError, match="has no model 'z'"):
         bk.read_genai_bench(tmp_path, model="z")
 
 
@@ -170,7 +170,7 @@ def test_what_is_no_folder_of_genai_bench_is_said_in_a_sentence(tmp_path: Path) 
     with pytest.raises(StoreError, match="is not a result folder of genai-bench"):
         bk.read_genai_bench(tmp_path)
     metadata(tmp_path)
-    with pytest.raises(StoreError, match="holds no results"):
+    with pytest.raises(StoreError, match="contains no results"):
         bk.read_genai_bench(tmp_path)
     (tmp_path / NAME).write_text("{")
     with pytest.raises(StoreError, match="damaged: it is not JSON"):

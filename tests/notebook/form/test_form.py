@@ -310,7 +310,7 @@ def test_what_cannot_be_read_is_left_to_be_mended_without_its_key(text: str) -> 
 def test_a_frame_as_the_data_set_is_named_kept_and_has_no_cell_of_python() -> None:
     frame = pl.DataFrame({"prompt": ["tea", "milk"]})
     form = bk.RunForm(bk.RunConfig(endpoint=bk.Endpoint(url=URL), dataset=frame))
-    assert form.rows["dataset"].input.value == "a DataFrame in hand"
+    assert form.rows["dataset"].input.value == "a DataFrame in memory"
     assert form.config.dataset.equals(frame)
     assert "save it (write_parquet)" in form.python.value
     typed(form, dataset="")

@@ -21,7 +21,7 @@ def events(out: Collector) -> list[tuple[str, str]]:
 
 
 def refuses(reader: Callable[[dict[str, Any], Collector, int, int], bool], doc: dict[str, Any]) -> bool:
-    """True where the reader gives the object back and leaves no trace of it."""
+    """True if the reader gives the object back and leaves no trace of it."""
     out = Collector(b"")
     return not reader(doc, out, 0, 1) and not out.texts and out.usage is None and not out.opened
 

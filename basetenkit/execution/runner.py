@@ -23,6 +23,7 @@ from ..analysis.precision import Precision, precision
 from ..config.plan import PlannedLevel
 from ..core.errors import StoreError
 from ..core.findings import finding
+from ..core.interrupts import uninterrupted
 from ..core.reasons import Stop, StopReason
 from ..core.types import JsonObject, Outcome
 from ..loadgen.executor import Batch, Executor, Status
@@ -241,6 +242,7 @@ class RunController:
         until, slo = self.config.until, self.config.slo
         return PrecisionReached(self.config, lambda rows, chunks: precision(rows, chunks, until, slo))
 
+    @uninterrupted
     def _look(self, level: PlannedLevel) -> None:
         """How precise the level's figures are by now; beside the loop, as it takes a while."""
 
@@ -268,14 +270,13 @@ class RunController:
             await asyncio.shield(self._writing)  # a cancelled ticker leaves its write whole
 
     def _write(self, index: int, batches: list[Batch]) -> None:
-        requests, chunks = _joined([b.frames() for b in batches])
-        raw = [frame for b in batches if (frame := b.exchanges()) is not None]
+        requests, chunks, raw = _joined(batches)
         part = next(self._parts)
         try:
             with self.lock:
                 self.folder.write_part(index, part, "chunks", chunks)
                 if raw:
-                    self.folder.write_part(index, part, "exchanges", pl.concat(raw))
+                    self.folder.write_part(index, part, "exchanges", raw[0])
                 self.folder.write_part(index, part, "requests", requests)
                 self._unwritten = [b for b in self._unwritten if not any(b is written for written in batches)]
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -298,8 +299,12 @@ class RunController:
         raise AssertionError
 
 
-def _joined(parts: list[tuple[pl.DataFrame, pl.DataFrame]]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    return pl.concat([r for r, _ in parts]), pl.concat([c for _, c in parts])
+@uninterrupted
+def _joined(batches: list[Batch]) -> tuple[pl.DataFrame, pl.DataFrame, list[pl.DataFrame]]:
+    """(requests, chunks, raw bytes) of all batches, of the last a frame or none."""
+    parts = [b.frames() for b in batches]
+    raw = [frame for b in batches if (frame := b.exchanges()) is not None]
+    return pl.concat([r for r, _ in parts]), pl.concat([c for _, c in parts]), [pl.concat(raw)] if raw else []
 
 
 def _spent(folder: RunFolder) -> int:

@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..config.plan import PlannedLevel
+from ..core.interrupts import uninterrupted
 from ..core.notes import Note, note
 from ..core.types import EARLIEST, END, EXACT, READ_WIDTH, STAMP, Exchange, Kind, NewRow, Outcome, first_header
 from ..parsing.response import ParsedResponse
@@ -88,6 +89,7 @@ def text_offsets(parsed: ParsedResponse) -> tuple[list[int], list[int]]:
     return starts, ends
 
 
+@uninterrupted
 def lost_rows(
     level: PlannedLevel, requests: Sequence[tuple[str, int, str]], message: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -28,6 +28,7 @@ import polars as pl
 from ..config.coercions import as_path
 from ..core.errors import StoreError
 from ..core.findings import Finding
+from ..core.interrupts import uninterrupted
 from ..core.secrets import looks_secret, redact
 from ..core.types import Cause, Exchange, Failure, NewRow, Outcome, Request
 from . import migrations
@@ -149,6 +150,7 @@ class RunFolder:
             index += 1
         return index
 
+    @uninterrupted
     def write_part(self, index: int, part: int, kind: str, frame: pl.DataFrame) -> None:
         """One part of level `index`: `kind` is "requests", "chunks" or "exchanges"."""
         folder = self.level(index)
@@ -164,6 +166,7 @@ class RunFolder:
                 os.fsync(file.fileno())
         beside.replace(beside.with_name(name))
 
+    @uninterrupted
     def compact(self, index: int) -> None:
         """Merges a level's parts of each kind into one. As soon as it exists, it replaces the others."""
         for kind in SCHEMAS:

@@ -24,6 +24,7 @@ import polars as pl
 from ...config.endpoint import KEY_VARIABLES
 from ...config.plan import PlannedLevel
 from ...core.errors import ConfigError, WorkerError
+from ...core.interrupts import uninterrupted
 from ...core.secrets import looks_secret
 from ...core.types import JsonObject
 from ...loadgen.apart_counters import Taken, numbers_of
@@ -204,7 +205,6 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
             return
         sending = [m for m in self._active if m.lost is None and "done" not in m.answers]
         for transfer in balance.due(m.part for m in sending):
-            log.debug("%d requests go from stage %d to %d", transfer.count, transfer.giver + 1, transfer.taker + 1)
             self._members[transfer.giver].send("hand_over", most=transfer.count)
 
     def _all_over(self) -> None:
@@ -301,6 +301,7 @@ class ClusterExecutor(GroupExecutor[StageHandle]):
         await self._ready(fresh)
         await self._measure_clocks()
 
+    @uninterrupted
     def _labelled(self, member: Member, rows: pl.DataFrame) -> pl.DataFrame:
         machine = self._members[member.part].machine
         return rows.with_columns(pl.lit(machine.host).alias("host"), pl.lit(machine.address).alias("worker"))

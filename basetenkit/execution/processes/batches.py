@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ...core.interrupts import uninterrupted
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorkerBatch:
@@ -28,10 +30,12 @@ class WorkerBatch:
     def size(self) -> tuple[int, int]:
         return self.requests.height, self.chunks.height
 
+    @uninterrupted
     def numbers(self) -> NDArray[np.int64]:
         """Each request's number within its level."""
         return self.requests["number"].to_numpy()
 
+    @uninterrupted
     def spans(self) -> NDArray[np.float64]:
         """(start_s, end_s) of each request that has both, shape (n, 2), on the level's clock."""
         return self.requests.select("start_s", "end_s").drop_nulls().to_numpy()

@@ -20,6 +20,7 @@ import orjson
 import polars as pl
 
 from ...config.run_config import RunConfig
+from ...core.interrupts import uninterrupted
 from ...core.types import JsonObject
 from ...transport.http_request import Head
 from ...workload.datasets import Entries
@@ -90,7 +91,12 @@ def encode_report(say: str, frames: Sequence[pl.DataFrame] = (), /, **content: o
 def read_report(parts: list[bytes]) -> tuple[str, JsonObject, list[pl.DataFrame]]:
     """What `encode_report` made: (say, content, frames)."""
     content = orjson.loads(parts[0])
-    return content.pop("say"), content, [pl.read_ipc(io.BytesIO(part)) for part in parts[1:]]
+    return content.pop("say"), content, [_unpacked(part) for part in parts[1:]]
+
+
+@uninterrupted
+def _unpacked(part: bytes) -> pl.DataFrame:
+    return pl.read_ipc(io.BytesIO(part))
 
 
 def _packed(frame: pl.DataFrame) -> bytes:

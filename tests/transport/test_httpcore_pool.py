@@ -21,7 +21,7 @@ from ..making import number
 from ..real.servers import free_port
 
 SLACK_S = 1e-4
-pytestmark = pytest.mark.filterwarnings("ignore:through a proxy or over HTTP/2")
+pytestmark = pytest.mark.filterwarnings("ignore:there are no OS receive timestamps")
 
 
 class Proxy:

@@ -118,7 +118,7 @@ def test_a_request_that_crosses_the_servers_close_is_whole_or_names_the_kept_con
 
 
 @pytest.mark.parametrize("proxied", [False, True])
-@pytest.mark.filterwarnings("ignore:through a proxy")
+@pytest.mark.filterwarnings("ignore:there are no OS receive timestamps")
 def test_the_row_names_the_kept_connection(proxied: bool) -> None:
     with peer(once_a_connection(lambda sock: None)) as p:
         how: dict[str, Any] = {"proxy": f"http://127.0.0.1:{p.port}"} if proxied else {}

@@ -31,11 +31,12 @@ LEAST_BLOCKS = 6  # of a band
 class Noise:
     """What `bk.noise` returns.
 
-    `frame`: one row per metric and duration: `minutes`, `pairs` of blocks that fit into them, `half_width` (the expected half of
-    the 95% interval of a ratio), `shows` (the smallest difference that is found with a chance of 80%) with `shows_low` and
-    `shows_high` (95%, by the few pairs that this is of); all as shares. `band`: one row per figure of the summary: the ratio of two
-    blocks of one endpoint lies from `low` to `high` in 95% of cases; `blocks`: of how many it is. `url`, `model`, `scenario`,
-    `load`, `level`: the endpoint and the level; `started_at`: Unix time; `minutes`; `block_requests`, `block_s`: of one block.
+    `frame`: one row per metric and duration: `minutes`, `pairs` of blocks that fit into them, `half_width` (the expected
+    half-width of the 95% interval of a ratio), `shows` (the smallest difference that is found with a chance of 80%) with
+    `shows_low` and `shows_high` (a 95% interval, because there are few pairs); all as shares. `band`: one row per figure of the
+    summary: the ratio of two blocks of one endpoint is from `low` to `high` in 95% of cases; `blocks`: the number of blocks.
+    `url`, `model`, `scenario`, `load`, `level`: the endpoint and the level; `started_at`: Unix time; `minutes`;
+    `block_requests`, `block_s`: of one block.
     """
 
     url: str

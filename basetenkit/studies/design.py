@@ -44,9 +44,9 @@ class Design:
 
     `config`: the RunConfig to run. `call`: the line of Python that runs it, with `options` as its arguments. `frame`: one row per
     level: `repeats`, `requests` (measured, of each repeat), `sent` (in all), `minutes`, `tokens`, `usd`, `figure`, `half_width`
-    (the expected half of its 95% interval, as a share), `half_low` and `half_high` (four of five such runs lie between them). Null
-    where it is not known. `reached`: whether nine of ten such runs will be as precise as was asked for; None if it is not known.
-    `caveats`: what to know before using it.
+    (the expected half-width of its 95% interval, as a share), `half_low` and `half_high` (four of five such runs are between
+    them). Unknown values are null. `reached`: whether nine of ten such runs will be as precise as requested; None if unknown.
+    `caveats`: limits of the result.
     """
 
     question: str

@@ -35,7 +35,7 @@ OUTCOMES = [str(o) for o in Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One definition. `expression` is over the rows of `run.requests` (over `run.chunks` where `kind` is "chunk")."""
+    """One definition. `expression` is over the rows of `run.requests` (over `run.chunks` if `kind` is "chunk")."""
 
     name: str
     title: str

@@ -23,14 +23,14 @@ def _in(text: str, metavar: str | None = None) -> object:
 
 
 _Slo = Annotated[list[str], _in("A limit, e.g. ttft=0.5; repeat it for several.", "NAME=SECONDS")]
-_Share = Annotated[float, _in("The share of requests that must keep every limit.")]
+_Share = Annotated[float, _in("The share of requests that must be within every limit.")]
 _Load = Annotated[str, _in("request_rate or concurrency.")]
-_Precision = Annotated[float, _in("How narrow the interval is to be.")]
+_Precision = Annotated[float, _in("How narrow the interval must be: 0.1 stops when high / low is below about 1.2.")]
 _Minutes = Annotated[float | None, _in("Budget in minutes. [default: 30]")]
 _Requests = Annotated[float | None, _in("Budget in requests.")]
 _Tokens = Annotated[float | None, _in("Budget in tokens.")]
 _Usd = Annotated[float | None, _in("Budget in US dollars; needs --price.")]
-_Save = Annotated[Path | None, _in("A folder; a search that is in it goes on where it was.")]
+_Save = Annotated[Path | None, _in("A folder; an unfinished search in it continues.")]
 
 
 def capacity(
@@ -51,7 +51,7 @@ def capacity(
     """Search for the largest load that meets an SLO.
 
     Takes genai-bench's flags for the endpoint and the requests, as `benchmark` does. Exit code 1 if the interval did not become as
-    narrow as was asked for.
+    narrow as requested.
 
     \b
     For example:

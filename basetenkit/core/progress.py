@@ -39,7 +39,7 @@ def left_s(progress: JsonObject, max_seconds: float) -> float | None:
 
 
 def duration(seconds: float | None) -> str:
-    """ "8 s", "2 min 5 s", "1 h 3 min"; an en dash where it is not known."""
+    """ "8 s", "2 min 5 s", "1 h 3 min"; an en dash if it is not known."""
     if seconds is None:
         return "–"
     whole = round(seconds)

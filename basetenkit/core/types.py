@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 # One read of a socket leaves four numbers in `Exchange.reads`, flat, so that the garbage collector has nothing to track:
 #   STAMP  the latest the bytes can have arrived (ns)     EARLIEST  the earliest (ns)
-#   EXACT  1 where the stamp is exact for an event that ends at this read's end, else 0
+#   EXACT  1 if the timestamp is exact for an event that ends at this read's end, else 0
 #   END    the length of the (still encoded) body after this read
 STAMP, EARLIEST, EXACT, END = range(4)
 READ_WIDTH = 4

@@ -56,7 +56,7 @@ class Asked:
 
 
 def take_request(inbox: bytes) -> Asked | None:
-    """The first request in `inbox`; None if it is not whole yet. BadRequest where it can never be one."""
+    """The first request in `inbox`; None if it is not whole yet. BadRequest if it can never be one."""
     end = inbox.find(b"\r\n\r\n")
     if end < 0:
         return None

@@ -20,7 +20,7 @@ EVERY_S = 0.010
 
 class LoopLag:
     """Measures from `start` to `stop`, on the running loop; beside it, the CPU time that this process takes. `poller`: that
-    loop's, where it has one of ours."""
+    loop's, if it has one of ours."""
 
     def __init__(self, poller: Poller | None = None) -> None:
         self._poller = poller

@@ -40,7 +40,7 @@ class Collector:
         self.kinds: list[str] = []
         self.starts: list[int] = []
         self.ends: list[int] = []
-        # Choice 1, 2, ... -> the texts of its events by their position in the columns, where several choices came.
+        # Choice 1, 2, ... -> the texts of its events by their position in the columns, if several choices came.
         self.others: dict[int, dict[int, str]] = {}
         self.finish_reason: str | None = None
         self.finished = self.done = self.opened = self.is_chat = self.can_repeat = self.is_endless = False

@@ -235,7 +235,7 @@ def _safe(name: str, value: str) -> str:
 
 
 def _asked_for_stream(request_body: bytes) -> bool:
-    """Whether a request's payload asks for a stream; True, as `bk.parse` has it, where it does not say."""
+    """Whether a request's payload asks for a stream; True, as `bk.parse` has it, if it does not say."""
     try:
         payload = json.loads(request_body)
     except ValueError:

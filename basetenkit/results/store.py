@@ -7,7 +7,7 @@
     aside/                           rows of levels that were begun and done again
     lock                             held by the writer
 
-Each file appears whole: it is written beside its place, synced where the run is to last, and renamed. Reading a folder
+Each file appears whole: it is written beside its place, synced if the run is to last, and renamed. Reading a folder
 executes nothing and follows no path out of it.
 """
 
@@ -160,7 +160,7 @@ class RunFolder:
         self._put(beside, f"{kind}-{part:05d}.parquet")
 
     def _put(self, beside: Path, name: str) -> None:
-        """Gives a file that is whole its name, once it is on the disk where that is asked for."""
+        """Gives a file that is whole its name, once it is on the disk if that is requested."""
         if self.durable:
             with beside.open("rb+") as file:
                 os.fsync(file.fileno())

@@ -65,11 +65,11 @@ def cumulative_incidence(times: Array, causes: Labels) -> tuple[Array, dict[str,
 
 
 def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None = None) -> Estimate:
-    """The p-quantile where some values are only known to be larger: `values` (s, in start order) with `cut` true for those
+    """The p-quantile if some values are only known to be larger: `values` (s, in start order) with `cut` true for those
     that were ended before they were over.
 
     Kaplan and Meier 1958, with Greenwood's variance on the log-log scale, inflated by how many requests it takes to say what
-    one independent request would. No value, and no top, where the curve does not come down so far.
+    one independent request would. No value, and no top, if the curve does not come down so far.
     """
     if not len(values):
         return st.NOTHING
@@ -96,7 +96,7 @@ def censored_quantile(values: Array, cut: Marks, p: float, parts: Labels | None 
 
 
 def survival_curve(values: Array, cut: Marks) -> tuple[Array, Array]:
-    """(values ascending, share that is longer), where some are only known to be longer (Kaplan and Meier 1958). At a tie those
+    """(values ascending, share that is longer), if some are only known to be longer (Kaplan and Meier 1958). At a tie those
     that were over count before those that were cut. At least one value."""
     curve = distributions().ecdf(distributions().CensoredData(uncensored=values[~cut], right=values[cut])).sf
     ordered = np.sort(values)

@@ -1,4 +1,4 @@
-"""Storage: the address of a folder in a bucket, with credentials and options. A URL alone serves where the environment has the
+"""Storage: the address of a folder in a bucket, with credentials and options. A URL is enough if the environment has the
 credentials."""
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def read_image(path: Path) -> Picture:
 
 
 def decode(data: bytes, name: str) -> Picture:
-    """The image in some bytes. DataError, one sentence that calls it `name`, where it cannot be read."""
+    """The image in some bytes. DataError, one sentence that calls it `name`, if it cannot be read."""
     from PIL import Image, UnidentifiedImageError
 
     try:

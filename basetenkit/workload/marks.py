@@ -18,7 +18,7 @@ from ..config.scenarios import CachedConversation, Conversation, Scenario
 
 
 def picks(random: Random, total: int, scenario: Scenario) -> Iterator[int]:
-    """The numbers below `total` in the order in which a scenario takes entries, without end; none where there are none."""
+    """The numbers below `total` in the order in which a scenario takes entries, without end; none if there are none."""
     through = isinstance(scenario, Conversation)
     while total:
         yield from random.sample(range(total), total) if through else [random.randrange(total)]

@@ -196,7 +196,7 @@ def opened(value: object) -> object:
 
 
 def without_none(value: object) -> Any:
-    """A JSON value without the keys whose value is None, at whatever depth: a frame fills them in where a row has none."""
+    """A JSON value without the keys whose value is None, at whatever depth: a frame fills them in if a row has none."""
     if isinstance(value, dict):
         return {key: without_none(inner) for key, inner in value.items() if inner is not None}
     return [without_none(inner) for inner in value] if isinstance(value, list) else value

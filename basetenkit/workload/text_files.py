@@ -122,7 +122,7 @@ def _no_utf8(byte: int, number: int) -> str:
 
 
 def loads(data: bytes | str) -> object:
-    """JSON as Python reads it (half an emoji, NaN), but faster where it is strict."""
+    """JSON as Python reads it (half an emoji, NaN), but faster if it is strict."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -82,7 +82,7 @@ def _marked(text: str, marks: _Marks) -> Iterator[str]:
 
 
 def _flag_of(words: list[str], at: int) -> str:
-    """The flag whose value the word is, or itself where it has one; "" for none."""
+    """The flag whose value the word is, or itself if it has one; "" for none."""
     own, has_value, _ = words[at].partition("=")
     if own.startswith("--"):
         return own if has_value else ""

@@ -99,7 +99,7 @@ def _whole(level: float) -> int | float:
 
 def _metadata(run: Run) -> NewRow:
     config = run.config
-    about = run.metadata.get("genai_bench", {}).get("metadata", {})  # what it said itself, where it was read from there
+    about = run.metadata.get("genai_bench", {}).get("metadata", {})  # its own, if the run was read from there
     kept = ("server_engine", "server_version", "server_gpu_type", "server_gpu_count")
     model = config.endpoint.model or "unknown"
     return {
@@ -179,7 +179,7 @@ def _batch(run: Run, rows: pl.DataFrame) -> int:
 
 
 def _rates(run: Run, key: tuple[str, float, int], rows: pl.DataFrame, ok: pl.DataFrame) -> NewRow:
-    """Over the time from the first request's start to the last one's end, of each repeat; as the folder had them where it was
+    """Over the time from the first request's start to the last one's end, of each repeat; as the folder had them if it was
     read from genai-bench, which keeps no such times. `key`: the level's scenario, load and batch size as in that file."""
     names = ("mean_output_throughput_tokens_per_s", "mean_input_throughput_tokens_per_s")
     total, a_second = "mean_total_tokens_throughput_tokens_per_s", "requests_per_second"

@@ -134,7 +134,7 @@ def key(kinds: list[str]) -> str:
 
 
 def reads(source: ResponseSource, case: ParserCase, kinds: dict[int, str]) -> tuple[list[dict[str, object]], str]:
-    """(the reads as ArrivalStrip draws them, their unit): along time in ms, or along the body where there are no times.
+    """(the reads as ArrivalStrip draws them, their unit): along time in ms, or along the body if there are no times.
     `kinds`: index of a read -> kind of the first event that it completed."""
     unit, found, before = "ms since the send" if case.times else "bytes of the body", [], 0
     for i, (end, bound) in enumerate(zip(case.read_ends, source.read_bounds(), strict=True)):

@@ -284,7 +284,7 @@ class ResponseWorkbench(w.VBox):  # type: ignore[misc]
         self.saved.value = f"saved, {len(self.case.body):,} bytes of body"
 
     def _guarded(self, work: Callable[[], None], in_view: bool = False) -> None:
-        """Does it; a mistake of the user's is told where it was made, and nothing changes."""
+        """Does it; a mistake of the user is reported at its place, and nothing changes."""
         try:
             work()
         except (BasetenkitError, TypeError) as error:

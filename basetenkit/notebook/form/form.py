@@ -120,7 +120,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         for title, names in _GROUPS.items():
             parts += [w.HTML(f"<h3>{title}</h3>"), *(self.rows[n] for n in names)]
         parts.append(
-            field_row(self.folder, "the run's folder, which the same settings resume; left empty, it is named anew")
+            field_row(self.folder, "the run's folder; the same settings resume it; empty: a new folder per run")
         )
         buttons = w.HBox(
             [self.preflight_button, self.start_button, self.stop_button], layout=w.Layout(flex_flow="row wrap")

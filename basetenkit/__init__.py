@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from .studies.calibrate import Calibration, calibrate
     from .studies.capacity import capacity, capacity_sync
     from .studies.capacity_result import Capacity
-    from .studies.comparing import EndpointComparison, compare_endpoints, compare_endpoints_sync
+    from .studies.comparing import compare_endpoints, compare_endpoints_sync
+    from .studies.comparing_result import EndpointComparison
     from .studies.design import Design, design
     from .studies.noise import noise, noise_sync
     from .studies.preflight import preflight
@@ -66,7 +67,7 @@ _HOMES = {
     "Comparison": "analysis.comparison",
     "Design": "studies.design",
     "Endpoint": "config.endpoint",
-    "EndpointComparison": "studies.comparing",
+    "EndpointComparison": "studies.comparing_result",
     "Finding": "core.findings",
     "Judgement": "analysis.gates",
     "LiveRun": "session",

@@ -11,7 +11,7 @@ and Donner 2008), which needs only their bounds. If a bound is missing, so is th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +21,12 @@ import polars as pl
 
 from ..config.loads import LevelKey, OpenLoop
 from ..core.frames import ColumnTypes
-from ..core.tables import Html, html_table, show, stacked
+from ..core.tables import digits, show
 from ..core.types import Estimate, NewRow, Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from . import figures
+from .compared import Compared, ComparisonVerdict, ratio_text
 from .given import Given, as_run
 from .metrics import METRICS, headline
 from .noise_floor import Noise, noise_for
@@ -43,18 +44,27 @@ _BOUNDED = ("", "_low", "_high")
 _NOISE = ("noise_low", "noise_high")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What `bk.compare` returns. `frame`: one row per (scenario, load, level) that both runs have, and metric: `unit`,
-    `better`; `a`, `b`, `difference` (b - a) and `ratio` (b / a), each with `_low` and `_high` (95%); `noise_low`, `noise_high`:
-    the range of the ratio if nothing differs, if `bk.noise` measured it. `only_a`, `only_b`: levels that the other run lacks.
-    `settings`: fields of the configuration that differ between the runs, with both values. `words`: notes to read with the
-    figures. `successes`: for each level that both have, how many requests succeeded in a and in b."""
+@dataclass(frozen=True, repr=False)
+class Comparison(Compared):
+    """What `compare` found.
+
+    Attributes
+    ----------
+    frame : one row per (scenario, load, level) that both runs have, and metric: `unit`, `better`; `a` and `b`, `difference` (b - a)
+        and `ratio` (b / a), each with `_low` and `_high` (95%); `noise_low` and `noise_high`: the range of the ratio if nothing
+        differs, if `bk.noise` measured it.
+    only_a, only_b : levels that the other run lacks.
+    settings : fields of the configuration in which the runs differ, with both values.
+    verdict : what the figures show, in one to three sentences: `str()`, `.status`, `.evidence`.
+    words : what a reader of the figures must know.
+    successes : per level that both have, how many requests succeeded in a and in b.
+    """
 
     frame: pl.DataFrame
     only_a: list[str]
     only_b: list[str]
     settings: dict[str, tuple[Any, Any]]
+    verdict: ComparisonVerdict
     words: list[str] = field(default_factory=list)
     successes: Mapping[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
 
@@ -63,33 +73,23 @@ class Comparison:
         a, b = self.successes.get(_key(row), (0, 0))
         return b < a
 
-    def _table(self) -> Html:
+    def table_rows(self) -> dict[str, Sequence[Mapping[str, object]]]:
+        """One row per level and figure that a person looks at first."""
         rows = []
         for row in self.frame.iter_rows(named=True):
             always = row["metric"] in SHOWN or row["metric"] in {_due(name) for name in SHOWN}
             if not always and not (row["metric"] in SHARES and (row["a"] or row["b"])):
                 continue
             factor, unit = (1e3, "ms") if row["unit"] == "s" else (1, row["unit"])
-            shown = {
-                "scenario": row["scenario"],
-                "load": str(LevelKey.of(row).load),
-                "metric": row["metric"],
-                "unit": unit,
-            }
+            level = {"scenario": row["scenario"], "load": str(LevelKey.of(row).load)}
+            shown = level | {"metric": row["metric"], "unit": unit}
             shown |= {name: show(None if row[name] is None else row[name] * factor) for name in ("a", "b")}
-            shown["b - a"] = signed(row, "difference", factor)
-            rows.append(shown | {"b / a": signed(row, "ratio", sign="")})
-        return html_table(rows, "b against a, with 95% intervals")
+            rows.append(shown | {"b - a": signed(row, factor), "b / a": ratios(row)})
+        return {"b against a, with 95% intervals": rows}
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        words = html_table([{"to be read with it": w} for w in self.words])
-        return {"text/html": stacked(self._table(), words), "text/plain": repr(self)}
-
-    def _repr_html_(self) -> str:
-        return self._repr_mimebundle_()["text/html"]
-
-    def __repr__(self) -> str:
-        return "\n".join([repr(self._table()), *self.words])
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """`frame`, by its name."""
+        return {"Figures": self.frame}
 
 
 def compare(a: Given, b: Given, *, noise: Noise | str | Path | None = None) -> Comparison:
@@ -100,6 +100,8 @@ def compare(a: Given, b: Given, *, noise: Noise | str | Path | None = None) -> C
 
     ConfigError if `a` or `b` is neither a Run nor a folder; StoreError if a folder is not a run.
     """
+    from .comparison_verdict import comparison_verdict  # by way of the gates it imports this file
+
     first, second = as_run(a, "compare: a"), as_run(b, "compare: b")
     summaries = [figures.summary_wide(run) for run in (first, second)]
     keys = [[LevelKey.of(row) for row in summary.select(LEVEL).iter_rows(named=True)] for summary in summaries]
@@ -119,7 +121,15 @@ def compare(a: Given, b: Given, *, noise: Noise | str | Path | None = None) -> C
         words.append(floor.sentence)
     ok = [{_key(row): row["ok"] for row in summary.iter_rows(named=True)} for summary in summaries]
     successes = {key: (ok[0][key], ok[1][key]) for key in ok[0] if key in ok[1]}
-    return Comparison(pl.DataFrame(rows, schema=_schema()), only_a, only_b, settings, words, successes)
+    return Comparison(
+        pl.DataFrame(rows, schema=_schema()),
+        only_a,
+        only_b,
+        settings,
+        comparison_verdict(first, second, rows),
+        words,
+        successes,
+    )
 
 
 def _schema() -> ColumnTypes:
@@ -182,13 +192,29 @@ def _log(x: float | None) -> float | None:
     return math.log(x) if x is not None and x > 0 else None
 
 
-def signed(row: Row, name: str, factor: float = 1, sign: str = "+") -> str:
-    """ "+1.25 (-0.31 to +2.8)": a figure and its interval, "…" for a bound that is not known."""
-    value, low, high = (row[f"{name}{end}"] for end in _BOUNDED)
+def signed(row: Row, factor: float = 1) -> str:
+    """ "+1.25 (-0.31 to +2.80)": the difference of a row and its interval, "…" for a bound that is not known."""
+    bounds = [row[f"difference{end}"] for end in _BOUNDED]
+    like = max((abs(x) * factor for x in bounds if x is not None), default=0.0)
+    texts = ["…" if x is None else _with_sign(digits(x * factor, like)) for x in bounds]
+    return _bounded(bounds, texts)
+
+
+def ratios(row: Row) -> str:
+    """ "0.973 (0.946 to 1.038)": the ratio of a row and its interval, "…" for a bound that is not known."""
+    bounds = [row[f"ratio{end}"] for end in _BOUNDED]
+    return _bounded(bounds, [ratio_text(x, "…") for x in bounds])
+
+
+def _bounded(bounds: Sequence[float | None], texts: Sequence[str]) -> str:
+    value, low, high = bounds
     if value is None:
         return "–"
-    text = [("…" if x is None else f"{x * factor:{sign}.3g}") for x in (value, low, high)]
-    return text[0] if low is None and high is None else f"{text[0]} ({text[1]} to {text[2]})"
+    return texts[0] if low is None and high is None else f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+
+def _with_sign(text: str) -> str:
+    return text if text == "0" or text.startswith("-") else f"+{text}"
 
 
 def _settings(a: RunData, b: RunData) -> dict[str, tuple[object, object]]:

@@ -7,19 +7,22 @@ A value that cannot be known beforehand is None, and `reasons` has the reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 
 import polars as pl
 
+from ..config.addresses import completed
+from ..config.loads import ClosedLoop
 from ..config.looks import FIRST_LOOK
 from ..config.plan import PlannedLevel, levels_of, scenarios_of
 from ..config.price import Price
 from ..config.run_config import RunConfig
 from ..config.scenarios import Scenario, parse_scenario
 from ..core.errors import ConfigError
+from ..core.secrets import redact_url
 from ..core.tables import html_table, show
 
 _DRAWS = 200
@@ -50,7 +53,7 @@ class Plan:
     `around` requests that keep the load steady. `tokens`: the expected number of input and output tokens. `minutes`: the
     maximum duration. `usd`: the expected cost in US dollars. `p50`, `p99`: the expected half-width of these percentiles of a
     latency, per level with all its repeats. `reasons`: why a value is None, for each such value. `levels`: in the order in
-    which they run.
+    which they run. `url`: the URL of the requests; None if it is not certain. `warnings`: sentences about likely mistakes.
 
     Examples
     --------
@@ -72,6 +75,8 @@ class Plan:
     p99: HalfWidth | None
     price: Price | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
+    url: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def words(self) -> dict[str, str]:
@@ -86,7 +91,10 @@ class Plan:
             "minutes at most": show(round(self.minutes, 1)),
         }
         said["US dollars"] = f"unknown: {self.reasons['usd']}" if self.usd is None else self._usd()
-        return said | {"expected precision": "; ".join(self._precision())}
+        said["expected precision"] = "; ".join(self._precision())
+        if self.url is not None:
+            said["requests go to"] = self.url
+        return said | ({"check first": " ".join(self.warnings)} if self.warnings else {})
 
     def _usd(self) -> str:
         kind = "at most" if self.price is not None and self.price.dedicated else "about"
@@ -129,6 +137,7 @@ def plan(config: RunConfig) -> Plan:
             break
         sent = n + (config.preflight and level.index == 0)
         inputs, outputs = inputs + per_request[0] * sent, outputs + per_request[1] * sent
+    url, warnings = _where(config)
     fewest = min(measured) * config.repeats
     known: dict[str, HalfWidth | None] = {}
     for name in ("p50", "p99"):
@@ -154,8 +163,34 @@ def plan(config: RunConfig) -> Plan:
         usd=usd,
         price=config.price,
         reasons=reasons,
+        url=url,
+        warnings=(*warnings, *_starved(levels, measured)),
         **known,
     )
+
+
+def _where(config: RunConfig) -> tuple[str | None, tuple[str, ...]]:
+    """(the URL that requests go to, without secrets; sentences if it is not certain)."""
+    prompt = config.endpoint.request_format == "prompt" or bool(config.request_params.get("use_prompt_format"))
+    try:
+        return redact_url(completed(config.endpoint.url, config.task, prompt)), ()
+    except ConfigError as error:
+        return None, (f"{error}.",)
+
+
+def _starved(levels: Sequence[PlannedLevel], measured: Sequence[int]) -> Iterator[str]:
+    """A sentence if levels have fewer measured requests than they keep in flight."""
+    few = [
+        (level.load.users, n)
+        for level, n in zip(levels, measured, strict=True)
+        if isinstance(level.load, ClosedLoop) and n < level.load.users
+    ]
+    if few:
+        users, n = max(few)
+        yield (
+            f"{show(users)} in flight with {show(n)} measured requests: fewer are measured than are in flight. Raise max_requests "
+            "or lower concurrency."
+        )
 
 
 def half_width(percentile: str, requests: int) -> HalfWidth | None:

@@ -25,7 +25,7 @@ from ..results.schema import LEVEL
 from ..stats import intervals as st
 from ..storage.address import Place
 from . import figures
-from .comparison import compare, signed
+from .comparison import compare, ratios
 from .given import Given, as_run
 from .metrics import METRICS, headline
 from .token_reconciliation import unexplained
@@ -278,7 +278,7 @@ def _regression(row: Row, tolerance: float, fewer: bool) -> Gate:
 
     unknown = FAIL if fewer else INCONCLUSIVE
     verdict = unknown if ratio is None else FAIL if beyond(near) else INCONCLUSIVE if beyond(ratio) else PASS
-    title, where, shown = figure_title(row["metric"]), str(LevelKey.of(row)), signed(row, "ratio", sign="")
+    title, where, shown = figure_title(row["metric"]), str(LevelKey.of(row)), ratios(row)
     allowed = f"{'at most' if lower else 'at least'} {limit:.3g}"
     sentence = f"{where}: {title} is {shown} times the baseline's; {allowed} is allowed."
     if ratio is None:

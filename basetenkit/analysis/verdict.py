@@ -10,26 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from ..config.loads import LevelKey
-from ..core.markup import render
+from ..core.in_words import InWords
 from ..core.types import Estimate, Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from . import figures, gates
+from .cost import COSTS
 from .metrics import headline
 from .rates import misses
 from .sweep import served
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 THROUGHPUT = ("output_tokens_per_s", "inputs_per_s", "requests_per_s")  # the first that a run has
-_SHOWN = """
-<p class="bk-verdict" style="font-size: 1.15em; line-height: 1.45; max-width: 60em"><b>{{ first }}</b>{{ rest }}</p>"""
 
 
 class VerdictStatus(StrEnum):
@@ -54,6 +49,8 @@ class LevelEvidence:
     outcomes : failed requests by outcome.
     message : the most frequent error message of the failed ones, "" if there is none.
     throughput_metric, throughput : the throughput that the run has: output tokens, inputs or requests per second.
+    cost_metric, cost : US dollars per million output tokens, or per million tokens if there are no output tokens; unknown without
+        a price.
     latency_metric, latency : in s, median TTFT, or E2E if nothing was streamed; of an open loop from when requests were due.
     served : the share of an open loop's offered load that was served.
     goodput : the share of requests within the SLO.
@@ -70,6 +67,8 @@ class LevelEvidence:
     message: str
     throughput_metric: str
     throughput: Estimate
+    cost_metric: str
+    cost: Estimate
     latency_metric: str
     latency: Estimate
     served: Estimate
@@ -78,8 +77,8 @@ class LevelEvidence:
     misses: Mapping[str, float] = field(hash=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict(InWords):
     """What a run found. `str(verdict)` is the text, `sentences` its one to three sentences, `status` what it says, for code, and
     `evidence` the figures of each level that it rests on. `goodput`: the share of requests that must be within the SLO."""
 
@@ -87,21 +86,6 @@ class Verdict:
     sentences: tuple[str, ...]
     evidence: tuple[LevelEvidence, ...]
     goodput: float = gates.GOODPUT
-
-    def __str__(self) -> str:
-        return " ".join(self.sentences)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    @property
-    def markup(self) -> Markup:
-        """The text as a paragraph of HTML."""
-        first, *rest = self.sentences
-        return render(_SHOWN, first=first, rest="".join(f" {sentence}" for sentence in rest))
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/html": str(self.markup), "text/plain": str(self)}
 
 
 @figures.once
@@ -136,6 +120,7 @@ def _evidence(run: RunData, goodput: float) -> Iterator[LevelEvidence]:
     judged = [gate.verdict for gate in gates.slo(run, goodput)] if slo else [""] * summary.height
     fates = {LevelKey.of(row): row for row in figures.fates(run).iter_rows(named=True)}
     throughput = next((name for name in THROUGHPUT if summary[name].count()), THROUGHPUT[-1])
+    cost = COSTS[throughput == "inputs_per_s"]
     latency = (
         "ttft_s" if any(summary[headline("ttft_s", kind) + "_p50"].count() for kind in summary["load"]) else "e2e_s"
     )
@@ -155,6 +140,8 @@ def _evidence(run: RunData, goodput: float) -> Iterator[LevelEvidence]:
             message=str(bad["error_message"].drop_nulls().mode().sort().first() or ""),
             throughput_metric=throughput,
             throughput=_estimate(row, throughput),
+            cost_metric=cost,
+            cost=_estimate(row, cost) if cost in row else Estimate(None),
             latency_metric=metric,
             latency=_estimate(row, metric),
             served=served(row),

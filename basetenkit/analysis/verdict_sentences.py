@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..config.loads import ClosedLoop
 from ..core.reasons import StopReason
-from ..core.tables import digits
+from ..core.tables import digits, interval, percent
 from ..core.types import Estimate
 from ..results.run_data import RunData
 from . import figures, gates
@@ -22,6 +22,7 @@ MOST_SENTENCES, MOST_GROUPS, MESSAGE_MAX = 3, 4, 120
 SHORT = {"ttft_s": "TTFT", "tpot_s": "TPOT", "itl_s": "ITL", "e2e_s": "E2E"}
 SHORT |= {"ttft_due_s": "TTFT from due", "e2e_due_s": "E2E from due", "first_content_s": "time to first content"}
 UNITS = {"output_tokens_per_s": "tokens/s", "inputs_per_s": "inputs/s", "requests_per_s": "requests/s"}
+COST_UNITS = {"usd_per_million_output_tokens": "million output tokens", "usd_per_million_tokens": "million tokens"}
 
 
 def sentences(run: RunData, evidence: Sequence[LevelEvidence], goodput: float) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ def at(level: LevelEvidence) -> str:
     return f"{load.users} in flight" if isinstance(load, ClosedLoop) else str(load)
 
 
-def _title(metric: str) -> str:
+def title(metric: str) -> str:
     """ "ttft_s_p50" -> "TTFT p50"."""
     name, stat = metric.rsplit("_", 1)
     return f"{SHORT.get(name, METRICS[name].title)} {stat}"
@@ -73,20 +74,23 @@ def _rate(level: LevelEvidence) -> str:
 def _delay(level: LevelEvidence) -> str:
     e = level.latency
     if e.value is None:
-        return "" if e.low is None else f"{_title(level.latency_metric)} at least {digits(e.low * 1e3)} ms"
-    return f"{_title(level.latency_metric)} {digits(e.value * 1e3)} ms"
+        return "" if e.low is None else f"{title(level.latency_metric)} at least {digits(e.low * 1e3)} ms"
+    return f"{title(level.latency_metric)} {digits(e.value * 1e3)} ms"
+
+
+def _price(level: LevelEvidence) -> str:
+    e = level.cost
+    if e.value is None:
+        return ""
+    return f"{interval(e.value, e.low, e.high)} US dollars per {COST_UNITS[level.cost_metric]}"
 
 
 def _told(level: LevelEvidence) -> str:
-    """Throughput and latency of a level, as far as they are known."""
-    return ", ".join(filter(None, (_rate(level), _delay(level)))) or f"{level.ok} of {level.sent} requests succeeded"
-
-
-def percent(share: float) -> str:
-    """A share as a percentage, with as many digits as keep it apart from 0 and from 100."""
-    x = share * 100
-    near = min(abs(x), abs(100 - x))
-    return f"{x:.0f}%" if abs(x - round(x)) < 1e-9 or near >= 10 else f"{x:.1f}%" if near >= 0.1 else f"{x:.2f}%"
+    """Throughput, latency and cost of a level, as far as they are known."""
+    return (
+        ", ".join(filter(None, (_rate(level), _delay(level), _price(level))))
+        or f"{level.ok} of {level.sent} requests succeeded"
+    )
 
 
 def _between(e: Estimate) -> str:
@@ -296,12 +300,14 @@ def _of_closed_loop(group: Sequence[LevelEvidence], run: RunData) -> Iterator[st
 
 
 def _change(a: LevelEvidence, b: LevelEvidence) -> str:
-    """How throughput and latency differ between two levels, in words that the intervals allow."""
+    """How throughput, latency and cost differ between two levels, in words that the intervals allow."""
     unit = UNITS[a.throughput_metric]
-    said = f"throughput {_moved(a.throughput, b.throughput, 1, unit)}"
-    if a.latency.value is None or b.latency.value is None:
-        return said
-    return f"{said}, and {_title(a.latency_metric)} {_moved(a.latency, b.latency, 1e3, 'ms')}"
+    parts = [f"throughput {_moved(a.throughput, b.throughput, 1, unit)}"]
+    if a.latency.value is not None and b.latency.value is not None:
+        parts.append(f"{title(a.latency_metric)} {_moved(a.latency, b.latency, 1e3, 'ms')}")
+    if a.cost.value is not None and b.cost.value is not None:
+        parts.append(f"the cost per {COST_UNITS[a.cost_metric]} {_moved(a.cost, b.cost, 1, 'US dollars')}")
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
 
 
 def _moved(a: Estimate, b: Estimate, factor: float, unit: str) -> str:
@@ -334,4 +340,4 @@ def _of_open_loop(group: Sequence[LevelEvidence]) -> Iterator[str]:
         first, last = next(pairwise([group[0], group[-1]]))
         if first.latency.value is not None and last.latency.value is not None:
             moved = _moved(first.latency, last.latency, 1e3, "ms")
-            yield f"From {at(first)} to {at(last)}, {_title(first.latency_metric)} {moved}."
+            yield f"From {at(first)} to {at(last)}, {title(first.latency_metric)} {moved}."

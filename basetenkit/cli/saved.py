@@ -21,17 +21,10 @@ from ..core.progress import plain
 from ..core.types import JsonObject
 from ..interop.importers import importer_of, open_run
 from ..storage.address import Storage, is_url
+from .comparison import show_comparison
 from .console import AsJson, Quiet, console, print_json
 
-CHARTS = (
-    "latency_ecdf",
-    "latency_histogram",
-    "inter_token",
-    "token_ledger",
-    "outcome_bars",
-    "serving_curve",
-    "waterfall",
-)
+OF_SEVERAL = {"comparison", "trend"}  # charts that are not of one run
 THEIRS = "genai-bench's flags"
 KINDS = ("html", "svg", "png", "json")
 RunArgument = Annotated[Path, typer.Argument(help="A saved run's folder, here or in a bucket, or genai-bench's.")]
@@ -68,19 +61,24 @@ def _taken(quiet: bool, given: JsonObject, why: str) -> None:
 def compare(
     a: Annotated[Path, typer.Argument(help="A saved run's folder, here or in a bucket, or genai-bench's.")],
     b: Annotated[Path, typer.Argument(help="The folder of another run; differences are b - a.")],
+    out: Annotated[Path | None, typer.Argument(help="A report to write too; it ends in .html or .xlsx.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare two saved runs.
 
-    Difference and ratio of each metric, with 95% intervals.
+    The verdict, then difference and ratio of each metric, with 95% intervals.
     """
     found = bk.compare(open_run(a), open_run(b))
+    written = None if out is None else bk.report(found, out)
     if as_json:
         levels = {"only_a": found.only_a, "only_b": found.only_b, "settings": found.settings}
+        levels |= {"verdict": str(found.verdict), "status": found.verdict.status}
         print_json({"frame": found.frame.to_dicts(), **levels, "words": found.words})
     elif not quiet:
-        sys.stdout.write(plain(repr(found)) + "\n")
+        show_comparison(found)
+    if written is not None:
+        _wrote([written], as_json=False, quiet=quiet or as_json)
 
 
 def report(
@@ -150,7 +148,7 @@ def plot(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Save a saved run's charts, one file per chart."""
+    """Save all charts of a saved run, one file per chart."""
     if kind not in KINDS:
         raise ConfigError(f"--kind: {kind!r} is not one of {', '.join(KINDS)}")
     folder = _one_of(run, experiments_folder, "plot", "--experiments-folder")
@@ -175,8 +173,9 @@ def _draw(run: bk.Run, out: Path, kind: str) -> list[Path]:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{out}: cannot create this folder ({error.strerror})") from None
-    files = [out / f"{name}.{kind}" for name in CHARTS]
-    for name, file in zip(CHARTS, files, strict=True):
+    names = [name for name in bk.charts.__all__ if name not in OF_SEVERAL]
+    files = [out / f"{name}.{kind}" for name in names]
+    for name, file in zip(names, files, strict=True):
         getattr(bk.charts, name)(run).save(str(file))
     return files
 

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, PydanticKnownError, core_schema
 
 from ..core.errors import ConfigError, Location
+from ..core.frozen import FrozenDict, FrozenList
 from ..core.secrets import looks_secret, redact
 from ..core.tables import html_table
 from .coercions import as_plain
@@ -102,6 +103,18 @@ class Model(BaseModel):
                 _check_keys(data[name], (cls.__name__, name))
         return {name: as_plain(value) for name, value in data.items()}
 
+    @model_validator(mode="after")
+    def _freeze(self) -> Self:
+        """Lists and dicts refuse changes too, because their values were validated."""
+        kind = type(self).__name__
+        for name, value in self.__dict__.items():
+            cure = f"{_own_name(kind)}.with_({name}=...)"
+            if type(value) is list:
+                self.__dict__[name] = FrozenList.of(value, (kind, name), cure)
+            elif type(value) is dict:
+                self.__dict__[name] = FrozenDict.of(value, (kind, name), cure)
+        return self
+
     def with_(self, **changes: object) -> Self:
         """A copy with other values in these fields, validated as the constructor validates them; secrets stay in it."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
@@ -128,7 +141,7 @@ class Model(BaseModel):
         kind = type(self)
         if name not in kind.model_fields:
             raise ConfigError(_no_such_field(kind, name), at=(kind.__name__, name))
-        own = {"RunConfig": "config"}.get(kind.__name__, kind.__name__.lower())
+        own = _own_name(kind.__name__)
         raise ConfigError(
             f"it is frozen and cannot be changed in place; make a changed copy: {own} = {own}.with_({name}=...)",
             at=(kind.__name__, name),
@@ -148,6 +161,11 @@ class Model(BaseModel):
             return super().model_validate_json(json_data, **kwargs)
         except ValidationError as error:
             raise _readable(cls, error) from None
+
+
+def _own_name(kind: str) -> str:
+    """What a reader calls a model of this kind."""
+    return {"RunConfig": "config"}.get(kind, kind.lower())
 
 
 def _is_model(annotation: object) -> bool:

@@ -149,7 +149,7 @@ RUN_FINDINGS: dict[str, tuple[str, str]] = {
         "The figures then contain too few later turns, which have the longest prompts: fix the failures first.",
     ),
     "output_short": (
-        "{n} of {ok} responses have under 90% of the requested output tokens (median {got} of {asked}).",
+        "{n} of {ok} responses have fewer output tokens than requested (the median of these: {got} of {asked}).",
         "The model stopped early: ignore_eos was not sent, the server ignores it, or the context is full.",
     ),
     "came_at_once": (

@@ -15,7 +15,9 @@ _CLEARED = "\r\x1b[K"
 
 
 def progress_text(progress: JsonObject) -> str:
-    """One line: level, finished of planned, rate, failures."""
+    """One line: level, finished of planned, rate, failures; or `text`, if the caller has words of its own."""
+    if "text" in progress:
+        return str(progress["text"])
     if not progress["level"]:
         return "the run is about to begin"
     finished, planned, seconds = progress["finished"], progress["planned"], progress["seconds"]

@@ -114,13 +114,14 @@ def show(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, float):
-        return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.3g}"
+        whole = value == round(value) or abs(value) >= 1000
+        return f"{value:,.0f}" if whole and abs(value) < 1e15 else f"{value:,.3g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def interval(value: float | None, low: float | None, high: float | None, factor: float = 1.0) -> str:
     """An estimate with its 95% interval: "50.1 (49.8–50.6)"; "62.0 (≥ 60.2)" if the interval has no upper bound; "≥ 60.2" only if
-    the value itself is not known; the bare value if there is no interval.
+    the value itself is not known; the bare value if there is no interval, or none of any width.
 
     >>> interval(0.0620, 0.0602, None, 1e3)
     '62.0 (≥ 60.2)'
@@ -130,7 +131,7 @@ def interval(value: float | None, low: float | None, high: float | None, factor:
         return "–" if low is None else f"≥ {digits(low)}"
     x = value * factor
     like = x if x else high  # a share of 0 has the digits of its upper bound
-    if low is None and high is None:
+    if (low is None and high is None) or low == x == high:
         return digits(x)
     if high is None:
         return f"{digits(x, like)} (≥ {digits(low or 0.0, like)})"
@@ -148,3 +149,10 @@ def digits(x: float, like: float | None = None) -> str:
     size = abs(float(f"{x if like is None else like:.3g}"))  # 99.97 is written as 100
     text = f"{x:,.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
     return "0" if not any(c in "123456789" for c in text) else text
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, with as many digits as keep it apart from 0 and from 100."""
+    x = share * 100
+    near = min(abs(x), abs(100 - x))
+    return f"{x:.0f}%" if abs(x - round(x)) < 1e-9 or near >= 10 else f"{x:.1f}%" if near >= 0.1 else f"{x:.2f}%"

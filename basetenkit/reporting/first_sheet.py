@@ -19,14 +19,8 @@ def first_sheet(book: Any, run: RunData) -> None:
     """Adds the sheet to a workbook of xlsxwriter. Cells of the table are texts with intervals, as everywhere; the charts are of the
     numbers on the right of it."""
     sheet = book.add_worksheet(NAME)
-    large = book.add_format({"bold": True, "font_size": 14, "text_wrap": True, "valign": "top"})
     bold, wrapped = book.add_format({"bold": True}), book.add_format({"text_wrap": True, "valign": "top"})
-    sheet.set_landscape()
-    sheet.fit_to_pages(1, 0)
-    sheet.set_row(0, 80)
-    sheet.merge_range(0, 0, 0, WIDE, "", large)
-    sheet.write_string(0, 0, str(verdict(run)), large)
-    at = 2
+    at = verdict_cell(book, sheet, str(verdict(run)))
     rows = overview_rows(run)
     for column, name in enumerate(rows[0] if rows else ()):
         sheet.write_string(at, column, name, bold)
@@ -41,6 +35,17 @@ def first_sheet(book: Any, run: RunData) -> None:
         sheet.write_string(at, 1, f"{group.where}: {group.text} {group.cure}".removeprefix(": "), wrapped)
         sheet.set_row(at, 32)
         at += 1
+
+
+def verdict_cell(book: Any, sheet: Any, words: str) -> int:
+    """Writes a verdict over the first columns of a sheet; returns the row below it."""
+    large = book.add_format({"bold": True, "font_size": 14, "text_wrap": True, "valign": "top"})
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.set_row(0, 80)
+    sheet.merge_range(0, 0, 0, WIDE, "", large)
+    sheet.write_string(0, 0, words, large)
+    return 2
 
 
 def _charts(book: Any, sheet: Any, run: RunData, at: int, right: int) -> int:

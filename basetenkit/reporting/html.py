@@ -6,28 +6,26 @@ so text from a server stays text even if it looks like markup. The file is writt
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..analysis import figures
 from ..analysis.clock_error import BOUNDED, error_name
+from ..analysis.compared import Compared
 from ..analysis.given import Given, as_run
 from ..analysis.verdict import verdict
 from ..core.errors import ConfigError, StoreError
-from ..core.markup import render
-from ..core.tables import Html, digits, html_table
+from ..core.tables import digits, html_table
 from ..core.types import NewRow, Row
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from ..storage.address import Storage, as_place
-from . import charts, workbook
-from .altair_renderer import describe, picture
+from . import charts, comparison_report, workbook
+from .page import PagePicture, Section, document, pictured
 from .tables import answer_table, costs, latencies, overview, tokens
 
 PICTURES_MAX = 2_000_000  # bytes; as base64 a third more, and the file stays below 3 MB
@@ -49,90 +47,32 @@ MORE: tuple[Drawing, ...] = (
     charts.waterfall,
 )
 CHARTS = (*ANSWER, *SPREAD, *ENDS, *MORE)
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ title }}</title>
-<style>
-:root { color-scheme: light dark; --ink: #222; --paper: #fff; --faint: #666; --line: #ccc; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6e6; --paper: #16181c; --faint: #a0a0a0; --line: #444; }
-  img { filter: invert(.91) hue-rotate(180deg); }
-}
-body { color: var(--ink); background: var(--paper); font: 15px/1.5 system-ui, sans-serif; max-width: 70em;
-  margin: 2em auto; padding: 0 1em; overflow-wrap: break-word; }
-h1, h2 { line-height: 1.2; } h1 { margin-bottom: .3em; } h2 { margin-top: 1.8em; font-size: 1.3em; }
-.head, .words { color: var(--faint); }
-.bk-verdict { border-left: 4px solid #0072B2; padding-left: .8em; }
-figure { margin: 1em 0; } img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
-.pictures { display: flex; flex-wrap: wrap; gap: 0 1.5em; }
-details { border-top: 1px solid var(--line); margin-top: 2em; padding-top: 1em; }
-summary { cursor: pointer; font-size: 1.3em; font-weight: 600; }
-@media print {
-  body { font-size: 11px; margin: 0; max-width: none; } h2 { margin-top: 1.2em; break-after: avoid; }
-  figure, tr { break-inside: avoid; } img { max-height: 9cm; width: auto; filter: none; } .pictures figure { max-width: 47%; }
-}
-</style>
-</head>
-<body>
-<h1>{{ title }}</h1>
-<p class="head">{{ head }}</p>
-{{ verdict }}
-{% macro show(section) %}
-<section>
-<h2>{{ section.title }}</h2>
-{% if section.words %}
-<p class="words">{{ section.words }}</p>
-{% endif %}
-{% if section.table is not none %}
-{{ section.table }}
-{% endif %}
-{% if section.pictures %}
-<div class="pictures">
-{% for picture in section.pictures %}
-{% if picture.source %}
-<figure><img src="{{ picture.source }}" width="{{ picture.width }}" height="{{ picture.height }}"
- alt="{{ picture.words }}"></figure>
-{% else %}
-<p>{{ picture.words }} (left out: the file would be too large; draw it with bk.charts)</p>
-{% endif %}
-{% endfor %}
-</div>
-{% endif %}
-</section>
-{% endmacro %}
-{% for section in sections %}
-{{ show(section) }}
-{% endfor %}
-<details>
-<summary>Appendix: all figures, more charts, the configuration</summary>
-{% for section in appendix %}
-{{ show(section) }}
-{% endfor %}
-</details>
-</body>
-</html>
-"""
 
 
-def report(run: Given, path: str | Path) -> Path:
-    """Writes a Run's report and returns its path: `.html` (one file that opens offline, under 3 MB), `.xlsx` (sheets Summary,
-    Metrics, Requests, Fates, Findings, Tokens, Config) or `.csv` (one row per request; no text can become a formula in a
-    spreadsheet). No report contains a secret. An existing file is replaced.
+def report(run: Given | Compared, path: str | Path) -> Path:
+    """Write the report of a run or of a comparison, and return where it is.
 
-    ConfigError if `run` is not a Run, or the path has another suffix; StoreError if the file cannot be written.
+    Parameters
+    ----------
+    run : a Run, the folder of a saved one, or what `compare` or `compare_endpoints` gives.
+    path : `.html` (one file that opens offline, under 3 MB), `.xlsx` (of a run the sheets Overview, Summary, Metrics, Requests,
+        Fates, Findings, Tokens, Config; of a comparison Overview and its frames) or `.csv` (the requests of a run, one row each, no
+        text that a spreadsheet takes for a formula). No secret is in any. An existing file is replaced as a whole.
+
+    Raises
+    ------
+    ConfigError : `run` is none of these, or the suffix is another.
+    StoreError : the file cannot be written.
     """
-    target, data = as_place(path, "report"), as_run(run, "report")
-    makers = {".html": page, ".xlsx": workbook.sheets, ".csv": workbook.comma_separated}
-    make = makers.get(Path(target.name).suffix.lower())
-    if make is None:
-        raise ConfigError(f"report: {target.name!r} should end in {', '.join(makers)}")
+    target = as_place(path, "report")
+    suffix = Path(target.name).suffix.lower()
+    if suffix not in MAKERS:
+        raise ConfigError(f"report: {target.name!r} should end in {', '.join(MAKERS)}")
     if isinstance(target, Storage):
         raise ConfigError(f"report: {target} is in a bucket; write the report to a file on this machine")
-    _write(target, make(data))
+    of_run, of_comparison = MAKERS[suffix]
+    content = of_comparison(run) if isinstance(run, Compared) else of_run(as_run(run, "report"))
+    _write(target, content)
     return target
 
 
@@ -151,53 +91,34 @@ def _write(target: Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """A chart as a data URL; `source` is "" for one that was left out."""
-
-    words: str
-    source: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class _Section:
-    title: str
-    words: str = ""
-    table: Html | None = None
-    pictures: Sequence[_Picture] = ()
-
-
 def page(run: RunData) -> bytes:
     """The report as one HTML document in UTF-8."""
     about = figures.metadata(run)
     title = f"{_endpoint(about).get('model') or 'A run'}, measured with basetenkit"
     draw = _Drawer(run)
-    parts = {"sections": list(_answer(run, about, draw)), "appendix": list(_appendix(run, about, draw))}
-    document = render(_PAGE, title=title, verdict=verdict(run).markup, head=_head(run, about), **parts)
-    return document.encode("utf-8", "replace")
+    answer, appendix = list(_answer(run, about, draw)), list(_appendix(run, about, draw))
+    return document(title, _head(run, about), verdict(run).markup, answer, appendix)
 
 
-def _answer(run: RunData, about: Mapping[str, Any], draw: _Drawer) -> Iterator[_Section]:
+def _answer(run: RunData, about: Mapping[str, Any], draw: _Drawer) -> Iterator[Section]:
     """The most important sections."""
     limits = ", ".join(f"{name} {limit:g}" for name, limit in run.config.slo.items())
     words = "95% intervals in brackets; (≥ ...) if there are too few requests for an upper bound."
     words += f" SLO: {limits}; met if at least 99% of requests are within it." if limits else ""
-    yield _Section("Levels", words, answer_table(run), draw.all(ANSWER))
+    yield Section("Levels", words, answer_table(run), draw.all(ANSWER))
     if run.config.price is not None:
-        yield _Section("Costs", "95% intervals in brackets.", costs(run))
-    yield _Section("How latencies are distributed", pictures=draw.all(SPREAD))
+        yield Section("Costs", "95% intervals in brackets.", costs(run))
+    yield Section("How latencies are distributed", pictures=draw.all(SPREAD))
     fates = figures.fates(run)
     ended = [name for name in fates.columns if name in (*LEVEL, "planned", "sent", "ok") or fates[name].sum()]
     failed = any(level.failed for level in verdict(run).evidence)
     table = html_table(fates.select(ended).to_dicts())
-    yield _Section("Outcomes of the requests", "", table, draw.all(ENDS if failed else ENDS[:1]))
+    yield Section("Outcomes of the requests", "", table, draw.all(ENDS if failed else ENDS[:1]))
     found = figures.findings(run)
-    yield _Section(
+    yield Section(
         "What to know before reading the figures", "" if found else "Nothing was found.", found.table if found else None
     )
-    yield _Section("How it was measured", clock_words(about), html_table(list(_measured(run, about))))
+    yield Section("How it was measured", clock_words(about), html_table(list(_measured(run, about))))
 
 
 def _measured(run: RunData, about: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -218,20 +139,20 @@ def _measured(run: RunData, about: Mapping[str, Any]) -> Iterator[dict[str, str]
     yield from ({"setting": name, "value": str(value)} for name, value in told.items() if value)
 
 
-def _appendix(run: RunData, about: Mapping[str, Any], draw: _Drawer) -> Iterator[_Section]:
+def _appendix(run: RunData, about: Mapping[str, Any], draw: _Drawer) -> Iterator[Section]:
     lacking = workbook.unmeasured(run.requests)
-    yield _Section("All levels", "", overview(run))
-    yield _Section("All latencies, ms", "", latencies(run))
-    yield _Section("All outcomes", "The outcome of every planned request.", html_table(figures.fates(run).to_dicts()))
-    yield _Section("Tokens", "The same tokens, counted in four ways.", tokens(run))
+    yield Section("All levels", "", overview(run))
+    yield Section("All latencies, ms", "", latencies(run))
+    yield Section("All outcomes", "The outcome of every planned request.", html_table(figures.fates(run).to_dicts()))
+    yield Section("Tokens", "The same tokens, counted in four ways.", tokens(run))
     failed = any(level.failed for level in verdict(run).evidence)
-    yield _Section("More charts", pictures=draw.all(MORE if failed else (*ENDS[1:], *MORE)))
+    yield Section("More charts", pictures=draw.all(MORE if failed else (*ENDS[1:], *MORE)))
     if lacking:
-        yield _Section("Not measured", f"No row of this run has {', '.join(lacking)}.")
-    yield _Section("How each level went", "", html_table(_alike(about.get("levels") or [])))
+        yield Section("Not measured", f"No row of this run has {', '.join(lacking)}.")
+    yield Section("How each level went", "", html_table(_alike(about.get("levels") or [])))
     settings = {k: v for k, v in about.items() if k not in ("levels", "clock")}
     rows = [{"name": name, "value": _short(value, name)} for name, value in workbook.flat(settings)]
-    yield _Section("Configuration and surroundings", "Without secrets.", html_table(rows))
+    yield Section("Configuration and surroundings", "Without secrets.", html_table(rows))
 
 
 def clock_words(about: Mapping[str, Any]) -> str:
@@ -274,16 +195,13 @@ class _Drawer:
     def __init__(self, run: RunData) -> None:
         self._run, self._used = run, 0
 
-    def all(self, drawings: Sequence[Drawing]) -> list[_Picture]:
+    def all(self, drawings: Sequence[Drawing]) -> list[PagePicture]:
         return [self._one(draw) for draw in drawings]
 
-    def _one(self, draw: Drawing) -> _Picture:
-        spec = draw(self._run).to_dict()
-        png, width, height = picture(spec)
-        fits = self._used + len(png) <= PICTURES_MAX
-        self._used += len(png) if fits else 0
-        source = f"data:image/png;base64,{base64.b64encode(png).decode()}" if fits else ""
-        return _Picture(describe(spec), source, width, height)
+    def _one(self, draw: Drawing) -> PagePicture:
+        drawn = pictured(draw(self._run).to_dict(), PICTURES_MAX - self._used)
+        self._used += drawn.size
+        return drawn
 
 
 def _alike(rows: list[Row]) -> list[NewRow]:
@@ -300,3 +218,11 @@ def _short(value: object, name: str = "") -> Any:
         return date
     value = str(value) if isinstance(value, list | dict) else value
     return f"{value[:CELL_MAX]}…" if isinstance(value, str) and len(value) > CELL_MAX else value
+
+
+# suffix -> (how a run is written, how a comparison is)
+MAKERS: dict[str, tuple[Callable[[RunData], bytes], Callable[[Compared], bytes]]] = {
+    ".html": (page, comparison_report.page),
+    ".xlsx": (workbook.sheets, comparison_report.sheets),
+    ".csv": (workbook.comma_separated, comparison_report.no_csv),
+}

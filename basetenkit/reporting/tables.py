@@ -145,7 +145,7 @@ def costs(run: RunData) -> Html:
             shown[title] = _cell(row, name)
         shown |= {"USD of the level": show(row["usd"])}
         if price.dedicated:
-            shown["idle, %"] = show(None if row["idle_share"] is None else 100 * row["idle_share"])
+            shown["idle, %"] = "–" if row["idle_share"] is None else digits(100 * row["idle_share"])
         if saved:
             most = saved.get(LevelKey.of(row))
             shown["a cache saves at most, %"] = show(None if most is None else 100 * most)

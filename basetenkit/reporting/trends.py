@@ -63,6 +63,11 @@ _POINTS = {
 _NUMBERS: dict[str, Any] = dict.fromkeys(("before", "after", "ratio", "low", "high"), pl.Float64())
 
 
+# Dates and times of an axis, by its step: 24 hours, as its title says UTC and vega's own hours have no "am" or "pm".
+_CLOCK = dict.fromkeys(("milliseconds", "seconds"), "%H:%M:%S") | dict.fromkeys(("minutes", "hours"), "%H:%M")
+_CLOCK |= dict.fromkeys(("date", "week"), "%d %b") | {"month": "%b %Y", "year": "%Y"}
+
+
 @dataclass(frozen=True)
 class Trends:
     """What `bk.trends` returns for `metric`. `points`: one row per run and series, by date: `series`, `run`, `started_at`,
@@ -89,9 +94,9 @@ class Trends:
             rows.append(shown | {"after / before": change})
         return html_table(rows, f"{figure_title(self.metric)}: what happened")
 
-    def chart(self) -> alt.Chart:
+    def chart(self, limit: float | None = None) -> alt.Chart:
         """The runs by date with their intervals, the level or line of each part, and the outliers; one chart per series, one
-        below the other."""
+        below the other. `limit`: a value of the figure, in its own unit, that is drawn as a dashed line."""
         a, title = d.altair(), figure_title(self.metric)
         title = title[:1].upper() + title[1:]
         if not self.points.height:
@@ -99,8 +104,10 @@ class Trends:
         factor, unit = self._unit()
         scaled = [pl.col(x) * factor for x in ("value", "low", "high", "course")]
         points = self.points.with_columns(scaled, run=pl.col("run").str.split("/").list.last())
-        base = a.Chart().encode(x=a.X("started_at:T", title="Start of the run, UTC", scale=a.Scale(type="utc")))
-        y = a.Y("value:Q", title=f"{title}, {unit}", scale=a.Scale(zero=False))
+        base = a.Chart().encode(
+            x=a.X("started_at:T", title="Start of the run, UTC", scale=a.Scale(type="utc"), axis=a.Axis(format=_CLOCK))
+        )
+        y = a.Y("value:Q", title=f"{title}, {unit}".removesuffix(", "), scale=a.Scale(zero=False, padding=8))
         said = {True: "outlier", False: "run"}
         which = a.Color(
             "what:N", title=None, scale=a.Scale(domain=list(said.values()), range=[PALETTE[0], PALETTE[3]][::-1])
@@ -110,7 +117,9 @@ class Trends:
         bars = base.mark_rule().encode(y="low:Q", y2="high:Q", color=which)
         line = base.mark_line(strokeWidth=2, color="#888888").encode(y="course:Q", detail="part:N")
         frame = points.with_columns(what=pl.col("outlier").replace_strict(said, return_dtype=pl.String))
-        layers = a.layer(line, bars, dots, data=frame).properties(width=d.WIDTH, height=d.HEIGHT // 2)
+        rule = a.Chart().mark_rule(strokeDash=[6, 3])
+        asked = [] if limit is None else [rule.encode(y=a.datum(limit * factor))]
+        layers = a.layer(line, bars, dots, *asked, data=frame).properties(width=d.WIDTH, height=d.HEIGHT // 2)
         head = a.Header(labelAngle=0, labelAnchor="start", labelOrient="top")
         row = a.Row("series:N", title=None, header=head)
         return layers.facet(row=row).properties(title=title)  # type: ignore[no-any-return]

@@ -55,10 +55,19 @@ def sheets(run: RunData, most: int = ROWS_MAX) -> bytes:
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, SAFE) as book:
         first_sheet(book, run)
-        bold, date = book.add_format({"bold": True}), book.add_format({"num_format": DATE})
-        for name, (titles, rows) in tables.items():
-            _sheet(book.add_worksheet(name), titles, rows, bold, date, most)
+        _sheets(book, tables, most)
     return out.getvalue()
+
+
+def frame_sheets(book: Any, frames: Mapping[str, pl.DataFrame]) -> None:
+    """Adds a sheet for each frame to a workbook of xlsxwriter."""
+    _sheets(book, {name: _of(frame) for name, frame in frames.items()}, ROWS_MAX)
+
+
+def _sheets(book: Any, tables: Mapping[str, tuple[Sequence[str], Iterator[Sequence[object]]]], most: int) -> None:
+    bold, date = book.add_format({"bold": True}), book.add_format({"num_format": DATE})
+    for name, (titles, rows) in tables.items():
+        _sheet(book.add_worksheet(name), titles, rows, bold, date, most)
 
 
 def comma_separated(run: RunData) -> bytes:

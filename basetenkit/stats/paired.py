@@ -35,9 +35,11 @@ class PairVerdict:
     within: bool
     verdict: str
     more_pairs: int | None
+    low_90: float | None = None
+    high_90: float | None = None
 
     def as_row(self) -> dict[str, object]:
-        names = ("metric", "of", "ratio", "low", "high", "pairs", "verdict", "more_pairs")
+        names = ("metric", "of", "ratio", "low", "high", "low_90", "high_90", "pairs", "verdict", "more_pairs")
         return {name: getattr(self, name) for name in names}
 
 
@@ -71,7 +73,8 @@ def judge_p95(metric: str, pairs: Pairs, margin: float, seed: int = 0) -> PairVe
 
     spread = max(abs(m), 0.02)
     spans = [(_edge(p, m, -spread, level), _edge(p, m, spread, level)) for level in (0.05, 0.10)]
-    s = (spans[0][1] - spans[0][0]) / 2 / _t(0.975, k - 1) * math.sqrt(k)
+    widest = max(spans[0][1] - m, m - spans[0][0])  # its interval is not symmetric
+    s = widest / _t(0.975, k - 1) * math.sqrt(k)
     return _decide(metric, of, k, m, spans, s, margin)
 
 
@@ -84,8 +87,8 @@ def _decide(
     apart = not spans[0][0] <= 0 <= spans[0][1]
     verdict = DIFFERS if apart else EQUAL if within else MORE
     more = _more(k, m, s, bounds[1]) if verdict == MORE else 0
-    low, high = (math.exp(x) for x in spans[0])
-    return PairVerdict(metric, of, k, math.exp(m), low, high, within, verdict, more)
+    low, high, low_90, high_90 = (math.exp(x) for span in spans for x in span)
+    return PairVerdict(metric, of, k, math.exp(m), low, high, within, verdict, more, low_90, high_90)
 
 
 def _more(k: int, m: float, s: float, margin: float) -> int | None:

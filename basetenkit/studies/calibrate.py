@@ -52,9 +52,7 @@ class Calibration:
                 "figure": METRICS[row["metric"]],
                 "truth p50, ms": f"{row['truth_s'] * 1e3:.3f}",
             }
-            biases = {
-                f"bias {name}, ms": f"{row[f'bias_{name}_s'] * 1e3:+.3f}" for name in ("p50", "p90", "p99", "max")
-            }
+            biases = {f"bias {name}, ms": _ms(row[f"bias_{name}_s"]) for name in ("p50", "p90", "p99", "max")}
             bound = "–" if row["bound_p99_s"] is None else f"{row['bound_p99_s'] * 1e3:.3f}"
             rows.append(shown | biases | {"stated error p99, ms": bound, "outside it": row["outside"]})
         return html_table(rows)
@@ -107,6 +105,12 @@ def calibrate(
         )
         truth = _truth(server.truth()["requests"])
     return Calibration(_compare(run.requests, truth), run)
+
+
+def _ms(seconds: float) -> str:
+    """A bias in ms with its sign; "0" if it rounds to nothing."""
+    text = f"{seconds * 1e3:+.3f}"
+    return text if text.strip("+-0.") else "0"
 
 
 def _truth(records: list[NewRow]) -> pl.DataFrame:

@@ -13,7 +13,6 @@ import math
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,61 +25,26 @@ from ..config.run_config import RunConfig
 from ..core.errors import ConfigError
 from ..core.pending import awaited
 from ..core.progress import ProgressLine
-from ..core.tables import Html, html_table, stacked
-from ..core.types import NewRow
+from ..core.types import JsonObject, NewRow
 from ..execution.waiting import wait_for
 from ..runs import Run
 from ..session import start
-from ..stats.paired import EQUAL, MORE, P95, PairVerdict, judge_means, judge_p95
+from ..stats.paired import PairVerdict, judge_means, judge_p95
 from ..storage.address import Place, Storage, as_place
+from .comparing_result import (
+    LEAST_PAIRS,
+    LEAST_SECONDS,
+    LEAST_WAVES,
+    EndpointComparison,
+    below_the_rule,
+    framed,
+    in_flight,
+    verdict_of,
+    words_of,
+)
 
-LEAST_PAIRS, LEAST_SECONDS, LEAST_WAVES = 10, 30.0, 3
 TESTED = ("ttft_s", "tpot_s", "e2e_s", "output_tokens_per_s")
 MAY_DIFFER = {"endpoint", "request_params", "tokenizer", "slo", "capture", "capture_limit_mb", "salt", "seed"}
-
-
-@dataclass(frozen=True)
-class EndpointComparison:
-    """What `compare_endpoints` returns. `verdict`: "differs", "equal within the margin" or "not enough data", about `metric`;
-    `sentence` is the verdict as text, with how many more pairs would be enough. `frame`: one row per metric and test: `ratio`
-    (b / a) with `low` and `high` (95%), `pairs`, `verdict`, `more_pairs`. `blocks`: one row per block, in the order in which
-    they ran. `control`: the same frame for A against A, if requested. `words`: notes to read with the figures."""
-
-    metric: str
-    verdict: str
-    sentence: str
-    frame: pl.DataFrame
-    blocks: pl.DataFrame
-    control: pl.DataFrame | None
-    words: list[str]
-    runs: list[Run]
-
-    def _table(self, frame: pl.DataFrame, caption: str) -> Html:
-        rows = []
-        for row in frame.iter_rows(named=True):
-            interval = "–" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
-            ratio = None if row["ratio"] is None else f"{row['ratio']:.3f}"
-            shown = {"metric": row["metric"], "of": row["of"], "b / a": ratio, "95% interval": interval}
-            rows.append(
-                shown | {"verdict": row["verdict"], "pairs": row["pairs"], "more pairs needed": row["more_pairs"]}
-            )
-        return html_table(rows, caption)
-
-    def _tables(self) -> list[Html]:
-        tables = [self._table(self.frame, self.sentence)]
-        if self.control is not None:
-            tables.append(self._table(self.control, "Control: A against A, in which nothing differs"))
-        return tables
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        parts = [*self._tables(), html_table([{"to be read with it": w} for w in self.words])]
-        return {"text/html": stacked(*parts), "text/plain": repr(self)}
-
-    def _repr_html_(self) -> str:
-        return self._repr_mimebundle_()["text/html"]
-
-    def __repr__(self) -> str:
-        return "\n".join([*(repr(t) for t in self._tables()), *self.words])
 
 
 @awaited("bk.compare_endpoints(...)", "bk.compare_endpoints_sync(...) if nothing can be awaited")
@@ -124,11 +88,13 @@ async def compare_endpoints(
     values = {(row["pair"], row["block"]): _observed(run) for row, run in zip(rows, runs, strict=True)}
     blocks = pl.DataFrame(rows)
     found = _judge(values, "A", "B", pairs, margin, seed)
-    of_control = _frame(_judge(values, "A", "A'", pairs, margin, seed)) if control else None
+    of_control = _judge(values, "A", "A'", pairs, margin, seed) if control else []
     main = next(v for v in found if v.metric == metric and v.of == "block means")
-    words = list(_words(blocks, config_a, pairs, margin, n))
+    below = below_the_rule(blocks, config_a, pairs, n)
+    verdict = verdict_of(main, margin, config_a, blocks, of_control, below)
+    words = list(words_of(blocks, margin))
     return EndpointComparison(
-        metric, main.verdict, _sentence(main, margin), _frame(found), blocks, of_control, words, runs
+        metric, verdict, framed(found), blocks, framed(of_control) if control else None, words, runs
     )
 
 
@@ -157,16 +123,11 @@ def _check(a: RunConfig, b: RunConfig, pairs: int, margin: float, metric: str, b
         raise ConfigError(f"compare_endpoints: margin={margin}; a share between 0 and 1, e.g. 0.05 for 5%")
     if metric not in TESTED:
         raise ConfigError(f"compare_endpoints: metric={metric!r}; one of {', '.join(TESTED)}")
-    least = int(_in_flight(a)) + 2
+    least = int(in_flight(a)) + 2
     if block_requests is not None and block_requests < least:
         raise ConfigError(
             f"compare_endpoints: block_requests={block_requests}; {least} at least: the first C are dropped"
         )
-
-
-def _in_flight(config: RunConfig) -> float:
-    """C of a closed loop; an open one has none, but its first requests still meet an idle server: those of one second."""
-    return float(config.concurrency[0] if config.concurrency else max(config.request_rate[0], 1.0))
 
 
 def _as_block(config: RunConfig, n: int, seed: int, salt: str) -> RunConfig:
@@ -185,7 +146,7 @@ def _as_block(config: RunConfig, n: int, seed: int, salt: str) -> RunConfig:
 
 async def _pilot(a: RunConfig, b: RunConfig, seconds: float, cluster: object) -> int:
     """Requests a block, so that the faster of the two is busy for `seconds`; both have met the load after it."""
-    least = math.ceil(LEAST_WAVES * _in_flight(a))
+    least = math.ceil(LEAST_WAVES * in_flight(a))
     most = 0.0
     for config in (a, b):
         run = await _run(_as_block(config, max(least, 10), config.seed, secrets.token_hex(8)), None, cluster)
@@ -193,7 +154,7 @@ async def _pilot(a: RunConfig, b: RunConfig, seconds: float, cluster: object) ->
         took = ok["end_s"].max()
         if isinstance(took, float) and took > 0:
             most = max(most, ok.height / took)
-    return max(least, math.ceil(most * seconds), math.ceil(_in_flight(a)) + 2)
+    return max(least, math.ceil(most * seconds), math.ceil(in_flight(a)) + 2)
 
 
 async def _blocks(
@@ -207,8 +168,12 @@ async def _blocks(
 ) -> AsyncIterator[tuple[int, str, Run]]:
     """Every block, run: its pair, its name, its Run. The blocks of a pair have the same prompts; where they go to the same
     place (`apart`, and A's control) they have the same lengths and other words: else the first would fill the second's cache."""
-    order, alive = random.Random(seed), set[str]()  # those that have answered need no preflight before each block
-    line = ProgressLine()
+    order, alive, done = (
+        random.Random(seed),
+        set[str](),
+        0,
+    )  # those that have answered need no preflight before each block
+    line, whole = ProgressLine(), {"level": "blocks", "planned": pairs * len(configs)}
     for pair in range(pairs):
         salt = secrets.token_hex(8)
         for name in order.sample(list(configs), len(configs)):
@@ -216,20 +181,28 @@ async def _blocks(
             folder = None if root is None else root / f"{pair:03d}-{name.replace(chr(39), '-control')}"
             block = _as_block(configs[name], n, seed + pair, own)
             block = block.model_copy(update={"preflight": block.preflight and name not in alive})
-            run = await _run(block, folder, cluster, line, f"pair {pair + 1} of {pairs}, {name}")
+            told = whole | {"finished": done, "text": f"pair {pair + 1} of {pairs}, block {name}"}
+            run = await _run(block, folder, cluster, line, told)
+            done += 1
             if (run.requests["outcome"] == "ok").any():
                 alive.add(name)
             yield pair, name, run
+    line.close(whole | {"finished": done, "text": f"{pairs} pairs of blocks done"})
 
 
 async def _run(
-    config: RunConfig, folder: Path | Storage | None, cluster: object, line: ProgressLine | None = None, where: str = ""
+    config: RunConfig,
+    folder: Path | Storage | None,
+    cluster: object,
+    line: ProgressLine | None = None,
+    told: JsonObject | None = None,
 ) -> Run:
     live = start(config, save_to=folder, cluster=cluster)
     try:
         while not live.done:
-            if line is not None:
-                line.show(live.progress | {"level": where})
+            if line is not None and told is not None:
+                now = live.progress
+                line.show(told | {"text": f"{told['text']}: {now['finished']} of {now['planned']} requests"})
             await live.wait_async(0.25)
         return live.result()
     finally:
@@ -241,7 +214,7 @@ async def _run(
 def _observed(run: Run) -> dict[str, list[float]]:
     """Of each tested metric the values of a block's successes, less its first C by start; of a throughput the one value."""
     rows = run.requests.sort("start_s", nulls_last=True)
-    skip = math.ceil(_in_flight(run.config))
+    skip = math.ceil(in_flight(run.config))
     ok = rows[skip:].filter(pl.col("outcome") == "ok")
     (load,) = loads_of(run.config)
     out = {}
@@ -285,44 +258,3 @@ def _judge(
         if metric != TESTED[-1]:
             found.append(judge_p95(metric, both, margin, seed))
     return found
-
-
-def _frame(found: list[PairVerdict]) -> pl.DataFrame:
-    numbers = dict.fromkeys(("ratio", "low", "high"), pl.Float64())
-    return pl.DataFrame([v.as_row() for v in found], schema_overrides={**numbers, "more_pairs": pl.Int64()})
-
-
-def _sentence(v: PairVerdict, margin: float) -> str:
-    title = METRICS[v.metric].title
-    if v.ratio is None or v.low is None or v.high is None:
-        return f"Not enough data: {v.pairs} pair(s) have a {title.lower()} in both blocks."
-    size = f"{title}: B / A = {v.ratio:.3f} ({v.low:.3f} to {v.high:.3f}) over {v.pairs} pairs"
-    if v.verdict == MORE:
-        more = "more pairs than are worth having" if v.more_pairs is None else f"about {v.more_pairs} more pair(s)"
-        return f"Not enough data. {size}; {more} would decide it."
-    if v.verdict == EQUAL:
-        return f"Equal within the margin of {margin:.0%}. {size}."
-    small = f", though by less than the margin of {margin:.0%}" if v.within else ""
-    return f"Differed in this comparison{small}. {size}."
-
-
-def _words(blocks: pl.DataFrame, config: RunConfig, pairs: int, margin: float, n: int) -> Iterator[str]:
-    below = [f"{pairs} pairs (by the rule {LEAST_PAIRS})"] if pairs < LEAST_PAIRS else []
-    shortest = blocks["seconds"].min()
-    if isinstance(shortest, float) and shortest < LEAST_SECONDS:
-        below.append(f"blocks of {shortest:.1f} s (by the rule {LEAST_SECONDS:.0f} s)")
-    if config.concurrency and n < LEAST_WAVES * _in_flight(config):
-        below.append(f"{n} requests per block (by the rule {math.ceil(LEAST_WAVES * _in_flight(config))})")
-    if below:
-        yield f"The design is below the rule: {', '.join(below)}. Take the verdict for a trial of the method."
-    failed = (
-        blocks.group_by("block").agg(pl.col("sent").sum(), n=pl.col("sent").sum() - pl.col("ok").sum()).sort("block")
-    )
-    if failed["n"].sum():
-        told = ", ".join(f"{row['n']} of {row['sent']} of {row['block']}'s" for row in failed.iter_rows(named=True))
-        yield f"Requests that did not succeed: {told}. Latencies are of those that did, in each endpoint another part."
-    yield (
-        "Pairing takes out what both endpoints share, and cannot see a drift that only one of them had while this went on. "
-        f"One metric has the verdict; the others are for information. Margin {margin:.0%}, intervals 95%."
-    )
-    yield f"p95 is of the pooled requests, tested by swapping labels within pairs ({P95} swaps)."

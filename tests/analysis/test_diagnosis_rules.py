@@ -149,3 +149,15 @@ def test_answers_longer_than_asked_for_are_told(columns: dict[str, Any], long: b
     assert ("output_long" in codes) is long
     if "notes" in columns:
         assert "tokens_by_tokenizer" not in codes  # the server did report a count
+
+
+def test_the_count_of_short_responses_is_that_of_the_rows() -> None:
+    """20 requested tokens each: 30 responses are short, 5 of them by far; the others have them all."""
+    tokens = [10] * 5 + [19] * 25 + [20] * (N - 30)
+    frame = clean(output_tokens=tokens, output_tokens_server=tokens, output_tokens_client=tokens)
+    (said,) = [f.sentence for f in diagnosis(frame) if f.code == "output_short"]
+    assert said.endswith(
+        f": 30 of {N} responses have fewer output tokens than requested (the median of these: 19 of 20)."
+    )
+    nearly = clean(output_tokens=19, output_tokens_server=19, output_tokens_client=19)
+    assert "output_short" not in {f.code for f in diagnosis(nearly)}

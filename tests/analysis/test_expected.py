@@ -110,3 +110,24 @@ def test_a_price_gives_the_plan_its_dollars() -> None:
     )
     assert unknown.usd is None
     assert unknown.words["US dollars"].startswith("unknown: the scenario")
+
+
+def test_the_plan_says_where_requests_go_before_any_is_sent() -> None:
+    def at(url: str, **fields: Any) -> Any:
+        return bk.plan(bk.RunConfig(endpoint=bk.Endpoint(url=url, model="m", api_key="k"), **fields))
+
+    assert at("http://127.0.0.1:9").words["requests go to"] == "http://127.0.0.1:9/v1/chat/completions"
+    assert at("http://127.0.0.1:9", task="text-to-embeddings").url == "http://127.0.0.1:9/v1/embeddings"
+    assert at("http://u:secret@127.0.0.1:9/v1").url == "http://127.0.0.1:9/v1/chat/completions"
+    several = at("https://model-abcd1234.api.baseten.co")
+    assert several.url is None
+    assert (
+        "several paths fit: https://model-abcd1234.api.baseten.co/environments/production/predict"
+        in several.words["check first"]
+    )
+    assert "check first" not in at("http://127.0.0.1:9/x").words
+
+
+def test_a_level_that_measures_fewer_than_it_keeps_in_flight_is_named() -> None:
+    assert "100,000 in flight with 200 measured requests" in plan(concurrency=[8, 100_000]).words["check first"]
+    assert plan(concurrency=[8], max_requests=8).warnings == ()

@@ -13,7 +13,7 @@ from basetenkit.analysis import figures
 from basetenkit.analysis.verdict import VerdictStatus, verdict_at
 from basetenkit.core.findings import finding
 from basetenkit.core.reasons import Stop, StopReason
-from basetenkit.core.tables import digits
+from basetenkit.core.tables import digits, interval
 from basetenkit.results.run_data import FrameSource
 from basetenkit.results.schema import CHUNK_SCHEMA
 
@@ -184,3 +184,22 @@ def test_it_is_made_once(tmp_path: Path) -> None:
     assert figures.complete(run)
     run.save(tmp_path / "run")
     assert str(bk.load(tmp_path / "run").verdict) == str(run.verdict)
+
+
+def test_a_price_puts_the_costs_of_the_answer_into_the_verdict() -> None:
+    price = bk.Price(usd_per_minute=0.6, source="a list", as_of="2026-11-29")
+    run = run_of(level(1, 600, 0.1), level(8, 800, 0.15), slo={"ttft_s": 0.3}, price=price.model_dump())
+    wide = run.summary_wide.row(1, named=True)
+    value, low, high = (wide[f"usd_per_million_output_tokens{end}"] for end in ("", "_low", "_high"))
+    assert f"{interval(value, low, high)} US dollars per million output tokens" in run.verdict.sentences[0]
+    assert run.verdict.evidence[1].cost.value == value
+    free = run_of(level(1, 600, 0.1), level(8, 800, 0.15), slo={"ttft_s": 0.3})
+    assert "dollar" not in str(free.verdict)
+    assert free.verdict.evidence[1].cost.value is None
+
+
+def test_without_an_slo_a_price_says_what_more_load_did_to_the_costs() -> None:
+    price = bk.Price(usd_per_minute=0.6, source="a list", as_of="2026-11-29")
+    run = run_of(level(1, 600, 0.1), level(8, 800, 0.1), price=price.model_dump())
+    costs = [digits(x) for x in run.summary_wide["usd_per_million_output_tokens"]]
+    assert f"the cost per million output tokens fell from {costs[0]} to {costs[1]} US dollars" in str(run.verdict)

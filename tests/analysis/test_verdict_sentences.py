@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from basetenkit.analysis.verdict_sentences import MESSAGE_MAX, percent, rose
+from basetenkit.analysis.verdict_sentences import MESSAGE_MAX, rose
+from basetenkit.core.tables import percent
 from basetenkit.core.types import Estimate
 
 from .test_verdict import level, run_of

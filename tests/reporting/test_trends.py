@@ -161,3 +161,11 @@ def test_a_throughput_of_zero_is_a_point_and_a_step() -> None:
     assert [(row["kind"], row["run"], row["after"]) for row in found.events.iter_rows(named=True)] == [
         ("step", "r14", 0.0)
     ]
+
+
+def test_a_limit_is_drawn_in_the_unit_of_the_chart_and_its_times_are_of_24_hours(tmp_path: Path) -> None:
+    found = trends(folder_of(tmp_path, [0.1] * 4))
+    layers = found.chart(limit=0.2).to_dict()["spec"]["layer"]
+    assert [layer["encoding"] for layer in layers if "strokeDash" in layer["mark"]] == [{"y": {"datum": 200.0}}]
+    assert len(found.chart().to_dict()["spec"]["layer"]) == len(layers) - 1
+    assert layers[0]["encoding"]["x"]["axis"]["format"]["hours"] == "%H:%M"

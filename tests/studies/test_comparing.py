@@ -38,8 +38,8 @@ def found(servers: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_a_slower_endpoint_differs(found: bk.EndpointComparison) -> None:
-    assert found.verdict == "differs"
-    assert found.sentence.startswith("Differed in this comparison. Time to first token: B / A = ")
+    assert found.verdict.status == "differs"
+    assert str(found.verdict).startswith("They differ: B's TTFT is ")
     (ttft,) = found.frame.filter((pl.col("metric") == "ttft_s") & (pl.col("of") == "block means")).to_dicts()
     assert 1.5 < ttft["ratio"] < 4.5
     assert ttft["low"] < ttft["ratio"] < ttft["high"]
@@ -48,7 +48,7 @@ def test_a_slower_endpoint_differs(found: bk.EndpointComparison) -> None:
 
 
 def test_a_design_below_the_rule_is_said_to_be(found: bk.EndpointComparison) -> None:
-    assert found.words[0].startswith("The design is below the rule: 6 pairs (by the rule 10), blocks of ")
+    assert "The design is below the rule (6 pairs, at least 10 are needed; blocks of " in str(found.verdict)
     assert "cannot see a drift that only one of them had" in " ".join(found.words)
     for text in (repr(found), found._repr_html_()):
         assert "below the rule" in text
@@ -99,9 +99,9 @@ def test_the_same_endpoint_twice_and_blocks_by_a_pilot(servers: tuple[Any, Any])
 def test_endpoints_that_fail_have_no_verdict_and_raise_nothing(servers: tuple[Any, Any]) -> None:
     with bk.emulator.serve(fail={"http_500": 1.0}) as broken:
         result = bk.compare_endpoints_sync(config(servers[0].url), config(broken.url), pairs=2, block_requests=6)
-    assert result.verdict == "not enough data"
-    assert "0 pair(s)" in result.sentence
-    assert any("12 of 12 of B's" in w for w in result.words)
+    assert result.verdict.status == "not enough data"
+    assert "0 pairs of blocks" in str(result.verdict)
+    assert "Failed: 12 of B's 12 requests." in str(result.verdict)
 
 
 @pytest.mark.parametrize(

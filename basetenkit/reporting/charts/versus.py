@@ -78,7 +78,7 @@ def _due(name: str) -> str:
 
 
 @composing
-def trend(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50") -> alt.Chart:
+def trend(runs: str | Path | pl.LazyFrame, metric: str = "ttft_s_p50", *, limit: float | None = None) -> alt.Chart:
     """A figure of the summary over the dates of many runs (a folder, or `bk.history` of one), with the steps, drift and outliers
-    that `bk.trends` finds in them."""
-    return trends(runs, metric).chart()
+    that `bk.trends` finds in them. `limit`: a value of the figure that is drawn as a dashed line."""
+    return trends(runs, metric).chart(limit)

@@ -1,6 +1,6 @@
 """What two kinds of comparison have in common: of two saved runs (`comparison`), and of two endpoints in turns (`studies`).
 
-Each has a verdict in words, tables, what must be read with them, and frames for whoever computes with it. A cell, the report, the
+Each has a verdict in words, tables, what must be read with them, and frames for further computation. A cell, the report, the
 workbook and the command line show the same.
 """
 
@@ -81,7 +81,7 @@ class Compared(ABC):
 
     @abstractmethod
     def frames(self) -> dict[str, pl.DataFrame]:
-        """The frames for whoever computes with it: name -> frame."""
+        """The frames, for further computation: name -> frame."""
 
     def tables(self) -> list[Html]:
         """`table_rows` as tables of a page."""

@@ -94,9 +94,9 @@ class Comparison(Compared):
 
 def compare(a: Given, b: Given, *, noise: Noise | str | Path | None = None) -> Comparison:
     """Compares two runs (each a Run, or the folder of a saved one): difference and ratio of each metric, per (scenario, load,
-    level), with intervals. It gives no verdict, because the runs are from different times, and a difference may come from when
-    they ran. `noise`: the result of `bk.noise`, or its folder; None: the latest one of this endpoint in a folder next to those of
-    the runs, if there is one.
+    level), with intervals. Its verdict states sizes only, because the runs are from different times, and a difference may come
+    from when they ran. `noise`: the result of `bk.noise`, or its folder; None: the latest one of this endpoint in a folder next to
+    those of the runs, if there is one.
 
     ConfigError if `a` or `b` is neither a Run nor a folder; StoreError if a folder is not a run.
     """

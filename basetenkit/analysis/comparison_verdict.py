@@ -84,7 +84,7 @@ def _told(levels: Sequence[DifferenceEvidence]) -> str:
     rest = n - sum(e.differs for e in levels)
     if rest:
         where = f"any of {n} levels" if rest == n else f"{rest} of {n}"
-        parts.append(f"not told apart by the intervals at {where}")
+        parts.append(f"not shown to differ at {where}")
     return f"{name} is {', '.join(parts)}"
 
 
@@ -92,8 +92,8 @@ def _is(e: DifferenceEvidence) -> str:
     if e.differs:
         return f"is {_size(e)}"
     if e.ratio.low is None or e.ratio.high is None:
-        return f"is {values(e)}; so few requests have no interval"
-    return f"is {values(e)}, which the intervals do not tell apart"
+        return f"is {values(e)}; there are too few requests for an interval"
+    return f"is {values(e)}, which the intervals do not show to differ"
 
 
 def _size(e: DifferenceEvidence) -> str:
@@ -123,8 +123,10 @@ def _told_failed(row: Row) -> str:
 def _day(a: RunData, b: RunData) -> str:
     at = [run.manifest.metadata.started_at for run in (a, b)]
     if at[0] is None or at[1] is None:
-        return f"When they ran is not known, so the day may be the cause as well as the endpoint; {SETTLED}."
-    return f"They ran {_apart_in_time(abs(at[1] - at[0]))} apart, so the time may be the cause as well as the endpoint; {SETTLED}."
+        return f"When they ran is not known, so a difference may come from the day; {SETTLED}."
+    return (
+        f"They ran {_apart_in_time(abs(at[1] - at[0]))} apart, so a difference may come from when they ran; {SETTLED}."
+    )
 
 
 def _apart_in_time(seconds: float) -> str:

@@ -75,6 +75,7 @@ def _agreed(config: RunConfig, quiet: bool, yes: bool, chosen_for_you: str) -> b
     plan = bk.plan(config)
     if not quiet:
         sys.stderr.write(f"{plain(plan_line(plan))}\n")
+        sys.stderr.writelines(f"basetenkit: {plain(text)}\n" for text in plan.warnings)
     if chosen_for_you and not quiet:
         sys.stderr.write(f"basetenkit: {chosen_for_you}\n")
     paid = config.endpoint.host not in LOOPBACK
@@ -86,13 +87,13 @@ def _agreed(config: RunConfig, quiet: bool, yes: bool, chosen_for_you: str) -> b
 
 
 def plan_line(plan: Plan) -> str:
-    """The plan in one line: levels, requests, tokens, minutes and dollars as far as they are known."""
+    """The plan in one line: levels, requests, tokens, minutes, dollars and the URL, as far as they are known."""
     parts = [f"{show(len(plan.levels))} level(s)", f"{show(plan.requests)} requests at most"]
     parts.append("tokens not known beforehand" if plan.tokens is None else f"about {show(plan.tokens)} tokens")
     parts.append(f"{plan.minutes:.3g} minutes at most")
     if plan.usd is not None:
         parts.append(f"about {plan.usd:,.2f} dollars")
-    return f"plan: {', '.join(parts)}"
+    return f"plan: {', '.join(parts)}" + ("" if plan.url is None else f", to {plan.url}")
 
 
 def _wait(live: LiveRun, quiet: bool, traffic: Traffic | None) -> bool:

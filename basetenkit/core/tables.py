@@ -155,4 +155,6 @@ def percent(share: float) -> str:
     """A share as a percentage, with as many digits as keep it apart from 0 and from 100."""
     x = share * 100
     near = min(abs(x), abs(100 - x))
+    if 0 < near < 0.005:
+        return "below 0.01%" if x < 50 else "over 99.99%"
     return f"{x:.0f}%" if abs(x - round(x)) < 1e-9 or near >= 10 else f"{x:.1f}%" if near >= 0.1 else f"{x:.2f}%"

@@ -276,7 +276,7 @@ class LoadGenerator:
             status.finished += 1
             status.outcomes[row["outcome"]] += 1
         status.output_tokens += row["output_tokens"] or 0
-        if not ok:
+        if not ok and row["outcome"] != Outcome.CANCELLED:  # an end of the level is not an error of the endpoint
             status.last_error = row["error_message"]
         if self._config.capture == "all" or (self._config.capture == "errors" and not ok):
             self._capture(exchange, current)

@@ -1,6 +1,7 @@
 """The blocks of a comparison as a chart: each block in the order in which they ran, and the ratio of each pair.
 
-An unusual block is far from the others on the left; a drift of both endpoints is a slope there, which the ratios on the right do not have.
+On the left, an unusual block is far from the others, and a drift of both endpoints is a slope; the ratios on the right have
+neither.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from ..core.errors import ConfigError
 from ..core.tables import html_table, stacked
 from ..core.types import JsonObject
 from ..results.run_data import RunData
-from .comparing import LEAST_PAIRS, LEAST_SECONDS
+from .comparing_result import LEAST_PAIRS, LEAST_SECONDS
 from .design_pairs import block_requests, pairs_for, shown_by, spread_of_pairs
 from .design_question import Question, both_in
 from .design_spending import MOST, Cost, Spending, largest

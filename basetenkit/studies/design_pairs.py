@@ -14,7 +14,7 @@ import polars as pl
 
 from ..analysis.metrics import METRICS, headline
 from ..stats import intervals as st
-from .comparing import LEAST_PAIRS, LEAST_SECONDS, LEAST_WAVES
+from .comparing_result import LEAST_PAIRS, LEAST_SECONDS, LEAST_WAVES
 
 USUAL_PAIRS, MOST_PAIRS = 20, 10_000
 POWER = 0.8

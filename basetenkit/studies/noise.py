@@ -24,7 +24,8 @@ from ..core.pending import awaited
 from ..execution.waiting import wait_for
 from ..runs import Run
 from ..stats import intervals as st
-from .comparing import LEAST_PAIRS, LEAST_SECONDS, EndpointComparison, compare_endpoints
+from .comparing import compare_endpoints
+from .comparing_result import LEAST_PAIRS, LEAST_SECONDS, EndpointComparison
 from .design_pairs import shown_by
 
 DURATIONS = (10, 30, 60)
@@ -145,8 +146,8 @@ def _due(name: str) -> str:
 
 
 def _words(found: EndpointComparison, block_s: float) -> list[str]:
-    words = [text for text in found.words if text.startswith(("Requests that", "The design"))]
-    if found.verdict == "differs":
+    words = list(found.verdict.sentences[1:])  # requests that failed, and a design below the rule
+    if found.verdict.status == "differs":
         words.append(
             "The endpoint differed from itself here, which happens by chance in one of twenty cases: measure again, or for longer."
         )

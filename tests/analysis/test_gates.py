@@ -130,7 +130,7 @@ def test_a_baseline_is_missed_only_where_the_whole_interval_is_beyond_the_tolera
     of_texts = [name for name in GUARDED if name != "inputs_per_s"]  # that one is of embeddings
     assert len(found) == 2 + len(of_texts)
     if verdict == "fail":
-        assert "time to first token p50 is 1.5 (" in found["time to first token p50 / baseline"].sentence
+        assert "time to first token p50 is 1.500 (" in found["time to first token p50 / baseline"].sentence
         assert "times the baseline's; at most 1.2 is allowed." in found["time to first token p50 / baseline"].sentence
 
 

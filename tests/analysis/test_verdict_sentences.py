@@ -10,10 +10,11 @@ from basetenkit.core.types import Estimate
 from .test_verdict import level, run_of
 
 
-@pytest.mark.parametrize("share", [0.0, 0.0004, 0.14, 0.99, 0.999, 1.0])
+@pytest.mark.parametrize("share", [0.0, 1e-7, 0.0004, 0.14, 0.99, 0.999, 0.99998, 1.0])
 def test_a_share_that_is_neither_none_nor_all_is_not_written_so(share: float) -> None:
     assert (percent(share) == "0%") == (share == 0)
     assert (percent(share) == "100%") == (share == 1)
+    assert "100.0" not in percent(share)
 
 
 def test_a_figure_rose_only_if_the_intervals_are_apart() -> None:

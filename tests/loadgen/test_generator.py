@@ -149,3 +149,12 @@ def test_the_engines_limits_are_the_endpoints() -> None:
     endpoint = bk.Endpoint(url=URL, timeout_s=9, connect_timeout_s=2, first_byte_timeout_s=3, between_bytes_timeout_s=4)
     limits = timeouts(endpoint)
     assert (limits.connect, limits.first_byte, limits.between_bytes, limits.total) == (2, 3, 4, 9)
+
+
+def test_the_last_error_is_the_endpoints_and_not_that_the_level_ended() -> None:
+    """What keeps the load on after the last measured request is cancelled, and that is no error."""
+    with bk.emulator.serve(ttft_ms=5, itl_ms=10, fail={"http_500": 0.3}) as broken:
+        live = bk.start(config(url=broken.url, concurrency=6, max_requests=40, steady=True))
+        rows = live.result().requests
+    assert {"http_error", "cancelled"} <= set(rows["outcome"])
+    assert "Internal Server Error" in live.progress["last_error"]

@@ -65,7 +65,7 @@ def test_a_breach_of_slo_and_baseline_ends_papermill_with_one_sentence(tmp_path:
     assert code == 1
     assert last.startswith("GateError: ")
     assert "of the requests were within ttft_s 0.5; at least 99.0% must be" in last
-    assert "time to first token p50 is 5 (" in last
+    assert "time to first token p50 is 5.00 (" in last
     assert last.endswith("is allowed.")
     assert "text/html" in (tmp_path / "out.ipynb").read_text(), "the notebook is the report, and is kept"
 

@@ -122,7 +122,7 @@ def changes(low: float, high: float) -> str:
 
 
 def ratio_text(ratio: float | None, missing: str = "–") -> str:
-    """A ratio with three decimals, as far as they mean anything; `missing` if it is not known.
+    """A ratio with three decimals up to TWICE, above it with three digits; `missing` if it is not known.
 
     >>> [ratio_text(x) for x in (0.9731, 12.34, 376_000.0, 0.00002, None)]
     ['0.973', '12.3', 'over 1,000', 'under 0.001', '–']
@@ -131,7 +131,7 @@ def ratio_text(ratio: float | None, missing: str = "–") -> str:
         return missing
     if ratio > 1 / TINY:
         return f"over {1 / TINY:,.0f}"
-    return f"under {TINY}" if 0 < ratio < TINY else f"{ratio:.3f}" if ratio < 10 else digits(ratio)
+    return f"under {TINY}" if 0 < ratio < TINY else f"{ratio:.3f}" if ratio < TWICE else digits(ratio)
 
 
 def _parts(ratio: float) -> tuple[str, str]:

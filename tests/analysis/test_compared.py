@@ -24,7 +24,7 @@ def test_an_interval_in_words(low: float, high: float, words: str) -> None:
 
 def test_a_ratio_has_no_more_digits_than_mean_anything() -> None:
     assert [change(x) for x in (0.922, 1.0, 5.0)] == ["7.8% lower", "the same", "5.00 times as high"]
-    assert [ratio_text(x) for x in (2.83, 0.0402, 3.76e5, 0.0)] == ["2.830", "0.040", "over 1,000", "0.000"]
+    assert [ratio_text(x) for x in (2.83, 0.0402, 3.76e5, 0.0)] == ["2.83", "0.040", "over 1,000", "0.000"]
     assert ratio_text(None, "…") == "…"
 
 

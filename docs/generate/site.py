@@ -46,6 +46,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 def reference(markdown: str) -> str:
     """Classes and functions by mkdocstrings, which adds types and signatures. A configuration's fields stay a table, and a module
     stays its docstring. Lists of parameters and attributes stay as they are, because mkdocstrings takes their texts for types."""
+    # the extension attr_list would take such an example for attributes
+    markdown = markdown.replace("e.g. {'", "e.g. &#123;'")
     head, *sections = re.split(r"(?=^## )", markdown, flags=re.M)
     out = [head]
     for section in sections:

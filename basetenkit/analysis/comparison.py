@@ -27,6 +27,7 @@ from ..results.run_data import RunData
 from ..results.schema import LEVEL
 from . import figures
 from .compared import Compared, ComparisonVerdict, ratio_text
+from .cost import COSTS, UNIT
 from .given import Given, as_run
 from .metrics import METRICS, headline
 from .noise_floor import Noise, noise_for
@@ -38,6 +39,7 @@ THE_DAY = (
 )
 SHOWN = (
     "ttft_s_p50", "ttft_s_p95", "tpot_s_mean", "e2e_s_p50", "e2e_s_p95", "output_tokens_per_s", "requests_per_s", "inputs_per_s",
+    *COSTS[:2],
 )  # fmt: skip
 SHARES = ("error_rate", "goodput")
 _BOUNDED = ("", "_low", "_high")
@@ -153,7 +155,7 @@ def comparable() -> dict[str, tuple[str, str]]:
     for name in metric_names():
         metric = METRICS[name if name in METRICS else name.rsplit("_", 1)[0]]
         out[name] = (metric.unit, metric.better)
-    return out
+    return out | dict.fromkeys(COSTS, (UNIT, "lower"))
 
 
 def _level(a: Row, b: Row) -> Iterator[NewRow]:
@@ -239,6 +241,9 @@ def _words(
     for name, only in (("a", only_a), ("b", only_b)):
         if only:
             yield f"Only {name} has {', '.join(only)}."
+    if a.config.price is not None or b.config.price is not None:
+        origins = ["unknown: no price is given" if c.price is None else c.price.origin for c in (a.config, b.config)]
+        yield f"Costs of a: {origins[0]}. Costs of b: {origins[1]}."
     if settings:
         yield f"The configurations differ in {', '.join(settings)}."
     if any(row["metric"] in SHARES and (row["a"] or 0) != (row["b"] or 0) for row in rows):

@@ -13,12 +13,14 @@ The conventions, which are shown with each figure:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from ..config.loads import LevelKey
 from ..config.price import MILLION, Price
 from ..core.types import Estimate, Row
 from ..results.manifest import LevelEntry
@@ -29,6 +31,8 @@ from .rates import named
 
 Costs = NDArray[np.float64]
 COSTS = ("usd_per_million_output_tokens", "usd_per_million_tokens", "usd_per_hour")
+TITLES = dict(zip(COSTS, ("cost per million output tokens", "cost per million tokens", "cost per hour"), strict=True))
+UNIT = "USD"
 TOTALS = ("usd", "idle_share")
 
 
@@ -50,6 +54,16 @@ def of_level(figures: Row, rows: pl.DataFrame, entries: list[LevelEntry], price:
     out = named(COSTS[0], of_output, window.height) | named(COSTS[1], of_all, window.height)
     out |= named(COSTS[2], per_hour, window.height)
     return out | {"usd": spent(rows, [entry.seconds for entry in entries], price), "idle_share": idle_share(rows)}
+
+
+def add_costs(found: Sequence[dict[str, object]], run: RunData) -> None:
+    """Adds its costs to each row of the figures of a run, if the run has a price."""
+    if (price := run.config.price) is None:
+        return
+    levels = dict(run.rows.group_by(LEVEL))
+    for row in found:
+        entries = run.manifest.of_level(LevelKey.of(row))
+        row |= of_level(row, levels[tuple(row[name] for name in LEVEL)], entries, price)
 
 
 def _rate(figures: Row, name: str) -> Estimate:
@@ -135,14 +149,15 @@ def spent(rows: pl.DataFrame, seconds: list[float | None], price: Price) -> floa
 
 def of_run(run: RunData) -> float | None:
     """US dollars of a whole run. The time of dedicated replicas is rounded up to whole minutes, as they are metered by the
-    minute; a cold start before the run, and the time until the replica is switched off, come on top. None without a price."""
+    minute, with the start-up minutes of the price; the time until the replica is switched off comes on top. None without a
+    price."""
     price = run.config.price
     if price is None:
         return None
     seconds = [entry.seconds for entry in run.manifest.levels]
     if not price.dedicated or None in seconds:
         return spent(run.rows, seconds, price)
-    return price.of_seconds(60 * math.ceil(sum(x for x in seconds if x is not None) / 60))
+    return price.of_run(sum(x for x in seconds if x is not None))
 
 
 def idle_share(rows: pl.DataFrame) -> float | None:

@@ -148,7 +148,7 @@ def plan(config: RunConfig) -> Plan:
     if config.price is None:
         usd, reasons["usd"] = None, "no price is given"
     elif config.price.dedicated:
-        usd = config.price.of_seconds(60 * math.ceil(minutes))
+        usd = config.price.of_run(60 * minutes)
     elif (why := reasons.get("tokens")) is not None:
         usd, reasons["usd"] = None, why
     else:

@@ -10,7 +10,6 @@ from typing import TypeVar
 import polars as pl
 from pydantic import JsonValue
 
-from ..config.loads import LevelKey
 from ..core.finding_list import Findings
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
@@ -37,12 +36,7 @@ def once(make: Callable[[RunData], T]) -> Callable[[RunData], T]:
 @once
 def _figures(run: RunData) -> list[dict[str, object]]:
     found = summaries.figures_of(run.rows, run.chunks, run.config.slo, run.manifest.levels)
-    if (price := run.config.price) is None:
-        return found
-    levels = dict(run.rows.group_by(LEVEL))
-    for row in found:
-        entries = run.manifest.of_level(LevelKey.of(row))
-        row |= cost.of_level(row, levels[tuple(row[name] for name in LEVEL)], entries, price)
+    cost.add_costs(found, run)
     return found
 
 

@@ -26,6 +26,7 @@ from ..stats import intervals as st
 from ..storage.address import Place
 from . import figures
 from .comparison import compare, ratios
+from .cost import COSTS, TITLES
 from .given import Given, as_run
 from .metrics import METRICS, headline
 from .token_reconciliation import unexplained
@@ -301,6 +302,8 @@ def figure_title(name: str) -> str:
     """ "ttft_s_p50" -> "time to first token p50"."""
     if name in METRICS:
         return METRICS[name].title.lower()
+    if name in COSTS:
+        return TITLES[name]
     base, stat = name.rsplit("_", 1)
     title = METRICS[base].title
     return f"{title[:1].lower()}{title[1:]} {stat}"

@@ -34,6 +34,7 @@ _CONFIG = {
     "task": pl.String(), "tokenizer": pl.String(), "dataset": pl.String(), "arrival": pl.String(),
     "max_in_flight": pl.Int64(), "max_requests": pl.Int64(), "max_seconds": pl.Float64(), "warmup_requests": pl.Int64(),
     "repeats": pl.Int64(), "seed": pl.Int64(), "workers": pl.Int64(), "request_params": pl.String(), "slo": pl.String(),
+    "price": pl.String(),
 }  # fmt: skip
 _ABOUT = {
     "run": pl.String(), "started_at": pl.Datetime("us", "UTC"), "complete": pl.Boolean(), "version": pl.String(),

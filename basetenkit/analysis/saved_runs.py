@@ -23,7 +23,9 @@ from ..results.run_data import FolderSource, RunData
 from ..results.store import RUN_FILE, RunFolder
 from ..storage.address import Storage, as_place
 from ..storage.bucket import Bucket, Item
-from .summary import summarise
+from .cost import add_costs
+from .noise_floor import FILE as NOISE_FILE
+from .summary import as_summary, figures_of
 
 KEPT = 10_000
 Key = tuple[object, ...]
@@ -62,8 +64,9 @@ class SavedRun:
         key = self.key(chunks)
         if key not in _made:
             run = RunData(FolderSource(self.folder))
-            figures = summarise(run.rows, run.chunks if chunks else None, run.config.slo, run.manifest.levels)
-            _made[key] = figures, run.left_out
+            found = figures_of(run.rows, run.chunks if chunks else None, run.config.slo, run.manifest.levels)
+            add_costs(found, run)
+            _made[key] = as_summary(found), run.left_out
             while len(_made) > KEPT:
                 _made.popitem(last=False)
         return _made[key]
@@ -106,12 +109,15 @@ class LocalRuns:
 
 
 def _run_folders(root: Path) -> Iterator[Path]:
-    """Folders with a run.json, and the lowest ones without: what lies inside a run is not looked at."""
+    """Folders with a run.json, and the lowest ones without: what lies inside a run, or inside what `bk.noise` kept, is not looked
+    at."""
     if (root / RUN_FILE).exists():
         yield root
         return
     inside = [p for p in root.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith(".")]
     for folder in inside:
+        if (folder / NOISE_FILE).exists():
+            continue
         below = list(_run_folders(folder))
         yield from below or [folder]
 

@@ -91,8 +91,11 @@ def plan_line(plan: Plan) -> str:
     parts = [f"{show(len(plan.levels))} level(s)", f"{show(plan.requests)} requests at most"]
     parts.append("tokens not known beforehand" if plan.tokens is None else f"about {show(plan.tokens)} tokens")
     parts.append(f"{plan.minutes:.3g} minutes at most")
-    if plan.usd is not None:
-        parts.append(f"about {plan.usd:,.2f} dollars")
+    if plan.usd is None:
+        parts.append(f"dollars unknown ({plan.reasons['usd']})")
+    else:
+        origin = f" ({plan.price.origin})" if plan.price is not None else ""
+        parts.append(f"about {plan.usd:,.2f} dollars{origin}")
     return f"plan: {', '.join(parts)}" + ("" if plan.url is None else f", to {plan.url}")
 
 

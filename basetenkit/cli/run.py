@@ -13,8 +13,8 @@ from ..config.run_config import RunConfig
 from ..config.tasks import TASKS
 from ..core.errors import ConfigError
 from ..core.types import JsonObject
-from .console import AsJson, Goodput, OnCluster, Quiet, Yes
-from .measure import limits, measure, new_folder
+from .console import AsJson, Goodput, OnCluster, Pricing, Quiet, Yes
+from .measure import limits, measure, new_folder, prices
 
 LOAD, REQUESTS, END = "Load", "Requests", "Limits and results"
 _DEFAULTS = RunConfig.model_fields
@@ -80,6 +80,7 @@ def run(
     slo: _Slo = None,
     goodput: Goodput = GOODPUT,
     max_total_tokens: _MaxTokens = None,
+    price: Pricing = None,
     save: _Save = None,
     cluster: OnCluster = None,
     yes: Yes = False,
@@ -111,6 +112,7 @@ def run(
         "slo": limits(slo or []),
     }
     fields |= {"max_total_tokens": max_total_tokens, "scenarios": scenario or None, "dataset": dataset}
+    fields |= {"price": prices(price) if price else None}
     fields |= {"concurrency": _numbers("--concurrency", concurrency), "request_rate": _numbers("--rate", rate)}
     endpoint = Endpoint(url=url, model=model, api_key=api_key, stream=stream, **_checked(request_format))
     given = {name: value for name, value in fields.items() if value is not None}

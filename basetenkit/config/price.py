@@ -6,6 +6,7 @@ figure that uses it shows its source and date.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Self
 
@@ -27,6 +28,8 @@ class Price(Model):
     ----------
     usd_per_minute : price of one replica for one minute in which it is up, busy or idle.
     replicas : the number of replicas that you pay for.
+    startup_minutes : minutes in which each replica loads the model before a run, which you pay for as well; 0 for replicas that are
+        up already. They are in the cost of a run and of a plan, and not in the cost per token.
     usd_per_million_input, usd_per_million_output : prices of a shared API, per million tokens; a missing one counts as 0.
     usd_per_million_cached : price of prompt tokens that the API reports as cached; None: the same as other prompt tokens.
     source : where the price comes from, e.g. "baseten.co/pricing".
@@ -47,6 +50,9 @@ class Price(Model):
 
     usd_per_minute: Usd | None = Field(None, description="US dollars per minute of one dedicated replica, e.g. 0.1")
     replicas: Annotated[int, Field(ge=1)] = Field(1, description="how many dedicated replicas are paid for, e.g. 1")
+    startup_minutes: Usd = Field(
+        0.0, description="minutes of start-up that are paid for each dedicated replica before a run, e.g. 4"
+    )
     usd_per_million_input: Usd | None = Field(None, description="US dollars per million input tokens, e.g. 0.5")
     usd_per_million_output: Usd | None = Field(None, description="US dollars per million output tokens, e.g. 1.5")
     usd_per_million_cached: Usd | None = Field(
@@ -78,8 +84,10 @@ class Price(Model):
             raise ValueError(
                 "no price is given; set usd_per_minute, or usd_per_million_input and usd_per_million_output"
             )
-        if self.shared and self.replicas != 1:
-            raise ValueError("replicas belong to usd_per_minute; a shared API has a price per token")
+        if self.shared and (self.replicas != 1 or self.startup_minutes):
+            raise ValueError(
+                "replicas and startup_minutes belong to usd_per_minute; a shared API has a price per token"
+            )
         return self
 
     @classmethod
@@ -133,6 +141,11 @@ class Price(Model):
     def of_seconds(self, seconds: float) -> float | None:
         """US dollars of all dedicated replicas for a time in s; None for a shared API."""
         return None if self.usd_per_hour is None else self.usd_per_hour * seconds / 3600
+
+    def of_run(self, seconds: float) -> float | None:
+        """US dollars of a whole run of so many s on dedicated replicas: rounded up to whole minutes, as they are metered, and with
+        their start-up; None for a shared API."""
+        return self.of_seconds(60 * math.ceil(seconds / 60 + self.startup_minutes))
 
     def of_tokens(self, input_tokens: float, output_tokens: float, cached_tokens: float = 0) -> float | None:
         """US dollars of these tokens at a shared API; None for dedicated replicas. `cached_tokens` are part of `input_tokens`."""

@@ -17,6 +17,7 @@ from ..analysis.metrics import METRICS, PERCENTILES, headline
 from ..analysis.token_reconciliation import token_table
 from ..analysis.verdict import verdict
 from ..config.loads import KINDS, LevelKey
+from ..config.price import Price
 from ..core.tables import Html, digits, html_table, interval, show
 from ..core.types import Row
 from ..results.run_data import RunData
@@ -162,13 +163,19 @@ def past(folder: Place, n: int = 10) -> Html:
     figures = [headline(name, load) + f"_{stat}" for _, name, stat in _LATENCIES for load in KINDS]
     figures += ["output_tokens_per_s", "requests_per_s", "input_tokens_per_s", "inputs_per_s"]
     bounds = [f"{name}{end}" for name in dict.fromkeys(figures) for end in ("", "_low", "_high")]
-    runs = history(folder).filter(pl.col("problem").is_null()).select(*names, *bounds, "clock_error_p99_s").collect()
+    costs = [f"{COSTS[0]}{end}" for end in ("", "_low", "_high")]
+    known = history(folder).filter(pl.col("problem").is_null())
+    runs = known.select(*names, *bounds, *costs, "price", "clock_error_p99_s").collect()
     latest = runs["run"].unique(maintain_order=True).tail(n)
     rows = []
     for row in runs.filter(pl.col("run").is_in(latest.to_list())).iter_rows(named=True):
         at = "–" if row["started_at"] is None else f"{row['started_at']:%Y-%m-%d %H:%M:%S}"
         shown = {"run": Path(row["run"]).name, "started, UTC": at, "complete": "yes" if row["complete"] else "NO"}
-        rows.append(shown | _overview_row(row, _embeddings(runs)))
+        shown |= _overview_row(row, _embeddings(runs))
+        if runs["price"].count():
+            origin = "no price is given" if row["price"] is None else Price.model_validate_json(row["price"]).origin
+            shown |= {"USD/1M output tokens": _cell(row, COSTS[0]), "costs by": origin}
+        rows.append(shown)
     return html_table(rows)
 
 

@@ -23,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..analysis.comparison import comparable
+from ..analysis.cost import COSTS
 from ..analysis.gates import figure_title
 from ..analysis.given import figure_name
 from ..analysis.history import history
@@ -30,6 +31,7 @@ from ..analysis.metrics import METRICS, headline
 from ..analysis.next_run import next_interval
 from ..analysis.scales import Scaled, filled, own_errors, scaled
 from ..config.loads import load_of
+from ..config.price import Price
 from ..core.tables import Html, html_table, interval, show, stacked
 from ..core.types import NewRow
 from ..results.schema import OPEN_LOOP
@@ -167,7 +169,7 @@ def trends(runs: Place | pl.LazyFrame, metric: str = "ttft_s_p50", by: Sequence[
         metric,
         points,
         pl.DataFrame(events, schema=schema | _NUMBERS),
-        list(_words(frame, points, judged)),
+        [*_words(frame, points, judged), *_prices(runs, metric)],
         _next(metric, judged),
     )
 
@@ -299,6 +301,17 @@ def _next(metric: str, judged: list[tuple[pl.DataFrame, _Course]]) -> pl.DataFra
         ("value", "low", "high"), pl.Float64()
     )
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+
+def _prices(runs: Place | pl.LazyFrame, metric: str) -> Iterator[str]:
+    """The sources of the prices that costs were made of."""
+    lazy = runs if isinstance(runs, pl.LazyFrame) else history(runs)
+    if metric not in COSTS or "price" not in lazy.collect_schema():
+        return
+    counted = lazy.filter(pl.col("problem").is_null()).select("price").collect()["price"].value_counts(sort=True)
+    for text, n in counted.iter_rows():
+        origin = "unknown, no price is given" if text is None else Price.model_validate_json(text).origin
+        yield f"Costs of {n} row(s): {origin}."
 
 
 def _words(frame: pl.DataFrame, points: pl.DataFrame, judged: list[tuple[pl.DataFrame, _Course]]) -> Iterator[str]:

@@ -34,7 +34,7 @@ class Capacity:
     "not kept", or "not run". `design_effect`: how many requests near capacity carry as much information as one independent
     request. `frame`: one row per block, with the posterior after that block. `runs`: one Run per block; the first has the
     single requests. `caveats`: limits of the result. `usd_per_million_output_tokens`: the cost at `low`, from the certificate's
-    block and the config's price, or None.
+    block and the config's price, or None; with `_low` and `_high` (95%).
     """
 
     outcome: str
@@ -53,6 +53,8 @@ class Capacity:
     more_requests: int | None = None
     usd_per_million_output_tokens: float | None = None
     posterior: pl.DataFrame = field(default_factory=pl.DataFrame)
+    usd_per_million_output_tokens_low: float | None = None
+    usd_per_million_output_tokens_high: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -126,6 +128,10 @@ def made(
     certificate, caveats = answer.certificate, list(_caveats(answer, records, goodput, found, more))
     if _share_unknown(records) > (1 - goodput) / 2 and certificate == "kept":
         certificate = "not shown"
+    costs = _cost(runs, records)
+    if costs[0] is not None and (price := config.price) is not None:
+        bounds = "" if None in costs else " ({1:.3g} to {2:.3g})".format(*costs)
+        caveats.append(f"At the low end: {costs[0]:.3g} US dollars per million output tokens{bounds}; {price.origin}.")
     ends = (None, None, None) if given is None else (given.value, given.low, given.high)
     if (
         given is not None and str(settings["load"]) == ClosedLoop.kind
@@ -146,8 +152,9 @@ def made(
         runs,
         caveats,
         more,
-        _cost(runs, records),
+        costs[0],
         pl.DataFrame(grid),
+        *costs[1:],
     )
 
 
@@ -230,9 +237,10 @@ def _ends(found: Posterior) -> str:
     return f"{found.low:.3g} to {found.high:.3g}"
 
 
-def _cost(runs: Sequence[Run], records: Sequence[BlockRecord]) -> float | None:
-    """US dollars per million output tokens in the certificate's block."""
+def _cost(runs: Sequence[Run], records: Sequence[BlockRecord]) -> tuple[float | None, float | None, float | None]:
+    """US dollars per million output tokens in the certificate's block: value, low, high."""
     if not records or records[-1].kind != cs.BlockKind.CERTIFICATE or not runs or runs[-1].config.price is None:
-        return None
-    found = runs[-1].summary_wide["usd_per_million_output_tokens"][0]
-    return None if found is None else float(found)
+        return None, None, None
+    row = runs[-1].summary_wide.row(0, named=True)
+    value, low, high = (row[f"usd_per_million_output_tokens{end}"] for end in ("", "_low", "_high"))
+    return value, low, high

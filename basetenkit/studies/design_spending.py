@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -68,7 +67,7 @@ class Spending:
         tokens = cost.tokens if cost is not None else mean_tokens(parse_scenario(key.scenario), self.config)
         price, usd = self.config.price, None
         if price is not None and price.dedicated:
-            usd = None if seconds is None else price.of_seconds(60 * math.ceil(seconds / 60))
+            usd = None if seconds is None else price.of_run(seconds)
         elif price is not None and tokens is not None:
             usd = price.of_tokens(sent * tokens[0], sent * tokens[1])
         return LevelSpending(sent, seconds, None if tokens is None else sent * sum(tokens), usd)
@@ -84,7 +83,7 @@ class Spending:
         usd = total([one.usd for one in each])
         seconds = total([one.seconds for one in each])
         if self.config.price is not None and self.config.price.dedicated and seconds is not None:
-            usd = self.config.price.of_seconds(60 * math.ceil(seconds / 60))  # rounded up once, not per level
+            usd = self.config.price.of_run(seconds)  # rounded up once, not per level
         sent = sum(one.sent for one in each) + self.config.preflight
         return LevelSpending(sent, seconds, total([one.tokens for one in each]), usd)
 

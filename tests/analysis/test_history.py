@@ -9,6 +9,8 @@ import pytest
 import basetenkit as bk
 from basetenkit.analysis.summary import summary_schema
 from basetenkit.core.errors import StoreError
+from basetenkit.reporting.tables import past
+from basetenkit.reporting.trends import trends
 
 from .frames import chunks_of, failures, rows
 from .saved import save
@@ -117,3 +119,44 @@ def test_figures_follow_the_files(folder: Path) -> None:
     (part,) = (folder / "z" / "levels" / "000").glob("requests*")
     rows(41, e2e_s=0.9).write_parquet(part)
     assert frame.collect()["e2e_s_p50"].to_list() == [0.9]
+
+
+PRICE = {"usd_per_minute": 1.2, "source": "a contract", "as_of": "2026-11-28"}
+
+
+def test_costs_are_in_the_history_with_the_price_that_they_are_made_of(tmp_path: Path) -> None:
+    save(tmp_path / "priced", rows(60), price=PRICE)
+    save(tmp_path / "plain", rows(60), at=1.7e9 + DAY)
+    found = bk.history(tmp_path).collect()
+    run = bk.load(tmp_path / "priced")
+    name = "usd_per_million_output_tokens"
+    assert found[name].to_list() == [run.summary_wide[name][0], None]
+    assert found["price"][1] is None
+    assert bk.Price.model_validate_json(found["price"][0]).origin == "price from a contract, 2026-11-28"
+    drawn = trends(tmp_path, name)
+    assert any(text == "Costs of 1 row(s): price from a contract, 2026-11-28." for text in drawn.words)
+    assert any("unknown, no price is given" in text for text in drawn.words)
+    assert "cost per million output tokens" in repr(drawn)
+
+
+def test_a_comparison_of_costs_names_both_prices(tmp_path: Path) -> None:
+    a = save(tmp_path / "a", rows(60), price=PRICE)
+    b = save(tmp_path / "b", rows(60), price=PRICE | {"usd_per_minute": 2.4, "source": "a list"})
+    found = bk.compare(a, b)
+    row = found.frame.row(by_predicate=pl.col("metric") == "usd_per_million_tokens", named=True)
+    assert (row["unit"], row["better"]) == ("USD", "lower")
+    assert row["ratio"] == pytest.approx(2)
+    assert "Costs of a: price from a contract, 2026-11-28. Costs of b: price from a list, 2026-11-28." in found.words
+    unknown = bk.compare(a, save(tmp_path / "c", rows(60)))
+    assert unknown.frame.row(by_predicate=pl.col("metric") == "usd_per_million_tokens", named=True)["b"] is None
+    assert any("Costs of b: unknown: no price is given." in text for text in unknown.words)
+    shown = repr(past(tmp_path))
+    assert "price from a contract, 2026-11-28" in shown
+    assert "no price is given" in shown
+
+
+def test_the_blocks_of_a_noise_measurement_are_not_in_the_history(tmp_path: Path) -> None:
+    save(tmp_path / "run", rows(40))
+    save(tmp_path / "noise" / "000-A", rows(40))
+    (tmp_path / "noise" / "noise.json").write_text("{}")
+    assert [Path(name).name for name in bk.history(tmp_path).collect()["run"]] == ["run"]

@@ -42,6 +42,7 @@ def test_a_run_says_its_plan_and_its_verdict_and_where_it_is(
     assert [entry.level for entry in run.manifest.levels] == [1.0, 2.0]
     assert (run.config.max_requests, run.config.slo) == (6, {"ttft_s": 30.0})
     assert done.stderr.startswith("plan: 2 level(s), ")
+    assert "dollars unknown (no price is given)" in done.stderr
     assert done.stdout.startswith(str(run.verdict))
     for words in ("concurrency 2", "6 of 6", "goodput, %", outcomes(run), str(folder), *(f.code for f in run.findings)):
         assert words in done.stdout
@@ -82,3 +83,15 @@ def test_wrong_usage_says_what_was_meant(server: Any) -> None:
         "[default: no limit]",
     ):
         assert default in " ".join(shown.replace("│", " ").split())
+
+
+def test_a_price_is_in_the_plan_and_at_the_end(server: Any, tmp_path: Path) -> None:
+    price = ["--price", "usd_per_minute=0.6", "--price", "source=a contract", "--price", "as_of=2026-11-28"]
+    done = call(*command(server, *price, "--save", str(tmp_path / "r")))
+    assert done.returncode == 0, done.stderr
+    assert "dollars (price from a contract, 2026-11-28)" in done.stderr
+    assert "USD/1M output tokens" in done.stdout
+    assert bk.load(tmp_path / "r").usd == 0.6
+    wrong = call(*command(server, "--price", "usd_per_minute"))
+    assert wrong.returncode == 2
+    assert "--price" in wrong.stderr

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 import basetenkit as bk
@@ -8,6 +10,7 @@ from basetenkit.stats import capacity_search as cs
 from basetenkit.stats.capacity import Evidence, Posterior
 from basetenkit.studies.capacity_blocks import BlockRecord
 from basetenkit.studies.capacity_result import made
+from tests.analysis.frames import Frames, manifest_of, rows
 
 CONFIG = bk.RunConfig(endpoint="http://127.0.0.1:9/v1/chat/completions", slo={"ttft_s": 0.5})
 SETTINGS: JsonObject = {"goodput": 0.95, "load": "request_rate"}
@@ -76,3 +79,17 @@ def test_reasons_near_the_low_end_are_named() -> None:
 def test_whole_requests_in_flight_are_rounded_to_the_safe_side() -> None:
     found = made(answer(), CONFIG, SETTINGS | {"load": "concurrency"}, [block(4.0, 290.0)], [], 1.21)
     assert (found.low, found.value, found.high) == (3.0, 4.0, 5.0)
+
+
+def test_the_cost_at_the_low_end_has_an_interval_and_a_source() -> None:
+    price = bk.Price(usd_per_minute=0.6, source="a contract", as_of="2026-11-28")
+    frame = rows(100)
+    run = bk.Run.of_frames(manifest_of(frame, price=price), frame)
+    last = replace(block(4.0, 290.0), kind="certificate")
+    found = made(answer(), CONFIG.with_(price=price), SETTINGS, [block(4.0, 290.0), last], [run], 1.21)
+    cost, low, high = (getattr(found, f"usd_per_million_output_tokens{end}") for end in ("", "_low", "_high"))
+    row = run.summary_wide.row(0, named=True)
+    assert cost == row["usd_per_million_output_tokens"]
+    assert (low, high) == (row["usd_per_million_output_tokens_low"], row["usd_per_million_output_tokens_high"])
+    assert found.caveats[-1].endswith("price from a contract, 2026-11-28.")
+    assert made(answer(), CONFIG, SETTINGS, [last], [Frames(frame)], 1.21).usd_per_million_output_tokens is None

@@ -14,6 +14,7 @@ from importlib import resources
 import ipywidgets as w
 import polars as pl
 
+from ...analysis.cost import spent
 from ...analysis.summary import summarise
 from ...config.plan import PlannedLevel, levels_of
 from ...core.progress import left_s
@@ -43,6 +44,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
         self._final: set[PlannedLevel] = set()
         self._tokens: list[tuple[float, int]] = []
         self._rates: list[tuple[float, float]] = []
+        self._usd: float | None = None
         super().__init__([style(), self.levels, self.counts, self.times, self.chart], layout=w.Layout(width="100%"))
         self.add_class("bk-live")
 
@@ -56,7 +58,7 @@ class LiveView(w.VBox):  # type: ignore[misc]
             level: LevelState(str(level), live.config.requests_of(level.load) + before)
             for level in levels_of(live.config)
         }
-        self._final, self._tokens, self._rates = set(), [], []
+        self._final, self._tokens, self._rates, self._usd = set(), [], [], None
         self.times.value = self.chart.value = ""
         rows = asyncio.ensure_future(self._follow_rows(live))
         try:
@@ -90,6 +92,8 @@ class LiveView(w.VBox):  # type: ignore[misc]
                 self._take(self._states[key], rows)
                 if self._states[key].name in past:
                     self._final.add(key)
+        if (price := live.config.price) is not None:
+            self._usd = spent(frame, [state.seconds for state in self._states.values() if state.seconds], price)
         self.spent_s += time.thread_time() - began
 
     def _take(self, state: LevelState, rows: pl.DataFrame) -> None:
@@ -113,7 +117,9 @@ class LiveView(w.VBox):  # type: ignore[misc]
             self._place(present, live.done)
         self._sample(time.monotonic(), progress["output_tokens"])
         self.levels.value = levels_table(list(self._states.values()))
-        self.counts.value = counts(progress, live.done, left, self._run_left(left, progress, live.config.max_seconds))
+        self.counts.value = counts(
+            progress, live.done, left, self._run_left(left, progress, live.config.max_seconds), self._usd
+        )
         self.chart.value = sparkline(self._rates)
 
     def _run_left(self, level_s: float | None, progress: dict[str, object], most_s: float) -> float | None:

@@ -106,13 +106,20 @@ def _cells(level: LevelState) -> list[str]:
     ]
 
 
-def counts(progress: Mapping[str, Any], over: bool, remaining_s: float | None, run_s: float | None = None) -> str:
-    """The present level in large figures: time left until all is `over`, in flight, sent, and each outcome; then the last
-    error in words."""
+def counts(
+    progress: Mapping[str, Any],
+    over: bool,
+    remaining_s: float | None,
+    run_s: float | None = None,
+    usd: float | None = None,
+) -> str:
+    """The present level in large figures: time left until all is `over`, in flight, sent, and each outcome; US dollars of the run
+    so far, if it has a price; then the last error in words."""
     tiles = [] if over else [("left at most in this level", duration(remaining_s))]
     tiles += [] if over or run_s is None else [("left in the run, about", duration(run_s))]
     tiles += [("in flight", show(progress["in_flight"]))]
     tiles += [("sent", show(progress["sent"])), *((str(k).replace("_", " "), show(n)) for k, n in _outcomes(progress))]
+    tiles += [] if usd is None else [("US dollars so far", show(usd))]
     failed = {outcome for outcome, n in progress["outcomes"].items() if n and outcome != "ok"}
     error = None if failed == {"cancelled"} else progress["last_error"]  # a stop is not an error
     return render(_COUNTS, tiles=tiles, error=error)

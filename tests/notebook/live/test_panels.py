@@ -105,3 +105,10 @@ def test_a_stop_is_not_shown_as_an_error() -> None:
 def test_the_error_of_an_endpoint_that_never_answered_is_shown_and_a_stop_is_not() -> None:
     dead = PROGRESS | {"outcomes": {}, "last_error": "the host name cannot be resolved"}
     assert "last error: the host name cannot be resolved" in counts(dead, True, None)
+
+
+def test_dollars_so_far_are_shown_if_they_are_known() -> None:
+    outcomes = PROGRESS | {"outcomes": {"ok": 4}, "last_error": None}
+    assert "US dollars so far" not in counts(outcomes, False, 3.0)
+    shown = counts(outcomes, False, 3.0, usd=1.25)
+    assert "<b>1.25</b><span>US dollars so far</span>" in shown

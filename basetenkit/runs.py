@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -17,9 +18,14 @@ from .reporting import showing
 from .results.interpret import interpret
 from .results.run_data import RunData
 
+if TYPE_CHECKING:
+    import altair as alt
+
 
 class Run(RunData):
     """The result of a run: rows, chunks, figures and findings. `bk.run` and `bk.load` return it, with the same contents."""
+
+    _stretch: tuple[float, float] | None = None  # selected in `explore`, in seconds of load
 
     @property
     def verdict(self) -> Verdict:
@@ -104,6 +110,34 @@ class Run(RunData):
         """Whether every planned request was sent and ended by itself: False if the run was stopped, killed or interrupted, if a
         level was ended with requests in flight or unsent, or if a part of the run cannot be read."""
         return figures.complete(self)
+
+    def explore(self, metric: str = "ttft_s") -> alt.JupyterChart:
+        """Linked charts in JupyterLab. Drag over the requests in flight, or over the tokens per second, to select a stretch:
+        the waterfall and the ECDF of `metric` then show the requests of that stretch only, and `selected` has their rows.
+        Double-click to select all again. ConfigError if `metric` is not a latency or speed.
+
+            run.explore()           # in one cell; drag over the chart
+            run.selected            # in the next cell: the rows of the stretch
+        """
+        from .reporting.brushing import explorer
+
+        def take(stretch: tuple[float, float] | None) -> None:
+            self._stretch = stretch
+
+        shown: alt.JupyterChart = explorer(self, metric, take)
+        return shown
+
+    @property
+    def selected(self) -> pl.DataFrame:
+        """The rows of `requests` that were in flight at some moment of the stretch selected in `explore`; all rows of `requests` if
+        nothing is selected. A stretch is likelier to hold a long request than a short one: a figure of these rows describes what
+        was going on then, and `summary` describes the endpoint.
+
+            run.selected.select("request_id", "outcome", "ttft_s", "e2e_s")
+        """
+        from .reporting.brushing import within
+
+        return self.requests if self._stretch is None else within(self.requests, self._stretch)
 
     def token_gaps(self, tokenizer: str | None = None) -> pl.DataFrame:
         """One row per output chunk: its gap, its tokens, the gap divided among them, and, if several tokens came together,

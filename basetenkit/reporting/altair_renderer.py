@@ -25,6 +25,10 @@ SCALE = 1.5
 # Okabe and Ito's palette, which colour-blind readers can tell apart; yellow is left out: it is too pale on white.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555"]
 LABEL_LIMIT = 320  # pixels: a level's label is longer than Vega's 160
+_APART = {
+    "labelOverlap": True,
+    "labelSeparation": 8,
+}  # pixels between two labels of an axis; without, "1,4001,600" is not hidden
 INK, FAINT, GRID = "#222", "#888", "#ddd"
 
 
@@ -36,7 +40,14 @@ def theme() -> JsonObject:
             "background": "white",
             "title": {"color": INK, "subtitleColor": "#555", "anchor": "start", "fontSize": 14, "subtitleFontSize": 11},
             "style": {name: {"fill": INK} for name in ("guide-label", "guide-title", "group-title")},
-            "axis": {**text, "domainColor": FAINT, "tickColor": FAINT, "gridColor": GRID, "titleFontWeight": "normal"},
+            "axis": {
+                **text,
+                "domainColor": FAINT,
+                "tickColor": FAINT,
+                "gridColor": GRID,
+                "titleFontWeight": "normal",
+                **_APART,
+            },
             "legend": {**text, "titleFontWeight": "normal", "labelLimit": LABEL_LIMIT},
             "header": {**text, "labelLimit": LABEL_LIMIT},
             "text": {"color": INK},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from basetenkit.reporting.composing import composable
 from ..analysis.frames import Frames, chunks_of, failures, rows
 
 DRAWN = (
-    "activity", "error_shares", "inter_token", "itl_course", "latency_ecdf", "latency_histogram", "outcome_bars",
+    "activity", "by_host", "error_shares", "inter_token", "itl_course", "latency_ecdf", "latency_histogram", "outcome_bars",
     "outcomes_over_time", "serving_curve", "token_ledger", "ttft_by_input", "waterfall",
 )  # fmt: skip
 
@@ -83,9 +84,13 @@ def test_a_joined_chart_can_be_joined_again_and_with_a_plain_one(drawn: dict[str
 
 
 def test_layers_keep_their_colours_too(drawn: dict[str, Any]) -> None:
-    both = drawn["latency_ecdf"] + drawn["serving_curve"]
-    # each layer of a part has its own scale: they are several times the same
-    assert set(scales(both)) == {*scales(drawn["latency_ecdf"]), *scales(drawn["serving_curve"])}
+    sizes = {name: drawn[name].to_dict().get("height") for name in DRAWN}
+    plain = [name for name in DRAWN if sizes[name] == sizes["latency_ecdf"]]  # others have panels, or one step per bar
+    assert len(plain) > 2
+    for a, b in itertools.combinations(
+        plain, 2
+    ):  # each layer of a part has its own scale: they are several times the same
+        assert set(scales(drawn[a] + drawn[b])) == {*scales(drawn[a]), *scales(drawn[b])}, (a, b)
 
 
 def test_a_composable_chart_is_the_same_chart(drawn: dict[str, Any]) -> None:

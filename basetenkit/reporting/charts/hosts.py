@@ -12,6 +12,7 @@ from ...analysis.metrics import METRICS, observed, percentile
 from ...results.run_data import RunData
 from ...results.schema import UNIT
 from .. import chart_utils as d
+from ..composing import composing
 from .distributions import LATENCIES
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _SCHEMA = {"series": pl.String, "from": pl.String, "p": pl.String} | dict.fromke
 )
 
 
+@composing
 @of_rows
 def by_host(run: RunData | pl.DataFrame, metric: str = "ttft_s") -> alt.Chart:
     """A latency (ms, or s from 10 s on) as each machine of a cluster measured it: p50 and p95 with their 95% intervals, one

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ...analysis.given import of_rows
 from ...analysis.metrics import OUTCOMES
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 SLICES, LEAST_SLICES = 480, 12  # of all levels together, and of one
+ENDS = 10  # in a slice, on average: with fewer, a rate of what ended in it jumps although the server is steady
 MEASURES = ("in flight", "tokens/s", "requests/s")
 
 
@@ -78,13 +81,21 @@ def _stretch(rows: pl.DataFrame) -> pl.DataFrame:
         during = end > from_s  # all that are still in flight then, and those that start later, by start
         rows = rows.filter(pl.Series(during)).head(d.BARS)
         start, end = rows["start_s"].to_numpy(), rows["end_s"].to_numpy()
-    free: list[float] = []  # the end of the last request in each lane
-    lanes = []
-    for begin, over in zip(start, end, strict=True):
-        lane = next((i for i, until in enumerate(free) if until <= begin), len(free))
-        free[lane : lane + 1] = [float(over)]
-        lanes.append(lane)
-    return rows.with_columns(lane=pl.Series(lanes, dtype=pl.Int64))
+    return rows.with_columns(lane=pl.Series(lanes(start, end), dtype=pl.Int64))
+
+
+def lanes(start: NDArray[np.float64], end: NDArray[np.float64]) -> list[int]:
+    """The lane of each request, by start: the lowest that is free when it starts."""
+    free: list[int] = []
+    busy: list[tuple[float, int]] = []
+    out = []
+    for begin, over in zip(start.tolist(), end.tolist(), strict=True):
+        while busy and busy[0][0] <= begin:
+            heapq.heappush(free, heapq.heappop(busy)[1])
+        lane = heapq.heappop(free) if free else len(busy)
+        heapq.heappush(busy, (over, lane))
+        out.append(lane)
+    return out
 
 
 @composing
@@ -99,10 +110,9 @@ def activity(run: RunData | pl.DataFrame) -> alt.Chart:
     if not timed.height or not float(timed["end_s"].max()) > 0:  # type: ignore[arg-type]
         return d.nothing(title, "No request was sent.")
     order = [name for name in d.order(rows) if name in set(timed["series"])]
-    slices = max(LEAST_SLICES, min(60, SLICES // len(order)))
+    parts, most = [(name, timed.filter(pl.col("series") == name)) for name in order], min(60, SLICES // len(order))
     frame = pl.DataFrame(
-        [row for name in order for row in _slices(name, timed.filter(pl.col("series") == name), slices)],
-        infer_schema_length=None,
+        [row for name, part in parts for row in slices(name, part, slices_of(part, most))], infer_schema_length=None
     )
     base = a.Chart()
     steps = (
@@ -131,7 +141,12 @@ def activity(run: RunData | pl.DataFrame) -> alt.Chart:
     return chart.transform_fold(list(MEASURES), as_=["what", "value"])
 
 
-def _slices(name: str, rows: pl.DataFrame, count: int) -> Iterator[dict[str, object]]:
+def slices_of(rows: pl.DataFrame, most: int) -> int:
+    """How many slices of time a level's rows are shown in: as many as hold ENDS requests each, and `most` at most."""
+    return max(LEAST_SLICES, min(most, rows.height // max(1, rows["repeat"].n_unique()) // ENDS))
+
+
+def slices(name: str, rows: pl.DataFrame, count: int) -> Iterator[dict[str, object]]:
     """One row per slice, and one more to close the last step; only the first has the window."""
     start, end = rows["start_s"].to_numpy(), rows["end_s"].to_numpy()
     repeats = max(1, rows["repeat"].n_unique())

@@ -193,6 +193,7 @@ def preflight(
     if as_json:
         print_json({**facts, "checks": found.checks, "advice": found.advice})
     elif not quiet:
+        typer.echo(found.sentence)
         print_table(["check", "result"], [*found.checks.items(), *(("to fix", advice) for advice in found.advice)])
     raise typer.Exit(0 if found.ok else FAILED)
 

@@ -135,7 +135,7 @@ class RunConfig(Model):
     steady: bool = Field(
         default=True,
         description="send requests before the first and after the last measured one, so that all measured requests get the same "
-        "load; False sends only the measured requests",
+        "load; without it, only the measured requests are sent",
     )
     request_params: Params = Field(
         default_factory=dict, description="additional payload fields, e.g. {'temperature': 0.7}"

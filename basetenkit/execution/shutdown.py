@@ -30,6 +30,9 @@ class Ends(Protocol):
 
     def wait(self, timeout: float) -> None: ...
 
+    @property
+    def done(self) -> bool: ...
+
 
 _going_on: weakref.WeakSet[Ends] = weakref.WeakSet()
 _minded: list[int] = []
@@ -47,6 +50,11 @@ def mind(live: Ends) -> None:
         with contextlib.suppress(OSError):  # a sandbox without it, or gone already
             _minded.append(os.pidfd_open(os.getppid()))
             threading.Thread(target=_until_parent_ends, name="basetenkit-parent", daemon=True).start()
+
+
+def in_progress() -> list[Ends]:
+    """The runs of this process that have not ended."""
+    return [live for live in _going_on if not live.done]
 
 
 def _stop_all(reason: str) -> None:

@@ -16,8 +16,9 @@ from ..analysis.advice import advise
 from ..config.endpoint import Endpoint
 from ..config.run_config import RunConfig
 from ..config.tasks import TASKS
+from ..core.markup import render
 from ..core.secrets import redact_url
-from ..core.tables import Html, html_table
+from ..core.tables import Html, html_table, stacked
 from ..core.types import NewRow
 from ..results.interpret import interpret
 from ..results.row_notes import restored
@@ -26,6 +27,9 @@ from ..session import run_sync
 _USUAL = "text-to-text"
 _OPTIONS = "ignore_eos", "stream_options"
 ONE: dict[str, object] = {"steady": False, "preflight": False}  # one request, and none before or behind it
+_FIRST = """
+<p role="{{ "status" if ok else "alert" }}" class="bk-{{ "fine" if ok else "wrong" }}"
+ style="font-weight: 600{% if not ok %}; color: var(--jp-error-color1, #b00020){% endif %}">{{ sentence }}</p>"""
 _TIMES = (
     ("dns_s", "DNS"),
     ("connect_s", "TCP"),
@@ -46,16 +50,24 @@ class Preflight:
     checks: dict[str, str] = field(default_factory=dict)
     advice: list[str] = field(default_factory=list)
 
+    @property
+    def sentence(self) -> str:
+        """Whether a run can start, and if not, why not and what to do first."""
+        if self.ok:
+            return "✓ The endpoint answers. A run can start."
+        status = "" if self.status is None else f" (status {self.status})"
+        return " ".join([f"✗ The endpoint does not answer as it should: {self.outcome}{status}.", *self.advice[:1]])
+
     def _table(self) -> Html:
         rows = [{"what": name, "found": found} for name, found in self.checks.items()]
         return html_table(rows + [{"what": "to fix", "found": sentence} for sentence in self.advice])
 
     def _repr_mimebundle_(self, **kw: object) -> dict[str, str]:
-        bundle: dict[str, str] = self._table()._repr_mimebundle_(**kw)
-        return bundle
+        first = render(_FIRST, ok=self.ok, sentence=self.sentence)
+        return {"text/html": stacked(first, self._table()), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        return repr(self._table())
+        return f"{self.sentence}\n{self._table()!r}"
 
 
 def preflight(

@@ -151,6 +151,42 @@ def test_form_and_live_view_are_legible_in_the_dark_and_in_a_narrow_window(tmp_p
         assert tab.locator(".bk-form .widget-label").evaluate_all(cut) == []
 
 
+def test_every_control_is_reached_by_the_keyboard_and_works_with_it(tmp_path: Path, artifacts: Path) -> None:
+    """From the first control to the last by Tab alone; a heading opens by Space, and Tab reaches the controls below it next."""
+    write_notebook(tmp_path, CELL)
+    reachable = """() => [...document.querySelectorAll('.bk-form :is(input, select, textarea, button)')]
+        .filter(e => e.offsetParent !== null && !e.disabled).length"""
+    control = "() => document.activeElement.matches('input, select, textarea, button')"
+    inside = "() => document.activeElement.closest('.bk-form') !== null"
+
+    def walked(tab: Page) -> int:
+        tab.locator(".bk-form :is(input, select, textarea, button)").first.focus()
+        reached, steps = 0, 0
+        while tab.evaluate(inside) and (steps := steps + 1) < 200:
+            reached += tab.evaluate(control)  # a code block that scrolls is a stop as well
+            tab.keyboard.press("Tab")
+        return reached
+
+    with jupyter_lab(tmp_path) as address, page(height=3400) as tab:
+        run_all(tab, address, "bench.ipynb")
+        fill(tab, "url", "http://127.0.0.1:9/v1/chat/completions")
+        tab.wait_for_function("() => !document.querySelector('.bk-start').disabled")
+        assert walked(tab) == tab.evaluate(reachable)
+        for heading in tab.locator(".bk-fold").all():
+            heading.focus()
+            tab.keyboard.press("Space")
+        tab.wait_for_selector(".bk-field-seed input")
+        tab.wait_for_selector('.bk-form pre:has-text("messages")')
+        shot(tab, artifacts, "opened")
+        assert walked(tab) == tab.evaluate(reachable) > 40
+        tab.locator(".bk-start").focus()
+        assert "solid" in tab.locator(".bk-start").evaluate("e => getComputedStyle(e).outlineStyle")
+        tab.keyboard.press("Enter")
+        tab.wait_for_selector(".bk-form >> text=/form.run/", timeout=60_000)
+        red = tab.locator(".bk-form p.bk-wrong").all_inner_texts()
+        assert any("127.0.0.1" in words and "refused" in words.lower() for words in red), red
+
+
 def test_a_run_goes_on_through_a_reload_of_the_page(tmp_path: Path, artifacts: Path) -> None:
     write_notebook(tmp_path, CELL, AFTER)
     server = bk.emulator.serve(ttft_ms=30, itl_ms=2)

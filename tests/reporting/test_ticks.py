@@ -16,7 +16,7 @@ from ..analysis.frames import Frames, chunks_of, failures, rows
 from .drawn import Text, outside, texts
 
 WIDTHS = (240, 400, 640, 1000)
-ALONE = {"explain_latency"}  # three charts beside one another, each of a width of its own
+ALONE = {"explain_latency"}  # three charts side by side, each with its own width
 TIMED = ("activity", "inter_token", "itl_course", "latency_ecdf", "latency_histogram", "outcome_bars", "error_shares")
 
 

@@ -21,6 +21,7 @@ from ...config.model import OneOf
 from ...core.errors import ConfigError
 from ...core.markup import render
 from ...core.secrets import looks_secret, redact, redact_url
+from .words import for_people, label, unquoted
 
 MASK = "***"
 _BESIDE = {"flex": "1 1 200px", "min_width": "0"}
@@ -68,8 +69,8 @@ class FieldRow(w.HBox):  # type: ignore[misc]
 
     def _make_input(self) -> w.DOMWidget:
         common = {
-            "description": re.sub("_s$", ", s", self.name).replace("_", " "),
-            "tooltip": self.info.description or self.name,
+            "description": label(self.name),
+            "tooltip": for_people(self.info.description or self.name),
             "layout": w.Layout(width="auto"),
         }
         if SecretStr in self.kinds:
@@ -126,18 +127,18 @@ class FieldRow(w.HBox):  # type: ignore[misc]
             raise ConfigError(f"{TYPE_AGAIN}", at=("RunConfig", self.name))
         if not isinstance(self.input, w.Text):
             return value
-        value = value.strip()
+        value = unquoted(value)
         if bool in self.kinds and value in ("True", "False"):
             return value == "True"
         if list in self.kinds:
-            return value if value.startswith("[") else [part for part in _COMMA.split(value) if part]
+            return value if value.startswith("[") else [unquoted(part) for part in _COMMA.split(value) if part]
         if not value:
             return None if self.may_be_none else {} if dict in self.kinds else ""
         return value
 
     def say(self, sentence: str) -> None:
         """Shows what is wrong; "" for what the field is."""
-        value = help_text(sentence or self.info.description or "", wrong=bool(sentence))
+        value = help_text(sentence or for_people(self.info.description or ""), wrong=bool(sentence))
         if value != self.sentence.value:  # each change is a message
             self.sentence.value = value
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import re
 import time
+import weakref
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
@@ -23,15 +24,18 @@ from ...core.errors import BasetenkitError, ConfigError, Location
 from ...core.markup import render
 from ...core.types import JsonObject
 from ...execution.checks import check_supported
-from ...interop.genai_bench import config_from_command
+from ...execution.shutdown import in_progress
 from ...runs import Run
-from ...session import LiveRun, load, start
+from ...session import LiveRun, start
 from ...studies.preflight import preflight
 from ..live.live import LiveView
 from .designing import Designing
 from .fields import MASK, TYPE_AGAIN, FieldRow, PastedText, field_row, masked
+from .fold import Fold
 from .presets import PRESETS
 from .preview import first_body
+from .reading import by_field, config_in
+from .words import label
 
 _GROUPS = {
     "Endpoint": ("url", "model", "api_key", "request_format", "stream"),
@@ -39,12 +43,15 @@ _GROUPS = {
     "Load": ("concurrency", "request_rate", "max_requests", "warmup_requests", "repeats"),
     "Service levels and limits": ("slo", "max_seconds", "timeout_s", "max_total_tokens", "abort_after_failures"),
 }
-_COMMANDS = ("genai-bench", "genai_bench", "basetenkit benchmark", "benchmark ")
 _PLAN = "{% for name, text in words.items() %}<div class='bk-plan'><span>{{ name }}</span>{{ text }}</div>{% endfor %}"
 _ENDED = "{{ alert }}<p role='status'>{{ run }}, in <code>form.run</code>; saved in {{ folder }}</p>"
 _ALERT = """
 <p role="alert" class="bk-wrong">{% for line in lines %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>"""
-_REASON = """<p role="status">To start, correct: {{ names | join(", ") }}</p>"""
+_REASON = """
+{% if names %}<p role="status">To start, correct: {{ names | join(", ") }}</p>{% endif %}
+{% if missing %}<p role="alert" class="bk-wrong">It cannot start: {{ missing }}</p>{% endif %}
+{% if others %}<p role="alert" class="bk-wrong">{{ others }} in this notebook {{ "is" if n == 1 else "are" }} in progress. Runs
+at the same time share this process and perhaps the endpoint: the figures of each then count the load of others.</p>{% endif %}"""
 _FOLDS = ("Extras", "Load a config, a run or a command", "The JSON body that is sent", "The same in Python", "Design")
 _PREVIEW_AFTER_S = 0.4
 
@@ -60,6 +67,8 @@ class RunForm(w.VBox):  # type: ignore[misc]
         self._waiting: asyncio.TimerHandle | None = None
         self._quiet = False
         self._pasted = ("", "")  # the source's text, and the text with its secrets
+        self._wrong: list[str] = []  # the labels of the fields to correct
+        self._missing = ""  # why the first request cannot be made: a data set or a tokenizer that is not there
         self.rows = {
             n: FieldRow(n, i)
             for m in (Endpoint, RunConfig)
@@ -75,6 +84,7 @@ class RunForm(w.VBox):  # type: ignore[misc]
         if config is not None:
             self.show(config)
         self._check()
+        _forms.add(self)
 
     # -- what it is made of ------------------------------------------------------------------------------------------
 
@@ -131,9 +141,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
         for part, name in ((fields, "bk-fields"), (side, "bk-side"), (columns, "bk-columns")):
             part.add_class(name)
         extras = w.VBox([row for name, row in self.rows.items() if name not in grouped])
-        folds = w.Accordion([extras, w.VBox([self.source, self.read]), self.body, self.python, self.designing])
-        folds.titles = _FOLDS
-        return [columns, folds, self.found, self.view]
+        bodies = [extras, w.VBox([self.source, self.read]), self.body, self.python, self.designing]
+        folds = [Fold(title, body) for title, body in zip(_FOLDS, bodies, strict=True)]
+        return [columns, *folds, self.found, self.view]
 
     # -- the configuration -------------------------------------------------------------------------------------------
 
@@ -212,14 +222,23 @@ class RunForm(w.VBox):  # type: ignore[misc]
             check_supported(config)
         except ConfigError as wrong:
             errors = wrong.errors
-        sentences, rest = _by_field(errors, set(self.rows))
+        sentences, rest = by_field(errors, set(self.rows))
         for name, row in self.rows.items():
             row.say(sentences.get(name, ""))
         self.whole.value = _alert("\n".join(rest))
-        self.reason.value = render(_REASON, names=[name.replace("_", " ") for name in sentences]) if sentences else ""
-        busy = self.live is not None and not self.live.done
-        self.start_button.disabled = self.preflight_button.disabled = bool(errors) or busy
+        self._wrong, self._missing = [label(name) for name in sentences], ""
+        self._wrong += ["the message below"] if rest else []
+        self._offer()
         self._preview(None if errors else config)
+
+    def _offer(self) -> None:
+        """Start and Preflight, and beside them why they cannot be pressed, or what a person must know before."""
+        others = len([live for live in in_progress() if live is not self.live])
+        said = f"{others} other {'run' if others == 1 else 'runs'}" if others else ""
+        self.reason.value = render(_REASON, names=self._wrong, missing=self._missing, others=said, n=others).strip()
+        busy = self.live is not None and not self.live.done
+        self.preflight_button.disabled = bool(self._wrong) or busy
+        self.start_button.disabled = self.preflight_button.disabled or bool(self._missing)
 
     # -- what it means -----------------------------------------------------------------------------------------------
 
@@ -239,10 +258,15 @@ class RunForm(w.VBox):  # type: ignore[misc]
             self._waiting = loop.call_later(_PREVIEW_AFTER_S, lambda: self._spawn(self._show_body(config)))
 
     async def _show_body(self, config: RunConfig) -> None:
+        made, missing = "", ""
         try:
-            self.body.value = _pre(await asyncio.to_thread(first_body, config))
-        except BasetenkitError as error:
-            self.body.value = _alert(str(error))
+            made = await asyncio.to_thread(first_body, config)
+        except (BasetenkitError, OSError) as error:
+            missing = str(error)
+        with contextlib.suppress(ConfigError):
+            if self.config == config:  # else it has changed meanwhile, and is looked at anew
+                self.body.value, self._missing = _alert(missing) or _pre(made), missing
+                self._offer()
 
     # -- what it does ------------------------------------------------------------------------------------------------
 
@@ -271,17 +295,17 @@ class RunForm(w.VBox):  # type: ignore[misc]
             folder = self._next_folder()
             self.live = await asyncio.to_thread(start, self.config, save_to=folder)
             self.stop_button.disabled = False
-            self._check()
+            _offer_all()
             await self.view.follow(self.live)
             self.run = self.live.result()
-            told = "\n".join(str(f) for f in self.run.findings if f.code == "nothing_answers")
+            told = "\n".join(f"{f.sentence} {f.cure}" for f in self.run.findings if f.code == "nothing_answers")
             self.answer.value = str(self.run.verdict.markup)
             self.found.value = render(_ENDED, alert=_alert(told), run=repr(self.run).splitlines()[0], folder=folder)
         except (BasetenkitError, OSError) as error:
             self._say(str(error))
         finally:
             self.stop_button.disabled = True
-            self._check()
+            _offer_all()
 
     def _next_folder(self) -> str:
         """The folder that the run is saved in: as typed; or by date and model, anew at each start."""
@@ -303,33 +327,13 @@ class RunForm(w.VBox):  # type: ignore[misc]
         return {**bundle, "text/plain": repr(self)}
 
 
-def config_in(text: str) -> RunConfig:
-    """The config in a text: a config's JSON, the folder of a saved run, or a genai-bench command. Otherwise ConfigError."""
-    if text.startswith("{"):
-        return RunConfig.model_validate_json(text)
-    if text.lstrip("%!$ ").startswith(_COMMANDS):
-        return config_from_command(text)
-    found = None
-    with contextlib.suppress(OSError, RuntimeError):  # not a path: too long, or the home of an unknown user
-        found = path if text and (path := Path(text).expanduser()).exists() else None
-    if found is not None and found.is_dir():
-        return load(found).config
-    if found is not None:
-        return RunConfig.model_validate_json(found.read_bytes())
-    raise ConfigError("it contains no config; give a config's JSON, the folder of a run, or a genai-bench command")
+_forms: weakref.WeakSet[RunForm] = weakref.WeakSet()
 
 
-def _by_field(errors: list[tuple[Location, str]], names: set[str]) -> tuple[dict[str, str], list[str]]:
-    """Error sentences by field, and the rest."""
-    found: dict[str, str] = {}
-    rest = []
-    for at, said in errors:
-        field = next((step for step in at if step in names), None)
-        if field is None:
-            rest.append(str(ConfigError(said, at=at)))
-        else:
-            found.setdefault(field, said)
-    return found, rest
+def _offer_all() -> None:
+    """A run that begins or ends changes what every form of this notebook says beside Start."""
+    for form in list(_forms):
+        form._offer()
 
 
 def _alert(text: str) -> str:

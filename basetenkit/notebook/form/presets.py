@@ -5,8 +5,6 @@ from __future__ import annotations
 from ...core.types import JsonObject
 
 # A preset does not change the URL in the form: only the user knows it.
-_PROMPT = {"use_prompt_format": True, "temperature": 0.7}
-
 PRESETS: dict[str, JsonObject] = {
     "Text to text": {"task": "text-to-text"},
     "Image and text to text": {"task": "image-text-to-text", "scenarios": ["I(512,512)"]},
@@ -18,15 +16,15 @@ PRESETS: dict[str, JsonObject] = {
         "request_params": {"temperature": 0.7},
     },
     "Baseten: simple prompt": {
-        "endpoint": {"model": "Mistral-7B-v0.1"},
+        "endpoint": {"model": "Mistral-7B-v0.1", "request_format": "prompt"},
         "tokenizer": "mistralai/Mistral-7B-v0.1",
         "scenarios": ["N(100,100)/(100,100)"],
         "concurrency": [1],
-        "request_params": _PROMPT,
+        "request_params": {"temperature": 0.7},
     },
     "Baseten: not streamed": {
-        "endpoint": {"model": "test-model", "stream": False},
-        "request_params": _PROMPT,
+        "endpoint": {"model": "test-model", "request_format": "prompt", "stream": False},
+        "request_params": {"temperature": 0.7},
     },
     "Baseten: images": {
         "endpoint": {"model": "vision-model"},

@@ -54,7 +54,9 @@ _HISTOGRAM = """
 {%- for i, height in heights -%}
 <rect x="{{ 5 * i }}" y="{{ "%.1f" % (22 - height) }}" width="4" height="{{ "%.1f" % height }}"/>
 {%- endfor -%}
-</g><line class="bk-base" x1="0" x2="{{ width }}" y1="22.5" y2="22.5"/></svg>"""
+</g><line class="bk-base" x1="0" x2="{{ width }}" y1="22.5" y2="22.5"/></svg>
+<div class="bk-caption" style="display: flex; justify-content: space-between; width: {{ width }}px"><span>{{ ends[0] }}</span>
+<span>{{ ends[1] }}</span></div>"""
 _LINE = """
 <div class="bk-caption">{{ said }}</div>
 <svg role="img" aria-label="{{ said }}" viewBox="0 0 {{ width }} {{ height }}" preserveAspectRatio="none"
@@ -147,9 +149,9 @@ def _with_bounds(figures: Mapping[str, float | None], name: str, p: str) -> str:
 def histogram(values: ArrayLike) -> str:
     """Values in s as bars between their least and their greatest, as an inline SVG."""
     counted, edges = np.histogram(values, bins=_BINS)
-    top, said = max(int(counted.max()), 1), f"{ms(float(edges[0]))} to {ms(float(edges[-1]))}"
+    top, ends = max(int(counted.max()), 1), (ms(float(edges[0])), ms(float(edges[-1])))
     heights = [(i, 20 * n / top) for i, n in enumerate(counted.tolist()) if n]
-    return render(_HISTOGRAM, said=said, width=5 * _BINS, heights=heights)
+    return render(_HISTOGRAM, said=" to ".join(ends), ends=ends, width=5 * _BINS, heights=heights)
 
 
 def sparkline(readings: Sequence[tuple[float, float]]) -> str:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.core.errors import ConfigError
-from basetenkit.notebook.form.form import config_in
+from basetenkit.execution.shutdown import in_progress
 from basetenkit.notebook.form.presets import PRESETS
 
 URL = "http://127.0.0.1:9/v1/chat/completions"
@@ -75,45 +74,6 @@ def test_a_form_begins_with_a_config_and_gives_it_back() -> None:
     assert bk.RunForm(config).config == config
 
 
-def test_a_config_is_loaded_from_json_or_a_run_and_else_it_says_what_would_do(tmp_path: Path) -> None:
-    config = bk.RunConfig(endpoint=bk.Endpoint(url=URL), concurrency=[3])
-    form = bk.RunForm()
-    form.source.value = config.model_dump_json()
-    form.read.click()
-    assert form.config == config
-    (tmp_path / "c.json").write_text(json.dumps(config.model_dump(mode="json")))
-    assert config_in(str(tmp_path / "c.json")) == config
-    form.source.value = "nothing"
-    form.read.click()
-    assert "it contains no config" in form.found.value
-
-
-def test_a_pasted_command_fills_the_form() -> None:
-    form = bk.RunForm()
-    form.source.value = f'%genai_bench benchmark --api-base {URL} --traffic-scenario "D(30,10)" --num-concurrency 4'
-    form.read.click()
-    assert form.config.endpoint.url == URL
-    assert (form.config.scenarios, form.config.concurrency) == (["D(30,10)"], [4])
-    assert 'role="alert"' not in form.found.value
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (f"genai-bench benchmark --api-base {URL} --dance now", "--dance (unknown"),
-        ("genai-bench benchmark --api-base your-endpoint-url", "--api-base: it must be an http:// or https:// URL"),
-        ("{", "Invalid JSON"),
-        ("/a" * 3000, "it contains no config"),
-        ("~nobody-by-this-name/x", "it contains no config"),
-    ],
-)
-def test_what_cannot_be_read_is_said_in_the_form(text: str, words: str) -> None:
-    form = bk.RunForm()
-    form.source.value = text
-    form.read.click()
-    assert words in form.found.value
-
-
 def test_a_run_is_tried_started_and_stopped_with_what_finished_kept() -> None:
     async def use(form: bk.RunForm) -> None:
         await form._preflight()
@@ -145,7 +105,7 @@ def test_a_run_is_saved_where_the_form_says_and_its_verdict_is_beside_start(
     monkeypatch.chdir(tmp_path)
     with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
         form = bk.RunForm()
-        assert "To start, correct: url" in form.reason.value
+        assert "To start, correct: URL" in form.reason.value
         typed(form, url=server.url, model="org/a model", scenarios="D(20,5)", concurrency="1", max_requests="4")
         assert form.reason.value == ""
         asyncio.run(asyncio.wait_for(use(form), 45))
@@ -179,20 +139,6 @@ def test_stop_does_not_wait_for_what_is_in_flight() -> None:
     assert form.run.requests["outcome"].to_list() == ["cancelled"]  # the request before the levels is stopped, too
     assert form.stop_button.disabled
     assert not form.start_button.disabled
-
-
-def test_a_form_takes_over_the_config_of_a_saved_run_and_of_a_file(tmp_path: Path) -> None:
-    with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
-        config = bk.RunConfig(endpoint={"url": server.url}, scenarios="D(20,5)", concurrency=[3], max_requests=3)
-        bk.run_sync(config, save_to=tmp_path / "run")
-    (tmp_path / "config.json").write_text(config.model_dump_json())
-    for place in ("run", "config.json"):
-        form = bk.RunForm()
-        form.source.value = str(tmp_path / place)
-        form.read.click()
-        assert form.found.value == ""
-        assert form.config == config
-        assert form.rows["concurrency"].input.value == "3"
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -325,3 +271,61 @@ def test_a_pasted_key_is_held_and_does_not_stay_where_it_was_pasted() -> None:
     assert form.config.endpoint.key({}) == "sk-pasted"
     assert form.source.value == ""
     assert not form.source.trait_metadata("value", "echo_update")
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+
+
+def test_start_says_why_not_while_the_data_set_or_the_tokenizer_is_not_there(tmp_path: Path) -> None:
+    async def use() -> None:
+        form = bk.RunForm()
+        typed(form, url=URL, dataset=str(tmp_path / "no.csv"))
+        await until(lambda: form.start_button.disabled)
+        assert "no.csv" in form.reason.value
+        typed(form, dataset="")
+        await until(lambda: not form.start_button.disabled)
+        typed(form, tokenizer=str(tmp_path / "no-tokenizer"))
+        await until(lambda: form.start_button.disabled)
+        assert "no-tokenizer" in form.reason.value
+        assert 'role="alert"' in form.reason.value
+        (tmp_path / "no.csv").write_text("prompt\ntea\n")
+        typed(form, tokenizer="embedded", dataset=str(tmp_path / "no.csv"))
+        await until(lambda: not form.start_button.disabled)
+
+    asyncio.run(asyncio.wait_for(use(), 60))
+
+
+def test_two_forms_at_once_both_say_so() -> None:
+    async def use(one: bk.RunForm, other: bk.RunForm) -> None:
+        await until(lambda: not in_progress())  # the runs of other tests have ended
+        for form in (one, other):
+            form.start_button.click()
+            await until(lambda form=form: form.live is not None)  # type: ignore[misc]
+        await until(lambda: "1 other run in this notebook is in progress" in one.reason.value)
+        assert "1 other run in this notebook is in progress" in other.reason.value
+        one.stop_button.click()
+        await until(lambda: one.run is not None and "other run" not in other.reason.value)
+        assert "1 other run" in one.reason.value
+        other.stop_button.click()
+        await until(lambda: other.run is not None and one.reason.value == "")
+
+    with bk.emulator.serve(ttft_ms=600_000) as server:
+        forms = bk.RunForm(), bk.RunForm()
+        for form in forms:
+            typed(form, url=server.url, scenarios="D(20,5)", concurrency="1")
+        asyncio.run(asyncio.wait_for(use(*forms), 120))
+
+
+def test_a_preflight_that_fails_looks_different_from_one_that_succeeds() -> None:
+    form = bk.RunForm()
+    typed(form, url=URL)
+    asyncio.run(form._preflight())
+    assert "✗" in form.found.value
+    assert form.found.value.lstrip().startswith('<p role="alert" class="bk-wrong"')
+    with bk.emulator.serve(ttft_ms=1, itl_ms=1) as server:
+        typed(form, url=server.url)
+        asyncio.run(form._preflight())
+    assert "✓ The endpoint answers" in form.found.value
+    assert "bk-wrong" not in form.found.value

@@ -20,6 +20,7 @@ from concurrent.futures import Future
 
 import polars as pl
 
+from .analysis.saved_summary import save_summary
 from .analysis.summary import readable, summarise
 from .config.run_config import RunConfig
 from .core.errors import ConfigError
@@ -61,6 +62,8 @@ class LiveRun:
                 manifest = self._controller.manifest
                 manifest.metadata.ended_at = time.time()
                 self._folder.write_run(manifest)
+                if self._folder.durable:
+                    save_summary(self._folder)
             run = Run(FolderSource(self._folder))
             _last[:] = [run]
             self._future.set_result(run)

@@ -35,7 +35,12 @@ def once(make: Callable[[RunData], T]) -> Callable[[RunData], T]:
 
 @once
 def _figures(run: RunData) -> list[dict[str, object]]:
-    found = summaries.figures_of(run.rows, run.chunks, run.config.slo, run.manifest.levels)
+    return figures_by_level(run, run.chunks)
+
+
+def figures_by_level(run: RunData, chunks: pl.LazyFrame | None) -> list[dict[str, object]]:
+    """The figures of each (scenario, load, level) by name, costs among them; without `chunks` inter-token latencies are null."""
+    found = summaries.figures_of(run.rows, chunks, run.config.slo, run.manifest.levels)
     cost.add_costs(found, run)
     return found
 

@@ -1,7 +1,8 @@
 """Many saved runs as one data set: a folder, here or in a bucket, with one folder per run.
 
-The frame is lazy. Only `run.json` of each run is read until a query needs a figure, and the chunks of a run only if a query
-needs gaps between them. A query that filters on dates or on the configuration is cheap over thousands of runs.
+The frame is lazy. Only `run.json` of each run is read until a figure is asked for, then `summary.json`. The rows of a run are read
+only if it has no such file, and its chunks only for a figure of the gaps between them. A query that filters on dates or on the
+configuration is cheap over thousands of runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..config.scenarios import parse_scenario
 from ..config.tasks import TASKS
 from ..core.errors import BasetenkitError
 from ..core.frames import ColumnTypes
-from ..core.types import NewRow
+from ..core.types import NewRow, Row
 from ..results.manifest import Manifest
 from ..results.schema import LEVEL
 from ..results.store import RUN_FILE
@@ -40,6 +41,7 @@ _ABOUT = {
     "run": pl.String(), "started_at": pl.Datetime("us", "UTC"), "complete": pl.Boolean(), "version": pl.String(),
     "salt": pl.String(), "problem": pl.String(),
 }  # fmt: skip
+_AT = "its place"
 _BATCH = {"batch_size": pl.Int64()}  # of the level; the config has those of all levels
 
 _DESCRIPTION = {*_ABOUT, *_ENDPOINT, *_CONFIG, *_BATCH, *LEVEL}
@@ -87,22 +89,31 @@ class _Query:
     def judged(self) -> set[str]:
         return set() if self.predicate is None else set(self.predicate.meta.root_names())
 
-    def of(self, runs: SavedRuns, some: Sequence[SavedRun]) -> Iterator[pl.DataFrame]:
-        """The rows of each of some runs. What a run's description alone excludes is left out before a figure of it is made."""
-        figures = self.asked - _DESCRIPTION
-        frames = [_described(run, self.schema) for run in some]
+    def of(self, runs: SavedRuns, some: Sequence[SavedRun]) -> pl.DataFrame:
+        """The rows of some runs. What a run's description alone excludes is left out before a figure of it is made."""
+        rows = [row for run in some for row in _described(run, self.schema)]
         if not self.judged - _DESCRIPTION:
-            frames = [self._kept(frame) for frame in frames]
-        if figures:
-            chunks = any(name.startswith("itl_s") for name in figures)
-            needed = [run for run, frame in zip(some, frames, strict=True) if frame["problem"].null_count()]
-            runs.prepare(needed, chunks)
-            frames = [
-                _with_figures(run, frame, chunks) if frame["problem"].null_count() else frame
-                for run, frame in zip(some, frames, strict=True)
-            ]
-            runs.release(needed)
-        yield from (self._kept(frame).select(self.names) for frame in frames)
+            kept = self._kept(self._frame(rows).with_row_index(_AT))[_AT]
+            rows = [rows[at] for at in kept]
+        if self.asked - _DESCRIPTION:
+            rows = self._with_figures(runs, some, rows)
+        return self._kept(self._frame(rows)).select(self.names)
+
+    def _with_figures(self, runs: SavedRuns, some: Sequence[SavedRun], rows: list[NewRow]) -> list[NewRow]:
+        chunks = any(name.startswith("itl_s") for name in self.asked)
+        of_run: dict[str, list[NewRow]] = {}
+        for row in rows:
+            of_run.setdefault(row["run"], []).append(row)
+        needed = [run for run in some if any(row.get("problem") is None for row in of_run.get(run.name, ()))]
+        runs.prepare(needed, chunks)
+        for run in needed:
+            of_run[run.name] = _with_figures(run, of_run[run.name], chunks)
+        runs.release(needed)
+        return [row for found in of_run.values() for row in found]
+
+    def _frame(self, rows: Sequence[Row]) -> pl.DataFrame:
+        schema = {name: dtype for name, dtype in self.schema.items() if name in self.asked}
+        return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema, strict=False)
 
     def _kept(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame if self.predicate is None else frame.filter(self.predicate)
@@ -130,24 +141,25 @@ def _rows(runs: SavedRuns, query: _Query, most: int | None) -> Iterator[pl.DataF
     by_date = sorted(runs.found(), key=lambda run: (run.started_at is None, run.started_at or 0.0))
     at_once = AT_ONCE if most is None else min(most, AT_ONCE)
     for start in range(0, len(by_date), max(at_once, 1)):
-        yield from query.of(runs, by_date[start : start + max(at_once, 1)])
+        yield query.of(runs, by_date[start : start + max(at_once, 1)])
 
 
-def _described(saved: SavedRun, schema: ColumnTypes) -> pl.DataFrame:
+def _described(saved: SavedRun, schema: ColumnTypes) -> list[NewRow]:
     """A row per (scenario, load, level) with what run.json says and no figure; or one row that says what is wrong."""
     run = saved.run
     if run is None:
-        return _problem(saved, saved.problem, schema)
+        return [_problem(saved, saved.problem)]
     try:
         about = _about(saved.name, run.manifest)
         levels = dict.fromkeys(entry.key for entry in run.manifest.levels)
         if not levels:
-            return _problem(saved, f"{saved.name}/{RUN_FILE} has no level", schema)
+            return [_problem(saved, f"{saved.name}/{RUN_FILE} has no level")]
         rows = [about | _batch(run.manifest.config, key.scenario) | key.columns for key in levels]
-        return pl.DataFrame([{k: row.get(k) for k in schema} for row in rows], schema=dict(schema), strict=False)
+        described = {name: dtype for name, dtype in schema.items() if name in _DESCRIPTION}
+        return pl.DataFrame([{k: row.get(k) for k in described} for row in rows], described, strict=False).to_dicts()
     except (BasetenkitError, KeyError, TypeError, ValueError, AttributeError, pl.exceptions.PolarsError) as error:
         what = str(error) if isinstance(error, BasetenkitError) else f"run.json is damaged ({error!r})"
-        return _problem(saved, what, schema)
+        return [_problem(saved, what)]
 
 
 def _batch(config: Mapping[str, Any], scenario: str) -> dict[str, int | None]:
@@ -160,9 +172,8 @@ def _batch(config: Mapping[str, Any], scenario: str) -> dict[str, int | None]:
     return {"batch_size": sizes.pop() if len(sizes) == 1 else None}
 
 
-def _problem(run: SavedRun, what: str, schema: ColumnTypes) -> pl.DataFrame:
-    row = {"run": run.name, "problem": what}
-    return pl.DataFrame([{k: row.get(k) for k in schema}], schema=dict(schema))
+def _problem(run: SavedRun, what: str) -> NewRow:
+    return {"run": run.name, "problem": what}
 
 
 def _about(name: str, manifest: Manifest) -> NewRow:
@@ -183,15 +194,15 @@ def _about(name: str, manifest: Manifest) -> NewRow:
     return out
 
 
-def _with_figures(run: SavedRun, described: pl.DataFrame, chunks: bool) -> pl.DataFrame:
+def _with_figures(run: SavedRun, described: list[NewRow], chunks: bool) -> list[NewRow]:
     """The described levels with their figures; null if a level has no rows."""
     try:
-        figures, left_out = run.summary(chunks)
+        figures, left_out = run.figures(chunks)
     except (pl.exceptions.PolarsError, OSError) as error:
-        return _problem(run, f"its rows cannot be read: {error}", described.schema)
-    if left_out:
-        described = described.with_columns(
-            complete=pl.lit(False), problem=pl.lit(f"left out, for it cannot be read: {', '.join(left_out)}")
-        )
-    bare = described.drop([c for c in figures.columns if c not in LEVEL])
-    return bare.join(figures, on=LEVEL, how="left", maintain_order="left").select(described.columns)
+        return [_problem(run, f"its rows cannot be read: {error}")]
+    by_level = {tuple(row.get(name) for name in LEVEL): row for row in figures}
+    wrong = {"complete": False, "problem": f"left out, for it cannot be read: {', '.join(left_out)}"}
+    return [
+        {**by_level.get(tuple(row[name] for name in LEVEL), {}), **row, **(wrong if left_out else {})}
+        for row in described
+    ]

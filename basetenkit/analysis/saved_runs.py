@@ -14,22 +14,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import polars as pl
-
 from ..config.coercions import as_path
 from ..core.errors import BasetenkitError, StoreError
+from ..core.types import Row
 from ..results.bucket_run import parts_of
 from ..results.run_data import FolderSource, RunData
 from ..results.store import RUN_FILE, RunFolder
 from ..storage.address import Storage, as_place
 from ..storage.bucket import Bucket, Item
-from .cost import add_costs
+from .figures import figures_by_level
 from .noise_floor import FILE as NOISE_FILE
-from .summary import as_summary, figures_of
+from .saved_summary import KINDS, SUMMARY_FILE, read_summary, sizes_in
 
 KEPT = 10_000
 Key = tuple[object, ...]
-_made: OrderedDict[Key, tuple[pl.DataFrame, list[str]]] = OrderedDict()
+_made: OrderedDict[Key, tuple[list[Row], list[str]]] = OrderedDict()
 
 
 class SavedRun:
@@ -58,18 +57,32 @@ class SavedRun:
         stats = [(file, file.stat()) for file in files]
         return (folder.path.resolve(), chunks, *((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats))
 
-    def summary(self, chunks: bool) -> tuple[pl.DataFrame, list[str]]:
-        """The summary, and the files that it leaves out; without `chunks` its inter-token latencies are null, and it costs a tenth.
-        It is made once in a process, as long as the run's files stay as they are."""
+    def figures(self, chunks: bool) -> tuple[list[Row], list[str]]:
+        """The figures of each level, and the files that they leave out: those that were saved with the run, or else made of its
+        rows, once in a process as long as the run's files stay as they are. Without `chunks` inter-token latencies may be null;
+        that costs a tenth."""
         key = self.key(chunks)
         if key not in _made:
-            run = RunData(FolderSource(self.folder))
-            found = figures_of(run.rows, run.chunks if chunks else None, run.config.slo, run.manifest.levels)
-            add_costs(found, run)
-            _made[key] = as_summary(found), run.left_out
+            _made[key] = self.saved() or self._of_rows(chunks)
             while len(_made) > KEPT:
                 _made.popitem(last=False)
         return _made[key]
+
+    def sizes(self) -> dict[str, int]:
+        """The files that figures are made of, by their names in the run, with their sizes in bytes."""
+        return sizes_in(self.folder)
+
+    def saved(self) -> tuple[list[Row], list[str]] | None:
+        """The figures that were saved with the run, if they are of the rows that it has now."""
+        if self.run is None:
+            return None
+        rows = read_summary(self.folder.path / SUMMARY_FILE, self.run.manifest, self.sizes())
+        return None if rows is None else (rows, [])
+
+    def _of_rows(self, chunks: bool) -> tuple[list[Row], list[str]]:
+        run = RunData(FolderSource(self.folder))
+        found: list[Row] = [*figures_by_level(run, run.chunks if chunks else None)]
+        return found, run.left_out
 
 
 class SavedRuns(Protocol):
@@ -144,7 +157,15 @@ class _InBucket(SavedRun):
         return (self.name, chunks, *((name, self.folder.items[name].e_tag) for name in wanted))
 
     def wanted(self, chunks: bool) -> list[str]:
-        return parts_of(list(self.folder.items), ["requests", "chunks"] if chunks else ["requests"])
+        return parts_of(list(self.folder.items), list(KINDS) if chunks else ["requests"])
+
+    def sizes(self) -> dict[str, int]:
+        return {name: self.folder.items[name].size for name in self.wanted(chunks=True)}
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether there is a saved summary; here it may be of other rows."""
+        return SUMMARY_FILE in self.folder.items
 
 
 class BucketRuns:
@@ -175,7 +196,11 @@ class BucketRuns:
 
     def prepare(self, runs: Sequence[SavedRun], chunks: bool) -> None:
         missing = [run for run in runs if isinstance(run, _InBucket) and run.key(chunks) not in _made]
-        within = [f"{run.folder.storage.path}/{part}" for run in missing for part in run.wanted(chunks)]
+        self._fetch((run, [SUMMARY_FILE]) for run in missing if run.has_summary)
+        self._fetch((run, run.wanted(chunks)) for run in missing if run.saved() is None)
+
+    def _fetch(self, wanted: Iterable[tuple[_InBucket, list[str]]]) -> None:
+        within = [f"{run.folder.storage.path}/{name}" for run, names in wanted for name in names]
         self._bucket.fetch([name.removeprefix(self._storage.path).lstrip("/") for name in within], self._here)
 
     def release(self, runs: Sequence[SavedRun]) -> None:

@@ -4,6 +4,7 @@
     levels/000/requests-00001.parquet    rows of level 0, a part a second; one part once the level is done
     levels/000/chunks-00001.parquet      its output chunks
     levels/000/exchanges-00001.parquet   raw bytes with their arrival times, where `capture` kept them
+    summary.json                     its figures, for a history of many runs; not needed
     aside/                           rows of levels that were begun and done again
     lock                             held by the writer
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,11 @@ def test_a_history_is_the_same_from_a_bucket_and_from_a_folder_and_takes_one_lis
     assert [name for method, name in bucket_store.log if method == "GET" and "list-type" not in name] == []
 
 
+def test_a_run_leaves_its_figures_beside_its_rows(runs: Path) -> None:
+    kept = json.loads((runs / "day" / "r0" / "summary.json").read_bytes())
+    assert kept["rows"] == bk.load(runs / "day" / "r0").summary_wide.to_dicts()
+
+
 def test_only_what_is_asked_for_is_fetched(bucket_store: Store, runs: Path) -> None:
     put(bucket_store, runs)
     there = bk.history("s3://bkt/all")
@@ -81,8 +87,13 @@ def test_only_what_is_asked_for_is_fetched(bucket_store: Store, runs: Path) -> N
     one = pl.col("max_requests") == 11
     assert there.filter(one).select("ttft_s_p50").collect().height == 2
     gets = [name for method, name in bucket_store.log if method == "GET" and "list-type" not in name]
+    assert gets == ["all/day/r1/summary.json"]
+    del bucket_store.buckets["bkt"]["all/day/r2/summary.json"]  # as of a run that an earlier version saved
+    bucket_store.log.clear()
+    there.filter(pl.col("max_requests") == 12).select("ttft_s_p50").collect()
+    gets = [name for method, name in bucket_store.log if method == "GET" and "list-type" not in name]
     assert gets
-    assert all(name.startswith("all/day/r1/levels/") and "/requests-" in name for name in gets)
+    assert all(name.startswith("all/day/r2/levels/") and "/requests-" in name for name in gets)
 
 
 def test_a_run_that_changes_in_the_bucket_is_seen_again(bucket_store: Store, runs: Path) -> None:
@@ -107,8 +118,12 @@ def test_everything_that_takes_runs_takes_their_addresses(bucket_store: Store, r
     assert bk.judge(last, baseline=first, history="s3://bkt/all").gates
     assert bk.compare(first, last).frame.height
     assert bk.report(first, tmp_path / "r.html").read_bytes().startswith(b"<!doctype html>")
-    with pytest.raises(bk.errors.ConfigError, match="write the report to a file on this machine"):
-        bk.report(first, "s3://bkt/reports/r.html")
+    for name in ("r.html", "r.xlsx", "r.csv"):
+        assert str(bk.report(first, f"s3://bkt/reports/{name}")) == f"s3://bkt/reports/{name}"
+    assert bucket_store.buckets["bkt"]["reports/r.html"].content == (tmp_path / "r.html").read_bytes()
+    assert bucket_store.buckets["bkt"]["reports/r.xlsx"].content.startswith(b"PK")
+    with pytest.raises(bk.errors.StoreError, match=r"s3://other/r[.]html: there is no such bucket"):
+        bk.report(first, "s3://other/r.html")
 
 
 def test_a_history_that_is_not_there_or_cannot_be_read_is_one_sentence(bucket_store: Store, runs: Path) -> None:

@@ -24,6 +24,9 @@ from ..core.progress import plain
 from ..core.types import JsonObject
 from ..interop.genai_bench.flags import upload_from_command
 from ..interop.genai_bench.uploads import UPLOAD
+from ..interop.github_releases import Release, upload_run
+from ..results.store import RUN_FILE
+from ..storage.address import Storage
 from . import saved
 from .capacity import capacity
 from .console import GATES, AsJson, Goodput, OnCluster, Pricing, Quiet, Yes, print_json, print_table
@@ -34,11 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..config.run_config import RunConfig
-    from ..storage.address import Storage
 
 UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True}
 MEASURE, SAVED, HELP = "Measure", "Saved runs", "Tools"
 KEPT = "Where to save"
+TWO_PLACES = (
+    "--save-to is the complete path of the run's folder: give it, or genai-bench's --experiment-... and --upload-results, "
+    "not both"
+)
 app = typer.Typer(
     help="Measure language-model endpoints: Baseten's and any OpenAI-compatible one.",
     epilog="Exit codes: 0 success; 1 a gate failed; 2 wrong usage or configuration; 130 interrupted, finished results are saved. "
@@ -114,7 +120,7 @@ def benchmark(
     data      --dataset-path --dataset-config --dataset-prompt-column --dataset-image-column
     load      --num-concurrency --qps-level --distribution --batch-size --num-workers
     limits    --max-requests-per-run --max-time-per-run (minutes) --warmup-ratio
-    bucket    --upload-results --storage-provider --storage-bucket --storage-prefix
+    upload    --upload-results --storage-provider --storage-bucket --storage-prefix --github-owner --github-repo
 
     \b
     For example:
@@ -126,18 +132,26 @@ def benchmark(
     Without --save-to, the run is saved in runs/, named after its start time.
     """
     if save_to and (experiment_base_dir or experiment_folder_name or UPLOAD in ctx.args):
-        raise ConfigError(
-            "--save-to is the complete path of the run's folder: give it, or genai-bench's --experiment-... "
-            "and --upload-results, not both"
-        )
-    config, storage = _config(ctx.args, quiet, price)
+        raise ConfigError(TWO_PLACES)
+    config, target = _config(ctx.args, quiet, price)
     config = config.with_(slo=limits(slo)) if slo else config
-    folder = save_to or new_folder(storage or experiment_base_dir, experiment_folder_name)
+    folder = save_to or new_folder(
+        target if isinstance(target, Storage) else experiment_base_dir, experiment_folder_name
+    )
     left = _left_open(ctx.args, config)
     code = measure(
         config, folder, goodput=goodput, as_json=as_json, quiet=quiet, yes=yes, chosen_for_you=left, cluster=cluster
     )
+    _upload(folder, target, quiet)
     raise typer.Exit(code)
+
+
+def _upload(folder: Path | Storage, release: Storage | Release | None, quiet: bool) -> None:
+    """Uploads a run to a release of GitHub, if it was agreed to; a bucket has it already."""
+    if isinstance(release, Release) and isinstance(folder, Path) and (folder / RUN_FILE).is_file():
+        names = upload_run(folder, release)
+        if not quiet:
+            sys.stderr.write(f"basetenkit: uploaded {' and '.join(names)} to {release}\n")
 
 
 def _left_open(words: list[str], config: RunConfig) -> str:
@@ -152,14 +166,14 @@ def _left_open(words: list[str], config: RunConfig) -> str:
     return f"{' and '.join(open_yet)}: not given, so genai-bench's defaults apply: {levels}"
 
 
-def _config(words: list[str], quiet: bool, price: Sequence[str] | None) -> tuple[RunConfig, Storage | None]:
-    """The config of genai-bench's flags, with its price, and the bucket to upload to; warnings go to standard error."""
+def _config(words: list[str], quiet: bool, price: Sequence[str] | None) -> tuple[RunConfig, Storage | Release | None]:
+    """The config of genai-bench's flags, with its price, and where to upload to; warnings go to standard error."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
-        command, storage = upload_from_command(shlex.join(["genai-bench", "benchmark", *words]))
+        command, target = upload_from_command(shlex.join(["genai-bench", "benchmark", *words]))
         config = bk.config_from_command(command).with_whole_url()
     _say(noted, quiet)
-    return config.with_(price=prices(price)) if price else config, storage
+    return config.with_(price=prices(price)) if price else config, target
 
 
 def _say(noted: list[warnings.WarningMessage], quiet: bool) -> None:

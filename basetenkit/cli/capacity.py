@@ -30,7 +30,7 @@ _Minutes = Annotated[float | None, _in("Budget in minutes. [default: 30]")]
 _Requests = Annotated[float | None, _in("Budget in requests.")]
 _Tokens = Annotated[float | None, _in("Budget in tokens.")]
 _Usd = Annotated[float | None, _in("Budget in US dollars; needs --price.")]
-_Save = Annotated[Path | None, _in("A folder; an unfinished search in it continues.")]
+_Save = Annotated[Path | None, _in("A folder, here or s3://, gs://, az://; a search in it continues.")]
 
 
 def capacity(

@@ -16,13 +16,14 @@ from typing import Any
 from ..analysis import figures
 from ..analysis.given import Given, as_run
 from ..config.loads import LevelKey
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, StoreError
 from ..reporting import charts
 from ..reporting.html import report
 from ..results.run_data import RunData
 
 CHARTS = ("latency_ecdf", "serving_curve", "outcome_bars")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]+")
+_USER = re.compile(r"://[^/@\s]*@")  # of an address with a password
 _PARAM_LENGTH = 500  # characters that MLflow takes
 
 
@@ -58,7 +59,7 @@ def log_run(run: Given, to: str | Callable[[RunRecord], None], *, name: str | No
     Raises
     ------
     ConfigError : `to` is none of these, or its package is not installed.
-    StoreError : the folder is not a saved run.
+    StoreError : the folder is not a saved run, or the tracker did not take it.
 
     Examples
     --------
@@ -82,7 +83,21 @@ def _sender(to: str | Callable[[RunRecord], None], options: dict[str, Any]) -> C
         tracker = import_module(to)
     except ImportError:
         raise ConfigError(f"log_run: the package {to} is not installed: pip install {to}") from None
-    return lambda record: senders[to](tracker, record, options)
+
+    def send(record: RunRecord) -> None:
+        try:
+            senders[to](tracker, record, options)
+        except Exception as error:  # any of a package that is not ours
+            raise StoreError(
+                f"{to} did not take the run {record.name} ({_first_line(error)}); the run itself is unchanged: call again"
+            ) from error
+
+    return send
+
+
+def _first_line(error: Exception) -> str:
+    text = _USER.sub("://", str(error).strip().partition("\n")[0])[:300].rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def record_of(run: RunData, folder: Path, name: str | None = None) -> RunRecord:

@@ -6,17 +6,25 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from ..interop.genai_bench.flags import config_from_command, upload_from_command
+from ..interop.github_releases import Release, upload_run
 from ..runs import Run
 from ..session import run_sync
 
 
 def genai_bench(line: str, cell: str | None = None) -> Run:
-    """Runs the command to its end and gives the Run. ConfigError before anything is sent."""
-    command, storage = upload_from_command(line if cell is None else f"{line}\n{cell}")
-    return run_sync(config_from_command(command), save_to=storage and storage / time.strftime("%Y%m%d-%H%M%S"))
+    """Runs the command to its end and gives the Run. ConfigError before anything is sent; StoreError if the
+    run is measured and GitHub does not take it."""
+    command, target = upload_from_command(line if cell is None else f"{line}\n{cell}")
+    name, config = time.strftime("%Y%m%d-%H%M%S"), config_from_command(command)
+    if not isinstance(target, Release):
+        return run_sync(config, save_to=target and target / name)
+    run = run_sync(config, save_to=Path("runs", name))
+    upload_run(Path("runs", name), target)
+    return run
 
 
 def register(shell: Any) -> None:

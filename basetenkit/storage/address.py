@@ -33,7 +33,7 @@ _OPTIONS = {
 SECRETS = ("access_key_id", "secret_access_key", "session_token", "account_key", "sas_token", "connection_string")
 _STORES = {S3: "S3", GS: "Google Cloud Storage", AZ: "Azure Blob Storage"}
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])", re.I)  # pathlib makes one slash of two
-_LOCAL = ("127.0.0.1", "localhost", "::1")
+LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class Storage:
@@ -197,7 +197,7 @@ def _check_endpoint(endpoint: str) -> None:
         raise ConfigError("Storage: endpoint must hold no user and no query; credentials have options of their own")
     if (
         parts.scheme == "http"
-        and parts.hostname not in _LOCAL
+        and parts.hostname not in LOCAL
         and os.environ.get("AWS_ALLOW_HTTP", "").lower() != "true"
     ):
         raise ConfigError(

@@ -22,6 +22,7 @@ from ...config.tasks import TASKS
 from ...core.errors import ConfigError, Location
 from ...core.notes import note
 from ...storage.address import Storage
+from ..github_releases import Release
 from . import uploads
 from .refused import refusal
 from .shell import split
@@ -120,8 +121,9 @@ def config_from_command(text: str) -> RunConfig:
         raise type(error)(errors=[(_by_flag(at), said) for at, said in error.errors]) from None
 
 
-def upload_from_command(text: str) -> tuple[str, Storage | None]:
-    """The command without its flags for uploading, and the folder of the bucket that they name; None if it uploads nothing."""
+def upload_from_command(text: str) -> tuple[str, Storage | Release | None]:
+    """The command without its flags for uploading, and the folder of the bucket, or the GitHub release, that they name; None if it
+    uploads nothing."""
     words = _words(text)
     kept: list[str] = []
     rest = list(words)

@@ -26,7 +26,7 @@ OURS = {  # the names of `basetenkit run`
 }
 FAMILIES = {
     "--storage-": "--upload-results with --storage-provider, --storage-bucket, --storage-prefix",
-    "--github-": "run.save(folder), and gh release upload",
+    "--github-": "--upload-results with --storage-provider github, --github-owner, --github-repo",
     "--aws-": "an OpenAI-compatible URL in --api-base",
     "--azure-": "an OpenAI-compatible URL in --api-base",
     "--gcp-": "an OpenAI-compatible URL in --api-base",

@@ -11,6 +11,7 @@ import basetenkit as bk
 from basetenkit.cli.app import app
 from basetenkit.interop.genai_bench.flags import upload_from_command
 from basetenkit.interop.genai_bench.shell import split
+from basetenkit.interop.github_releases import Release
 from basetenkit.notebook.magic import genai_bench
 
 from ...storage.bucket_server import Store
@@ -28,7 +29,7 @@ def server() -> Iterator[Any]:
         yield server
 
 
-def storage(flags: str) -> bk.Storage | None:
+def storage(flags: str) -> bk.Storage | Release | None:
     return upload_from_command(BASE + flags)[1]
 
 
@@ -68,8 +69,8 @@ def test_without_upload_results_nothing_is_uploaded(flags: str) -> None:
     [
         ("--upload-results --storage-provider aws", "needs --storage-bucket"),
         (
-            "--upload-results --storage-provider github --storage-bucket b",
-            "'github' is not supported; .*gh release upload",
+            "--upload-results --storage-provider github --storage-bucket v1 --github-owner team/results",
+            "needs --github-token, or GITHUB_TOKEN",
         ),
         ("--upload-results --storage-bucket b", "of OCI the S3-compatible address is used: give --namespace"),
         (
@@ -88,9 +89,18 @@ def test_a_secret_on_the_command_line_is_taken_and_warned_of_and_shown_nowhere()
     secret = "--storage-aws-access-key-id AK --storage-aws-secret-access-key pl4nted"
     with pytest.warns(UserWarning, match=r"--storage-aws-secret-access-key: other users .* set AWS_SECRET_ACCESS_KEY"):
         command, place = upload_from_command(f"{BASE}{AWS} {secret}")
-    assert place is not None
+    assert isinstance(place, bk.Storage)
     assert place.option("secret_access_key") == "pl4nted"
     assert "pl4nted" not in repr(place) + command + bk.config_from_command(command).model_dump_json()
+
+
+def test_the_flags_of_github_name_a_release() -> None:
+    flags = (
+        "--upload-results --storage-provider github --storage-bucket v1 --github-owner team/results --github-token hush"
+    )
+    with pytest.warns(UserWarning, match="set GITHUB_TOKEN instead"):
+        release = storage(flags)
+    assert repr(release) == "Release(owner='team', repo='results', tag='v1', prefix='')"
 
 
 def test_a_config_alone_says_that_it_uploads_nothing() -> None:
@@ -98,27 +108,39 @@ def test_a_config_alone_says_that_it_uploads_nothing() -> None:
         bk.config_from_command(f"{BASE}{AWS}")
 
 
-@pytest.mark.parametrize(
+COMMANDS = pytest.mark.parametrize(
     ("command", "path"), [(CHAT, "url"), (PROMPT, "prompt_url"), (WHOLE, "prompt_url"), (IMAGES, "url")], ids="abcd"
 )
-@pytest.mark.baseten("commands")
-def test_the_command_lines_of_basetens_page_upload_their_run(
-    bucket_store: Store, server: Any, tmp_path: Path, command: str, path: str
-) -> None:
-    words = split(command.format(url=getattr(server, path), folder=tmp_path))[2:] + split(AWS)
-    small = {"--max-requests-per-run": "4", "--num-concurrency": "2", "--traffic-scenario": "D(20,5)"}
-    given = {"--model-tokenizer": "embedded", **small}
+
+
+def small(command: str, url: str, folder: Path, flags: str) -> list[str]:
+    """The words after `basetenkit` of a command of Baseten's page, with flags added, at a load that takes no time."""
+    words = split(command.format(url=url, folder=folder))[2:] + split(flags)
+    given = {
+        "--model-tokenizer": "embedded",
+        "--max-requests-per-run": "4",
+        "--num-concurrency": "2",
+        "--traffic-scenario": "D(20,5)",
+    }
     if "--dataset-path" in words:
         from PIL import Image
 
-        Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+        Image.new("RGB", (8, 8)).save(folder / "a.png")
         given |= {"--traffic-scenario": "dataset"}
     for flag, value in given.items():
         if flag in words:
             words[words.index(flag) + 1] = value
         else:
             words += [flag, value]
-    done = CliRunner().invoke(app, ["benchmark", *words, "--experiment-folder-name", "first", "--quiet"])
+    return ["benchmark", *words, "--experiment-folder-name", "first", "--quiet"]
+
+
+@COMMANDS
+@pytest.mark.baseten("commands")
+def test_the_command_lines_of_basetens_page_upload_their_run(
+    bucket_store: Store, server: Any, tmp_path: Path, command: str, path: str
+) -> None:
+    done = CliRunner().invoke(app, small(command, getattr(server, path), tmp_path, AWS))
     assert done.exit_code == 0, done.output
     run = bk.load("s3://bkt/team/runs/first")
     assert run.complete

@@ -21,7 +21,13 @@ from .real import servers
 
 CHROMIUM = os.environ.get("BASETENKIT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 BROWSER = "needs Chromium: `apt-get install chromium`, or set BASETENKIT_CHROMIUM to where it is"
-NEEDED = {"test_genai_bench.py": ("genai-bench",), "test_hub_data.py": ("datasets",)}
+NEEDED = {
+    "test_genai_bench.py": ("genai-bench",),
+    "test_hub_data.py": ("datasets",),
+    "test_s3.py": ("moto",),
+    "test_azure.py": ("azurite",),
+    "test_trackers.py": ("trackers",),
+}
 REAL = f"needs the real model servers: `{servers.HOW}`"
 # What plain `pytest` leaves out: it runs in CI, where the marker is named with -m, and where its file or folder is named.
 LEFT_OUT = ("browser", "real", "thorough")
@@ -93,7 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     missing = {"browser": BROWSER} if CHROMIUM is None else {}
     if not may_open_raw_sockets():
         missing["raw"] = "needs a raw socket: run as root, or with CAP_NET_RAW"
-    there = {name: servers.installed(name) for name in ("truss", "llama", "genai-bench", "datasets")}
+    there = {name: servers.installed(name) for name in servers.NAMES}
     for item in items:
         for marker in LEFT_OUT:
             if item.get_closest_marker(marker) and marker not in config.option.markexpr and not named(item):

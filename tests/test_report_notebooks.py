@@ -15,9 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+import basetenkit as bk
+
 from .analysis.frames import rows
 from .analysis.saved import save
 from .papers import NOTEBOOKS, Papers, charts, shown
+from .storage.bucket_server import SECRET, Store
+from .storage.conftest import bucket_store
+
+__all__ = ["bucket_store"]
 
 
 def known(folder: Path, slower: float = 1.0, at: float = 1.7e9, **columns: Any) -> Path:
@@ -81,6 +87,20 @@ def test_a_scheduled_run_is_judged_by_its_history(papers: Papers, tmp_path: Path
         assert "after the 6 runs before it" in said.evalue
     else:
         assert "GateError" not in shown(papers.run("07_scheduled_run", tmp_path, run_folder=str(run), by_history=True))
+
+
+def test_a_schedule_keeps_its_runs_and_its_baseline_in_a_bucket(bucket_store: Store, tmp_path: Path) -> None:
+    """As a scheduler does it: each time a new process, which knows the bucket from its environment and its parameters."""
+    for number in range(2):
+        after = ["-p", "baseline", "s3://bkt/runs/earlier", "-p", "tolerance", "50"] if number else []
+        code, last = by_command(tmp_path, "-p", "history", "s3://bkt/runs", "-p", "max_requests", "400", *after)
+        assert code == 0, last
+        if not number:
+            (name,) = {name.split("/")[1] for name in bucket_store.names()}
+            bk.load(f"s3://bkt/runs/{name}").save("s3://bkt/runs/earlier")
+    found = bk.history("s3://bkt/runs").select("run", "complete", "goodput").collect()
+    assert found["complete"].to_list() == [True, True, True]
+    assert SECRET not in (tmp_path / "out.ipynb").read_text()
 
 
 def test_a_baseline_that_is_no_run_is_told_before_anything_is_measured(papers: Papers, tmp_path: Path) -> None:

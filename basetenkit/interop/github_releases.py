@@ -1,7 +1,7 @@
 """A saved run as assets of a GitHub release: the run's folder as one zip file, and its report.
 
-The token comes from GITHUB_TOKEN or from whoever makes the Release. It is sent to GitHub's API and to the upload address that this
-names, and is in no file, repr or message.
+The token comes from GITHUB_TOKEN or from the caller that makes the Release. It is sent to GitHub's API and to the upload address
+that the API names, and is in no file, repr or message.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _ask(
     file: Path | None = None,
     **given: Any,
 ) -> JsonObject | None:
-    """One request, tried again while GitHub fails; its answer as JSON. `missing`: None where there is no such thing."""
+    """One request, tried again while GitHub fails; its answer as JSON. `missing`: a 404 gives None."""
     why = ""
     for attempt in range(TRIES):
         if attempt:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from ..analysis import figures
 from ..analysis.clock_error import BOUNDED, error_name
@@ -21,9 +21,10 @@ from ..analysis.verdict import verdict
 from ..core.errors import ConfigError, StoreError
 from ..core.tables import digits, html_table
 from ..core.types import NewRow, Row
+from ..results.documents import write_document
 from ..results.run_data import RunData
 from ..results.schema import LEVEL
-from ..storage.address import Storage, as_place
+from ..storage.address import Place, Storage, as_place
 from . import charts, comparison_report, workbook
 from .page import PagePicture, Section, document, pictured
 from .tables import answer_table, costs, latencies, overview, tokens
@@ -49,7 +50,11 @@ MORE: tuple[Drawing, ...] = (
 CHARTS = (*ANSWER, *SPREAD, *ENDS, *MORE)
 
 
-def report(run: Given | Compared, path: str | Path) -> Path:
+@overload
+def report(run: Given | Compared, path: Path) -> Path: ...
+@overload
+def report(run: Given | Compared, path: str | Storage) -> Path | Storage: ...
+def report(run: Given | Compared, path: Place) -> Path | Storage:
     """Write the report of a run or of a comparison, and return where it is.
 
     Parameters
@@ -57,7 +62,8 @@ def report(run: Given | Compared, path: str | Path) -> Path:
     run : a Run, the folder of a saved one, or what `compare` or `compare_endpoints` gives.
     path : `.html` (one file that opens offline, under 3 MB), `.xlsx` (of a run the sheets Overview, Summary, Metrics, Requests,
         Fates, Findings, Tokens, Config; of a comparison Overview and its frames) or `.csv` (the requests of a run, one row each, no
-        text that a spreadsheet takes for a formula). No secret is in any. An existing file is replaced as a whole.
+        text that a spreadsheet takes for a formula). No secret is in any. An existing file is replaced as a whole. It may be in a
+        bucket: `s3://bucket/reports/first.html`.
 
     Raises
     ------
@@ -68,11 +74,12 @@ def report(run: Given | Compared, path: str | Path) -> Path:
     suffix = Path(target.name).suffix.lower()
     if suffix not in MAKERS:
         raise ConfigError(f"report: {target.name!r} should end in {', '.join(MAKERS)}")
-    if isinstance(target, Storage):
-        raise ConfigError(f"report: {target} is in a bucket; write the report to a file on this machine")
     of_run, of_comparison = MAKERS[suffix]
     content = of_comparison(run) if isinstance(run, Compared) else of_run(as_run(run, "report"))
-    _write(target, content)
+    if isinstance(target, Storage):
+        write_document(target, content)
+    else:
+        _write(target, content)
     return target
 
 

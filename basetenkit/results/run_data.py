@@ -18,6 +18,7 @@ from typing import Protocol, Self
 import polars as pl
 
 from ..config.run_config import RunConfig
+from ..core.errors import StoreError
 from ..core.types import Exchange
 from ..storage.address import Place, Storage, as_place
 from . import migrations
@@ -124,6 +125,15 @@ class FrameSource:
                 folder.write_part(index, 1, kind, mine)
 
 
+def _collected(rows: pl.LazyFrame) -> pl.DataFrame:
+    """The rows; StoreError if a file is whole at its end and damaged before it."""
+    try:
+        return rows.collect()
+    except pl.exceptions.PolarsError as error:
+        first = str(error).strip().partition("\n")[0].rstrip(".")
+        raise StoreError(f"the rows of the run are damaged and cannot be read ({first})") from None
+
+
 class RunData:
     """A run's data. `window`: what of each level is measured; None keeps the column `in_window` as the source has it."""
 
@@ -182,14 +192,14 @@ class RunData:
     @cached_property
     def requests(self) -> pl.DataFrame:
         """One row per request sent, in the schema of `basetenkit.results.schema.SCHEMA`."""
-        return self._marked(self._source.scan("requests").collect()).select(list(SCHEMA))
+        return self._marked(_collected(self._source.scan("requests"))).select(list(SCHEMA))
 
     @cached_property
     def rows(self) -> pl.DataFrame:
         """The requests without their texts: of a long run half a gigabyte, which no figure needs."""
         if "requests" in self.__dict__:
             return self.requests.select(NO_TEXT)
-        return self._marked(self._source.scan("requests").drop(TEXTS).collect()).select(NO_TEXT)
+        return self._marked(_collected(self._source.scan("requests").drop(TEXTS))).select(NO_TEXT)
 
     def _marked(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows if self._window is None else mark_window(rows, self._window)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..core.errors import StoreError
 from .address import Storage
 from .opening import open_store
 from .troubles import BucketError, Trouble, is_of_bucket
@@ -121,7 +122,7 @@ class Bucket:
                 self._call(partial(one, name))
 
     def fetch(self, names: Iterable[str], into: Path) -> list[str]:
-        """Copies objects into a folder, AT_ONCE at a time; the names of those that are gone."""
+        """Copies objects into a folder, AT_ONCE at a time; the names of those that are gone. StoreError if the disk is full."""
 
         def one(name: str) -> str | None:
             content = self.get(name)
@@ -130,8 +131,14 @@ class Bucket:
             target = into.joinpath(*name.split("/"))
             target.parent.mkdir(parents=True, exist_ok=True)
             beside = target.with_name(f".{target.name}.new")
-            beside.write_bytes(content)
-            beside.replace(target)
+            try:
+                beside.write_bytes(content)
+                beside.replace(target)
+            except OSError as error:
+                why = error.strerror or error
+                raise StoreError(
+                    f"{self.storage} is read by way of {into}, which cannot be written ({why}); make room, or set TMPDIR"
+                ) from None
             return None
 
         with ThreadPoolExecutor(AT_ONCE) as pool:

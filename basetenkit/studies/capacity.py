@@ -19,7 +19,7 @@ import polars as pl
 from ..analysis.cost import spent
 from ..analysis.expected import mean_tokens
 from ..config.budget import Budget
-from ..config.coercions import as_path, from_json
+from ..config.coercions import from_json
 from ..config.loads import ClosedLoop, OpenLoop
 from ..config.plan import scenarios_of
 from ..config.run_config import RunConfig
@@ -29,11 +29,14 @@ from ..core.pending import awaited
 from ..core.progress import ProgressLine
 from ..core.types import JsonObject
 from ..execution.waiting import wait_for
+from ..results.documents import read_document, write_document
+from ..results.store import RUN_FILE
 from ..runs import Run
 from ..session import load as load_run
 from ..session import start
 from ..stats import capacity_search as cs
 from ..stats.capacity import Posterior
+from ..storage.address import Place, Storage, as_place
 from . import capacity_blocks as blocks
 from .capacity_result import Capacity, made
 
@@ -53,7 +56,7 @@ async def capacity(
     high: float | None = None,
     precision: float = 0.10,
     budget: Budget | Mapping[str, float] | None = None,
-    save_to: str | Path | None = None,
+    save_to: Place | None = None,
     certificate: bool = True,
 ) -> Capacity:
     """Finds the largest load at which at least `goodput` of all requests meet the SLO; await it in a cell.
@@ -68,7 +71,7 @@ async def capacity(
     precision : the search stops when the 97.5% quantile divided by the 2.5% quantile is below (1 + precision)**2, about 1.2 for
         0.10.
     budget : a Budget, or its fields; None: 30 minutes. The search exceeds it by at most one block.
-    save_to : a folder. The same call with the same folder continues with the block that was not finished.
+    save_to : a folder, here or in a bucket. The same call with the same folder continues with the block that was not finished.
     certificate : whether to test the low end, the load to plan with, in a last block.
 
     Returns
@@ -88,7 +91,7 @@ async def capacity(
     config, limits = _checked(config, slo, goodput, load, precision)
     spendable = _budget(budget, config)
     settings: JsonObject = {"goodput": goodput, "load": load, "low": low, "high": high, "precision": precision}
-    root = None if save_to is None else as_path(save_to, "capacity: save_to")
+    root = None if save_to is None else as_place(save_to, "capacity: save_to")
     state = _State.open(root, config, settings, limits)
     going = _Going(config, state, spendable, root)
     answer, history = await _search(going, state, settings, certificate)
@@ -172,13 +175,14 @@ class _State:
     begun: bool = False
 
     @classmethod
-    def open(cls, root: Path | None, config: RunConfig, settings: JsonObject, limits: JsonObject) -> _State:
+    def open(cls, root: Path | Storage | None, config: RunConfig, settings: JsonObject, limits: JsonObject) -> _State:
         """A new state, or the one that is saved in the folder. ConfigError if that is of another search."""
         about = {**settings, "slo": limits, "config": _of_config(config)}
-        if root is None or not (root / FILE).exists():
+        there = None if root is None else read_document(root / FILE)
+        if root is None or there is None:
             return cls(about, config.salt or secrets.token_hex(8))
         try:
-            saved = json.loads((root / FILE).read_text("utf-8"))
+            saved = json.loads(there)
         except ValueError as error:
             raise StoreError(f"{root / FILE} is damaged ({error}); give a new folder") from None
         differ = [name for name in about if about[name] != saved["about"].get(name)]
@@ -189,15 +193,12 @@ class _State:
             setattr(state, name, saved[name])
         return state
 
-    def save(self, root: Path | None) -> None:
+    def save(self, root: Path | Storage | None) -> None:
         if root is None:
             return
-        root.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in vars(self).items() if name != "records"}
         document = {"version": VERSION, **kept, "records": [record.saved() for record in self.records]}
-        part = root / f".{FILE}.part"
-        part.write_text(json.dumps(document, indent=1), "utf-8")
-        part.replace(root / FILE)
+        write_document(root / FILE, json.dumps(document, indent=1).encode())
 
 
 def _of_config(config: RunConfig) -> JsonObject:
@@ -209,7 +210,7 @@ def _of_config(config: RunConfig) -> JsonObject:
 class _Going:
     """A search on an endpoint while it goes on: performs blocks, and knows what was spent."""
 
-    def __init__(self, config: RunConfig, state: _State, budget: Budget, root: Path | None) -> None:
+    def __init__(self, config: RunConfig, state: _State, budget: Budget, root: Path | Storage | None) -> None:
         self._config, self._state, self._budget, self._root = config, state, budget, root
         self.runs: list[Run] = []
         self.line, self.shown = ProgressLine(), {"level": ""}
@@ -219,9 +220,10 @@ class _Going:
         self._usd_each = None if price is None or tokens is None else price.of_tokens(*tokens)
         self._usd_per_s = None if price is None else price.of_seconds(1)
         if root is not None:
-            self.runs = [load_run(self._folder(k)) for k in range(len(state.records)) if self._folder(k).exists()]
+            folders = [self._folder(k) for k in range(len(state.records))]
+            self.runs = [load_run(folder) for folder in folders if read_document(folder / RUN_FILE) is not None]
 
-    def _folder(self, index: int) -> Path:
+    def _folder(self, index: int) -> Path | Storage:
         assert self._root is not None
         return self._root / f"block-{index:03d}"
 

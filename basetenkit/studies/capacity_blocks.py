@@ -19,6 +19,7 @@ from ..runs import Run
 from ..session import LiveRun, start
 from ..stats import capacity_search as cs
 from ..stats.capacity import Evidence, evidence_of, growing
+from ..storage.address import Storage
 
 LOOK_S, JUDGE_EVERY = 0.05, 20  # how often a block is watched, and every how many looks its rows are judged
 REFUSED = (429, 503, 529)
@@ -79,7 +80,7 @@ class InFlight:
 
 
 async def perform(
-    config: RunConfig, ask: cs.Ask, goodput: float, folder: Path | None, watch: Watch
+    config: RunConfig, ask: cs.Ask, goodput: float, folder: Path | Storage | None, watch: Watch
 ) -> tuple[Run, bool]:
     """(the block's run, whether it was ended early). `config`: with the block's load and number of requests."""
     live, growth, looks, hopeless = start(config, save_to=folder), InFlight(), 0, False

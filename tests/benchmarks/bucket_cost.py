@@ -1,7 +1,7 @@
 """What saving to a bucket costs the load, beside saving to a folder: `python -m tests.benchmarks.bucket_cost`.
 
-Both runs send the same load to an embedded endpoint in a process of its own that notes when each request came and when each token
-was written. The store is that of our tests, in a process of its own on this machine. In turns, each run in a new process. It prints
+Both runs send the same load to an embedded endpoint in another process, which notes when each request came and when each token
+was written. The store is that of our tests, in another process on this machine. In turns, each run in a new process. It prints
 for each run: TTFT p50 and p99 less those of the truth, ms; CPU per token of the whole process from the start of the run, us; how
 long the call took before and after the load, s. Last the medians: CPU per token with a bucket over that with a folder, and both
 p99. The store and the endpoint use the same processors, so a machine of few cores makes it look worse than it is.

@@ -179,7 +179,7 @@ def test_a_run_saved_under_a_number_is_found_by_it(tmp_path: Path, monkeypatch: 
     assert bk.history(named).collect().height == 1
     assert bk.check_gates(run, baseline=named).gates
     run.save(5)  # type: ignore[arg-type]
-    assert bk.report(5, Path("r.csv")).read_text().count("\n") == 4  # type: ignore[arg-type]
+    assert bk.report(5, Path("r.csv")).read_text().count("\n") == 4  # type: ignore[call-overload]
     with pytest.raises(ConfigError, match="use -r"):
         bk.run_sync(small, save_to=1.5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="use -r"):

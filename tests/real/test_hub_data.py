@@ -43,7 +43,7 @@ except bk.errors.ConfigError as error:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("datasets")
-    done = servers.with_datasets(MAKE, str(home))
+    done = servers.beside("datasets", MAKE, str(home))
     assert done.returncode == 0, done.stderr
     return home
 
@@ -57,7 +57,7 @@ def server() -> Iterator[bk.emulator.Emulator]:
 def sent(server: bk.emulator.Emulator, **fields: Any) -> tuple[Any, list[Any]]:
     """(the outcomes, or the sentence of the error; the messages of each body that came)."""
     server.truth(reset=True)
-    done = servers.with_datasets(SEND, server.url, json.dumps(fields))
+    done = servers.beside("datasets", SEND, server.url, json.dumps(fields))
     assert done.returncode == 0, done.stderr
     bodies = [json.loads(seen["body"]) for seen in server.truth()["bodies"]]
     return json.loads(done.stdout.splitlines()[-1]), [body["messages"] for body in bodies]

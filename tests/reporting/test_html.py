@@ -156,7 +156,7 @@ def test_another_suffix_is_refused_in_a_sentence(name: str, tmp_path: Path) -> N
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="report takes a Run, not DataFrame"):
-        bk.report(rows(1), tmp_path / "r.html")  # type: ignore[arg-type]
+        bk.report(rows(1), tmp_path / "r.html")  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("where", ["missing/r.html", "file/r.xlsx", "folder.xlsx", "missing/r.xlsx"])

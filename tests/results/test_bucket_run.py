@@ -1,12 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +15,7 @@ from basetenkit.storage import lock
 
 from ..storage.bucket_server import KEY_ID, SECRET, Answer, Store
 from ..storage.conftest import bucket_store
+from ..storage.keeping import STAGES, config, killed, whole
 
 __all__ = ["bucket_store"]
 URL = "s3://bkt/runs/first"
@@ -30,11 +25,6 @@ URL = "s3://bkt/runs/first"
 def server() -> Iterator[Any]:
     with bk.emulator.serve(ttft_ms=5, itl_ms=1) as server:
         yield server
-
-
-def config(server: Any, **kw: Any) -> bk.RunConfig:
-    fields: dict[str, Any] = {"scenarios": "D(20,5)", "concurrency": [1, 2], "max_requests": 20, "steady": False}
-    return bk.RunConfig(preflight=False, endpoint=bk.Endpoint(url=server.url, model="m"), **(fields | kw))
 
 
 def objects(store: Store, under: str = "runs/first/") -> list[str]:
@@ -104,28 +94,6 @@ def test_no_credential_is_in_what_is_left(bucket_store: Store, server: Any, tmp_
     for secret in (KEY_ID, SECRET):
         assert secret not in shown
         assert not [one for one in kept if secret.encode() in one]
-
-
-def test_a_store_that_fails_to_the_end_loses_nothing_and_the_same_call_uploads_the_rest(
-    bucket_store: Store, server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bucket_store.fault = lambda method, name: Answer(403, "ExpiredToken") if "levels/" in name else None
-    run = bk.run_sync(config(server), save_to=bk.Storage(URL, retry_s=0.1))
-    (told,) = [one for one in run.findings if one.code == NOT_UPLOADED]
-    spool = Path(told.fields["spool"])
-    assert spool.is_relative_to(tmp_path / "spool")
-    assert "the credentials have expired (ExpiredToken)" in told.sentence
-    assert str(spool) in capsys.readouterr().err
-    assert bk.load(spool).requests.equals(run.requests)
-    partial = bk.load(URL)
-    assert not partial.complete
-    before = sent(server)
-    bucket_store.fault = lambda *_: None
-    assert bk.run_sync(config(server), save_to=URL).complete
-    assert sent(server) == before
-    assert bk.load(URL).requests.equals(run.requests)
-    del run
-    assert not spool.exists()
 
 
 def test_a_store_that_fails_for_a_while_is_tried_again(bucket_store: Store, server: Any) -> None:
@@ -232,15 +200,6 @@ def test_a_bucket_that_cannot_be_used_is_told_before_anything_is_sent(
         bk.load(URL)
 
 
-def test_a_spool_that_cannot_be_made_is_named(
-    bucket_store: Store, server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("BASETENKIT_SPOOL", str(tmp_path / "file"))
-    with pytest.raises(bk.errors.StoreError, match=r"cannot be written .*; give another with BASETENKIT_SPOOL"):
-        bk.run_sync(config(server), save_to=URL)
-
-
 def test_what_another_tool_cut_short_is_left_out_and_named(bucket_store: Store, server: Any) -> None:
     bk.run_sync(config(server), save_to=URL)
     (part,) = [name for name in objects(bucket_store) if name.startswith("levels/001/requests")]
@@ -250,62 +209,27 @@ def test_what_another_tool_cut_short_is_left_out_and_named(bucket_store: Store, 
     assert run.left_out == [part]
     assert not run.complete
     assert set(run.requests["level"]) == {1.0}
+    (whole,) = [name for name in objects(bucket_store) if name.startswith("levels/000/requests")]
+    content = bytearray(bucket_store.buckets["bkt"][f"runs/first/{whole}"].content)
+    end = int.from_bytes(content[-8:-4], "little") + 8  # the footer of Parquet stays
+    content[4:-end] = bytes(len(content) - 4 - end)
+    bucket_store.put("bkt", f"runs/first/{whole}", bytes(content))
+    with pytest.raises(bk.errors.StoreError, match="the rows of the run are damaged and cannot be read") as told:
+        _ = bk.load(URL).requests
+    assert "\n" not in str(told.value)
     bucket_store.put("bkt", "runs/first/run.json", b'{"schema": 2')
     with pytest.raises(bk.errors.StoreError, match=r"s3://bkt/runs/first/run\.json is damaged: it is not JSON"):
         bk.load(URL)
 
 
-CHILD = """
-import sys
-import basetenkit as bk
-from basetenkit.storage import mirror
-mirror.EVERY_S = 0.3
-if __name__ == "__main__":
-    config = bk.RunConfig(
-        endpoint=bk.Endpoint(url=sys.argv[1], model="m"), scenarios="D(20,5)", concurrency=[1, 2], max_requests=150,
-        steady=False, preflight=False,
-    )
-    live = bk.start(config, save_to=sys.argv[2])
-    print("begun", flush=True)
-    live.result()
-    print("ended", flush=True)
-"""
-
-
-@pytest.mark.parametrize("stage", ["run.json", "levels/000/requests-0", "levels/000/requests-whole", "levels/001/"])
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_a_run_killed_at_any_stage_loads_and_goes_on_here_and_elsewhere(
-    bucket_store: Store, server: Any, tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+    bucket_store: Store, server: Any, tmp_path: Path, scheme: str, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("basetenkit.storage.lock.LEASE_S", 0.0)
-    child = subprocess.Popen([sys.executable, "-c", CHILD, server.url, URL], stdout=subprocess.PIPE, text=True)
-    try:
-        until = time.monotonic() + 120
-        while not any(name.startswith(stage) for name in objects(bucket_store)) and child.poll() is None:
-            assert time.monotonic() < until
-            time.sleep(0.02)
-        os.kill(child.pid, signal.SIGKILL)
-    finally:
-        child.wait()
-        assert child.stdout is not None
-        child.stdout.close()
-    left = bk.load(URL)
-    assert not left.complete or stage == "levels/001/"
-    done = {level.level for level in left.manifest.levels if level.done}
-    rows = left.requests.filter(pl.col("level").is_in(done) & (pl.col("phase") != "preflight"))
-    if stage == "levels/001/":
-        assert 1.0 in done
-    shutil.copytree(tmp_path / "spool", tmp_path / "kept")
-    wanted = config(server, max_requests=150)
-    if stage in ("run.json", "levels/000/requests-whole"):
-        monkeypatch.setenv("BASETENKIT_SPOOL", str(tmp_path / "another machine"))
-    run = bk.run_sync(wanted, save_to=URL)
-    assert run.complete
-    assert run.manifest.metadata.salt == left.manifest.metadata.salt
-    kept = run.requests.filter(pl.col("request_id").is_in(rows["request_id"].implode()))
-    assert kept.height == rows.height
-    again = bk.load(URL)
-    assert again.complete
-    assert again.requests.equals(run.requests)
-    planned = again.requests.filter(pl.col("phase") == "measured")
-    assert planned.height == 300
-    assert planned["request_id"].n_unique() == 300
+    killed(f"{scheme}://bkt/runs/first", server, stage, monkeypatch, tmp_path, stage in STAGES[::2])
+
+
+def test_google_cloud_storage_keeps_whole_runs(bucket_store: Store, server: Any, tmp_path: Path) -> None:
+    whole("gs://bkt/runs", server, tmp_path)
+    assert bucket_store.names()[0].startswith("runs/first/")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from .bucket_server import Answer, Store
 def place(store: Store, scheme: str, **more: object) -> bk.Storage:
     if scheme == "s3":
         return bk.Storage("s3://bkt/a/b", **more)  # type: ignore[arg-type]
-    key = Path(os.environ["BASETENKIT_SPOOL"]).with_name("service_account.json")
-    account = {"gcs_base_url": store.url, "disable_oauth": True}
-    key.write_text(json.dumps(account | dict.fromkeys(("client_email", "private_key", "private_key_id"), "")))
+    key = os.environ["GOOGLE_SERVICE_ACCOUNT"]
     return bk.Storage("gs://bkt/a/b", endpoint=store.url, credentials_file=key, **more)  # type: ignore[arg-type]
 
 

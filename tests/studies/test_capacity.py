@@ -15,6 +15,10 @@ import basetenkit as bk
 from basetenkit.core.errors import ConfigError
 from basetenkit.studies.capacity import FILE
 
+from ..storage.bucket_server import Store
+from ..storage.conftest import bucket_store
+
+__all__ = ["bucket_store"]
 SLO: dict[str, float] = {"e2e_s": 0.5}
 SMALL = bk.Budget(requests=1200)
 
@@ -75,6 +79,24 @@ def test_the_same_call_again_sends_nothing_and_says_the_same(
     again = bk.capacity_sync(config, slo=SLO, load="concurrency", budget=SMALL, certificate=False, save_to=folder)
     assert again.frame.equals(result.frame)
     assert (again.low, again.value, again.high) == (result.low, result.value, result.high)
+
+
+def test_a_search_is_kept_in_a_bucket_and_goes_on_there(bucket_store: Store, config: bk.RunConfig) -> None:
+    how: dict[str, Any] = {
+        "slo": SLO,
+        "load": "concurrency",
+        "certificate": False,
+        "save_to": "s3://bkt/searches/first",
+    }
+    first = bk.capacity_sync(config, budget=bk.Budget(requests=150), **how)
+    names = bucket_store.names()
+    assert f"searches/first/{FILE}" in names
+    assert "searches/first/block-000/run.json" in names
+    again = bk.capacity_sync(config, budget=bk.Budget(requests=150), **how)
+    assert again.frame.equals(first.frame)
+    assert [run.requests.height for run in again.runs] == [run.requests.height for run in first.runs[1:]]
+    with pytest.raises(ConfigError, match="s3://bkt/searches/first holds a search with another goodput"):
+        bk.capacity_sync(config, goodput=0.9, budget=bk.Budget(requests=150), **how)
 
 
 def test_a_search_goes_on_with_the_block_at_which_it_was(

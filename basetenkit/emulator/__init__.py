@@ -8,23 +8,31 @@ In a notebook or a test:
         server.truth()["peak_in_flight"]
 
 From a shell: `python -m basetenkit.emulator --port 8099 --ttft-ms 50 --itl-ms 20`. It accepts any key, unless `api_key` is
-given. It is independent: it imports only the errors from the rest of the package.
+given. Its process is independent: it imports only the errors from the rest of the package.
+
+With `batch_slots` it is a small engine model: prefill, decode steps, KV tokens, a prefix cache, replicas. The true capacity of
+that model for an SLO is `true_capacity(...)`, or `python -m basetenkit.emulator --capacity ...`.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..core.errors import EmulatorError
 from .words import JsonObject
+
+if TYPE_CHECKING:
+    from .virtual import TrueCapacity
 
 START_WITHIN_S = 20.0
 
@@ -110,8 +118,10 @@ class Emulator:
 def serve(*, port: int = 0, tls: bool = False, fail: dict[str, float] | None = None, **options: object) -> Emulator:
     """Starts an embedded endpoint and returns when it listens. Options are those of `python -m basetenkit.emulator`, with
     underscores: ttft_ms, itl_ms, jitter, batch_slope_ms, tail_ms, role_frame, tokens_per_chunk, output_tokens, stop_after,
-    form, usage, stamp_frames, dimension, api_key, max_concurrency, seed; `fail`: {"http_500": 0.05, ...}; `tls`: with a
-    certificate made for it (needs trustme). EmulatorError if it does not start or does not know an option."""
+    form, usage, stamp_frames, dimension, api_key, max_concurrency, seed, and those of the engine model (batch_slots,
+    prefill_tokens_per_s, decode_ms, kv_tokens, prefix_cache_tokens, replicas, rate_limit, ...: see EngineOptions).
+    `fail`: {"http_500": 0.05, ...}; `tls`: with a certificate made for it (needs trustme). EmulatorError if it does not
+    start or does not know an option."""
     from .__main__ import arguments
 
     try:
@@ -122,6 +132,46 @@ def serve(*, port: int = 0, tls: bool = False, fail: dict[str, float] | None = N
     if folder is not None:
         line += ["--certfile", f"{folder}/server.pem"]
     return Emulator(line, folder)
+
+
+def true_capacity(
+    *,
+    slo: Mapping[str, float],
+    goodput: float = 0.95,
+    load: str = "request_rate",
+    scenario: str = "D(100,100)",
+    shared_prefix: int = 0,
+    requests: int = 100_000,
+    **options: Any,
+) -> TrueCapacity:
+    """The largest load at which the engine model keeps an SLO for `goodput` of its requests, from runs in virtual time.
+
+    slo : limits in s, e.g. {"ttft_s": 0.5}, of ttft_s, tpot_s and e2e_s.
+    load : "request_rate" (Poisson arrivals, per second) or "concurrency" (requests in flight).
+    scenario, shared_prefix : the lengths as in a run, and tokens that all prompts begin with, on top.
+    requests : per load; more make the answer more exact.
+    options : those of `serve`, with `batch_slots`.
+    Returns `load`, `above` (the first load that did not keep it), `share`, `share_error`, `tried`. ValueError for settings that
+    cannot be.
+
+    >>> bk.emulator.true_capacity(slo={"ttft_s": 0.5}, scenario="D(500,100)", batch_slots=32).load
+    """
+    from ..config.scenarios import parse_scenario
+    from .options import Options
+    from .virtual import RequestMix
+    from .virtual import true_capacity as search
+
+    made, shapes = Options(**options), parse_scenario(scenario)
+    if not made.modelled:
+        raise ValueError("the true capacity is known only for the engine model: give batch_slots, e.g. batch_slots=32")
+    if load not in ("request_rate", "concurrency") or not 0 < goodput < 1 or requests < 100:
+        raise ValueError("load is request_rate or concurrency, goodput a share between 0 and 1, requests at least 100")
+
+    def lengths(rng: random.Random) -> tuple[int, int]:
+        shape = shapes.sample(rng)
+        return shape.input_tokens or 1, shape.output_tokens or made.output_tokens
+
+    return search(made, RequestMix(lengths, shared_prefix), slo, goodput, load == "concurrency", requests)
 
 
 def _certificate() -> str:

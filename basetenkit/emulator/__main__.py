@@ -12,7 +12,9 @@ import signal
 import ssl
 import sys
 import threading
+from typing import Any
 
+from .engine_options import ENGINE_HELP
 from .options import FAILURES, FORMS, Options
 from .server import Server
 
@@ -34,7 +36,8 @@ HELP = {
     "max_concurrency": "requests worked on at once, others wait; 0: no limit",
     "fail": f"failures and their shares, e.g. http_500:0.05,reset:0.01; of {', '.join(FAILURES)}",
     "seed": "of all that is drawn",
-}
+} | ENGINE_HELP
+CAPACITY_FLAGS = ("capacity", "slo", "goodput", "load", "scenario", "shared_prefix", "requests")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,7 +60,26 @@ def parser() -> argparse.ArgumentParser:
             out.add_argument(
                 flag, type=str if default is None else type(default), default=default, help=HELP[field.name]
             )
+    _add_capacity(out.add_argument_group("the true capacity of the engine model, from long runs in virtual time"))
     return out
+
+
+def _add_capacity(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--capacity", action="store_true", help="print it and end; needs --batch-slots and --slo")
+    group.add_argument("--slo", action="append", type=_limit, metavar="NAME=SECONDS", help="a limit: ttft, tpot or e2e")
+    group.add_argument("--goodput", type=float, default=0.95, help="the share of requests that must keep every limit")
+    group.add_argument("--load", choices=("request_rate", "concurrency"), default="request_rate", help="the unit")
+    group.add_argument("--scenario", default="D(100,100)", help="prompt and output tokens, as in a run")
+    group.add_argument("--shared-prefix", type=int, default=0, help="tokens that all prompts begin with, on top")
+    group.add_argument("--requests", type=int, default=100_000, help="requests in virtual time at each load")
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return f"{name.removesuffix('_s')}_s", float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} needs a name and seconds, e.g. ttft=0.5") from None
 
 
 def _shares(text: str) -> dict[str, float]:
@@ -93,9 +115,13 @@ def arguments(port: int, fail: dict[str, float], **options: object) -> list[str]
 def main(argv: list[str] | None = None) -> int:
     args = vars(parser().parse_args(argv))
     port, certfile, keyfile, watch = (args.pop(n) for n in ("port", "certfile", "keyfile", "watch_stdin"))
+    asked = {name: args.pop(name) for name in CAPACITY_FLAGS}
     tls = None
     try:
         options = Options(**args)
+        if asked["capacity"]:
+            sys.stdout.write(_true_capacity(options, asked))
+            return 0
         if certfile:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(certfile, keyfile)
@@ -115,6 +141,19 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+def _true_capacity(options: Options, asked: dict[str, Any]) -> str:
+    """The answer and the share at each load that was tried. ValueError for settings that cannot be."""
+    from . import true_capacity
+
+    found = true_capacity(
+        slo=dict(asked["slo"] or []),
+        **{name: asked[name] for name in CAPACITY_FLAGS if name not in ("capacity", "slo")},
+        **dataclasses.asdict(options),
+    )
+    tried = (f"  {load:10.4g}  {share:8.2%}" for load, share in found.tried)
+    return "\n".join([str(found), f"  {'load':>10}  {'good':>8}", *tried]) + "\n"
 
 
 async def serve_until_stopped(options: Options, port: int, tls: ssl.SSLContext | None, watch_stdin: bool) -> None:

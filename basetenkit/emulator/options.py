@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
+
+from .engine_options import LEAST, EngineOptions, check_least
 
 FORMS = ("text", "output", "response", "generated_text", "result", "string")
 FAILURES = ("http_500", "http_429", "http_503", "html", "error_event", "truncate", "reset", "stall", "empty")
@@ -12,8 +13,9 @@ _LEAST |= dict.fromkeys(("ttft_ms", "itl_ms", "jitter", "batch_slope_ms", "tail_
 
 
 @dataclass(frozen=True)
-class Options:
-    """How the endpoint behaves. Times in ms; `jitter` is a coefficient of variation; `fail` maps a failure to its share.
+class Options(EngineOptions):
+    """How the endpoint behaves. Times in ms; `jitter` is a coefficient of variation; `fail` maps a failure to its share. With
+    `batch_slots` the engine model makes the times of tokens instead of `ttft_ms`, `itl_ms`, `jitter` and `batch_slope_ms`.
     ValueError, one sentence, for a number that cannot be."""
 
     ttft_ms: float = 50.0
@@ -35,10 +37,7 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if not least <= value < math.inf:
-                raise ValueError(f"{name} is {value:g}; it must be at least {least}")
+        check_least(self, _LEAST | LEAST)
         for kind, share in self.fail.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"the share of {kind} is {share:g}; it must be from 0 to 1, e.g. 0.05")

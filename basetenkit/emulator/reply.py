@@ -97,6 +97,13 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
+    def spoken(self) -> int:
+        """The output tokens that are in its pieces: fewer than `tokens` if a failure cuts them."""
+        if not isinstance(self.pieces, Stream):
+            return self.tokens
+        return sum(self.pieces[len(self.pieces.opening) + k].tokens for k in range(self.pieces.middle))
+
+    @property
     def prompt_tokens(self) -> int:
         """The prompt's tokens; counted when first asked for."""
         return 0 if self.prompt is None else self.prompt()

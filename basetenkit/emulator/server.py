@@ -15,7 +15,9 @@ import struct
 import time
 from collections import deque
 
+from .limiter import Limiter
 from .options import Options
+from .pacer import PacedReply, Pacer
 from .reply import Piece, Reply
 from .schedule import Schedule
 from .speech import Speaker
@@ -36,6 +38,8 @@ class Server:
         self.options, self.truth, self.speaker, self.tls = options, Truth(), Speaker(options), tls
         self.loop = asyncio.get_running_loop()
         self.schedule = Schedule(self.loop)
+        self.limiter = Limiter(options.rate_limit, options.rate_burst)
+        self.pacer = Pacer(options, self.schedule) if options.modelled else None
         self.waiting: deque[ClientConnection] = deque()
         self.connections: set[ClientConnection] = set()
         self.listener = socket.socket()
@@ -98,6 +102,7 @@ class ClientConnection:
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self.server, self.sock, self.inbox, self.unsent = server, sock, b"", b""
         self.record: ServedRequest | None = None
+        self.paced: PacedReply | None = None
         self.piece: Piece  # the one that is due next
         self.closed = self.closing = self.old = False
         self.tls: ssl.SSLObject | None = None
@@ -167,7 +172,8 @@ class ClientConnection:
 
     def _get(self, asked: Asked) -> None:
         if asked.path == "/truth":
-            self._whole(200, self.server.truth.answer("writes" in asked.query, "reset" in asked.query))
+            told = self.server.truth.answer("writes" in asked.query, "reset" in asked.query)
+            self._whole(200, told | ({} if self.server.pacer is None else {"engine": self.server.pacer.state()}))
         elif asked.path.endswith("/models"):
             self._whole(200, {"object": "list", "data": [{"id": "emulated", "object": "model"}]})
         elif asked.path == "/health":
@@ -185,7 +191,11 @@ class ClientConnection:
         request_id = heads.get("x-baseten-customer-request-id") or heads.get("x-request-id")
         self.record = ServedRequest(request_id, arrived)
         server.truth.begin(self.record, heads, asked.body)
-        reply = server.speaker.reply(asked.path, asked.body, heads, server.truth.in_flight)
+        after_s = server.limiter.offer(arrived / 1e9)
+        if after_s is None:
+            reply = server.speaker.reply(asked.path, asked.body, heads, server.truth.in_flight)
+        else:
+            reply = server.speaker.limited(after_s)
         self.reply, self.index, self.record.outcome = reply, 0, reply.outcome
         if reply.prompt is not None:
             server.schedule.spare(reply.prompt)
@@ -201,11 +211,15 @@ class ClientConnection:
         if not self.reply.pieces:
             self._ending()
             return
-        step = self._piece if self.reply.chunked else self._document
+        if self.server.pacer is not None and self.reply.spoken and self.reply.prompt is not None:
+            self.paced = PacedReply(self.server.pacer, self, self.reply, self.reply.prompt)
+            self.paced.begin(self.base)
+            return
+        step = self.write_piece if self.reply.chunked else self.write_document
         self.piece = self.reply.pieces[0]
         self.server.schedule.at(self.base + self.piece.at, step)
 
-    def _document(self) -> None:
+    def write_document(self) -> None:
         if self.closed:
             return
         data = head(self.reply, self.closing)
@@ -217,7 +231,7 @@ class ClientConnection:
             self._write(data[: -(len(self.reply.pieces[0].data) // 2)], 0)
             self._ending()
 
-    def _piece(self) -> float | None:
+    def write_piece(self) -> float | None:
         """Writes the piece that is due and gives the time of the next."""
         if self.closed:
             return None
@@ -290,9 +304,16 @@ class ClientConnection:
     def _over(self) -> None:
         if self.record is not None:
             self.record.prompt_tokens = self.reply.prompt_tokens
+            self.record.cached_tokens = None if self.reply.prompt is None else self.reply.prompt.cached
             self.record = None
+            self._leave_engine()
             self.server.ended()
         self._next()
+
+    def _leave_engine(self) -> None:
+        if self.paced is not None:
+            self.paced.leave()
+        self.paced = None
 
     def _next(self) -> None:
         if self.closing and not self.unsent and not self.closed:
@@ -314,4 +335,5 @@ class ClientConnection:
             if self.record.outcome == "ok":
                 self.record.outcome = "disconnected"
             self.record = None
+            self._leave_engine()
             self.server.left(self)

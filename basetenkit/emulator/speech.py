@@ -195,6 +195,12 @@ class Speaker:
         reply.headers = (("x-baseten-error-source", "04"), ("x-baseten-error-code", "600"))
         return reply
 
+    def limited(self, after_s: float) -> Reply:
+        """The reply to a request that the rate limiter refuses; it would accept one after so many seconds."""
+        reply = self._json(429, {"error": "Rate limit exceeded. Please retry later."}, outcome="http_429")
+        reply.headers = (("retry-after", str(max(math.ceil(after_s), 1))),)
+        return reply
+
     def _refused(self, why: str) -> Reply:
         return self._json(400, {"error": why}, outcome="http_400")
 
@@ -211,7 +217,10 @@ def _with_usage(body: JsonObject, prompt: WordCounts | None, n: int) -> Callable
 
     def whole() -> JsonObject:
         asked = 0 if prompt is None else prompt()
-        return body | {"usage": {"prompt_tokens": asked, "completion_tokens": n, "total_tokens": asked + n}}
+        usage: JsonObject = {"prompt_tokens": asked, "completion_tokens": n, "total_tokens": asked + n}
+        if prompt is not None and prompt.cached is not None:
+            usage["prompt_tokens_details"] = {"cached_tokens": prompt.cached}
+        return body | {"usage": usage}
 
     return whole
 

@@ -23,12 +23,13 @@ class ServedRequest:
     """What happened to one request. The writes of its tokens are one flat array, before and after in turn: millions of small
     objects would make the garbage collector stop the endpoint for long."""
 
-    __slots__ = ("_writes", "outcome", "prompt_tokens", "received_ns", "request_id", "tokens")
+    __slots__ = ("_writes", "cached_tokens", "outcome", "prompt_tokens", "received_ns", "request_id", "tokens")
 
     def __init__(self, request_id: str | None, received_ns: int) -> None:
         self.request_id, self.received_ns = request_id, received_ns
         self.outcome, self.tokens = "ok", 0
         self.prompt_tokens: int | None = None
+        self.cached_tokens: int | None = None
         self._writes = array("q")
 
     def wrote(self, before_ns: int, after_ns: int, tokens: int) -> None:
@@ -47,6 +48,7 @@ class ServedRequest:
             "last_write_ns": flat[-2:] or None,
             "tokens": self.tokens,
             "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
             "outcome": self.outcome,
         }
         return out | {"writes": [list(w) for w in zip(flat[::2], flat[1::2], strict=True)]} if writes else out

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from .prefix_cache import blocks_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -53,12 +55,24 @@ def vocabulary() -> tuple[str, ...]:
 
 
 class WordCounts:
-    """The number of tokens of some texts, counted once, when it is first asked for. `effort`: seconds that may take."""
+    """The number of tokens of some texts, counted once, when it is first asked for. `effort`: seconds that may take; `cached`: how
+    many of them a prefix cache held, None without one."""
 
     def __init__(self, *texts: str) -> None:
         self._texts: tuple[str, ...] = texts
         self._value: int | None = None
+        self.cached: int | None = None
         self.effort = SECONDS_A_CHARACTER * sum(map(len, texts))
+
+    def blocks(self, size: int) -> list[int]:
+        """A hash for each whole block of `size` tokens of the texts, joined; counts them too."""
+        joined = "\n".join(self._texts)
+        t = tokenizer()
+        ids: Sequence[int | str] = (
+            joined.split() if t is None else t.encode_batch_fast([joined], add_special_tokens=False)[0].ids
+        )
+        self._value, self._texts = len(ids), ()
+        return blocks_of(ids, size)
 
     @property
     def done(self) -> bool:

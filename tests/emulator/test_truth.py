@@ -96,6 +96,7 @@ def test_what_did_not_happen_is_null() -> None:
         "last_write_ns": None,
         "tokens": 0,
         "prompt_tokens": None,
+        "cached_tokens": None,
         "outcome": "ok",
         "writes": [],
     }

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .interop.genai_bench.writing import write_genai_bench
     from .interop.trackers import log_run
     from .notebook.form.form import RunForm
+    from .notebook.live.capacity_view import CapacityView
     from .notebook.workbench.workbench import ResponseWorkbench
     from .parsing import parse
     from .reporting import charts
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from .storage.address import Storage
     from .studies.calibrate import Calibration, calibrate
     from .studies.capacity import capacity, capacity_sync
+    from .studies.capacity_control import SearchControl
     from .studies.capacity_result import Capacity
     from .studies.comparing import compare_endpoints, compare_endpoints_sync
     from .studies.comparing_result import EndpointComparison
@@ -64,6 +66,8 @@ _HOMES = {
     "Budget": "config.budget",
     "Calibration": "studies.calibrate",
     "Capacity": "studies.capacity_result",
+    "CapacityView": "notebook.live.capacity_view",
+    "SearchControl": "studies.capacity_control",
     "Comparison": "analysis.comparison",
     "Design": "studies.design",
     "Endpoint": "config.endpoint",
@@ -124,6 +128,7 @@ __all__ = [
     "Budget",
     "Calibration",
     "Capacity",
+    "CapacityView",
     "Comparison",
     "Design",
     "Endpoint",
@@ -139,6 +144,7 @@ __all__ = [
     "Run",
     "RunConfig",
     "RunForm",
+    "SearchControl",
     "Storage",
     "TimedTransport",
     "Trends",

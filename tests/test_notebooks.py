@@ -81,11 +81,12 @@ def test_a_wrong_parameter_fails_the_notebook_with_one_sentence(
 
 
 def test_the_capacity_notebook_shows_the_whole_way_on_the_embedded_endpoint(papers: Papers, tmp_path: Path) -> None:
-    """Its answer is a rough guess, and says so. Each request in flight adds 10 ms, so 28 of them reach the limit of 300 ms."""
+    """Its answer is a rough guess, and says so; the true capacity of the engine model is beside it."""
     notebook = papers.run("10_capacity", tmp_path, budget='{"requests": 1000}', save_to=str(tmp_path / "search"))
     text = shown(notebook)
     assert "This is a rough guess" in text
     assert "Plan with" in text
+    assert "The largest load that keeps the SLO for 95.0% of requests" in text
     assert "dedicated is cheaper from" in text
     assert len(charts(notebook)) == 1
     assert (tmp_path / "search" / "capacity.json").exists()

@@ -14,7 +14,9 @@ import basetenkit as bk
 
 from ..core.progress import plain
 from ..core.types import JsonObject
-from .console import AsJson, Pricing, Quiet, print_json
+from ..studies.capacity_control import SearchControl
+from .capacity_screen import CapacityScreen
+from .console import AsJson, OnCluster, Pricing, Quiet, print_json
 from .measure import FAILED, INTERRUPTED, limits, prices
 
 
@@ -45,13 +47,14 @@ def capacity(
     budget_usd: _Usd = None,
     save_to: _Save = None,
     price: Pricing = None,
+    cluster: OnCluster = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Search for the largest load that meets an SLO.
 
     Takes genai-bench's flags for the endpoint and the requests, as `benchmark` does. Exit code 1 if the interval did not become as
-    narrow as requested.
+    narrow as requested. Ctrl-C stops the search; the answer then comes from the blocks so far.
 
     \b
     For example:
@@ -64,23 +67,27 @@ def capacity(
     config = config.with_(price=prices(price)) if price else config
     given = {"minutes": budget_minutes, "requests": budget_requests, "tokens": budget_tokens, "usd": budget_usd}
     budget = {name: value for name, value in given.items() if value is not None}
+    control = SearchControl()
     try:
-        found = bk.capacity_sync(
-            config,
-            slo=limits(slo),
-            goodput=goodput,
-            load=load,
-            precision=precision,
-            budget=budget or None,
-            save_to=save_to,
-        )
+        with CapacityScreen(control, hidden=quiet):
+            found = bk.capacity_sync(
+                config,
+                slo=limits(slo),
+                goodput=goodput,
+                load=load,
+                precision=precision,
+                budget=budget or None,
+                save_to=save_to,
+                control=control,
+                cluster=cluster,
+            )
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json(_document(found))
     elif not quiet:
         sys.stdout.write(plain(repr(found)) + "\n")
-    raise typer.Exit(0 if found.resolved else FAILED)
+    raise typer.Exit(INTERRUPTED if control.stopped else 0 if found.resolved else FAILED)
 
 
 def _document(found: bk.Capacity) -> JsonObject:

@@ -72,6 +72,11 @@ def write_whole(path: Path, data: bytes, durable: bool) -> None:
     beside.replace(path)
 
 
+def _begun(path: Path) -> bool:
+    """Whether a file is of a run that was killed before its run.json was there: nothing of a user's is in it."""
+    return path.name == f".{RUN_FILE}.new" or (path.name == "levels" and path.is_dir() and not any(path.iterdir()))
+
+
 class RunFolder:
     """One run's folder. `durable` folders are the user's and are synced; others are temporary. `notes`: findings on the folder
     itself, which are of now and are not saved; `here`: whether the folder is where the user wants the run."""
@@ -99,7 +104,7 @@ class RunFolder:
         """StoreError if the folder cannot be made, is not a run folder but has files, or cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            others = [p.name for p in self.path.iterdir() if p.name not in self.own]
+            others = [p.name for p in self.path.iterdir() if p.name not in self.own and not _begun(p)]
             if others and not self.exists():
                 raise StoreError(
                     f"{self.path} has files but is not a run folder ({others[0]}); give a new or an empty folder"

@@ -28,6 +28,7 @@ SLOPES = np.geomspace(3.0, 60.0, 10)
 SHIFTS, SHIFT_PRIOR = np.array([0.01, 0.04, 0.1]), np.array([0.4, 0.4, 0.2])
 POINTS, NODES = 120, 9
 TAIL, STRONG_TAIL = 0.025, 0.0005
+SLOWER, LEAST_SINGLES = 1.05, 5
 BELOW, ABOVE = (
     2.5,
     1.3,
@@ -181,6 +182,19 @@ def _bounds(block: Evidence, design: float, tail: float = TAIL) -> tuple[float, 
     good, n = effective(block, design)
     inverse = special().betaincinv
     return float(inverse(good + 0.5, n - good + 0.5, tail)), float(inverse(good + 0.5, n - good + 0.5, 1 - tail))
+
+
+def slower_after(before: Sequence[float], after: Sequence[float]) -> float | None:
+    """How many times as long single requests took after an overload as before it, by the means of the logarithms; None if the
+    one-sided 99% bound of Welch's test does not show more than SLOWER."""
+    a, b = np.log(np.asarray(before, float)), np.log(np.asarray(after, float))
+    if min(len(a), len(b)) < LEAST_SINGLES:
+        return None
+    va, vb = max(float(np.var(a, ddof=1)), 1e-8) / len(a), max(float(np.var(b, ddof=1)), 1e-8) / len(b)
+    freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
+    ratio = float(b.mean() - a.mean())
+    bound = ratio - float(special().stdtrit(freedom, 0.99)) * math.sqrt(va + vb)
+    return math.exp(ratio) if bound > math.log(SLOWER) else None
 
 
 def evidence_of(load: float, good: Array, abandoned: bool) -> Evidence:

@@ -21,6 +21,7 @@ from .capacity import (
     pooled_design,
     posterior,
     probability_kept,
+    slower_after,
 )
 
 WARM_UP_TIMES, WARM_UP_LEAST, WARM_UP_USERS = 3.0, 100, 3
@@ -59,10 +60,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The result of an Ask. `p95_s`: the 95th percentile of E2E, in s; None if nothing succeeded."""
+    """The result of an Ask. `p95_s`: the 95th percentile of E2E, in s; None if nothing succeeded. `singles`: how long each single
+    request took after it, in any unit."""
 
     evidence: Evidence
     p95_s: float | None = None
+    singles: Sequence[float] = ()
 
 
 class SearchOutcome(StrEnum):
@@ -77,7 +80,8 @@ class SearchOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a search found. `posterior` is None if no bracket was found."""
+    """The result of a search. `posterior` is None if there was no bracket. `slower`: how many times as long single requests took
+    after an overload as before it, if that is certain."""
 
     outcome: SearchOutcome
     posterior: Posterior | None
@@ -88,6 +92,7 @@ class Answer:
     changed: Sequence[tuple[Evidence, Evidence]] = field(default_factory=tuple)
     rough: bool = False
     apart: Sequence[tuple[Evidence, Evidence]] = field(default_factory=tuple)
+    slower: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,13 +113,15 @@ class Rules:
 
 class Search:
     """One search. `next()` gives the block to perform, or None at the end, when `answer` is there; `take` gets the result of
-    the block. `e2e_s`: the median E2E of single requests, in s."""
+    the block. `e2e_s`: the median E2E of single requests, in s; `singles`: how long each took, in the blocks' unit."""
 
-    def __init__(self, rules: Rules, e2e_s: float) -> None:
+    def __init__(self, rules: Rules, e2e_s: float, singles: Sequence[float] = ()) -> None:
         self.rules, self.blocks, self.kinds = rules, list[Evidence](), list[BlockKind]()
         self.now: Posterior | None = None
         self.history: list[Posterior | None] = []
         self.answer: Answer | None = None
+        self.slower: float | None = None
+        self._singles = singles
         self._p95, self._first = 3 * e2e_s, 1.0 if rules.users else 1 / e2e_s
         self._first = min(max(self._first, rules.low or 0.0), rules.high or math.inf)
         self._budget_over = self._stopped = self._forced = False
@@ -130,6 +137,10 @@ class Search:
             raise ValueError("the search has ended")
         self.blocks.append(block.evidence)
         self.kinds.append(self._ask.kind)
+        if block.evidence.abandoned:
+            self.slower = slower_after(
+                self._singles, block.singles
+            )  # the last overload counts: what the search ends with
         if block.p95_s is not None and not block.evidence.abandoned:
             self._p95 = block.p95_s
         self.history.append(None)
@@ -290,7 +301,7 @@ class Search:
         if found is None:
             outcome = self._without_bracket()
             apart = self._better_above() if outcome is SearchOutcome.NOT_MONOTONE else []
-            return Answer(outcome, None, False, design, rough=n < ROUGH, apart=apart)
+            return Answer(outcome, None, False, design, rough=n < ROUGH, apart=apart, slower=self.slower)
         apart = disagreements(self.blocks, STRONG_TAIL)
         outcome = SearchOutcome.FOUND
         if apart:
@@ -305,18 +316,10 @@ class Search:
         shown = "not run"
         if certificate is not None:
             q = probability_kept(certificate, design, self.rules.goodput)
-            shown = "kept" if q >= KEPT and not certificate.abandoned else "not kept" if q < REFUTED else "not shown"
-        return Answer(
-            outcome,
-            found,
-            resolved and outcome is SearchOutcome.FOUND,
-            design,
-            shown,
-            drifted,
-            changed,
-            n < ROUGH,
-            apart,
-        )
+            kept = q >= KEPT and not certificate.abandoned and not drifted
+            shown = "kept" if kept else "not kept" if q < REFUTED else "not shown"
+        given = resolved and outcome is SearchOutcome.FOUND
+        return Answer(outcome, found, given, design, shown, drifted, changed, n < ROUGH, apart, self.slower)
 
     def _without_bracket(self) -> SearchOutcome:
         """Why there is no interval."""

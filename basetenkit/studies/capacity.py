@@ -5,12 +5,10 @@ method and its limits.
 
 from __future__ import annotations
 
-import json
 import math
-import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,12 +22,12 @@ from ..config.loads import ClosedLoop, OpenLoop
 from ..config.plan import scenarios_of
 from ..config.run_config import RunConfig
 from ..config.scenarios import parse_scenario
-from ..core.errors import ConfigError, StoreError
+from ..core.errors import ConfigError
 from ..core.pending import awaited
 from ..core.progress import ProgressLine
 from ..core.types import JsonObject
 from ..execution.waiting import wait_for
-from ..results.documents import read_document, write_document
+from ..results.documents import read_document
 from ..results.store import RUN_FILE
 from ..runs import Run
 from ..session import load as load_run
@@ -38,10 +36,11 @@ from ..stats import capacity_search as cs
 from ..stats.capacity import Posterior
 from ..storage.address import Place, Storage, as_place
 from . import capacity_blocks as blocks
+from .capacity_control import SearchControl, SearchProgress
 from .capacity_result import Capacity, made
+from .capacity_state import SearchState
 
 SINGLES, IDLE_TRIES, IDLE_TIMES = 20, 5, 1.5
-FILE, VERSION = "capacity.json", 1
 LOADS = {OpenLoop.kind: "requests/s", ClosedLoop.kind: "requests in flight"}
 
 
@@ -58,6 +57,8 @@ async def capacity(
     budget: Budget | Mapping[str, float] | None = None,
     save_to: Place | None = None,
     certificate: bool = True,
+    control: SearchControl | None = None,
+    cluster: object = None,
 ) -> Capacity:
     """Finds the largest load at which at least `goodput` of all requests meet the SLO; await it in a cell.
 
@@ -73,6 +74,8 @@ async def capacity(
     budget : a Budget, or its fields; None: 30 minutes. The search exceeds it by at most one block.
     save_to : a folder, here or in a bucket. The same call with the same folder continues with the block that was not finished.
     certificate : whether to test the low end, the load to plan with, in a last block.
+    control : a SearchControl, to watch the search and to stop it from elsewhere.
+    cluster : as in `bk.run`: the blocks are sent from a Dask cluster's workers, the single requests from here.
 
     Returns
     -------
@@ -92,14 +95,14 @@ async def capacity(
     spendable = _budget(budget, config)
     settings: JsonObject = {"goodput": goodput, "load": load, "low": low, "high": high, "precision": precision}
     root = None if save_to is None else as_place(save_to, "capacity: save_to")
-    state = _State.open(root, config, settings, limits)
-    going = _Going(config, state, spendable, root)
+    state = SearchState.open(root, config, settings, limits)
+    going = _Going(config, state, spendable, root, control, cluster)
     answer, history = await _search(going, state, settings, certificate)
     return made(answer, config, settings, state.records, going.runs, (1 + precision) ** 2, history)
 
 
 async def _search(
-    going: _Going, state: _State, settings: JsonObject, certify: bool
+    going: _Going, state: SearchState, settings: JsonObject, certify: bool
 ) -> tuple[cs.Answer, Sequence[Posterior | None]]:
     """Performs the search from where it is; the answer, and the posterior after each block."""
     nothing = cs.Answer(cs.SearchOutcome.NO_DATA, None, False, 1.0)
@@ -111,13 +114,17 @@ async def _search(
         await going.singles()
         if state.e2e_s is None:
             return nothing, ()
-        search = cs.Search(rules, state.e2e_s)
+        search = cs.Search(rules, state.e2e_s, state.singles)
         try:
             search.replay([record.load for record in state.records], [record.block for record in state.records])
         except ValueError as error:
             raise ConfigError(f"capacity: save_to holds another search: {error}; give a new folder") from None
         while (ask := search.next()) is not None:
-            search.take((await going.block(ask, settings["goodput"], search.now)).block)
+            record = None if going.stopped() else await going.block(ask, settings["goodput"], search.now)
+            if record is None:
+                search.stop()
+            else:
+                search.take(record.block)
     finally:
         going.line.close(going.shown)
     return search.answer or nothing, search.history
@@ -159,61 +166,22 @@ def _budget(given: Budget | Mapping[str, float] | None, config: RunConfig) -> Bu
     return budget
 
 
-@dataclass
-class _State:
-    """What a search has done so far, as it is saved."""
-
-    about: JsonObject
-    salt: str
-    records: list[blocks.BlockRecord] = field(default_factory=list)
-    e2e_s: float | None = None
-    slowest_s: float = 0.0
-    extra: int = 0
-    seconds: float = 0.0
-    tokens: int = 0
-    usd: float = 0.0
-    begun: bool = False
-
-    @classmethod
-    def open(cls, root: Path | Storage | None, config: RunConfig, settings: JsonObject, limits: JsonObject) -> _State:
-        """A new state, or the one that is saved in the folder. ConfigError if that is of another search."""
-        about = {**settings, "slo": limits, "config": _of_config(config)}
-        there = None if root is None else read_document(root / FILE)
-        if root is None or there is None:
-            return cls(about, config.salt or secrets.token_hex(8))
-        try:
-            saved = json.loads(there)
-        except ValueError as error:
-            raise StoreError(f"{root / FILE} is damaged ({error}); give a new folder") from None
-        differ = [name for name in about if about[name] != saved["about"].get(name)]
-        if saved.get("version") != VERSION or differ:
-            raise ConfigError(f"capacity: {root} holds a search with another {', '.join(differ) or 'version'}")
-        state = cls(about, saved["salt"], [blocks.BlockRecord.of(record) for record in saved["records"]])
-        for name in ("e2e_s", "slowest_s", "extra", "seconds", "tokens", "usd", "begun"):
-            setattr(state, name, saved[name])
-        return state
-
-    def save(self, root: Path | Storage | None) -> None:
-        if root is None:
-            return
-        kept = {name: value for name, value in vars(self).items() if name != "records"}
-        document = {"version": VERSION, **kept, "records": [record.saved() for record in self.records]}
-        write_document(root / FILE, json.dumps(document, indent=1).encode())
-
-
-def _of_config(config: RunConfig) -> JsonObject:
-    unused = {"concurrency", "request_rate", "max_requests", "repeats", "until", "max_seconds", "price", "slo", "salt"}
-    found: JsonObject = json.loads(config.model_dump_json(exclude=unused))
-    return found
-
-
 class _Going:
     """A search on an endpoint while it goes on: performs blocks, and knows what was spent."""
 
-    def __init__(self, config: RunConfig, state: _State, budget: Budget, root: Path | Storage | None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        state: SearchState,
+        budget: Budget,
+        root: Path | Storage | None,
+        control: SearchControl | None,
+        cluster: object,
+    ) -> None:
         self._config, self._state, self._budget, self._root = config, state, budget, root
+        self._control, self._cluster = control, cluster
         self.runs: list[Run] = []
-        self.line, self.shown = ProgressLine(), {"level": ""}
+        self.line, self.shown = ProgressLine(hidden=control is not None), {"level": ""}
         tokens = mean_tokens(parse_scenario(scenarios_of(config)[0]), config)
         self._per_request = None if tokens is None else sum(tokens)
         price = config.price
@@ -229,28 +197,53 @@ class _Going:
 
     def whole(self, load: float) -> float:
         """Requests that the whole budget pays for at a load."""
-        return self._payable(load, self._budget, 0.0, 0, 0, 0.0)
+        limits = {name: getattr(self._budget, name) for name in type(self._budget).model_fields}
+        return self._payable(load, {name: limit for name, limit in limits.items() if limit is not None})
 
     def left(self, load: float) -> float:
         """Requests that are left of the budget at a load."""
-        s = self._state
-        sent = sum(record.sent for record in s.records) + s.extra
-        return self._payable(load, self._budget, s.seconds, sent, s.tokens, s.usd)
+        return self._payable(load, self._state.left(self._budget))
 
-    def _payable(self, load: float, budget: Budget, seconds: float, sent: int, tokens: int, usd: float) -> float:
-        rate = load if self._state.about["load"] == OpenLoop.kind else load / (self._state.e2e_s or 1.0)
-        left = [math.inf]
-        if budget.minutes is not None:
-            left.append((60 * budget.minutes - seconds) * rate)
-        if budget.requests is not None:
-            left.append(budget.requests - sent)
-        if budget.tokens is not None and self._per_request:
-            left.append((budget.tokens - tokens) / self._per_request)
-        if budget.usd is not None and self._usd_per_s:
-            left.append((budget.usd - usd) / self._usd_per_s * rate)
-        elif budget.usd is not None and self._usd_each:
-            left.append((budget.usd - usd) / self._usd_each)
-        return max(min(left), 0.0)
+    def _payable(self, load: float, left: Mapping[str, float]) -> float:
+        rate, found = self._state.rate_at(load), [math.inf]
+        if "minutes" in left:
+            found.append(60 * left["minutes"] * rate)
+        if "requests" in left:
+            found.append(left["requests"])
+        if "tokens" in left and self._per_request:
+            found.append(left["tokens"] / self._per_request)
+        if "usd" in left and self._usd_per_s:
+            found.append(left["usd"] / self._usd_per_s * rate)
+        elif "usd" in left and self._usd_each:
+            found.append(left["usd"] / self._usd_each)
+        return max(min(found), 0.0)
+
+    def stopped(self) -> bool:
+        """Whether the search was told to stop."""
+        return self._control is not None and self._control.stopped
+
+    def _tell(self, doing: str, seen: JsonObject, seconds: float = 0.0, posterior: Posterior | None = None) -> None:
+        """Shows how far the search is: in a line, or through the SearchControl that was given."""
+        self.shown = seen | {"level": doing}
+        self.line.show(self.shown)
+        if self._control is not None:
+            s, left = self._state, self._state.left(self._budget)
+            if "minutes" in left:
+                left["minutes"] = max(left["minutes"] - seconds / 60, 0.0)
+            sent, planned = int(seen.get("sent") or 0), int(seen.get("planned") or 0)
+            self._control.progress = SearchProgress(
+                doing,
+                LOADS[str(s.about["load"])],
+                float(s.about["goodput"]),
+                sent,
+                planned,
+                tuple(s.records),
+                posterior,
+                s.seconds + seconds,
+                s.sent + sent,
+                None if self._config.price is None else s.usd,
+                left,
+            )
 
     async def singles(self) -> None:
         """Single requests on an idle endpoint: how long one takes."""
@@ -258,6 +251,7 @@ class _Going:
         if state.begun:
             return
         began = time.monotonic()
+        self._tell(f"{SINGLES} single requests: how long does one take?", {})
         config = self._as_block(OpenLoop.kind, 1.0, SINGLES, 0).with_(concurrency=[1], request_rate=[])
         live = start(config.with_(preflight=self._config.preflight))
         run = await live
@@ -265,7 +259,7 @@ class _Going:
         took = run.rows.filter(pl.col("outcome") == "ok")["e2e_s"].drop_nulls()
         if len(took):
             state.e2e_s, state.slowest_s = float(took.median()), float(took.max())  # type: ignore[arg-type]
-            state.begun = True
+            state.begun, state.singles = True, blocks.pace(run.rows)
         state.extra += run.rows.height
         self._spend(run, time.monotonic() - began)
         state.save(self._root)
@@ -290,25 +284,32 @@ class _Going:
             salt=f"{self._state.salt}-{index}",
         )
 
-    async def block(self, ask: cs.Ask, goodput: float, now: Any) -> blocks.BlockRecord:
-        """Performs a block, waits until the endpoint is idle, and saves both."""
+    async def block(self, ask: cs.Ask, goodput: float, now: Posterior | None) -> blocks.BlockRecord | None:
+        """Performs a block, waits until the endpoint is idle, and saves both. None if the search was stopped meanwhile: the block's
+        run is kept, but a block that was cut anywhere is not evidence."""
         state, began = self._state, time.monotonic()
         index, kind = len(state.records), str(state.about["load"])
         config = self._as_block(kind, ask.load, ask.total, index + 1)
         folder = None if self._root is None else self._folder(index)
+        where = f"{ask.kind} block {index + 1} at {ask.load:.3g} {LOADS[kind]}"
+        known = "" if now is None else f", capacity {now.low:.3g} to {now.high:.3g} so far"
 
         def show(seen: JsonObject) -> None:
-            known = "" if now is None else f", capacity {now.low:.3g} to {now.high:.3g} so far"
-            self.shown = seen | {"level": f"{ask.kind} block {index + 1} at {ask.load:.3g} {LOADS[kind]}{known}"}
-            self.line.show(self.shown)
+            self._tell(where + known, seen, time.monotonic() - began, now)
 
-        run, abandoned = await blocks.perform(config, ask, goodput, folder, show)
+        run, abandoned = await blocks.perform(config, ask, goodput, folder, show, self.stopped, self._cluster)
+        self.runs.append(run)
         sent_s = time.monotonic() - began
+        if self.stopped() and not run.complete:
+            self._spend(run, sent_s)
+            return None
         found = blocks.record(run, ask, abandoned, sent_s)
         if abandoned:
+            self._tell(f"waiting until the endpoint is idle after {where}", {}, sent_s, now)
             limit = IDLE_TIMES * state.slowest_s
-            state.extra += await blocks.until_idle(config, limit, found.p95_s or state.slowest_s, IDLE_TRIES)
-        self.runs.append(run)
+            after = await blocks.until_idle(config, limit, found.p95_s or state.slowest_s, IDLE_TRIES)
+            state.extra += after.height
+            found = replace(found, singles=blocks.pace(after.tail(blocks.AFTER_OVERLOAD)))
         state.records.append(found)
         self._spend(run, time.monotonic() - began)
         state.save(self._root)

@@ -22,6 +22,7 @@ from ..stats.capacity import Evidence, evidence_of, growing
 from ..storage.address import Storage
 
 LOOK_S, JUDGE_EVERY = 0.05, 20  # how often a block is watched, and every how many looks its rows are judged
+AFTER_OVERLOAD = 10  # single requests after an overload, whose times show whether the endpoint stayed slower
 REFUSED = (429, 503, 529)
 Watch = Callable[[JsonObject], None]
 
@@ -44,6 +45,8 @@ class BlockRecord:
     tokens: int
     usd: float | None
     reasons: dict[str, int] = field(default_factory=dict)
+    singles: list[float] = field(default_factory=list)  # how long single requests took after it: see `pace`
+    sessions: int | None = None  # judged conversations, which then are what `n` counts
 
     @property
     def evidence(self) -> Evidence:
@@ -56,7 +59,7 @@ class BlockRecord:
 
     @property
     def block(self) -> cs.Block:
-        return cs.Block(self.evidence, self.p95_s)
+        return cs.Block(self.evidence, self.p95_s, self.singles)
 
     def saved(self) -> JsonObject:
         return asdict(self)
@@ -80,15 +83,25 @@ class InFlight:
 
 
 async def perform(
-    config: RunConfig, ask: cs.Ask, goodput: float, folder: Path | Storage | None, watch: Watch
+    config: RunConfig,
+    ask: cs.Ask,
+    goodput: float,
+    folder: Path | Storage | None,
+    watch: Watch,
+    stopped: Callable[[], bool] = lambda: False,
+    cluster: object = None,
 ) -> tuple[Run, bool]:
-    """(the block's run, whether it was ended early). `config`: with the block's load and number of requests."""
-    live, growth, looks, hopeless = start(config, save_to=folder), InFlight(), 0, False
+    """(the block's run, whether it was ended early). `config`: with the block's load and number of requests. It ends at once if
+    `stopped` says so; `cluster`: as in `bk.run`."""
+    live, growth, looks, hopeless = start(config, save_to=folder, cluster=cluster), InFlight(), 0, False
     try:
         while not live.done:
             await live.wait_async(LOOK_S)
             seen, looks = live.progress, looks + 1
             watch(seen)
+            if stopped() and not hopeless:
+                hopeless = True
+                live.stop("the search was stopped")
             if hopeless or not seen["level"]:
                 continue
             growing = config.request_rate and growth.look(seen["sent"], seen["in_flight"]) is not None
@@ -113,10 +126,11 @@ def record(run: Run, ask: cs.Ask, abandoned: bool, seconds: float) -> BlockRecor
     skip = cs.kept_of_abandoned(ask, rows.height) if abandoned else ask.warm_up
     window = rows[skip:]
     good = judged(window, run.config.slo)
-    known = good.drop_nulls().to_numpy()
+    talks = by_conversation(window, good)
+    known = (good.drop_nulls() if talks is None else talks).to_numpy()
     evidence = evidence_of(ask.load, known, abandoned)
     ok = rows.filter(pl.col("outcome") == "ok")
-    p95 = ok["e2e_s"].quantile(0.95) if ok.height else None
+    p95 = session_lengths(ok).quantile(0.95) if ok.height else None
     served = ok["end_s"].max() if ok.height else None
     price = run.config.price
     return BlockRecord(
@@ -134,7 +148,32 @@ def record(run: Run, ask: cs.Ask, abandoned: bool, seconds: float) -> BlockRecor
         int(ok["input_tokens"].fill_null(0).sum()) + int(ok["output_tokens"].fill_null(0).sum()),
         None if price is None else spent(rows, [seconds], price),
         _reasons(window.filter(good == 0), run.config.slo),
+        sessions=None if talks is None else len(talks),
     )
+
+
+def by_conversation(window: pl.DataFrame, good: pl.Series) -> pl.Series | None:
+    """Of each conversation, in the order in which they began: the share of its judged turns that were good; None if there are no
+    conversations. Turns of a conversation share its history and its cache, so it counts as one observation."""
+    if "conversation_id" not in window.columns or not window["conversation_id"].count():
+        return None
+    turns = window.select("conversation_id", good=good).drop_nulls()
+    return turns.group_by("conversation_id", maintain_order=True).agg(pl.col("good").mean())["good"]
+
+
+def session_lengths(ok: pl.DataFrame) -> pl.Series:
+    """Seconds from the first send to the last end of each conversation, or E2E of single requests."""
+    if "conversation_id" not in ok.columns or not ok["conversation_id"].count():
+        return ok["e2e_s"]
+    spans = ok.group_by("conversation_id").agg(took=pl.col("end_s").max() - pl.col("start_s").min())
+    return spans["took"].fill_null(0.0)
+
+
+def pace(rows: pl.DataFrame) -> list[float]:
+    """How long single requests took, per successful one: TPOT in s if all have one, since lengths differ; else E2E in s."""
+    ok = rows.filter(pl.col("outcome") == "ok")
+    name = "tpot_s" if ok.height and not ok["tpot_s"].null_count() else "e2e_s"
+    return [float(took) for took in ok[name].drop_nulls() if took > 0]
 
 
 def _reasons(bad: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, int]:
@@ -162,14 +201,16 @@ def _reasons(bad: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, int]:
     return {str(name): int(n) for name, n in counts.iter_rows()}
 
 
-async def until_idle(config: RunConfig, limit_s: float, p95_s: float, tries: int) -> int:
+async def until_idle(config: RunConfig, limit_s: float, p95_s: float, tries: int) -> pl.DataFrame:
     """Waits after an overload: twice the 95th percentile of E2E, then single requests until one is as quick as on an idle
-    endpoint. Returns how many requests that took."""
+    endpoint, and then AFTER_OVERLOAD of them. Returns the rows of all of these."""
     await asyncio.sleep(2 * p95_s)
-    for sent in range(1, tries + 1):
-        run = await start(config.with_(concurrency=[1], request_rate=[], max_requests=1))
-        took = run.rows.filter(pl.col("outcome") == "ok")["e2e_s"].max()
+    one, rows = config.with_(concurrency=[1], request_rate=[], max_requests=1), []
+    for _ in range(tries):
+        rows.append((await start(one)).rows)
+        took = rows[-1].filter(pl.col("outcome") == "ok")["e2e_s"].max()
         if isinstance(took, float) and took <= limit_s:
-            return sent
+            break
         await asyncio.sleep(p95_s)
-    return tries
+    rows.append((await start(one.with_(max_requests=AFTER_OVERLOAD, salt=f"{config.salt}-after"))).rows)
+    return pl.concat(rows, how="diagonal_relaxed")

@@ -216,6 +216,17 @@ def _caveats(
             )
     elif answer.drifted:
         yield "The server changed while it was searched: plan with the low end, and repeat the search at other hours."
+    if answer.slower is not None:
+        yield (
+            f"After an overload, single requests took {answer.slower - 1:.0%} longer than before the search. The figures are of "
+            "that state: restart the endpoint, set `high` below the overload, and search again to know the other one."
+        )
+    sessions = sum(record.sessions or 0 for record in records)
+    if sessions:
+        yield (
+            f"The requests are turns of {sessions:,} conversations. Each conversation counts as one observation, by its share of "
+            "good turns; the load counts turns."
+        )
     reasons: Counter[str] = Counter()
     for record in records:
         if found is not None and abs(math.log(record.load / found.low)) <= NEAR:

@@ -19,11 +19,23 @@ from typing import Any
 
 import numpy as np
 
+from basetenkit.emulator.virtual import Virtual
 from basetenkit.stats import capacity_search as cs
 from basetenkit.stats.capacity import evidence_of, growing
-from tests.benchmarks.capacity_servers import SERVERS, Array, Server, block, truth, world_of
+from tests.benchmarks.capacity_engine import ENGINES, engine_block, engine_truth, mix_of, single_times
+from tests.benchmarks.capacity_servers import (
+    SERVERS,
+    Array,
+    Server,
+    block,
+    truth,
+    world_of,
+)
 
+EVERY = SERVERS | ENGINES
 FIRST_SEED = 0  # `--seed` sets it
+LEAST_GOOD = 0.5  # of a session's turns; fewer make it bad when a block is given up
+SINGLES, AFTER_OVERLOAD = 20, 10  # single requests before the search, and after an overload
 
 
 @dataclass
@@ -39,22 +51,34 @@ class Bench:
     blocks: int = 0
     factor: float = 1.0
     loads: list[float] = field(default_factory=list)
+    virtual: Virtual | None = None
 
     def run(self) -> cs.Answer:
         world = world_of(self.server, self.seed * 13 + 5)
-        rules = cs.Rules(
-            self.goodput, lambda _: self.budget, lambda _: self.budget - self.sent, users=self.server.users
-        )
-        search = cs.Search(rules, self.server.light_s)
+        units = self.budget / self.server.turns
+        rules = cs.Rules(self.goodput, lambda _: units, lambda _: units - self.sent, users=self.server.users)
+        if self.server.engine is not None:
+            self.virtual = Virtual(self.server.engine, mix_of(self.server), self.seed * 13 + 5)
+        search = cs.Search(rules, self.server.light_s * (2 * self.server.turns - 1), self._singles(SINGLES, world))
         while (ask := search.next()) is not None:
             search.take(self.perform(ask, world))
         assert search.answer is not None
         return search.answer
 
+    def _singles(self, n: int, world: tuple[Array, Array]) -> list[float]:
+        """Seconds per token of single requests, as `bk.capacity` sends them."""
+        if self.virtual is None:
+            return single_times(self.server, self.seed * 1000 + 500 + self.blocks, n, self.at_s, world, self.factor)
+        jobs = self.virtual.closed_loop(1, n)[:n]
+        return [((j.end_s or 0.0) - (j.first_s or 0.0)) / (j.output - 1) for j in jobs if j.first_s and j.output > 1]
+
     def perform(self, ask: cs.Ask, world: tuple[Array, Array]) -> cs.Block:
         self.blocks += 1
         n, seed = ask.total, self.seed * 1000 + self.blocks
-        arrival, first, end, good = block(self.server, seed, n, ask.load, self.at_s, world, self.factor)
+        if self.virtual is not None:
+            arrival, first, end, good = engine_block(self.virtual, self.server, n, ask.load)
+        else:
+            arrival, first, end, good = block(self.server, seed, n, ask.load, self.at_s, world, self.factor)
         cut = self._given_up(ask, arrival, first, end, good)
         abandoned = cut < n
         skipped = cs.kept_of_abandoned(ask, cut) if abandoned else ask.warm_up
@@ -67,7 +91,8 @@ class Bench:
         if abandoned:
             self.factor = self.server.sticky
         self.loads.append(ask.load)
-        return cs.Block(evidence_of(ask.load, judged, abandoned), p95)
+        singles = self._singles(AFTER_OVERLOAD, world) if abandoned else []
+        return cs.Block(evidence_of(ask.load, judged, abandoned), p95, singles)
 
     def _given_up(self, ask: cs.Ask, arrival: Array, first: Array, end: Array, good: Array) -> int:
         """How many requests were sent before the block was given up; all if it was not."""
@@ -79,7 +104,7 @@ class Bench:
         late = np.where(
             first == 0, arrival, np.where(first - arrival > self.server.ttft_s, arrival + self.server.ttft_s, end)
         )
-        known = np.sort(late[ask.warm_up // 2 :][good[ask.warm_up // 2 :] == 0])
+        known = np.sort(late[ask.warm_up // 2 :][good[ask.warm_up // 2 :] < LEAST_GOOD])
         most = int(cs.most_bad(ask, self.goodput))
         if len(known) > most:
             n = min(n, int(np.searchsorted(arrival, known[most])))
@@ -103,10 +128,11 @@ class Row:
     design: float
     shift: float | None
     changed: bool
+    slower: float | None
 
 
 def search(name: str, goodput: float, budget: float, seed: int) -> Row:
-    bench = Bench(SERVERS[name], goodput, budget, seed)
+    bench = Bench(EVERY[name], goodput, budget, seed)
     answer = bench.run()
     found = answer.posterior
     return Row(
@@ -123,6 +149,7 @@ def search(name: str, goodput: float, budget: float, seed: int) -> Row:
         answer.design,
         None if found is None else found.shift,
         bool(answer.changed),
+        answer.slower,
     )
 
 
@@ -150,6 +177,11 @@ def table_row(name: str, rows: list[Row], true: float | None) -> dict[str, Any]:
         out["kept but false"] = percent(sum(a > true for a in kept), len(found))
     out["resolved"] = percent(sum(row.resolved for row in rows), n)
     out["said it changed"] = percent(sum(row.drifted for row in rows), n)
+    out["said slower after an overload"] = percent(sum(row.slower is not None for row in rows), n)
+    silent = [
+        r for r in found if r.certificate == "kept" and not r.drifted and true is not None and (r.low or 0.0) > true
+    ]
+    out["kept, false and silent"] = percent(len(silent), n)
     out["blocks disagree"] = percent(sum(row.changed for row in rows), n)
     for title, values in (
         ("requests", [row.sent for row in rows]),
@@ -164,7 +196,7 @@ def table_row(name: str, rows: list[Row], true: float | None) -> dict[str, Any]:
 
 def main() -> None:
     known = argparse.ArgumentParser(description=__doc__)
-    known.add_argument("servers", nargs="*", default=list(SERVERS))
+    known.add_argument("servers", nargs="*", default=list(EVERY))
     known.add_argument("--searches", type=int, default=100)
     known.add_argument("--budget", type=float, default=15_000)
     known.add_argument("--goodput", type=float, default=0.95)
@@ -176,7 +208,8 @@ def main() -> None:
     for name in given.servers:
         key, began = f"{name} {given.goodput}", time.monotonic()
         if key not in truths:
-            truths[key] = truth(SERVERS[name], given.goodput)
+            server = EVERY[name]
+            truths[key] = (truth if server.engine is None else engine_truth)(server, given.goodput)
             given.truths.write_text(json.dumps(truths))
         rows = [search(name, given.goodput, given.budget, given.seed + k) for k in range(given.searches)]
         row = table_row(name, rows, truths[key])

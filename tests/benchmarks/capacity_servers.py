@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from basetenkit.emulator.engine_options import EngineOptions
+
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,6 +54,12 @@ class Server:
     batched: bool = False
     sticky: float = 1.0
     unknown: float = 0.0
+    engine: EngineOptions | None = None
+    turns: int = 1
+
+    @property
+    def slo(self) -> dict[str, float]:
+        return {"ttft_s": self.ttft_s, "tpot_s": self.tpot_s}
 
 
 SERVERS = {

@@ -137,6 +137,16 @@ def test_reading_says_what_is_wrong_in_one_sentence(tmp_path: Path) -> None:
         RunFolder(tmp_path).read_run()
 
 
+def test_the_folder_of_a_run_that_was_killed_as_it_began_is_taken(tmp_path: Path) -> None:
+    (tmp_path / ".run.json.new").write_text("{")
+    (tmp_path / "levels").mkdir()
+    folder = RunFolder(tmp_path)
+    folder.create()
+    (tmp_path / "levels" / "mine.txt").write_text("kept")
+    with pytest.raises(StoreError, match="is not a run folder"):
+        folder.create()
+
+
 def test_a_folder_with_other_files_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(StoreError, match="is not a run folder"):

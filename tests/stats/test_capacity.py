@@ -13,6 +13,7 @@ from basetenkit.stats.capacity import (
     pooled_design,
     posterior,
     probability_kept,
+    slower_after,
 )
 
 
@@ -68,3 +69,17 @@ def test_a_faster_block_that_is_better_is_a_disagreement_and_a_repeat_that_diffe
 def test_evidence_counts_good_requests() -> None:
     found = evidence_of(3.0, np.array([1.0, 0.0, 1.0, 1.0]), abandoned=False)
     assert (found.load, found.n, found.good, found.share, found.design) == (3.0, 4, 3.0, 0.75, None)
+
+
+@pytest.mark.parametrize(("ratio", "found"), [(1.25, True), (1.0, False), (1.02, False), (0.8, False)])
+def test_slower_single_requests_after_an_overload_are_found_if_that_is_certain(ratio: float, found: bool) -> None:
+    rng = np.random.default_rng(4)
+    before, after = rng.normal(0.02, 0.0005, 20), ratio * rng.normal(0.02, 0.0005, 10)
+    assert (slower_after(list(before), list(after)) is not None) == found
+
+
+def test_few_or_very_different_single_requests_show_nothing() -> None:
+    assert slower_after([0.02] * 20, [0.04] * 3) is None
+    assert slower_after([], []) is None
+    rng = np.random.default_rng(5)
+    assert slower_after(list(rng.lognormal(0, 0.8, 20)), list(1.25 * rng.lognormal(0, 0.8, 10))) is None

@@ -145,3 +145,27 @@ def test_a_search_that_is_stopped_answers_with_what_it_has() -> None:
     assert search.answer.certificate == "not run"
     with pytest.raises(ValueError, match="has ended"):
         search.take(cs.Block(evidence_of(1.0, np.ones(3), False)))
+
+
+def test_a_server_that_changed_gets_no_certificate() -> None:
+    """It keeps the goal up to 5 per second in odd blocks and up to 3.5 in even ones."""
+    servers, turn = (independent(5.0), independent(3.5, seed=1)), itertools.count()
+    answer = searched(lambda ask: servers[next(turn) % 2](ask), rules()).answer
+    assert answer is not None
+    assert answer.drifted
+    assert answer.certificate != "kept"
+
+
+def test_what_single_requests_took_after_an_overload_is_in_the_answer() -> None:
+    server = independent(5.0)
+
+    def slower(ask: cs.Ask) -> cs.Block:
+        block = server(ask)
+        return cs.Block(block.evidence, 1.0, [1.3, 1.31, 1.29] * 3 if block.evidence.abandoned else [])
+
+    search = cs.Search(rules(), 1.0, [1.0, 1.01, 0.99] * 6)
+    while (ask := search.next()) is not None:
+        search.take(slower(ask))
+    assert search.answer is not None
+    assert search.answer.slower == pytest.approx(1.3, rel=0.01)
+    assert searched(independent(5.0), rules()).answer.slower is None  # type: ignore[union-attr]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ import pytest
 
 import basetenkit as bk
 from basetenkit.core.errors import ConfigError
-from basetenkit.studies.capacity import FILE
+from basetenkit.studies.capacity_state import FILE
 
 from ..storage.bucket_server import Store
 from ..storage.conftest import bucket_store
@@ -161,3 +165,68 @@ def test_reasons_name_what_made_requests_bad(found: tuple[bk.Capacity, Path]) ->
         "failed",
     }
     assert pl.DataFrame(saved).height == len(saved)
+
+
+KILLED = """
+import sys
+import basetenkit as bk
+config = bk.RunConfig(endpoint=bk.Endpoint(url=sys.argv[1], model="m"), scenarios="D(10,5)")
+bk.capacity_sync(config, slo={"e2e_s": 0.5}, load="concurrency", budget=bk.Budget(requests=3000), save_to=sys.argv[2])
+"""
+
+
+def test_a_search_whose_process_was_killed_goes_on_with_the_same_blocks(config: bk.RunConfig, tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", KILLED, config.endpoint.url, str(tmp_path)])
+    try:
+        saved: dict[str, Any] = {"records": []}
+        while len(saved["records"]) < 2 and child.poll() is None:
+            time.sleep(0.05)
+            if (tmp_path / FILE).exists():
+                saved = json.loads((tmp_path / FILE).read_text())
+    finally:
+        child.kill()
+        child.wait()
+    saved = json.loads((tmp_path / FILE).read_text())
+    half = tmp_path / f"block-{len(saved['records']):03d}"
+    plain = bk.RunConfig(endpoint=config.endpoint, scenarios="D(10,5)")
+    budget = bk.Budget(requests=sum(record["sent"] for record in saved["records"]) + 400)
+    again = bk.capacity_sync(plain, slo=SLO, load="concurrency", budget=budget, certificate=False, save_to=tmp_path)
+    kept = json.loads((tmp_path / FILE).read_text())
+    assert kept["records"][: len(saved["records"])] == saved["records"]
+    assert kept["salt"] == saved["salt"]
+    assert again.frame.height > len(saved["records"])
+    assert bk.load(half).complete
+
+
+def test_stop_keeps_the_blocks_so_far(config: bk.RunConfig, tmp_path: Path) -> None:
+    async def main() -> bk.Capacity:
+        control = bk.SearchControl()
+        options: dict[str, Any] = {"slo": SLO, "load": "concurrency", "budget": bk.Budget(requests=5000)}
+        search = asyncio.create_task(bk.capacity(config, **options, control=control, save_to=tmp_path))
+        while not (control.progress and len(control.progress.records) >= 2):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        assert control.progress.left["requests"] < 5000
+        assert control.progress.usd is not None
+        control.stop()
+        return await search
+
+    found = asyncio.run(main())
+    saved = json.loads((tmp_path / FILE).read_text())["records"]
+    assert found.frame.height == len(saved) >= 2
+    assert len(found.runs) >= len(saved) + 1
+    assert found.certificate == "not run"
+
+
+def test_in_conversations_each_one_is_one_observation() -> None:
+    talks = [{"messages": [{"role": "user", "content": f"question {k} {t}"} for t in range(3)]} for k in range(50)]
+    with bk.emulator.serve(batch_slots=8, decode_ms=4, decode_slope_ms=1, prefix_cache_tokens=10_000) as server:
+        config = bk.RunConfig(
+            endpoint=bk.Endpoint(url=server.url, model="m"),
+            dataset=pl.DataFrame(talks),
+            scenarios="RD(3)",
+        )
+        found = bk.capacity_sync(config, slo={"e2e_s": 0.1}, load="concurrency", budget={"requests": 500})
+    blocks = found.frame.filter(~pl.col("abandoned"))
+    assert blocks.height
+    assert (blocks["n"] * 2 < blocks["sent"]).all(), "three turns per conversation"
+    assert any("conversations" in text for text in found.caveats)

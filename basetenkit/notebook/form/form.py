@@ -29,6 +29,7 @@ from ...runs import Run
 from ...session import LiveRun, start
 from ...studies.preflight import preflight
 from ..live.live import LiveView
+from .capacity_tab import TITLE, CapacityTab
 from .designing import Designing
 from .fields import MASK, TYPE_AGAIN, FieldRow, PastedText, field_row, masked
 from .fold import Fold
@@ -141,8 +142,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
         for part, name in ((fields, "bk-fields"), (side, "bk-side"), (columns, "bk-columns")):
             part.add_class(name)
         extras = w.VBox([row for name, row in self.rows.items() if name not in grouped])
-        bodies = [extras, w.VBox([self.source, self.read]), self.body, self.python, self.designing]
-        folds = [Fold(title, body) for title, body in zip(_FOLDS, bodies, strict=True)]
+        self.capacity = CapacityTab(lambda: self.config)
+        bodies = [extras, w.VBox([self.source, self.read]), self.body, self.python, self.designing, self.capacity]
+        folds = [Fold(title, body) for title, body in zip((*_FOLDS, TITLE), bodies, strict=True)]
         return [columns, *folds, self.found, self.view]
 
     # -- the configuration -------------------------------------------------------------------------------------------

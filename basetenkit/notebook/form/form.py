@@ -12,6 +12,7 @@ import re
 import time
 import weakref
 from collections.abc import Coroutine, Mapping
+from itertools import count
 from pathlib import Path
 
 import ipywidgets as w
@@ -314,7 +315,9 @@ class RunForm(w.VBox):  # type: ignore[misc]
         if self.folder.value.strip() and self.folder.value != self._proposed:
             return str(self.folder.value.strip())
         name = re.sub(r"[^\w.-]+", "-", self.rows["model"].input.value.strip())[:40].strip("-.")
-        made = Path("runs") / "-".join(filter(None, (time.strftime("%Y%m%d-%H%M%S"), name)))
+        first = Path("runs") / "-".join(filter(None, (time.strftime("%Y%m%d-%H%M%S"), name)))
+        named = (first if n == 1 else first.with_name(f"{first.name}-{n}") for n in count(1))
+        made = next(folder for folder in named if not folder.exists())  # two forms may start within one second
         self._proposed = self.folder.value = str(made)
         return self._proposed
 

@@ -297,7 +297,7 @@ def test_start_says_why_not_while_the_data_set_or_the_tokenizer_is_not_there(tmp
     asyncio.run(asyncio.wait_for(use(), 60))
 
 
-def test_two_forms_at_once_both_say_so() -> None:
+def test_two_forms_at_once_both_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def use(one: bk.RunForm, other: bk.RunForm) -> None:
         await until(lambda: not in_progress())  # the runs of other tests have ended
         for form in (one, other):
@@ -311,11 +311,13 @@ def test_two_forms_at_once_both_say_so() -> None:
         other.stop_button.click()
         await until(lambda: other.run is not None and one.reason.value == "")
 
+    monkeypatch.chdir(tmp_path)
     with bk.emulator.serve(ttft_ms=600_000) as server:
         forms = bk.RunForm(), bk.RunForm()
         for form in forms:
             typed(form, url=server.url, scenarios="D(20,5)", concurrency="1")
         asyncio.run(asyncio.wait_for(use(*forms), 120))
+    assert forms[0].folder.value != forms[1].folder.value
 
 
 def test_a_preflight_that_fails_looks_different_from_one_that_succeeds() -> None:

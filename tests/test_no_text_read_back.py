@@ -19,6 +19,8 @@ OF_OTHERS = {
     "analysis/refusals.py": "a server's message",
     "storage/troubles.py": "the exceptions of obstore",
     "studies/preflight.py": "a server's message",
+    "interop/trackers.py": "the exceptions of trackers' packages",
+    "results/run_data.py": "the exceptions of polars",
     "interop/genai_bench/reading.py": "genai-bench's files",
     "interop/genai_bench/writing.py": "the form of genai-bench's files",
     "workload": "messages of conversations, which are chat messages",

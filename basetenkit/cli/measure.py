@@ -141,7 +141,7 @@ def _show(run: Run, folder: str, missed: list[str], as_json: bool, quiet: bool) 
 
 def limits(texts: Sequence[str]) -> dict[str, str]:
     """The values of --slo: "ttft=0.5" -> {"ttft": "0.5"}. ConfigError if one has no value."""
-    pairs = dict(text.partition("=")[::2] for text in texts)
+    pairs = dict(pair.partition("=")[::2] for pair in texts)
     if not all(pairs.values()):
         raise ConfigError(f"--slo: {' '.join(texts)!r} is not NAME=SECONDS, e.g. --slo ttft=0.5")
     return pairs
@@ -149,7 +149,7 @@ def limits(texts: Sequence[str]) -> dict[str, str]:
 
 def prices(texts: Sequence[str]) -> dict[str, str]:
     """The values of --price: "usd_per_minute=0.1" -> {"usd_per_minute": "0.1"}. ConfigError if one has no value."""
-    pairs = dict(text.partition("=")[::2] for text in texts)
+    pairs = dict(pair.partition("=")[::2] for pair in texts)
     if not all(pairs.values()):
         raise ConfigError(f"--price: {' '.join(texts)!r} is not NAME=VALUE, e.g. --price usd_per_minute=0.1")
     return pairs

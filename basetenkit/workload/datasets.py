@@ -27,7 +27,6 @@ without a question, with half an emoji or a NUL, or with an unknown speaker. The
 rows and columns that are not sent. The first line of a CSV with one column is a prompt if it looks like a text; if this is not
 certain, the finding `data_header` reports how it was read. Columns of only numbers, dates or times are never sent, and images
 within messages are refused. If the scenario sets the length of prompts, they are made of the entries' words.
-
 genai-bench runs a `prompt_lambda` of its file as Python. Here it is refused, and the error names a replacement.
 """
 
@@ -140,7 +139,8 @@ def _entries(given: object) -> Entries:
         return _of_table(Table.of_frame(columns, "the frame"), Columns(), Path())
     if columns is not None:
         return _of_table(Table.of_columns(columns, "the frame"), Columns(), Path())
-    raise DataError(f"dataset: it is a {type(given).__name__}; give a path, a polars frame, or a description as a dict")
+    kind = list if isinstance(given, list) else type(given)
+    raise DataError(f"dataset: it is a {kind.__name__}; give a path, a polars frame, or a description as a dict")
 
 
 def _at(path: Path) -> Entries:

@@ -34,6 +34,6 @@ def test_the_quickstart_in_jupyterlab_draws_its_charts_without_a_network(tmp_pat
         for i in range(6):
             assert colours(charts.nth(i).screenshot()) > 8
         text = tab.locator(".jp-Notebook").inner_text()
-    assert "96 of 96" in text
-    assert "192 ok" in text
+    assert "144 of 144" in text
+    assert "288 ok" in text
     assert [u for u in outside if u.startswith("http")] == []

@@ -247,7 +247,7 @@ def mlflow(folder: Path) -> Iterator[str]:
     port = free_port()
     kept = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "kept")]
     command = [_python("trackers"), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *kept]
-    env = os.environ | {"DO_NOT_TRACK": "true"}
+    env = os.environ | {"DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # 9 processes beside it
     command += ["--workers", "1"]
     with process(command, f"http://127.0.0.1:{port}/health", folder / "mlflow.log", cwd=folder, env=env):
         yield f"http://127.0.0.1:{port}"
